@@ -1,0 +1,29 @@
+//! What a source and a target can do, whatever they are made of.
+//!
+//! ```text
+//!            partitions   open            next             begin   write …  commit
+//! Source ──▶ Partition ──▶ Reader ──▶ SourceChunk ─ ─ ─ ▶ Target ──▶ Txn ──────────▶ durable
+//! ```
+//! Adapters (`files`, `sql`, [`memory`]) implement these traits and pass the same contract suite.
+//! They know nothing of plans, runs or policies. No SQL crosses this boundary: bookkeeping is rows
+//! in tables, written by [`Txn::put`] and read by [`Target::select`].
+
+#[cfg(feature = "contract")]
+pub mod contract;
+mod error;
+pub mod failpoint;
+pub mod memory;
+mod query;
+mod source;
+mod target;
+
+pub use error::{EndpointError, ErrorClass};
+pub use query::{Condition, Operator, Order, Query, Rows};
+pub use source::{
+    Discovery, Field, FileFacts, Freshness, Limit, Partition, Reader, ReaderEnd, Shape, ShapeColumn,
+    Source, Unreadable,
+};
+pub use target::{
+    Fence, Holder, LeaseAnswer, LeaseRequest, RowFate, SchemaFile, Target, TargetFacts, Txn,
+    WriteMode,
+};

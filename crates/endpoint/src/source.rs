@@ -1,0 +1,168 @@
+//! Sources: partitions, what they look like, and readers that can go on after a mark.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use whimbrel_model::{Kind, PartitionId, SourceChunk, SourceMark};
+
+use crate::EndpointError;
+
+/// A set of records in partitions, each read in order.
+#[async_trait]
+pub trait Source: Send + Sync {
+    /// The name in the plan.
+    fn name(&self) -> &str;
+
+    /// Finds the partitions, in source order (paths compared as bytes).
+    async fn partitions(&self) -> Result<Discovery, EndpointError>;
+
+    /// Looks at the beginning of a partition: its columns and format, without reading it all.
+    async fn describe(&self, partition: &Partition) -> Result<Shape, EndpointError>;
+
+    /// Opens a partition for the given fields, after a mark that a reader of it returned.
+    ///
+    /// With a mark, everything before it must still be as it was read: otherwise the error has
+    /// class [`crate::ErrorClass::Changed`]. Bytes appended after the mark are fine.
+    async fn open(
+        &self,
+        partition: &Partition,
+        fields: &[Field],
+        after: Option<&SourceMark>,
+    ) -> Result<Box<dyn Reader>, EndpointError>;
+
+    /// Whether the partition is still what the mark's token remembers, without reading further:
+    /// used by incremental runs.
+    async fn compare(
+        &self,
+        partition: &Partition,
+        mark: &SourceMark,
+    ) -> Result<Freshness, EndpointError>;
+}
+
+/// How a partition stands against a mark at its end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Freshness {
+    /// Byte for byte the same.
+    Same,
+    /// Everything up to the mark is the same, and there is more.
+    Appended,
+    /// Something before the mark differs: it is a new version.
+    Changed,
+}
+
+/// Reads the records of one partition in order.
+#[async_trait]
+pub trait Reader: Send {
+    /// The next records, at least one, at most `limit`; `None` at the end.
+    async fn next(&mut self, limit: Limit) -> Result<Option<SourceChunk>, EndpointError>;
+
+    /// To be called after `next` returned `None`: checks that the partition did not change while
+    /// it was read (class `Changed` otherwise) and says what the whole was.
+    async fn finish(self: Box<Self>) -> Result<ReaderEnd, EndpointError>;
+}
+
+/// How much a chunk may hold; one record may exceed `bytes` by itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Limit {
+    /// Records.
+    pub rows: usize,
+    /// Bytes of records.
+    pub bytes: usize,
+}
+
+impl Default for Limit {
+    fn default() -> Self {
+        Self { rows: 1_000, bytes: 1 << 20 }
+    }
+}
+
+/// What a reader knows at the end of a partition.
+#[derive(Clone, Debug, Default)]
+pub struct ReaderEnd {
+    /// Where incremental runs go on: after the last *terminated* record.
+    pub mark: SourceMark,
+    /// Lines that are no records (blank, comments), counted.
+    pub skipped_lines: u64,
+    /// Physical lines altogether, header included.
+    pub lines: u64,
+    /// Bytes as stored.
+    pub bytes: u64,
+}
+
+/// What a mapping wants of each record.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Field {
+    /// A column of a CSV file, a top-level key of a JSON object, a front-matter key, `body` …
+    /// NULL where the record has none.
+    Column(String),
+    /// A JSON Pointer (RFC 6901) into a JSON record or front matter.
+    Pointer(String),
+    /// The whole record as one JSON object text.
+    Json,
+}
+
+/// Partitions and what could not be looked at.
+#[derive(Clone, Debug, Default)]
+pub struct Discovery {
+    /// In source order.
+    pub partitions: Vec<Partition>,
+    /// Paths that match but could not be read, each with its reason: never dropped silently.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// A path that could not be read.
+#[derive(Clone, Debug)]
+pub struct Unreadable {
+    /// The path, relative, escaped where it is not UTF-8.
+    pub path: String,
+    /// Why not.
+    pub reason: String,
+}
+
+/// One partition and its facts.
+#[derive(Clone, Debug)]
+pub struct Partition {
+    /// Source and path.
+    pub id: PartitionId,
+    /// What is known about the file; all zero for partitions that are no files.
+    pub facts: Arc<FileFacts>,
+}
+
+/// Facts about a file at the time it was found.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct FileFacts {
+    /// File name.
+    pub name: String,
+    /// File name without its last suffix (and without `.gz`, `.zst` before that).
+    pub stem: String,
+    /// Folder, relative to the plan; empty for the plan's own.
+    pub dir: String,
+    /// Suffix in lower case, without the dot and without compression: `csv`.
+    pub suffix: String,
+    /// Size in bytes as stored.
+    pub size: u64,
+    /// Time of last change in nanoseconds since 1970.
+    pub mtime_nanos: i128,
+    /// Which file it is on its device, to notice replacement.
+    pub inode: u64,
+}
+
+/// What the beginning of a partition shows.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Shape {
+    /// Columns in their order; for JSON and front matter the keys seen in the sample.
+    pub columns: Vec<ShapeColumn>,
+    /// True where every record has exactly these columns (CSV); false where keys may vary.
+    pub closed: bool,
+    /// Encoding, compression and dialect as found, for people.
+    pub format: String,
+}
+
+/// A column of a source.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ShapeColumn {
+    /// Its name.
+    pub name: String,
+    /// Its kind where the source declares one (databases).
+    pub kind: Option<Kind>,
+}

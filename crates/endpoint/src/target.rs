@@ -1,0 +1,196 @@
+//! Targets: one transaction holds rows, undo, bookkeeping and mark, and checks its fence last.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use whimbrel_model::{Chunk, Table, Value};
+
+use crate::{EndpointError, Query, Rows};
+
+/// A database that rows are loaded into.
+///
+/// One transaction is open at a time; reads see what is committed.
+#[async_trait]
+pub trait Target: Send + Sync {
+    /// What it is and what it can do; opens nothing for writing.
+    async fn facts(&self) -> Result<TargetFacts, EndpointError>;
+
+    /// The table as it stands, or `None`. Columns in their order, kinds as declared.
+    async fn describe(&self, table: &str) -> Result<Option<Table>, EndpointError>;
+
+    /// The tables that the schema files would create, without touching the target.
+    async fn describe_schema(&self, files: &[SchemaFile]) -> Result<Vec<Table>, EndpointError>;
+
+    /// Creates or upgrades the ledger's tables. A newer ledger is refused with class `Changed`.
+    async fn prepare_ledger(&self) -> Result<(), EndpointError>;
+
+    /// True where the ledger's tables exist, without creating them.
+    async fn has_ledger(&self) -> Result<bool, EndpointError>;
+
+    /// Committed rows of a bookkeeping table. The table must exist.
+    async fn select(&self, query: &Query) -> Result<Rows, EndpointError>;
+
+    /// Takes or renews the right to write (see [`LeaseRequest`]).
+    async fn lease(&self, request: &LeaseRequest) -> Result<LeaseAnswer, EndpointError>;
+
+    /// Gives the right to write back, if it is still held under this fence.
+    async fn release(&self, fence: Fence) -> Result<(), EndpointError>;
+
+    /// Begins the only transaction; it can commit only while `fence` is current.
+    async fn begin(&self, fence: Fence) -> Result<Box<dyn Txn>, EndpointError>;
+
+    /// Tunes the target for a load (SQLite: WAL, synchronous NORMAL), remembering what was.
+    async fn enter_load(&self) -> Result<(), EndpointError>;
+
+    /// Makes everything committed so far durable against power loss and puts back what
+    /// [`Target::enter_load`] changed.
+    async fn leave_load(&self) -> Result<(), EndpointError>;
+}
+
+/// A file of the plan's `schema` folder.
+#[derive(Clone, Debug)]
+pub struct SchemaFile {
+    /// Its name, for messages.
+    pub name: String,
+    /// Its SQL, which only the adapter reads.
+    pub sql: String,
+}
+
+/// All or nothing: dropped without `commit`, it never was.
+#[async_trait]
+pub trait Txn: Send {
+    /// Writes rows of a table that was described by the target; one fate per row, in order.
+    ///
+    /// A row that the target refuses (a constraint, a type) is a fate, not an error, and leaves
+    /// the other rows as they are.
+    async fn write(
+        &mut self,
+        table: &Table,
+        rows: &Chunk,
+        mode: WriteMode,
+    ) -> Result<Vec<RowFate>, EndpointError>;
+
+    /// Inserts or replaces bookkeeping rows by the table's key (`table.key` empty: inserts).
+    async fn put(&mut self, table: &Table, rows: &Chunk) -> Result<(), EndpointError>;
+
+    /// Deletes bookkeeping rows that match all of the query's conditions; returns how many.
+    async fn delete(&mut self, query: &Query) -> Result<u64, EndpointError>;
+
+    /// Rows as this transaction sees them.
+    async fn select(&mut self, query: &Query) -> Result<Rows, EndpointError>;
+
+    /// The stored rows under these keys (a chunk of key columns in the table's key order), with
+    /// all columns of `table`, `None` where there is none; locked until the end of the transaction.
+    async fn read_for_update(
+        &mut self,
+        table: &Table,
+        keys: &Chunk,
+    ) -> Result<Vec<Option<Vec<Value>>>, EndpointError>;
+
+    /// Overwrites existing rows by key with all columns of `table`; every key must exist.
+    async fn update(&mut self, table: &Table, rows: &Chunk) -> Result<(), EndpointError>;
+
+    /// Creates a table of the mapping, when the plan has no schema.
+    async fn create_table(&mut self, table: &Table) -> Result<(), EndpointError>;
+
+    /// Applies a schema file. Class `Configuration` names the file and the statement that failed.
+    async fn apply_schema(&mut self, file: &SchemaFile) -> Result<(), EndpointError>;
+
+    /// Checks the fence last, then commits. Class `Fenced`: nothing was written. Class `Unknown`:
+    /// the answer was lost; only the mark can tell.
+    async fn commit(self: Box<Self>) -> Result<(), EndpointError>;
+
+    /// Undoes everything.
+    async fn rollback(self: Box<Self>) -> Result<(), EndpointError>;
+}
+
+/// What to do with a row whose key is taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WriteMode {
+    /// Insert; a taken key is the fate [`RowFate::Taken`], which the caller then looks into.
+    Insert,
+}
+
+/// What became of one row.
+#[derive(Clone, PartialEq, Debug)]
+pub enum RowFate {
+    /// It is in the table now.
+    Inserted,
+    /// Its key is taken; nothing was written.
+    Taken,
+    /// The target refused it.
+    Refused {
+        /// A code that `explain` knows.
+        code: &'static str,
+        /// The constraint or column, where the engine names it.
+        subject: Option<String>,
+        /// The engine's reason, bounded.
+        message: String,
+    },
+}
+
+/// The number of a right to write: larger than every one before it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Fence(pub u64);
+
+/// Who asks for the right to write.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Holder {
+    /// The run.
+    pub run: String,
+    /// Host name.
+    pub host: String,
+    /// Which boot of that host, so that a reused pid is not mistaken for its namesake.
+    pub boot: String,
+    /// Process id.
+    pub pid: u32,
+    /// When the process started, in the host's own clock ticks.
+    pub started: u64,
+}
+
+/// Asks for the right to write, or renews it.
+#[derive(Clone, Debug)]
+pub struct LeaseRequest {
+    /// Who asks.
+    pub holder: Holder,
+    /// How long the right holds without renewal, by the target's clock.
+    pub ttl: Duration,
+    /// A renewal: only if this is still the current fence.
+    pub renew: Option<Fence>,
+    /// The caller knows that the current holder's process is dead: take over at once, if the
+    /// holder is still this one.
+    pub dead: Option<Holder>,
+}
+
+/// The answer to a [`LeaseRequest`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum LeaseAnswer {
+    /// The right is held under this fence.
+    Granted(Fence),
+    /// Someone else holds it.
+    Held {
+        /// Who.
+        by: Holder,
+        /// Milliseconds until it runs out, by the target's clock.
+        expires_in_ms: u64,
+    },
+}
+
+/// What a target is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TargetFacts {
+    /// `sqlite`, `postgres`, `mysql`, `memory`.
+    pub engine: &'static str,
+    /// Its version.
+    pub version: String,
+    /// URL without secrets, for people.
+    pub location: String,
+    /// False where the database does not exist yet and would be created.
+    pub exists: bool,
+    /// Why it cannot be written, if it cannot.
+    pub read_only: Option<String>,
+    /// Free bytes where it stores, if known.
+    pub free_bytes: Option<u64>,
+    /// Bytes it takes now, if known.
+    pub size_bytes: Option<u64>,
+}

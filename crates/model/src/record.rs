@@ -1,0 +1,90 @@
+//! Records as a source hands them over: values, where they stood, their bytes, and what ails them.
+
+use std::sync::Arc;
+
+use crate::chunk::Chunk;
+
+/// A unit of reading: one file of a source (or a key range of a table).
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct PartitionId {
+    /// Name of the source in the plan.
+    pub source: String,
+    /// Path relative to the source's root, `/`-separated, as the operator would type it.
+    pub path: String,
+}
+
+/// Where a record stood.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Position {
+    /// Ordinal of the record in its partition, from 1; a CSV header does not count.
+    pub record: u64,
+    /// Physical line of its first byte, from 1; 0 where lines mean nothing.
+    pub line: u64,
+    /// Offset of its first byte, from 0, in the decompressed file.
+    pub byte: u64,
+}
+
+/// Why a record cannot be used as it stands. It is data, not an error of the run.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Defect {
+    /// A code that `explain` knows, as `WB0101`.
+    pub code: &'static str,
+    /// Column (in characters, from 1) within the record's line; 0 where unknown.
+    pub column: u64,
+    /// What is wrong, in one bounded sentence without the record's bytes.
+    pub message: String,
+}
+
+/// What accompanies a record's values.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// Where it stood.
+    pub position: Position,
+    /// Start and end of its bytes in [`SourceChunk::raw`].
+    pub raw: (usize, usize),
+    /// Set where the record must be rejected; its values are then all NULL.
+    pub defect: Option<Arc<Defect>>,
+}
+
+/// Where reading can go on: opaque to everyone but the source that made it.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct SourceMark {
+    /// Records read so far in the partition.
+    pub records: u64,
+    /// The source's own words (position, prefix digest, header): at most a few KiB.
+    pub token: Vec<u8>,
+}
+
+/// A run of records of one partition, in order.
+#[derive(Clone, Debug)]
+pub struct SourceChunk {
+    /// The requested fields, in the order they were requested; one row per record.
+    pub rows: Chunk,
+    /// One per row.
+    pub records: Vec<Record>,
+    /// Original bytes of the records.
+    pub raw: Vec<u8>,
+    /// Where reading goes on after the last record of this chunk.
+    pub mark: SourceMark,
+    /// Repairs that the plan declared (`ragged = "pad"` …), to be counted.
+    pub repairs: Vec<Repair>,
+}
+
+/// A change that the plan allowed the source to make to a record.
+#[derive(Clone, Debug)]
+pub struct Repair {
+    /// A code that `explain` knows.
+    pub code: &'static str,
+    /// Index of the record in the chunk.
+    pub record: usize,
+    /// What was done.
+    pub message: String,
+}
+
+impl SourceChunk {
+    /// Original bytes of the record at `index`.
+    pub fn bytes(&self, index: usize) -> &[u8] {
+        let (start, end) = self.records[index].raw;
+        &self.raw[start..end]
+    }
+}
