@@ -90,6 +90,10 @@ pub trait Txn: Send {
     /// Overwrites existing rows by key with all columns of `table`; every key must exist.
     async fn update(&mut self, table: &Table, rows: &Chunk) -> Result<(), EndpointError>;
 
+    /// Removes the rows under these keys (a chunk of key columns in the table's key order);
+    /// returns how many there were.
+    async fn remove(&mut self, table: &Table, keys: &Chunk) -> Result<u64, EndpointError>;
+
     /// Creates a table of the mapping, when the plan has no schema.
     async fn create_table(&mut self, table: &Table) -> Result<(), EndpointError>;
 
