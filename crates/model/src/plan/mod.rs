@@ -180,7 +180,7 @@ pub struct SourceColumn {
     pub kind: Option<At<Kind>>,
 }
 
-/// `[map.NAME]`: legacy value → new value. Keys are compared as text.
+/// `[map.NAME]`: legacy value → new value. Keys are compared as text, exactly as written.
 #[derive(Clone, PartialEq, Debug)]
 pub struct ValueMap {
     /// The NAME.
@@ -212,6 +212,9 @@ pub struct TableMapping {
     pub filter: Option<At<String>>,
     /// `key`: target columns that identify a row.
     pub key: Vec<At<String>>,
+    /// `legacy_key`: what `ref … by` of other tables is compared with. Where it is left out, see
+    /// [`TableMapping::legacy_key_parts`].
+    pub legacy_key: Option<Vec<Expr>>,
     /// `existing`: what becomes of a row whose key stands in the target with another content.
     pub existing: Existing,
     /// `duplicates`: which units count as one.
@@ -224,6 +227,26 @@ pub struct TableMapping {
     pub rules: Vec<Rule>,
     /// Where the `[[table]]` stands.
     pub span: Span,
+}
+
+impl TableMapping {
+    /// The expression of a target column.
+    pub fn column(&self, name: &str) -> Option<&Expr> {
+        self.columns.iter().find(|(column, _)| column.value == name).map(|(_, expr)| expr)
+    }
+
+    /// What `ref … by` of other tables is compared with, part by part: `legacy_key` where it is
+    /// said, else the parts of a single `uuid5` key column, else the key columns' own expressions.
+    pub fn legacy_key_parts(&self) -> Vec<&Expr> {
+        if let Some(parts) = &self.legacy_key {
+            return parts.iter().collect();
+        }
+        let own: Vec<&Expr> = self.key.iter().filter_map(|key| self.column(&key.value)).collect();
+        match own.as_slice() {
+            [Expr { base: Base::Uuid5(parts), .. }] => parts.iter().collect(),
+            _ => own,
+        }
+    }
 }
 
 /// What makes a source unit.
@@ -338,7 +361,7 @@ pub struct Expr {
     pub max_chars: Option<u64>,
     /// `type`: the kind, where it is not the target column's.
     pub kind: Option<At<Kind>>,
-    /// `timestamp`: formats, tried in order.
+    /// `timestamp`: formats, tried in order: a name of [`TIMESTAMP_NAMES`] or a pattern with `%`.
     pub timestamp: Vec<At<String>>,
     /// `start`: the instant from which clock-only times count (S3's files name it).
     pub start: Option<Box<Expr>>,
@@ -355,6 +378,14 @@ pub struct Expr {
     /// Where the expression stands.
     pub span: Span,
 }
+
+/// Formats of `timestamp` that have a name; everything else is a `strftime` pattern.
+pub const TIMESTAMP_NAMES: &[(&str, &str)] = &[
+    ("rfc3339", "`2024-03-31T01:59:59.25+02:00`, also with a blank for the `T`"),
+    ("unix", "seconds since 1970-01-01T00:00:00Z, with or without a fraction"),
+    ("unix_ms", "milliseconds since 1970-01-01T00:00:00Z"),
+    ("unix_us", "microseconds since 1970-01-01T00:00:00Z"),
+];
 
 /// Where an expression's value comes from: exactly one of these keys.
 #[derive(Clone, PartialEq, Debug)]
