@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use whimbrel_model::{Kind, PartitionId, SourceChunk, SourceMark};
+use whimbrel_model::plan::HashAlgorithm;
+use whimbrel_model::{Digest, Kind, PartitionId, SourceChunk, SourceMark};
 
 use crate::EndpointError;
 
@@ -29,6 +30,17 @@ pub trait Source: Send + Sync {
         fields: &[Field],
         after: Option<&SourceMark>,
     ) -> Result<Box<dyn Reader>, EndpointError>;
+
+    /// The hash of the partition's bytes as stored, in lower-case hex: `file.sha256`, `file.blake3`.
+    async fn checksum(
+        &self,
+        partition: &Partition,
+        algorithm: HashAlgorithm,
+    ) -> Result<String, EndpointError>;
+
+    /// The whole partition as text: `file.text`. Class `Data` where it is no text in the source's
+    /// encoding or larger than a record may be.
+    async fn text(&self, partition: &Partition) -> Result<String, EndpointError>;
 
     /// Whether the partition is still what the mark's token remembers, without reading further:
     /// used by incremental runs.
@@ -87,6 +99,8 @@ pub struct ReaderEnd {
     pub lines: u64,
     /// Bytes as stored.
     pub bytes: u64,
+    /// BLAKE3 of the bytes that were read, where the adapter hashes them anyway.
+    pub digest: Option<Digest>,
 }
 
 /// What a mapping wants of each record.

@@ -1,0 +1,94 @@
+//! Checks: what was compared, what was expected and what was found.
+
+use whimbrel_endpoint::{EndpointError, Order, Target, Txn};
+use whimbrel_model::{Table, Value};
+
+use crate::cells::{self, Cells, Stored};
+use crate::run::words;
+use crate::tables;
+
+/// What came of a check.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs)] // the words say it
+pub enum CheckStatus {
+    Passed,
+    Failed,
+    Warning,
+}
+
+words!(CheckStatus { Passed = "passed", Failed = "failed", Warning = "warning" });
+
+/// A row of `data_integrity_checks`.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Check {
+    /// The run.
+    pub run: String,
+    /// Order within the run, from 0.
+    pub seq: u64,
+    /// The phase it belongs to.
+    pub phase: String,
+    /// `conservation`, `rule` …
+    pub check_type: String,
+    /// What was checked.
+    pub check_name: String,
+    /// What came of it.
+    pub status: CheckStatus,
+    /// What was expected, where it is a count.
+    pub expected_count: Option<u64>,
+    /// What was found.
+    pub actual_count: Option<u64>,
+    /// JSON.
+    pub details: Option<String>,
+    /// What is wrong.
+    pub error_message: Option<String>,
+    /// RFC 3339.
+    pub created_at: String,
+}
+
+impl Stored for Check {
+    fn table() -> &'static Table {
+        &tables::CHECKS
+    }
+
+    fn values(&self) -> Vec<Value> {
+        vec![
+            self.run.as_str().into(),
+            self.seq.into(),
+            self.phase.as_str().into(),
+            self.check_type.as_str().into(),
+            self.check_name.as_str().into(),
+            self.status.word().into(),
+            self.expected_count.into(),
+            self.actual_count.into(),
+            self.details.clone().into(),
+            self.error_message.clone().into(),
+            self.created_at.as_str().into(),
+        ]
+    }
+
+    fn read(cells: &mut Cells<'_>) -> Result<Self, EndpointError> {
+        Ok(Self {
+            run: cells.text()?,
+            seq: cells.int()?,
+            phase: cells.text()?,
+            check_type: cells.text()?,
+            check_name: cells.text()?,
+            status: cells.parsed(CheckStatus::from_word, "status of a check")?,
+            expected_count: cells.int_or_null()?,
+            actual_count: cells.int_or_null()?,
+            details: cells.text_or_null()?,
+            error_message: cells.text_or_null()?,
+            created_at: cells.text()?,
+        })
+    }
+}
+
+/// Writes checks, replacing those of the same number.
+pub async fn put(txn: &mut dyn Txn, checks: &[Check]) -> Result<(), EndpointError> {
+    cells::put(txn, checks).await
+}
+
+/// The checks of a run, in order.
+pub async fn of_run(target: &dyn Target, run: &str) -> Result<Vec<Check>, EndpointError> {
+    cells::select(target, cells::query::<Check>().is("run", run).by("seq", Order::Rising)).await
+}

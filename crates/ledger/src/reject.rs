@@ -1,0 +1,181 @@
+//! Rejects: units that were not loaded, with everything a person needs to mend them.
+
+use whimbrel_endpoint::{EndpointError, Order, Query, Target, Txn};
+use whimbrel_model::{Table, Value};
+
+use crate::cells::{self, Cells, Stored};
+use crate::run::words;
+use crate::tables;
+
+/// The most bytes of a unit that are kept in its row; longer ones spill to a file.
+pub const INLINE_BYTES: usize = 64 * 1024;
+
+/// Where a unit was refused.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[allow(missing_docs)] // the words say it
+pub enum Stage {
+    Read,
+    Transform,
+    Rule,
+    Target,
+}
+
+/// What has become of a reject.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RejectStatus {
+    /// It waits.
+    Open,
+    /// A retry has loaded it.
+    Fixed,
+    /// Someone has said, with a reason, that it may stay out.
+    Waived,
+}
+
+words!(Stage { Read = "read", Transform = "transform", Rule = "rule", Target = "target" });
+words!(RejectStatus { Open = "open", Fixed = "fixed", Waived = "waived" });
+
+/// A row of `migration_rejects`.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Reject {
+    /// The run.
+    pub run: String,
+    /// The step.
+    pub step: u64,
+    /// Ordinal of the unit in the step.
+    pub unit: u64,
+    /// Name of the source.
+    pub source: String,
+    /// Path, relative to the plan.
+    pub source_file: String,
+    /// Record in its file, from 1; 0 for a whole file.
+    pub record: u64,
+    /// Physical line, from 1; 0 where lines mean nothing.
+    pub line: u64,
+    /// Offset of the unit's first byte.
+    pub byte_offset: u64,
+    /// Length of its bytes.
+    pub byte_len: u64,
+    /// Where it was refused.
+    pub stage: Stage,
+    /// A code that `explain` knows.
+    pub code: String,
+    /// The table it was meant for.
+    pub target_table: String,
+    /// The column, where one is at fault.
+    pub target_column: Option<String>,
+    /// The source field, where one is at fault.
+    pub source_field: Option<String>,
+    /// The offending value, bounded.
+    pub value: Option<String>,
+    /// The rule, where the plan's own rule refused it.
+    pub rule: Option<String>,
+    /// Why.
+    pub message: String,
+    /// Digest of the unit's bytes.
+    pub digest: Vec<u8>,
+    /// The unit's bytes, up to [`INLINE_BYTES`].
+    pub bytes: Option<Vec<u8>>,
+    /// The file that holds longer bytes.
+    pub spill: Option<String>,
+    /// What has become of it.
+    pub status: RejectStatus,
+    /// Repaired bytes that were loaded instead.
+    pub fixed_bytes: Option<Vec<u8>>,
+    /// The run or the person that resolved it.
+    pub resolved_by: Option<String>,
+    /// Why it was waived.
+    pub resolution: Option<String>,
+    /// RFC 3339.
+    pub resolved_at: Option<String>,
+}
+
+impl Stored for Reject {
+    fn table() -> &'static Table {
+        &tables::REJECTS
+    }
+
+    fn values(&self) -> Vec<Value> {
+        vec![
+            self.run.as_str().into(),
+            self.step.into(),
+            self.unit.into(),
+            self.source.as_str().into(),
+            self.source_file.as_str().into(),
+            self.record.into(),
+            self.line.into(),
+            self.byte_offset.into(),
+            self.byte_len.into(),
+            self.stage.word().into(),
+            self.code.as_str().into(),
+            self.target_table.as_str().into(),
+            self.target_column.clone().into(),
+            self.source_field.clone().into(),
+            self.value.clone().into(),
+            self.rule.clone().into(),
+            self.message.as_str().into(),
+            self.digest.as_slice().into(),
+            self.bytes.clone().into(),
+            self.spill.clone().into(),
+            self.status.word().into(),
+            self.fixed_bytes.clone().into(),
+            self.resolved_by.clone().into(),
+            self.resolution.clone().into(),
+            self.resolved_at.clone().into(),
+        ]
+    }
+
+    fn read(cells: &mut Cells<'_>) -> Result<Self, EndpointError> {
+        Ok(Self {
+            run: cells.text()?,
+            step: cells.int()?,
+            unit: cells.int()?,
+            source: cells.text()?,
+            source_file: cells.text()?,
+            record: cells.int()?,
+            line: cells.int()?,
+            byte_offset: cells.int()?,
+            byte_len: cells.int()?,
+            stage: cells.parsed(Stage::from_word, "stage")?,
+            code: cells.text()?,
+            target_table: cells.text()?,
+            target_column: cells.text_or_null()?,
+            source_field: cells.text_or_null()?,
+            value: cells.text_or_null()?,
+            rule: cells.text_or_null()?,
+            message: cells.text()?,
+            digest: cells.bytes()?,
+            bytes: cells.bytes_or_null()?,
+            spill: cells.text_or_null()?,
+            status: cells.parsed(RejectStatus::from_word, "status of a reject")?,
+            fixed_bytes: cells.bytes_or_null()?,
+            resolved_by: cells.text_or_null()?,
+            resolution: cells.text_or_null()?,
+            resolved_at: cells.text_or_null()?,
+        })
+    }
+}
+
+/// Writes rejects, replacing their rows.
+pub async fn put(txn: &mut dyn Txn, rejects: &[Reject]) -> Result<(), EndpointError> {
+    cells::put(txn, rejects).await
+}
+
+/// Rejects of a run by unit, after `(step, unit)`, at most `limit`: pages, so that any number of
+/// rejects fits into memory.
+pub async fn page(
+    target: &dyn Target,
+    run: &str,
+    step: u64,
+    after: Option<u64>,
+    limit: u64,
+) -> Result<Vec<Reject>, EndpointError> {
+    let mut query = of_step(run, step).at_most(limit);
+    if let Some(unit) = after {
+        query = query.that("unit", whimbrel_endpoint::Operator::Above, vec![unit.into()]);
+    }
+    cells::select(target, query).await
+}
+
+fn of_step(run: &str, step: u64) -> Query {
+    cells::query::<Reject>().is("run", run).is("step", step).by("unit", Order::Rising)
+}

@@ -1,0 +1,96 @@
+//! Steps: what a run does in order, with the digest of the mapping each was compiled from.
+
+use whimbrel_endpoint::{EndpointError, Order, Target, Txn};
+use whimbrel_model::{Table, Value};
+
+use crate::cells::{self, Cells, Stored};
+use crate::run::words;
+use crate::tables;
+
+/// How a step stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs)] // the words say it
+pub enum StepStatus {
+    Pending,
+    Running,
+    Completed,
+    Failed,
+}
+
+words!(StepStatus {
+    Pending = "pending",
+    Running = "running",
+    Completed = "completed",
+    Failed = "failed",
+});
+
+/// A row of `migration_steps`.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Step {
+    /// The run.
+    pub run: String,
+    /// Ordinal in the run, from 0.
+    pub step: u64,
+    /// `prepare`, `load:TABLE`, `finish`.
+    pub migration_step: String,
+    /// How it stands.
+    pub status: StepStatus,
+    /// RFC 3339.
+    pub started_at: Option<String>,
+    /// RFC 3339.
+    pub completed_at: Option<String>,
+    /// What stopped it.
+    pub error_message: Option<String>,
+    /// JSON: what undoing the step needs to know.
+    pub rollback_data: Option<String>,
+    /// The table it fills.
+    pub target_table: Option<String>,
+    /// Digest of the compiled mapping.
+    pub digest: Option<Vec<u8>>,
+}
+
+impl Stored for Step {
+    fn table() -> &'static Table {
+        &tables::STEPS
+    }
+
+    fn values(&self) -> Vec<Value> {
+        vec![
+            self.run.as_str().into(),
+            self.step.into(),
+            self.migration_step.as_str().into(),
+            self.status.word().into(),
+            self.started_at.clone().into(),
+            self.completed_at.clone().into(),
+            self.error_message.clone().into(),
+            self.rollback_data.clone().into(),
+            self.target_table.clone().into(),
+            self.digest.clone().into(),
+        ]
+    }
+
+    fn read(cells: &mut Cells<'_>) -> Result<Self, EndpointError> {
+        Ok(Self {
+            run: cells.text()?,
+            step: cells.int()?,
+            migration_step: cells.text()?,
+            status: cells.parsed(StepStatus::from_word, "status of a step")?,
+            started_at: cells.text_or_null()?,
+            completed_at: cells.text_or_null()?,
+            error_message: cells.text_or_null()?,
+            rollback_data: cells.text_or_null()?,
+            target_table: cells.text_or_null()?,
+            digest: cells.bytes_or_null()?,
+        })
+    }
+}
+
+/// Writes steps, replacing their rows.
+pub async fn put(txn: &mut dyn Txn, steps: &[Step]) -> Result<(), EndpointError> {
+    cells::put(txn, steps).await
+}
+
+/// The steps of a run, in order.
+pub async fn of_run(target: &dyn Target, run: &str) -> Result<Vec<Step>, EndpointError> {
+    cells::select(target, cells::query::<Step>().is("run", run).by("step", Order::Rising)).await
+}
