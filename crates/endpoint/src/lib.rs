@@ -8,6 +8,7 @@
 //! They know nothing of plans, runs or policies. No SQL crosses this boundary: bookkeeping is rows
 //! in tables, written by [`Txn::put`] and read by [`Target::select`].
 
+pub mod codes;
 #[cfg(feature = "contract")]
 pub mod contract;
 mod error;

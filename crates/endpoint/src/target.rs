@@ -1,5 +1,6 @@
 //! Targets: one transaction holds rows, undo, bookkeeping and mark, and checks its fence last.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -62,11 +63,13 @@ pub trait Txn: Send {
     /// Writes rows of a table that was described by the target; one fate per row, in order.
     ///
     /// A row that the target refuses (a constraint, a type) is a fate, not an error, and leaves
-    /// the other rows as they are.
+    /// the other rows as they are. A row whose key holds NULL is refused. A key that nothing in
+    /// the target makes unique is an error of class `Configuration`; without a key (`table.key`
+    /// empty) every row is new. Rows are shared, not copied, because they may cross threads.
     async fn write(
         &mut self,
         table: &Table,
-        rows: &Chunk,
+        rows: Arc<Chunk>,
         mode: WriteMode,
     ) -> Result<Vec<RowFate>, EndpointError>;
 
