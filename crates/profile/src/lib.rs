@@ -1,1 +1,15 @@
-//! To be written.
+//! What legacy data looks like (`analyze`), and a first plan and schema for it (`init`).
+//!
+//! ```text
+//! files ─▶ propose ─▶ sources ─▶ profile ─▶ Profile ─▶ text, JSON, HTML
+//!                                              └─────▶ plan + schema that load it unedited
+//! ```
+//! Pure computation over what a [`whimbrel_endpoint::Source`] hands over: this crate opens no
+//! file, writes none and reads no clock. Memory does not grow with the number of records.
+
+pub mod column;
+pub mod forms;
+pub mod infer;
+pub mod shown;
+pub mod sketch;
+pub mod stamps;
