@@ -44,7 +44,8 @@ pub enum DecimalError {
         /// Byte offset of the first byte past the number.
         at: usize,
     },
-    /// The exponent is beyond [`EXPONENT_MAX`].
+    /// The exponent, or that of the value written with one digit before the point, is beyond
+    /// [`EXPONENT_MAX`].
     #[error("exponent beyond 18 digits at byte {at}")]
     ExponentOutOfRange {
         /// Byte offset of the exponent's digits.
@@ -119,16 +120,7 @@ impl<'a> Decimal<'a> {
 
     fn from_parts(text: &'a str, parts: &Parts) -> Self {
         let bytes = text.as_bytes();
-        let whole = strip_leading_zeros(&bytes[parts.whole.0..parts.whole.1]);
-        let fraction = strip_trailing_zeros(&bytes[parts.fraction.0..parts.fraction.1]);
-        let (head, tail, exponent) = if fraction.is_empty() {
-            let head = strip_trailing_zeros(whole);
-            (head, fraction, parts.exponent + (whole.len() - head.len()) as i64)
-        } else {
-            let exponent = parts.exponent - fraction.len() as i64;
-            let tail = if whole.is_empty() { strip_leading_zeros(fraction) } else { fraction };
-            (whole, tail, exponent)
-        };
+        let (head, tail, exponent) = parts.significant(bytes);
         let zero = head.is_empty() && tail.is_empty();
         Self {
             text,
@@ -344,7 +336,8 @@ impl Ord for Decimal<'_> {
         if by_sign != Ordering::Equal || self.is_zero() {
             return by_sign;
         }
-        let by_size = self.point().cmp(&other.point()).then_with(|| self.digits().cmp(other.digits()));
+        let by_size =
+            self.point().cmp(&other.point()).then_with(|| self.digits().cmp(other.digits()));
         if self.negative { by_size.reverse() } else { by_size }
     }
 }
@@ -352,7 +345,9 @@ impl Ord for Decimal<'_> {
 impl Hash for Decimal<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         (self.negative, self.exponent, self.digit_count()).hash(state);
-        self.digits().for_each(|digit| state.write_u8(digit));
+        for digit in self.digits() {
+            state.write_u8(digit);
+        }
     }
 }
 
@@ -374,8 +369,7 @@ pub fn digits_of_bytes(bytes: &[u8]) -> String {
     }
     let mut text = String::with_capacity(limbs.len() * 19);
     for (index, limb) in limbs.iter().rev().enumerate() {
-        let written =
-            if index == 0 { write!(text, "{limb}") } else { write!(text, "{limb:019}") };
+        let written = if index == 0 { write!(text, "{limb}") } else { write!(text, "{limb:019}") };
         written.expect("a String takes every character");
     }
     text
@@ -391,6 +385,27 @@ pub(crate) struct Parts {
     exponent: i64,
     /// First byte past the number.
     pub(crate) end: usize,
+}
+
+impl Parts {
+    /// Digits before and after the point without outer zeros, and the last one's power of ten.
+    fn significant<'a>(&self, bytes: &'a [u8]) -> (&'a [u8], &'a [u8], i64) {
+        let whole = strip_leading_zeros(&bytes[self.whole.0..self.whole.1]);
+        let fraction = strip_trailing_zeros(&bytes[self.fraction.0..self.fraction.1]);
+        if fraction.is_empty() {
+            let head = strip_trailing_zeros(whole);
+            return (head, fraction, self.exponent + (whole.len() - head.len()) as i64);
+        }
+        let tail = if whole.is_empty() { strip_leading_zeros(fraction) } else { fraction };
+        (whole, tail, self.exponent - fraction.len() as i64)
+    }
+
+    /// Whether the scientific spelling's exponent stays within [`EXPONENT_MAX`].
+    fn in_range(&self, bytes: &[u8]) -> bool {
+        let (head, tail, exponent) = self.significant(bytes);
+        let count = (head.len() + tail.len()) as i64;
+        count == 0 || (exponent + count - 1).abs() <= EXPONENT_MAX
+    }
 }
 
 /// Finds the number literal that begins at `start`; what follows it is the caller's business.
@@ -411,7 +426,12 @@ pub(crate) fn scan(bytes: &[u8], start: usize) -> Result<Parts, DecimalError> {
         Some(b'e' | b'E') => scan_exponent(bytes, fraction.1 + 1)?,
         _ => (0, fraction.1),
     };
-    Ok(Parts { whole: (whole_start, whole_end), fraction, exponent, end })
+    let parts = Parts { whole: (whole_start, whole_end), fraction, exponent, end };
+    // Below this no count of digits can carry the value past the limit.
+    if exponent.abs() > EXPONENT_MAX - 2 * DIGITS_MAX as i64 && !parts.in_range(bytes) {
+        return Err(DecimalError::ExponentOutOfRange { at: fraction.1 + 1 });
+    }
+    Ok(parts)
 }
 
 fn scan_exponent(bytes: &[u8], start: usize) -> Result<(i64, usize), DecimalError> {
@@ -522,6 +542,12 @@ mod tests {
         check("1,5", &expect!["not part of a number, from byte 1"]);
         check("1 ", &expect!["not part of a number, from byte 1"]);
         check("NaN", &expect!["expected a digit at byte 0"]);
+        check(
+            "1e999999999999999999",
+            &expect!["1e999999999999999999 digits=1 exponent=999999999999999999"],
+        );
+        check("10e999999999999999999", &expect!["exponent beyond 18 digits at byte 3"]);
+        check("0.1e-999999999999999999", &expect!["exponent beyond 18 digits at byte 4"]);
         check("1e1000000000000000000", &expect!["exponent beyond 18 digits at byte 2"]);
         check(&"9".repeat(DIGITS_MAX + 1), &expect!["more than 150000 digits from byte 0"]);
     }
