@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use whimbrel_model::plan::HashAlgorithm;
-use whimbrel_model::{Digest, Kind, PartitionId, SourceChunk, SourceMark};
+use whimbrel_model::{Digest, Field, FileFacts, Kind, PartitionId, SourceChunk, SourceMark};
 
 use crate::EndpointError;
 
@@ -103,18 +103,6 @@ pub struct ReaderEnd {
     pub digest: Option<Digest>,
 }
 
-/// What a mapping wants of each record.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub enum Field {
-    /// A column of a CSV file, a top-level key of a JSON object, a front-matter key, `body` …
-    /// NULL where the record has none.
-    Column(String),
-    /// A JSON Pointer (RFC 6901) into a JSON record or front matter.
-    Pointer(String),
-    /// The whole record as one JSON object text.
-    Json,
-}
-
 /// Partitions and what could not be looked at.
 #[derive(Clone, Debug, Default)]
 pub struct Discovery {
@@ -140,25 +128,6 @@ pub struct Partition {
     pub id: PartitionId,
     /// What is known about the file; all zero for partitions that are no files.
     pub facts: Arc<FileFacts>,
-}
-
-/// Facts about a file at the time it was found.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct FileFacts {
-    /// File name.
-    pub name: String,
-    /// File name without its last suffix (and without `.gz`, `.zst` before that).
-    pub stem: String,
-    /// Folder, relative to the plan; empty for the plan's own.
-    pub dir: String,
-    /// Suffix in lower case, without the dot and without compression: `csv`.
-    pub suffix: String,
-    /// Size in bytes as stored.
-    pub size: u64,
-    /// Time of last change in nanoseconds since 1970.
-    pub mtime_nanos: i128,
-    /// Which file it is on its device, to notice replacement.
-    pub inode: u64,
 }
 
 /// What the beginning of a partition shows.

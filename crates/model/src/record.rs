@@ -13,6 +13,37 @@ pub struct PartitionId {
     pub path: String,
 }
 
+/// Facts about a file at the time it was found.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct FileFacts {
+    /// File name.
+    pub name: String,
+    /// File name without its last suffix (and without `.gz`, `.zst` before that).
+    pub stem: String,
+    /// Folder, relative to the plan; empty for the plan's own.
+    pub dir: String,
+    /// Suffix in lower case, without the dot and without compression: `csv`.
+    pub suffix: String,
+    /// Size in bytes as stored.
+    pub size: u64,
+    /// Time of last change in nanoseconds since 1970.
+    pub mtime_nanos: i128,
+    /// Which file it is on its device, to notice replacement.
+    pub inode: u64,
+}
+
+/// What a mapping wants of each record.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Field {
+    /// A column of a CSV file, a top-level key of a JSON object, a front-matter key, `body` …
+    /// NULL where the record has none.
+    Column(String),
+    /// A JSON Pointer (RFC 6901) into a JSON record or front matter.
+    Pointer(String),
+    /// The whole record as one JSON object text.
+    Json,
+}
+
 /// Where a record stood.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Position {
