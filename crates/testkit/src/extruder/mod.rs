@@ -187,7 +187,7 @@ fn write_damaged_runs(folder: &Folder, seed: u64) -> io::Result<()> {
     // Seconds since 1970 that are none.
     let mut run = Run::new(seed, Generation::Epoch, utc(2024, 1, 15, 11, 0, 0), 250, 24);
     run.set(3, "Timestamp", "NAN");
-    run.set(5, "Timestamp", "1.7053164e9");
+    run.set(5, "Timestamp", "1705316401.2500");
     run.set(7, "Timestamp", "12:00:01.750");
     run.set(9, "Time_Str", "");
     run.set(11, "Timestamp", "yesterday");
