@@ -3,10 +3,28 @@
 //! Decoding ([`decode`]) keeps where each thing stood, so that every later error can point at it.
 //! Nothing here knows how a step is carried out.
 
+mod canonical;
+mod check;
+mod codes;
+mod decode;
+mod error;
+mod expr;
+mod keys;
+mod quantity;
+mod read;
+mod reference;
+mod schema;
+mod suggest;
+mod variables;
+
 use std::ops::Range;
 use std::time::Duration;
 
 use crate::kind::Kind;
+
+pub use codes::CODES;
+pub use decode::decode;
+pub use error::PlanError;
 
 /// Where something stands in the plan file: a range of bytes.
 pub type Span = Range<usize>;
@@ -21,7 +39,7 @@ pub struct At<T> {
 }
 
 /// A whole plan.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq)]
 pub struct Plan {
     /// `name`: what runs of this plan are called in the ledger.
     pub name: At<String>,
@@ -45,6 +63,88 @@ pub struct Plan {
     pub window: Option<Window>,
     /// `[run]`: limits that do not change what is loaded.
     pub run: RunLimits,
+    /// The values that variables gave; see [`Plan::redact`].
+    pub hidden: Hidden,
+}
+
+/// Values that came from variables and must not be shown.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Hidden(pub Vec<Secret>);
+
+impl Hidden {
+    /// The text with every one of the values replaced by `***`, also where it stands escaped.
+    pub fn redact(&self, text: &str) -> String {
+        let mut out = text.to_owned();
+        let mut values: Vec<&str> = self
+            .0
+            .iter()
+            .map(Secret::expose)
+            .filter(|value| !value.is_empty())
+            .collect();
+        values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+        for value in values {
+            out = out.replace(value, "***");
+            let escaped = value.escape_debug().to_string();
+            if escaped != value {
+                out = out.replace(&escaped, "***");
+            }
+        }
+        out
+    }
+}
+
+impl Plan {
+    /// The text with every value that came from a variable replaced by `***`.
+    pub fn redact(&self, text: &str) -> String {
+        self.hidden.redact(text)
+    }
+
+    /// The source of that name.
+    pub fn source(&self, name: &str) -> Option<&Source> {
+        self.sources.iter().find(|source| source.name.value == name)
+    }
+
+    /// The map of that name.
+    pub fn map(&self, name: &str) -> Option<&ValueMap> {
+        self.maps.iter().find(|map| map.name.value == name)
+    }
+
+    /// The table that fills `into`.
+    pub fn table(&self, into: &str) -> Option<&TableMapping> {
+        self.tables.iter().find(|table| table.into.value == into)
+    }
+
+    /// Indexes into `tables` in the order they are filled: the order of the file, except that a
+    /// table comes after those it refers to.
+    pub fn order(&self) -> Vec<usize> {
+        check::order(&self.tables)
+    }
+}
+
+/// Without the values of variables: what a plan shows may end in a log.
+impl std::fmt::Debug for Plan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            name,
+            target,
+            schema,
+            timezone,
+            namespace,
+            sources,
+            maps,
+            tables,
+            rejects,
+            window,
+            run,
+            hidden,
+        } = self;
+        let shown = format!(
+            "Plan {{ name: {name:?}, target: {target:?}, schema: {schema:?}, timezone: {timezone:?}, \
+             namespace: {namespace:?}, sources: {sources:?}, maps: {maps:?}, tables: {tables:?}, \
+             rejects: {rejects:?}, window: {window:?}, run: {run:?} }}"
+        );
+        f.write_str(&hidden.redact(&shown))
+    }
 }
 
 /// Text that never prints: a URL with a password, a value that came from `${…}`.
@@ -60,6 +160,15 @@ impl Secret {
     /// The text itself, for the driver alone.
     pub fn expose(&self) -> &str {
         &self.0
+    }
+
+    /// A database URL as people may see it: the password and everything after `?` starred.
+    pub fn url_shown(&self) -> String {
+        let (url, parameters) = match self.0.split_once('?') {
+            Some((url, _)) => (url, "?***"),
+            None => (self.0.as_str(), ""),
+        };
+        format!("{}{parameters}", error::without_passwords(url))
     }
 }
 
@@ -232,7 +341,10 @@ pub struct TableMapping {
 impl TableMapping {
     /// The expression of a target column.
     pub fn column(&self, name: &str) -> Option<&Expr> {
-        self.columns.iter().find(|(column, _)| column.value == name).map(|(_, expr)| expr)
+        self.columns
+            .iter()
+            .find(|(column, _)| column.value == name)
+            .map(|(_, expr)| expr)
     }
 
     /// What `ref … by` of other tables is compared with, part by part: `legacy_key` where it is
@@ -241,9 +353,18 @@ impl TableMapping {
         if let Some(parts) = &self.legacy_key {
             return parts.iter().collect();
         }
-        let own: Vec<&Expr> = self.key.iter().filter_map(|key| self.column(&key.value)).collect();
+        let own: Vec<&Expr> = self
+            .key
+            .iter()
+            .filter_map(|key| self.column(&key.value))
+            .collect();
         match own.as_slice() {
-            [Expr { base: Base::Uuid5(parts), .. }] => parts.iter().collect(),
+            [
+                Expr {
+                    base: Base::Uuid5(parts),
+                    ..
+                },
+            ] => parts.iter().collect(),
             _ => own,
         }
     }
@@ -381,8 +502,14 @@ pub struct Expr {
 
 /// Formats of `timestamp` that have a name; everything else is a `strftime` pattern.
 pub const TIMESTAMP_NAMES: &[(&str, &str)] = &[
-    ("rfc3339", "`2024-03-31T01:59:59.25+02:00`, also with a blank for the `T`"),
-    ("unix", "seconds since 1970-01-01T00:00:00Z, with or without a fraction"),
+    (
+        "rfc3339",
+        "`2024-03-31T01:59:59.25+02:00`, also with a blank for the `T`",
+    ),
+    (
+        "unix",
+        "seconds since 1970-01-01T00:00:00Z, with or without a fraction",
+    ),
     ("unix_ms", "milliseconds since 1970-01-01T00:00:00Z"),
     ("unix_us", "microseconds since 1970-01-01T00:00:00Z"),
 ];

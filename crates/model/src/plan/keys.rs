@@ -1,0 +1,581 @@
+//! Every key of a plan, once: its section, shape, default, meaning and an example.
+//!
+//! The decoder's "unknown key", the JSON Schema and `docs/plan-reference.md` all come from this
+//! table, so they cannot say different things. A key stands here once the code honours it.
+
+/// A kind of table in the plan.
+#[derive(Debug)]
+pub(super) struct Section {
+    /// How it is written: `[source.NAME]`.
+    pub(super) title: &'static str,
+    /// What it is for.
+    pub(super) doc: &'static str,
+    /// Its keys, in the order of the reference.
+    pub(super) keys: &'static [Key],
+    /// Keys of which exactly one must stand.
+    pub(super) one_of: &'static [&'static str],
+}
+
+/// One key of a section.
+#[derive(Debug)]
+pub(super) struct Key {
+    pub(super) name: &'static str,
+    pub(super) shape: Shape,
+    /// What holds where it is left out, as the reference shows it.
+    pub(super) default: &'static str,
+    pub(super) required: bool,
+    /// Keys of the same section of which at least one must stand beside it.
+    pub(super) needs: &'static [&'static str],
+    pub(super) doc: &'static str,
+    /// A line of TOML that decodes.
+    pub(super) example: &'static str,
+}
+
+/// What a key's value looks like.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Shape {
+    /// `true` or `false`.
+    Bool,
+    /// Nothing but `true`.
+    True,
+    /// A whole number from this one up.
+    Count(u64),
+    /// A whole number.
+    Integer,
+    /// A text.
+    Text,
+    /// One text or several.
+    Texts,
+    /// Several texts.
+    TextList,
+    /// One of these.
+    Word(&'static [&'static str]),
+    /// One character of ASCII, or none where the flag is set.
+    Byte { or_none: bool },
+    /// A number of bytes, or a text like `50MB`.
+    Size,
+    /// `30s`, `1h30m`.
+    Duration,
+    /// `22:00`.
+    Clock,
+    /// A count, or a text like `1%`.
+    Budget,
+    /// A UUID.
+    Uuid,
+    /// A text, number or boolean.
+    Literal,
+    /// A kind of value.
+    Kind,
+    /// A fact about the record's place.
+    Fact,
+    /// `file`, `record` or a JSON Pointer.
+    Each,
+    /// Formats of [`super::TIMESTAMP_NAMES`] or patterns, one or several.
+    Timestamps,
+    /// An expression.
+    Expr,
+    /// One expression or several.
+    Exprs,
+    /// Names, each with an expression.
+    NamedExprs,
+    /// Old texts, each with a literal.
+    Pairs,
+    /// A table of that section.
+    One(&'static Section),
+    /// Tables of that section, in order.
+    Many(&'static Section),
+    /// Names, each with a table of that section.
+    Named(&'static Section),
+    /// Names, each with pairs.
+    NamedPairs,
+}
+
+impl PartialEq for Section {
+    fn eq(&self, other: &Self) -> bool {
+        self.title == other.title
+    }
+}
+
+impl Eq for Section {}
+
+impl Section {
+    /// The key of that name.
+    pub(super) fn key(&self, name: &str) -> Option<&'static Key> {
+        self.keys.iter().find(|key| key.name == name)
+    }
+}
+
+impl Shape {
+    /// What a value of this shape is called in messages and in the reference.
+    pub(super) fn expects(self) -> String {
+        match self {
+            Self::Bool => "`true` or `false`".to_owned(),
+            Self::True => "`true`".to_owned(),
+            Self::Count(0) => "a whole number".to_owned(),
+            Self::Count(least) => format!("a whole number from {least}"),
+            Self::Integer => "a whole number".to_owned(),
+            Self::Text => "a text".to_owned(),
+            Self::Texts => "a text or a list of texts".to_owned(),
+            Self::TextList => "a list of texts".to_owned(),
+            Self::Word(words) => {
+                let quoted: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
+                format!("one of {}", quoted.join(", "))
+            }
+            Self::Byte { or_none: false } => "a text of one ASCII character".to_owned(),
+            Self::Byte { or_none: true } => "a text of one ASCII character, or \"\"".to_owned(),
+            Self::Size => "a number of bytes or a text like \"50MB\" or \"50MiB\"".to_owned(),
+            Self::Duration => "a text like \"30s\" or \"1h30m\"".to_owned(),
+            Self::Clock => "a text like \"22:00\"".to_owned(),
+            Self::Budget => "a count or a text like \"1%\"".to_owned(),
+            Self::Uuid => "a UUID".to_owned(),
+            Self::Literal => "a text, a number, `true` or `false`".to_owned(),
+            Self::Kind => "a kind".to_owned(),
+            Self::Fact => "a fact".to_owned(),
+            Self::Each => "\"record\", \"file\" or a JSON Pointer like \"/tags\"".to_owned(),
+            Self::Timestamps => "a timestamp format or a list of them".to_owned(),
+            Self::Expr => "an expression".to_owned(),
+            Self::Exprs => "an expression or a list of them".to_owned(),
+            Self::NamedExprs => "a table of expressions".to_owned(),
+            Self::Pairs => "a table of texts, numbers, `true` or `false`".to_owned(),
+            Self::One(_) => "a table".to_owned(),
+            Self::Many(_) => "a list of tables".to_owned(),
+            Self::Named(_) | Self::NamedPairs => "a table of tables".to_owned(),
+        }
+    }
+}
+
+/// A key with its meaning and an example; what else it needs is added by the methods below.
+const fn key(name: &'static str, shape: Shape, doc: &'static str, example: &'static str) -> Key {
+    Key {
+        name,
+        shape,
+        default: "",
+        required: false,
+        needs: &[],
+        doc,
+        example,
+    }
+}
+
+impl Key {
+    const fn required(mut self) -> Self {
+        self.required = true;
+        self
+    }
+
+    const fn default(mut self, default: &'static str) -> Self {
+        self.default = default;
+        self
+    }
+
+    const fn needs(mut self, needs: &'static [&'static str]) -> Self {
+        self.needs = needs;
+        self
+    }
+}
+
+/// The plan itself.
+pub(super) static ROOT: Section = Section {
+    title: "the plan",
+    doc: "Keys before the first section.",
+    one_of: &[],
+    keys: &[
+        key(
+            "name",
+            Shape::Text,
+            "What runs of this plan are called in the ledger and in reports.",
+            r#"name = "extruder-telemetry""#,
+        )
+        .required(),
+        key(
+            "target",
+            Shape::Text,
+            "URL of the database that is filled. It is never printed with its password.",
+            r#"target = "${TARGET:-sqlite:extruder.db}""#,
+        )
+        .required(),
+        key(
+            "schema",
+            Shape::Text,
+            "Folder of SQL files, relative to the plan, applied before the first row is loaded.",
+            r#"schema = "schema""#,
+        )
+        .default("the tables must exist"),
+        key(
+            "timezone",
+            Shape::Text,
+            "IANA zone of times that carry none.",
+            r#"timezone = "Europe/Berlin""#,
+        )
+        .default("UTC"),
+        key(
+            "namespace",
+            Shape::Uuid,
+            "The UUID in which `uuid5` makes its keys.",
+            r#"namespace = "6ba7b811-9dad-11d1-80b4-00c04fd430c8""#,
+        )
+        .default("a fixed one of Whimbrel's"),
+        key(
+            "source",
+            Shape::Named(&SOURCE),
+            "The sources, each under its name.",
+            "[source.samples]",
+        )
+        .required(),
+        key(
+            "map",
+            Shape::NamedPairs,
+            "Value maps: old text = new value. Old texts are compared exactly as written.",
+            "[map.status]\nREADY = \"completed\"",
+        ),
+        key(
+            "table",
+            Shape::Many(&TABLE),
+            "The tables that are filled, each from one source or an ordered union of sources.",
+            "[[table]]",
+        )
+        .required(),
+        key(
+            "rejects",
+            Shape::One(&REJECTS),
+            "How many rejected records are too many.",
+            "[rejects]",
+        ),
+        key(
+            "window",
+            Shape::One(&WINDOW),
+            "When the run may write.",
+            "[window]",
+        ),
+        key(
+            "run",
+            Shape::One(&RUN),
+            "Limits that do not change what is loaded.",
+            "[run]",
+        ),
+    ],
+};
+
+/// `[source.NAME]`.
+pub(super) static SOURCE: Section = Section {
+    title: "[source.NAME]",
+    doc: "A set of files of one format. Exactly one of the formats `csv`, `tsv`, `json`, `jsonl`, `markdown`, `text` gives the globs, relative to the plan. The NAME and a file's path are its identity in the ledger. Files are read in the order of their paths.",
+    one_of: FORMATS,
+    keys: &[
+        key("csv", Shape::Texts, "Globs of files of comma-separated values.", r#"csv = "legacy/logs/run_*.csv""#),
+        key("tsv", Shape::Texts, "The same with tabs.", r#"tsv = ["a/*.tsv", "b/*.tab"]"#),
+        key("json", Shape::Texts, "Globs of JSON documents: the elements of a top-level array, else one record a file. Fields are members, or JSON Pointers (`/a/b`).", r#"json = "legacy/**/*.json""#),
+        key("jsonl", Shape::Texts, "Globs of files with one JSON document a line.", r#"jsonl = "legacy/app.jsonl""#),
+        key("markdown", Shape::Texts, "Globs of Markdown files: one record a file, with the keys of its front matter, `body` and `heading`.", r#"markdown = "legacy/**/*.md""#),
+        key("text", Shape::Texts, "Globs of plain text files: one record a file, with `body`.", r#"text = "legacy/**/*.txt""#),
+        key("exclude", Shape::Texts, "Globs of files that are left out.", r#"exclude = "legacy/drafts/**""#),
+        key("hidden", Shape::Bool, "Also read files whose name, or a folder of theirs, begins with a dot.", "hidden = true").default("`false`"),
+        key("ignore_case", Shape::Bool, "Globs match whatever the case of the letters (`*.md` finds `A.MD`).", "ignore_case = true").default("`false`"),
+        key("follow_links", Shape::Bool, "Go through symbolic links to folders; loops are found.", "follow_links = true").default("`false`"),
+        key("encoding", Shape::Word(ENCODINGS), "Encoding of the files; a byte order mark wins.", r#"encoding = "windows-1252""#).default("`utf-8`"),
+        key("null", Shape::TextList, "Cells that mean NULL, compared with the cell as it is written, quotes included: `\"\"` is an empty cell, `'\"\"'` a quoted empty one.", r#"null = ["", "NA"]"#).default("none").needs(SEPARATED),
+        key("columns", Shape::Named(&SOURCE_COLUMN), "Settings of single columns.", r#"columns = { Status = { null = [""] } }"#),
+        key("optional", Shape::TextList, "Columns that some files lack; they are NULL there. Any other column that a table uses and a header lacks is an error.", r#"optional = ["Time_Str"]"#),
+        key("ignore", Shape::TextList, "Columns that are knowingly not carried over.", r#"ignore = ["Time_Str"]"#),
+        key("archive", Shape::TextList, "Columns without a place in the target; their values are kept in the ledger's archive.", r#"archive = ["url"]"#),
+        key("records", Shape::Text, "JSON Pointer of the array whose elements are the records.", r#"records = "/results""#).needs(&["json"]),
+        key("delimiter", Shape::Byte { or_none: false }, "What separates fields.", r#"delimiter = ";""#).default("`,` for `csv`, a tab for `tsv`").needs(SEPARATED),
+        key("quote", Shape::Byte { or_none: true }, "What encloses fields; `\"\"`: quotes mean nothing.", r#"quote = "'""#).default("`\"`").needs(SEPARATED),
+        key("escape", Shape::Byte { or_none: false }, "What stands before a quote inside quotes, beside doubling it.", r#"escape = '\'"#).default("none").needs(SEPARATED),
+        key("comment", Shape::Byte { or_none: false }, "Lines that begin with it are skipped and counted.", r##"comment = "#""##).default("none").needs(SEPARATED),
+        key("header", Shape::Bool, "The first line names the columns; where it does not, `names` does.", "header = false\nnames = [\"id\", \"name\"]").default("`true`").needs(SEPARATED),
+        key("names", Shape::TextList, "Names of the columns, instead of the header's.", r#"names = ["id", "name"]"#).needs(SEPARATED),
+        key("skip_lines", Shape::Count(0), "Lines before the header.", "skip_lines = 2").default("`0`").needs(SEPARATED),
+        key("ragged", Shape::Word(&["reject", "pad", "truncate"]), "A record with too few or too many fields is rejected; `pad`: missing fields are NULL; `truncate`: surplus fields are dropped and counted.", r#"ragged = "pad""#).default("`reject`").needs(SEPARATED),
+        key("max_file_size", Shape::Size, "Files above it are treated as `large_files` says.", r#"max_file_size = "50MB""#).default("none"),
+        key("large_files", Shape::Word(&["handle", "skip", "reject"]), "`handle`: like any other; `skip`: filtered, and counted so; `reject`: rejected as a whole.", r#"large_files = "skip""#).default("`handle`").needs(&["max_file_size"]),
+        key("max_record_size", Shape::Size, "A longer record is rejected.", r#"max_record_size = "1MiB""#).default("`64MiB`"),
+    ],
+};
+
+/// The keys that name a source's format.
+pub(super) const FORMATS: &[&str] = &["csv", "tsv", "json", "jsonl", "markdown", "text"];
+
+const SEPARATED: &[&str] = &["csv", "tsv"];
+
+/// Encodings of source files.
+pub(super) const ENCODINGS: &[&str] = &["utf-8", "utf-16le", "utf-16be", "latin-1", "windows-1252"];
+
+/// `[source.NAME.columns]`.
+pub(super) static SOURCE_COLUMN: Section = Section {
+    title: "[source.NAME.columns] COLUMN",
+    doc: "Settings of one column of a source.",
+    one_of: &[],
+    keys: &[
+        key(
+            "null",
+            Shape::TextList,
+            "Cells that mean NULL in this column, instead of the source's.",
+            r#"null = ["", "0000-00-00"]"#,
+        )
+        .default("the source's"),
+        key(
+            "type",
+            Shape::Kind,
+            "What CEL sees; a cell that is not of this kind exactly rejects its record.",
+            r#"type = "integer""#,
+        )
+        .default("`text` for separated values, else the document's own"),
+    ],
+};
+
+/// `[[table]]`.
+pub(super) static TABLE: Section = Section {
+    title: "[[table]]",
+    doc: "One step: it fills one table. Tables are filled in the order of the file, except that a table that another refers to comes first.",
+    one_of: &[],
+    keys: &[
+        key("into", Shape::Text, "The table of the target.", r#"into = "runs""#).required(),
+        key("from", Shape::Texts, "The source, or the sources in the order they are read. A field that a JSON, Markdown or text record lacks is NULL.", r#"from = ["json", "csv"]"#).required(),
+        key("each", Shape::Each, "What makes a row: a record, a file, or an element of the array at this pointer.", r#"each = "file""#).default("`\"record\"`"),
+        key("where", Shape::Text, "CEL over the record's fields and `let`s; records for which it is false are filtered, and counted so.", r#"where = "Status != 'IGNORED'""#),
+        key("key", Shape::Texts, "Columns of the target that identify a row. They come from the source, from `uuid5` or from `source.ordinal`, never from the engine.", r#"key = ["run_id", "line_no"]"#).required(),
+        key("legacy_key", Shape::Exprs, "What `ref … by` of other tables is compared with.", r#"legacy_key = ["id"]"#).default("the parts of a single `uuid5` key, else the key columns' own expressions"),
+        key("existing", Shape::Word(&["reject", "update", "keep"]), "What becomes of a row whose key stands in the target already with another content. `update` never overwrites what somebody else has edited since.", r#"existing = "update""#).default("`reject`"),
+        key("duplicates", Shape::One(&DUPLICATES), "Which records count as one; the first in source order wins.", r#"duplicates = { by = ["content_hash"] }"#),
+        key("let", Shape::NamedExprs, "Named values that `where`, rules, CEL and columns use like fields. Each sees the fields and the names above it; one that has a field's name hides that field from all but itself.", r#"let = { content = { first = ["content", "text"] } }"#),
+        key("columns", Shape::NamedExprs, "Target columns, each with its expression.", r#"columns = { id = "ID", name = { from = "Name", trim = true } }"#).required(),
+        key("rule", Shape::Many(&RULE), "What must hold for a row to be loaded.", "[[table.rule]]"),
+    ],
+};
+
+/// `duplicates = { … }`.
+pub(super) static DUPLICATES: Section = Section {
+    title: "duplicates = { … }",
+    doc: "Records that count as one. The first in source order (source, file, position) is loaded; later ones count as duplicates.",
+    one_of: &[],
+    keys: &[
+        key("by", Shape::Texts, "`\"record\"`: the bytes of the record; else a list of target columns.", r#"by = ["content_hash"]"#).required(),
+        key("scope", Shape::Word(&["table", "file"]), "How far duplicates are looked for.", r#"scope = "file""#).default("`table`"),
+        key("conflict", Shape::Word(&["map", "reject"]), "A later record with the same `by` and other columns: `map` leads its old key to the winner's row, `reject` rejects it.", r#"conflict = "reject""#).default("`map`"),
+    ],
+};
+
+/// `[[table.rule]]`.
+pub(super) static RULE: Section = Section {
+    title: "[[table.rule]]",
+    doc: "A rule about one row, checked before it is loaded.",
+    one_of: &[],
+    keys: &[
+        key("name", Shape::Text, "What reports call it.", r#"name = "title has at most 500 characters""#).required(),
+        key("cel", Shape::Text, "CEL over the record's fields and `let`s; `new.COLUMN` is the value that would be loaded.", r#"cel = "size(new.title) <= 500""#).required(),
+        key("severity", Shape::Word(&["reject", "warn"]), "`warn`: the row is loaded, the violation counted and sampled.", r#"severity = "warn""#).default("`reject`"),
+        key("max", Shape::Budget, "More violations than this stop the run at a checkpoint.", "max = 100").default("any number"),
+    ],
+};
+
+/// An expression.
+pub(super) static EXPR: Section = Section {
+    title: "expressions",
+    doc: "What columns, `let`s and parts of other expressions hold. A bare text is a field: a column of the source, a member, a JSON Pointer (`/a/b`), or a `let`. A table says in exactly one key where the value comes from; the other keys say what is done to it, always in this order, whatever the order they are written in: `null`, `trim`, `lower`, `newlines`, `strip_prefix` and `strip_suffix`, `map`, `list`, `matches` and `max_chars`, `timestamp`, the kind, `default`. A value that cannot be converted exactly is never bent: `invalid` decides, and what it decides is counted and sampled.",
+    one_of: BASES,
+    keys: &[
+        key("from", Shape::Text, "A field.", r#"from = "Status""#),
+        key("fact", Shape::Fact, "A fact about the record's place.", r#"fact = "file.name""#),
+        key("value", Shape::Literal, "A literal.", "value = true"),
+        key("first", Shape::Exprs, "The first that is not NULL.", r#"first = ["title", { fact = "file.stem" }]"#),
+        key("concat", Shape::Exprs, "The parts as one text; NULL parts are left out.", r#"concat = ["street", "city"]"#),
+        key("split", Shape::Expr, "One `part` of a text that `by` separates; NULL where there is no such part.", r#"split = "name", by = " ", part = -1"#),
+        key("uuid5", Shape::Exprs, "A UUID made from the parts' texts, joined by U+001F, in the plan's `namespace`: the same record has the same key in every run. NULL in a part rejects.", r#"uuid5 = [{ fact = "file.path" }, { fact = "record.number" }]"#),
+        key("ref", Shape::Text, "The new key of the row of that table whose `legacy_key` is `by`. A parent that was rejected rejects its children.", r#"ref = "runs", by = { fact = "file.name" }"#),
+        key("cel", Shape::Text, "CEL over fields and `let`s. Strict: where others coerce, it fails, and the record is rejected. Names that are not identifiers are `row['Pwr_Z1_%']`.", r#"cel = "Status.endsWith('_PARTIAL')""#),
+        key("last", Shape::Text, "The last value of a field in the file that is not NULL, for `each = \"file\"`.", r#"last = "Status""#),
+        key("first_of", Shape::Text, "The first such value.", r#"first_of = "Status""#),
+        key("count", Shape::True, "How many records the file has.", "count = true"),
+        key("min", Shape::Text, "The smallest value of a field in the file.", r#"min = "Temp""#),
+        key("max", Shape::Text, "The largest.", r#"max = "Temp""#),
+        key("sum", Shape::Text, "The sum.", r#"sum = "Amount""#),
+        key("by_source", Shape::NamedExprs, "One expression for each source of a union.", r#"by_source = { json = "title", csv = "Title" }"#),
+        key("hash", Shape::Word(&["sha256", "blake3"]), "Hash of the parts in `of`, joined by U+001F, in lower-case hexadecimal.", r#"hash = "sha256", of = ["content"]"#),
+        key("object", Shape::NamedExprs, "A JSON object.", r#"object = { old_id = "id" }"#),
+        key("canonical_json", Shape::Expr, "SHA-256 of a JSON text's canonical form, in lower-case hexadecimal: blanks and the order of members do not change it.", r#"canonical_json = { fact = "file.text" }"#),
+        key("separator", Shape::Text, "Between the parts.", r#"separator = ", ""#).default("`\"\"`").needs(&["concat"]),
+        key("by", Shape::Exprs, "For `split`: the separator. For `ref`: the parts of the legacy key.", r#"by = ",""#).needs(&["split", "ref"]),
+        key("part", Shape::Integer, "Which part, from 1; from the end where it is negative.", "part = 2").needs(&["split"]),
+        key("missing", Shape::Word(&["reject", "null"]), "A parent that does not exist.", r#"missing = "null""#).default("`reject`").needs(&["ref"]),
+        key("of", Shape::Exprs, "What is hashed.", r#"of = ["content"]"#).needs(&["hash"]),
+        key("null", Shape::TextList, "Texts that mean NULL here.", r#"null = ["", "-"]"#).default("none"),
+        key("trim", Shape::Bool, "White space at both ends goes.", "trim = true").default("`false`"),
+        key("lower", Shape::Bool, "Lower case, by Unicode.", "lower = true").default("`false`"),
+        key("newlines", Shape::Bool, "CR LF and CR become LF, a leading byte order mark goes.", "newlines = true").default("`false`"),
+        key("strip_prefix", Shape::Text, "Goes from the start where it stands there.", r#"strip_prefix = "id:""#),
+        key("strip_suffix", Shape::Text, "Goes from the end where it stands there.", r#"strip_suffix = "_PARTIAL""#),
+        key("map", Shape::Text, "The value's pair in that `[map.NAME]`.", r#"map = "status""#),
+        key("map_other", Shape::Word(&["reject", "keep", "null"]), "What becomes of a value that is not in the map.", r#"map_other = "keep""#).default("`reject`").needs(&["map"]),
+        key("list", Shape::One(&LIST), "A text or a JSON array as a JSON array of texts.", r#"list = { split = [",", ";"], unique = true }"#),
+        key("matches", Shape::Text, "A regular expression that must be found in the text; `^…$` means the whole. Other text is invalid.", r#"matches = "^https?://""#),
+        key("max_chars", Shape::Count(0), "Longer text is invalid.", "max_chars = 500"),
+        key("type", Shape::Kind, "The kind, where it is not the target column's.", r#"type = "json""#).default("the column's"),
+        key("timestamp", Shape::Timestamps, "Formats of a time, tried in order: the names below, or patterns as in `strftime`, with `%.f` for a fraction.", r#"timestamp = ["rfc3339", "%d.%m.%Y %H:%M"]"#).default("the kind's own form, as RFC 3339 writes it"),
+        key("start", Shape::Expr, "For formats without a date: the instant from which the clock counts on. A step back of more than twelve hours is the next day.", r#"start = { fact = "file.stem", timestamp = "run_%Y%m%d_%H%M%S" }"#).needs(&["timestamp"]),
+        key("timezone", Shape::Text, "Zone of this column's times that carry none.", r#"timezone = "America/New_York""#).default("the plan's"),
+        key("fold", Shape::Word(&["reject", "earlier", "later"]), "Which instant a local time means that occurs twice; with `start`, the order of the records decides first.", r#"fold = "earlier""#).default("`reject`"),
+        key("default", Shape::Literal, "Instead of NULL.", r#"default = "migrated""#),
+        key("invalid", Shape::Word(&["reject", "null", "default"]), "What becomes of a value that cannot be converted: its record is rejected, or it is NULL, or the `default`.", r#"invalid = "null""#).default("`reject`"),
+        key("round", Shape::Bool, "A decimal may lose digits that the column cannot hold; each is counted.", "round = true").default("`false`"),
+    ],
+};
+
+/// The keys that say where an expression's value comes from.
+pub(super) const BASES: &[&str] = &[
+    "from",
+    "fact",
+    "value",
+    "first",
+    "concat",
+    "split",
+    "uuid5",
+    "ref",
+    "cel",
+    "last",
+    "first_of",
+    "count",
+    "min",
+    "max",
+    "sum",
+    "by_source",
+    "hash",
+    "object",
+    "canonical_json",
+];
+
+/// `list = { … }`.
+pub(super) static LIST: Section = Section {
+    title: "list = { … }",
+    doc: "How a text becomes a list. A JSON array is one already.",
+    one_of: &[],
+    keys: &[
+        key(
+            "split",
+            Shape::Texts,
+            "Separators; each part is trimmed, empty ones go.",
+            r#"split = [",", ";"]"#,
+        )
+        .default("the text is the only element"),
+        key(
+            "unique",
+            Shape::Bool,
+            "Later equal elements go.",
+            "unique = true",
+        )
+        .default("`false`"),
+    ],
+};
+
+/// `[rejects]`.
+pub(super) static REJECTS: Section = Section {
+    title: "[rejects]",
+    doc: "How many rejected records are too many. Past that the run stops at a checkpoint (exit code 7) and says how to go on.",
+    one_of: &[],
+    keys: &[
+        key(
+            "max",
+            Shape::Budget,
+            "A count, or a part of the records read.",
+            r#"max = "1%""#,
+        )
+        .default("any number"),
+        key(
+            "after",
+            Shape::Count(0),
+            "A part counts only from this many records on.",
+            "after = 5000",
+        )
+        .default("`1000`"),
+    ],
+};
+
+/// `[window]`.
+pub(super) static WINDOW: Section = Section {
+    title: "[window]",
+    doc: "When the run may write, in the plan's `timezone`. A run that is still going at the closing stops at a checkpoint (exit code 75).",
+    one_of: &[],
+    keys: &[
+        key("open", Shape::Clock, "The opening.", r#"open = "22:00""#).required(),
+        key(
+            "close",
+            Shape::Clock,
+            "The closing; before `open` it is the next day's.",
+            r#"close = "05:30""#,
+        )
+        .required(),
+        key(
+            "outside",
+            Shape::Word(&["refuse", "wait"]),
+            "Outside the window the run does not start, or it waits for the opening.",
+            r#"outside = "wait""#,
+        )
+        .default("`refuse`"),
+    ],
+};
+
+/// `[run]`.
+pub(super) static RUN: Section = Section {
+    title: "[run]",
+    doc: "Limits. A change of them is no change of the mapping: a run that was interrupted goes on.",
+    one_of: &[],
+    keys: &[
+        key(
+            "workers",
+            Shape::Count(1),
+            "Threads that transform.",
+            "workers = 4",
+        )
+        .default("as many as the machine has to spare"),
+        key(
+            "batch_size",
+            Shape::Count(1),
+            "Rows in a transaction.",
+            "batch_size = 1000",
+        )
+        .default("adaptive, about 100,000"),
+        key(
+            "batch_bytes",
+            Shape::Size,
+            "Bytes in a transaction.",
+            r#"batch_bytes = "16MiB""#,
+        )
+        .default("`64MiB`"),
+        key(
+            "batch_timeout",
+            Shape::Duration,
+            "A batch that takes longer is rolled back, halved and tried again.",
+            r#"batch_timeout = "30s""#,
+        )
+        .default("none"),
+        key(
+            "retries",
+            Shape::Count(0),
+            "How often a batch is tried again after an error that may pass.",
+            "retries = 5",
+        )
+        .default("`3`"),
+        key(
+            "deadline",
+            Shape::Duration,
+            "After this long the run stops at a checkpoint (exit code 75).",
+            r#"deadline = "30m""#,
+        )
+        .default("none"),
+    ],
+};
+
+/// Every section, in the order of the reference.
+pub(super) static SECTIONS: &[&Section] = &[
+    &ROOT,
+    &SOURCE,
+    &SOURCE_COLUMN,
+    &TABLE,
+    &DUPLICATES,
+    &RULE,
+    &EXPR,
+    &LIST,
+    &REJECTS,
+    &WINDOW,
+    &RUN,
+];
