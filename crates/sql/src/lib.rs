@@ -1,1 +1,51 @@
-//! To be written.
+//! Databases as targets. The only door through which SQL reaches a driver.
+//!
+//! ```text
+//! open(url) ─▶ Target ─┬─ read lane  (thread, connection): describe, select, facts
+//!                      └─ write lane (thread, connection): ledger, lease, the one transaction
+//! ```
+//! [`dialect`] has the words (pure), [`sqlite`] the wire. This crate knows neither plans nor
+//! transforms, and decides nothing: what the engine refuses becomes a fate or a classified error.
+
+pub mod codes;
+pub mod dialect;
+pub mod sqlite;
+mod url;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use whimbrel_endpoint::{EndpointError, Target};
+
+pub use codes::CODES;
+pub use url::Location;
+
+/// How to connect.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The folder that relative paths in a URL start from: the plan's.
+    pub base: PathBuf,
+    /// How long to wait for another process's lock.
+    pub busy: Duration,
+    /// Bytes of pages that the writing connection keeps in memory while loading.
+    pub cache_bytes: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { base: PathBuf::from("."), busy: Duration::from_secs(2), cache_bytes: 24 << 20 }
+    }
+}
+
+/// Opens the target that `url` names. Nothing is created and nothing is read yet: a database that
+/// does not exist comes into being with [`Target::prepare_ledger`].
+///
+/// A URL that is not understood has class `Configuration` and code `WB0400`.
+#[allow(clippy::unused_async)] // servers are reached here; callers need not change then
+pub async fn open(url: &str, options: Options) -> Result<Box<dyn Target>, EndpointError> {
+    match Location::parse(url, &options.base)? {
+        Location::Sqlite { path, shown } => {
+            Ok(Box::new(sqlite::SqliteTarget::new(path, shown, options)))
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! SQLite's errors as classes, codes and sentences that say what to do.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use rusqlite::ffi::{self, ErrorCode};
+use whimbrel_endpoint::{EndpointError, ErrorClass};
+
+use crate::codes;
+
+/// What could not be done, where, and what SQLite said.
+pub(crate) fn failed(path: &Path, doing: &str, error: rusqlite::Error) -> EndpointError {
+    let (class, code, reason) = classify(path, &error);
+    EndpointError::new(class, code, format!("{doing}: {reason}: `{}`", path.display()))
+        .because(error)
+}
+
+/// SQLite's own words, bounded, without its prefix.
+pub(crate) fn words(error: &rusqlite::Error) -> String {
+    let words = match error {
+        rusqlite::Error::SqliteFailure(_, Some(message)) => message.clone(),
+        rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
+        other => other.to_string(),
+    };
+    words.chars().take(500).collect()
+}
+
+/// The primary error code, where SQLite gave one.
+pub(crate) fn primary(error: &rusqlite::Error) -> Option<ErrorCode> {
+    error.sqlite_error().map(|error| error.code)
+}
+
+/// The extended result code, 0 where there is none.
+pub(crate) fn extended(error: &rusqlite::Error) -> i32 {
+    error.sqlite_error().map_or(0, |error| error.extended_code)
+}
+
+fn classify(path: &Path, error: &rusqlite::Error) -> (ErrorClass, &'static str, String) {
+    use ErrorClass::{Configuration, Constraint, Data, System, Transient};
+    let words = words(error);
+    let Some(code) = primary(error) else {
+        return (System, codes::ENGINE, words);
+    };
+    match code {
+        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked
+        | ErrorCode::FileLockingProtocolFailed => {
+            (Transient, codes::LOCKED, format!("the database is locked{}", holders(path)))
+        }
+        ErrorCode::DiskFull => (System, codes::DISK_FULL, "the disk is full".to_owned()),
+        ErrorCode::NotADatabase => {
+            (Configuration, codes::NOT_A_DATABASE, "the file is not a SQLite database".to_owned())
+        }
+        ErrorCode::DatabaseCorrupt => (System, codes::CORRUPT, format!("the database is damaged ({words})")),
+        ErrorCode::ReadOnly => {
+            (Configuration, codes::READ_ONLY, "the database is read-only".to_owned())
+        }
+        ErrorCode::CannotOpen | ErrorCode::PermissionDenied => unopenable(path, &words),
+        ErrorCode::OutOfMemory => (System, codes::MEMORY, "out of memory".to_owned()),
+        ErrorCode::SystemIoFailure => {
+            (System, codes::INPUT_OUTPUT, format!("{words} ({})", input_output(extended(error))))
+        }
+        ErrorCode::TooBig => (Data, codes::TOO_BIG, words),
+        ErrorCode::ConstraintViolation => (Constraint, constraint_code(extended(error)), words),
+        ErrorCode::TypeMismatch => (Data, codes::STORED_TYPE, words),
+        ErrorCode::OperationInterrupted => (Transient, codes::ENGINE, words),
+        _ if words.starts_with("no such table") || words.contains("no such column")
+            || words.contains("has no column named") =>
+        {
+            (Configuration, whimbrel_endpoint::codes::MISSING, words)
+        }
+        _ => (System, codes::ENGINE, words),
+    }
+}
+
+/// The code of a constraint that refused a row.
+pub(crate) fn constraint_code(extended: i32) -> &'static str {
+    match extended {
+        ffi::SQLITE_CONSTRAINT_CHECK => codes::CHECK,
+        ffi::SQLITE_CONSTRAINT_NOTNULL => whimbrel_endpoint::codes::NOT_NULL,
+        ffi::SQLITE_CONSTRAINT_FOREIGNKEY => codes::FOREIGN_KEY,
+        ffi::SQLITE_CONSTRAINT_TRIGGER => codes::TRIGGER,
+        ffi::SQLITE_CONSTRAINT_DATATYPE => codes::STORED_TYPE,
+        ffi::SQLITE_CONSTRAINT_UNIQUE
+        | ffi::SQLITE_CONSTRAINT_PRIMARYKEY
+        | ffi::SQLITE_CONSTRAINT_ROWID => codes::UNIQUE,
+        _ => codes::ENGINE,
+    }
+}
+
+fn input_output(extended: i32) -> &'static str {
+    match extended {
+        ffi::SQLITE_IOERR_READ | ffi::SQLITE_IOERR_SHORT_READ => "reading",
+        ffi::SQLITE_IOERR_WRITE => "writing; a file size limit counts as well",
+        ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC => "flushing to the medium",
+        ffi::SQLITE_IOERR_TRUNCATE => "truncating",
+        ffi::SQLITE_IOERR_LOCK | ffi::SQLITE_IOERR_UNLOCK => "locking",
+        _ => "in the operating system",
+    }
+}
+
+/// Why a file could not be opened, looked up now.
+fn unopenable(path: &Path, words: &str) -> (ErrorClass, &'static str, String) {
+    use ErrorClass::Configuration;
+    let folder = folder_of(path);
+    if path.is_dir() {
+        (Configuration, codes::DIRECTORY, "the target is a folder, not a file".to_owned())
+    } else if !folder.is_dir() {
+        let reason = format!("there is no folder `{}`", folder.display());
+        (Configuration, codes::NO_DATABASE, reason)
+    } else {
+        let reason = match std::fs::metadata(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                "permission denied".to_owned()
+            }
+            Err(_) | Ok(_) => match unwritable(folder) {
+                Some(reason) => format!("its folder cannot be written: {reason}"),
+                None => words.to_owned(),
+            },
+        };
+        (Configuration, codes::CANNOT_OPEN, reason)
+    }
+}
+
+/// The folder a file stands in.
+pub(crate) fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Why this user may not write to a file or folder, if that is so. Nothing is opened: closing a
+/// second descriptor of a database would drop SQLite's locks on it.
+#[cfg(unix)]
+pub(crate) fn unwritable(path: &Path) -> Option<String> {
+    rustix::fs::access(path, rustix::fs::Access::WRITE_OK)
+        .err()
+        .map(|error| std::io::Error::from(error).to_string())
+}
+
+/// Why this user may not write to a file or folder, as far as its attributes tell.
+#[cfg(not(unix))]
+pub(crate) fn unwritable(path: &Path) -> Option<String> {
+    let read_only = std::fs::metadata(path).is_ok_and(|facts| facts.permissions().readonly());
+    read_only.then(|| "it is marked read-only".to_owned())
+}
+
+/// Who holds locks on the database, as a clause for a message; Linux tells, other systems do not.
+fn holders(path: &Path) -> String {
+    let pids = lock_holders(path);
+    if pids.is_empty() {
+        return format!("; `fuser {}` shows by whom", path.display());
+    }
+    let mut clause = " by ".to_owned();
+    for (index, pid) in pids.iter().enumerate() {
+        let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+        let separator = if index == 0 { "" } else { ", " };
+        let _ = write!(clause, "{separator}process {pid} ({})", name.trim());
+    }
+    clause
+}
+
+#[cfg(target_os = "linux")]
+fn lock_holders(path: &Path) -> Vec<u32> {
+    use std::os::unix::fs::MetadataExt as _;
+    let beside = |suffix: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        std::fs::metadata(name).ok().map(|facts| facts.ino())
+    };
+    let inodes = [beside(""), beside("-shm")];
+    let table = std::fs::read_to_string("/proc/locks").unwrap_or_default();
+    let mut pids: Vec<u32> = table.lines().filter_map(|line| held_by(line, &inodes)).collect();
+    pids.sort_unstable();
+    pids.dedup();
+    pids.retain(|pid| *pid != std::process::id());
+    pids
+}
+
+#[cfg(not(target_os = "linux"))]
+fn lock_holders(_: &Path) -> Vec<u32> {
+    Vec::new()
+}
+
+/// `7: POSIX  ADVISORY  WRITE 4242 08:01:131090 1073741824 1073742335`
+#[cfg(target_os = "linux")]
+fn held_by(line: &str, inodes: &[Option<u64>]) -> Option<u32> {
+    let mut words = line.split_whitespace().skip(4);
+    let pid = words.next()?.parse().ok()?;
+    let inode = words.next()?.rsplit(':').next()?.parse().ok()?;
+    inodes.contains(&Some(inode)).then_some(pid)
+}

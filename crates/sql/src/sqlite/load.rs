@@ -1,0 +1,138 @@
+//! Tuning for a load and back: WAL and fewer flushes while loading, everything on the medium after.
+//!
+//! The journal mode that a database had is kept in `whimbrel_meta` until it is put back, so that
+//! the successor of a crashed run does it.
+
+use rusqlite::{Connection, OptionalExtension as _};
+use whimbrel_endpoint::{EndpointError, ErrorClass, failpoint};
+
+use super::session::Session;
+use crate::codes;
+
+const REMEMBERED: &str = "journal_mode_before_load";
+
+/// Pages in the log before a commit moves them into the database: 32 MiB of 4 KiB pages.
+const LOG_PAGES: i64 = 8192;
+
+/// SQLite's own defaults.
+const LOG_PAGES_DEFAULT: i64 = 1000;
+const CACHE_KIB_DEFAULT: i64 = 2000;
+
+/// WAL and synchronous NORMAL: rows and mark are lost together at worst, and only to power loss.
+pub(crate) fn enter(session: &mut Session) -> Result<(), EndpointError> {
+    session.atomically("prepare for loading", |connection| {
+        remember(connection).map_err(|error| {
+            EndpointError::new(
+                ErrorClass::Configuration,
+                whimbrel_endpoint::codes::NO_LEDGER,
+                "prepare for loading: the ledger is not there",
+            )
+            .because(error)
+        })
+    })?;
+    failpoint!("sqlite.enter_load.remembered");
+    let cache_kib = (session.options().cache_bytes / 1024) as i64;
+    let connection = session.connection()?;
+    tune(connection, cache_kib).map_err(|error| session.failed("prepare for loading", error))
+}
+
+fn remember(connection: &Connection) -> rusqlite::Result<()> {
+    let mode = journal_mode(connection)?;
+    if mode != "wal" {
+        connection.execute(
+            "INSERT OR IGNORE INTO whimbrel_meta (name, value) VALUES (?1, ?2)",
+            [REMEMBERED, mode.as_str()],
+        )?;
+    }
+    Ok(())
+}
+
+fn tune(connection: &Connection, cache_kib: i64) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "cache_size", -cache_kib)?;
+    let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+    if mode == "wal" {
+        connection.pragma_update(None, "synchronous", "NORMAL")?;
+        connection.query_row("PRAGMA wal_autocheckpoint = 8192", [], |row| {
+            let pages: i64 = row.get(0)?;
+            debug_assert_eq!(pages, LOG_PAGES);
+            Ok(())
+        })?;
+    } else {
+        // A file system without shared memory keeps its journal, and full flushes with it.
+        tracing::warn!(mode, "the database cannot use a write-ahead log here; loading is slower");
+    }
+    Ok(())
+}
+
+/// Everything committed reaches the medium; the journal mode is as it was.
+///
+/// Where another program keeps the database open, the mode cannot be put back: everything is
+/// durable all the same, and the next run tries again.
+pub(crate) fn leave(session: &mut Session) -> Result<(), EndpointError> {
+    session.idle("finish loading")?;
+    let busy = flush(session.connection()?)
+        .map_err(|error| session.failed("flush the database", error))?;
+    if busy {
+        return Err(EndpointError::new(
+            ErrorClass::Transient,
+            codes::LOCKED,
+            format!(
+                "flush the database: another program is reading it: `{}`",
+                session.path().display()
+            ),
+        ));
+    }
+    failpoint!("sqlite.leave_load.flushed");
+    let connection = session.connection()?;
+    match put_back(connection) {
+        Ok(()) => Ok(()),
+        Err(error) if is_busy(&error) => {
+            tracing::warn!(
+                code = codes::LOCKED,
+                path = %session.path().display(),
+                "the journal mode stays WAL until no other program has the database open"
+            );
+            Ok(())
+        }
+        Err(error) => Err(session.failed("put back the journal mode", error)),
+    }
+}
+
+/// True where readers kept the log from being moved into the database.
+fn flush(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB_DEFAULT)?;
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
+}
+
+fn put_back(connection: &Connection) -> rusqlite::Result<()> {
+    let set = format!("PRAGMA wal_autocheckpoint = {LOG_PAGES_DEFAULT}");
+    connection.query_row(&set, [], |_| Ok(()))?;
+    let before: Option<String> = connection
+        .query_row("SELECT value FROM whimbrel_meta WHERE name = ?1", [REMEMBERED], |row| row.get(0))
+        .optional()?;
+    let Some(before) = before else { return Ok(()) };
+    // The word comes from the database: only SQLite's own words are passed on.
+    let word = ["delete", "truncate", "persist"].iter().find(|word| **word == before);
+    let mode: String = connection.query_row(
+        &format!("PRAGMA journal_mode = {}", word.unwrap_or(&"delete")),
+        [],
+        |row| row.get(0),
+    )?;
+    if mode == "wal" {
+        return Err(rusqlite::Error::SqliteFailure(
+            rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY),
+            None,
+        ));
+    }
+    connection.execute("DELETE FROM whimbrel_meta WHERE name = ?1", [REMEMBERED]).map(drop)
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked};
+    matches!(super::fault::primary(error), Some(DatabaseBusy | DatabaseLocked))
+}
+
+fn journal_mode(connection: &Connection) -> rusqlite::Result<String> {
+    connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))
+}

@@ -1,0 +1,196 @@
+//! SQLite: one connection that reads what is committed, one that writes, each on its thread.
+//!
+//! Reads see what is committed also while a transaction is open (in a journal mode other than WAL
+//! they may have to wait for it). Nothing but `prepare_ledger` creates the database.
+
+mod catalogue;
+mod fault;
+mod lane;
+mod lease;
+mod ledger;
+mod load;
+mod read;
+mod schema;
+mod session;
+mod txn;
+mod value;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use whimbrel_endpoint::{
+    EndpointError, ErrorClass, Fence, LeaseAnswer, LeaseRequest, Query, Rows, SchemaFile, Target,
+    TargetFacts, Txn,
+};
+use whimbrel_model::Table;
+
+use self::catalogue::Named;
+use self::lane::Lane;
+use self::session::Role;
+use self::txn::SqliteTxn;
+use crate::dialect::Dialect;
+use crate::{Options, codes};
+
+/// A SQLite database as a target.
+#[derive(Debug)]
+pub struct SqliteTarget {
+    path: PathBuf,
+    shown: String,
+    read: Lane,
+    write: Arc<Lane>,
+}
+
+impl SqliteTarget {
+    pub(crate) fn new(path: PathBuf, shown: String, options: Options) -> Self {
+        let read = Lane::start(path.clone(), options.clone(), Role::Read);
+        let write = Arc::new(Lane::start(path.clone(), options, Role::Write));
+        Self { path, shown, read, write }
+    }
+
+    /// Why it cannot be written: the file where it stands, else the folder that is to hold it.
+    fn read_only(&self, exists: bool) -> Option<String> {
+        let folder = fault::folder_of(&self.path);
+        if self.path.is_dir() {
+            return Some(format!("it is a folder: `{}`", self.path.display()));
+        }
+        if !folder.is_dir() {
+            return Some(format!("there is no folder `{}`", folder.display()));
+        }
+        let file = exists.then(|| fault::unwritable(&self.path)).flatten();
+        // SQLite keeps its journal beside the database, so the folder counts as well.
+        file.or_else(|| {
+            let reason = fault::unwritable(folder)?;
+            Some(format!("its folder cannot be written: {reason}"))
+        })
+    }
+}
+
+#[async_trait]
+impl Target for SqliteTarget {
+    async fn facts(&self) -> Result<TargetFacts, EndpointError> {
+        let exists = self.path.exists();
+        if exists && !self.path.is_dir() {
+            // Says so where it is no database.
+            self.read.run(|session| session.connection().map(drop)).await?;
+        }
+        Ok(TargetFacts {
+            engine: "sqlite",
+            version: rusqlite::version().to_owned(),
+            location: self.shown.clone(),
+            exists,
+            read_only: self.read_only(exists),
+            free_bytes: free_bytes(fault::folder_of(&self.path)),
+            size_bytes: std::fs::metadata(&self.path).ok().map(|facts| facts.len()),
+        })
+    }
+
+    async fn describe(&self, table: &str) -> Result<Option<Table>, EndpointError> {
+        let table = table.to_owned();
+        self.read
+            .run(move |session| {
+                let Some(connection) = session.existing()? else { return Ok(None) };
+                let named = catalogue::named(connection, &table)
+                    .map_err(|error| session.failed("read the catalogue", error))?;
+                match named {
+                    Named::Nothing => Ok(None),
+                    Named::Table(table) => Ok(Some(table)),
+                    Named::Else(word) => Err(EndpointError::new(
+                        ErrorClass::Configuration,
+                        codes::NOT_A_TABLE,
+                        format!("rows cannot be loaded into a {word}: `{table}`"),
+                    )),
+                }
+            })
+            .await
+    }
+
+    async fn describe_schema(&self, files: &[SchemaFile]) -> Result<Vec<Table>, EndpointError> {
+        let files = files.to_vec();
+        self.read.run(move |_| schema::scratch(&files)).await
+    }
+
+    async fn prepare_ledger(&self) -> Result<(), EndpointError> {
+        self.write.run(ledger::prepare).await
+    }
+
+    async fn has_ledger(&self) -> Result<bool, EndpointError> {
+        self.read
+            .run(|session| {
+                let Some(connection) = session.existing()? else { return Ok(false) };
+                ledger::stands(connection)
+                    .map_err(|error| session.failed("read the ledger's version", error))
+            })
+            .await
+    }
+
+    async fn select(&self, query: &Query) -> Result<Rows, EndpointError> {
+        let statement = Dialect::Sqlite.select(query);
+        self.read
+            .run(move |session| {
+                let connection = session.connection()?;
+                read::select(connection, &statement)
+                    .map_err(|trouble| trouble.told(session.path(), "read rows"))
+            })
+            .await
+    }
+
+    /// In the middle of the own transaction a renewal is part of it: nobody else can take over
+    /// while it holds SQLite's write lock.
+    async fn lease(&self, request: &LeaseRequest) -> Result<LeaseAnswer, EndpointError> {
+        let request = request.clone();
+        self.write
+            .run(move |session| {
+                let path = session.path().to_owned();
+                if session.is_open() && request.renew.is_some() {
+                    return lease::ask(session.connection()?, &request, &path);
+                }
+                session.atomically("ask for the right to write", |connection| {
+                    lease::ask(connection, &request, &path)
+                })
+            })
+            .await
+    }
+
+    async fn release(&self, fence: Fence) -> Result<(), EndpointError> {
+        self.write
+            .run(move |session| {
+                let path = session.path().to_owned();
+                session.atomically("give back the right to write", |connection| {
+                    lease::release(connection, fence, &path)
+                })
+            })
+            .await
+    }
+
+    async fn begin(&self, fence: Fence) -> Result<Box<dyn Txn>, EndpointError> {
+        let number = self.write.run(move |session| session.begin(fence)).await?;
+        Ok(Box::new(SqliteTxn::new(Arc::clone(&self.write), number)))
+    }
+
+    async fn enter_load(&self) -> Result<(), EndpointError> {
+        self.write.run(load::enter).await
+    }
+
+    async fn leave_load(&self) -> Result<(), EndpointError> {
+        // A second connection, even an idle one, would keep the journal mode from changing.
+        self.read
+            .run(|session| {
+                session.close();
+                Ok(())
+            })
+            .await?;
+        self.write.run(load::leave).await
+    }
+}
+
+#[cfg(unix)]
+fn free_bytes(folder: &std::path::Path) -> Option<u64> {
+    let facts = rustix::fs::statvfs(folder).ok()?;
+    facts.f_bavail.checked_mul(facts.f_frsize)
+}
+
+#[cfg(not(unix))]
+fn free_bytes(_: &std::path::Path) -> Option<u64> {
+    None
+}

@@ -1,0 +1,594 @@
+//! The transaction: rows in, rows out, and the commit that checks the fence last.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use rusqlite::Connection;
+use whimbrel_endpoint::{
+    EndpointError, ErrorClass, Query, RowFate, Rows, SchemaFile, Txn, WriteMode, failpoint,
+};
+use whimbrel_model::{Chunk, Row, Table, Value};
+
+use super::catalogue::{self, Facts};
+use super::lane::Lane;
+use super::session::Open;
+use super::value::{Bound, Refusal, Scratch, Slot, form};
+use super::{fault, lease, read, schema};
+use crate::codes;
+use crate::dialect::{Dialect, Taken, rest};
+
+const WORDS: Dialect = Dialect::Sqlite;
+
+/// A transaction of the write lane; undone when dropped.
+#[derive(Debug)]
+pub(crate) struct SqliteTxn {
+    lane: Arc<Lane>,
+    number: u64,
+    finished: bool,
+}
+
+impl SqliteTxn {
+    pub(crate) fn new(lane: Arc<Lane>, number: u64) -> Self {
+        Self { lane, number, finished: false }
+    }
+
+    async fn within<T, W>(&self, work: W) -> Result<T, EndpointError>
+    where
+        T: Send + 'static,
+        W: FnOnce(&mut Place<'_>) -> Result<T, EndpointError> + Send + 'static,
+    {
+        let number = self.number;
+        self.lane
+            .run(move |session| {
+                session.within(number, |connection, open, path| {
+                    work(&mut Place { connection, open, path })
+                })
+            })
+            .await
+    }
+}
+
+impl Drop for SqliteTxn {
+    fn drop(&mut self) {
+        if !self.finished {
+            let number = self.number;
+            // An error here means that the engine has undone the transaction already.
+            self.lane.post(move |session| drop(session.end(number, |_, _, _| Ok(()))));
+        }
+    }
+}
+
+#[async_trait]
+impl Txn for SqliteTxn {
+    async fn write(
+        &mut self,
+        table: &Table,
+        rows: Arc<Chunk>,
+        mode: WriteMode,
+    ) -> Result<Vec<RowFate>, EndpointError> {
+        let table = table.clone();
+        match mode {
+            WriteMode::Insert => self.within(move |place| place.write(&table, &rows)).await,
+        }
+    }
+
+    async fn put(&mut self, table: &Table, rows: &Chunk) -> Result<(), EndpointError> {
+        let (table, rows) = (table.clone(), rows.clone());
+        self.within(move |place| place.put(&table, &rows)).await
+    }
+
+    async fn delete(&mut self, query: &Query) -> Result<u64, EndpointError> {
+        let statement = WORDS.delete(query);
+        self.within(move |place| {
+            read::execute(place.connection, &statement)
+                .map_err(|trouble| trouble.told(place.path, "delete rows"))
+        })
+        .await
+    }
+
+    async fn select(&mut self, query: &Query) -> Result<Rows, EndpointError> {
+        let statement = WORDS.select(query);
+        self.within(move |place| {
+            read::select(place.connection, &statement)
+                .map_err(|trouble| trouble.told(place.path, "read rows"))
+        })
+        .await
+    }
+
+    async fn read_for_update(
+        &mut self,
+        table: &Table,
+        keys: &Chunk,
+    ) -> Result<Vec<Option<Vec<Value>>>, EndpointError> {
+        let (table, keys) = (table.clone(), keys.clone());
+        self.within(move |place| place.read_for_update(&table, &keys)).await
+    }
+
+    async fn update(&mut self, table: &Table, rows: &Chunk) -> Result<(), EndpointError> {
+        let (table, rows) = (table.clone(), rows.clone());
+        self.within(move |place| place.update(&table, &rows)).await
+    }
+
+    async fn remove(&mut self, table: &Table, keys: &Chunk) -> Result<u64, EndpointError> {
+        let (table, keys) = (table.clone(), keys.clone());
+        self.within(move |place| place.remove(&table, &keys)).await
+    }
+
+    async fn create_table(&mut self, table: &Table) -> Result<(), EndpointError> {
+        let table = table.clone();
+        self.within(move |place| place.create_table(&table)).await
+    }
+
+    async fn apply_schema(&mut self, file: &SchemaFile) -> Result<(), EndpointError> {
+        let file = file.clone();
+        self.within(move |place| {
+            place.open.tables.clear();
+            schema::apply(place.connection, &file)
+        })
+        .await
+    }
+
+    async fn commit(mut self: Box<Self>) -> Result<(), EndpointError> {
+        self.finished = true;
+        let number = self.number;
+        self.lane
+            .run(move |session| {
+                session.end(number, |connection, open, path| {
+                    lease::check(connection, open.fence, path)?;
+                    failpoint!("sqlite.commit.before");
+                    commit(connection, path)?;
+                    failpoint!("sqlite.commit.after");
+                    Ok(())
+                })
+            })
+            .await
+    }
+
+    async fn rollback(mut self: Box<Self>) -> Result<(), EndpointError> {
+        self.finished = true;
+        let number = self.number;
+        self.lane.run(move |session| session.end(number, |_, _, _| Ok(()))).await
+    }
+}
+
+fn commit(connection: &Connection, path: &Path) -> Result<(), EndpointError> {
+    let Err(error) = connection.execute_batch("COMMIT") else { return Ok(()) };
+    let told = fault::failed(path, "commit", error);
+    // Writing failed while pages or their log were on their way to the medium.
+    if told.code == codes::INPUT_OUTPUT {
+        let what = format!("it is not known whether the commit succeeded: `{}`", path.display());
+        return Err(EndpointError::new(ErrorClass::Unknown, codes::COMMIT_UNKNOWN, what)
+            .because(told));
+    }
+    Err(told)
+}
+
+/// Where the transaction's work is done: its connection and what it knows.
+struct Place<'a> {
+    connection: &'a Connection,
+    open: &'a mut Open,
+    path: &'a Path,
+}
+
+/// Why a row could not be bound or executed.
+enum Trouble {
+    Refused(Refusal),
+    Engine(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Trouble {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Engine(error)
+    }
+}
+
+impl Place<'_> {
+    fn failed(&self, doing: &str, table: &Table, error: rusqlite::Error) -> EndpointError {
+        fault::failed(self.path, &format!("{doing} `{}`", table.name), error)
+    }
+
+    fn facts(&mut self, table: &Table) -> Result<Arc<Facts>, EndpointError> {
+        if let Some(facts) = self.open.tables.get(&table.name) {
+            return Ok(Arc::clone(facts));
+        }
+        let facts = Facts::of(self.connection, &table.name)
+            .map_err(|error| self.failed("look up", table, error))?;
+        let facts = Arc::new(facts);
+        self.open.tables.insert(table.name.clone(), Arc::clone(&facts));
+        Ok(facts)
+    }
+
+    /// How the values of the columns at `indexes` are bound.
+    fn slots(
+        &mut self,
+        table: &Table,
+        indexes: impl Iterator<Item = usize>,
+    ) -> Result<Vec<Slot>, EndpointError> {
+        let facts = self.facts(table)?;
+        indexes
+            .map(|index| {
+                let column = &table.columns[index];
+                facts.slot(&column.name, column.kind).ok_or_else(|| {
+                    EndpointError::new(
+                        ErrorClass::Configuration,
+                        whimbrel_endpoint::codes::MISSING,
+                        format!("the target has no such column: `{}.{}`", table.name, column.name),
+                    )
+                })
+            })
+            .collect()
+    }
+
+    fn prepare(
+        &self,
+        doing: &str,
+        table: &Table,
+        sql: &str,
+    ) -> Result<rusqlite::CachedStatement<'_>, EndpointError> {
+        self.connection.prepare_cached(sql).map_err(|error| {
+            if fault::words(&error).contains("ON CONFLICT clause does not match") {
+                let key: Vec<&str> =
+                    table.key.iter().map(|&index| table.columns[index].name.as_str()).collect();
+                return EndpointError::new(
+                    ErrorClass::Configuration,
+                    codes::KEY_NOT_UNIQUE,
+                    format!("nothing makes the key of `{}` unique: `{}`", table.name, key.join(", ")),
+                );
+            }
+            self.failed(doing, table, error)
+        })
+    }
+
+    fn write(&mut self, table: &Table, rows: &Chunk) -> Result<Vec<RowFate>, EndpointError> {
+        fits(table.columns.len(), rows)?;
+        let slots = self.slots(table, 0..table.columns.len())?;
+        let careful = self.facts(table)?.has_triggers;
+        let taken = if table.key.is_empty() { Taken::Impossible } else { Taken::Skip };
+        let mut statement = self.prepare("write to", table, &WORDS.insert(table, taken))?;
+        let mut scratch = Scratch::new();
+        let mut fates = Vec::with_capacity(rows.len());
+        for row in rows.rows() {
+            let fate = if careful {
+                self.write_carefully(table, &slots, row, &mut statement, &mut scratch)?
+            } else {
+                self.write_row(table, &slots, row, &mut statement, &mut scratch)?
+            };
+            fates.push(fate);
+        }
+        statement.clear_bindings();
+        failpoint!("sqlite.write.after");
+        Ok(fates)
+    }
+
+    fn write_row(
+        &self,
+        table: &Table,
+        slots: &[Slot],
+        row: Row<'_>,
+        statement: &mut rusqlite::Statement<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<RowFate, EndpointError> {
+        if let Some(&column) = table.key.iter().find(|&&index| row.get(index).is_null()) {
+            return Ok(key_null(&table.columns[column].name));
+        }
+        let (mut column, mut outcome) = (0, Ok(()));
+        for (index, (value, slot)) in row.values().zip(slots).enumerate() {
+            (column, outcome) = (index, bind(statement, index, *slot, value, scratch));
+            if outcome.is_err() {
+                break;
+            }
+        }
+        match outcome.and_then(|()| Ok(statement.raw_execute()?)) {
+            Ok(0) => self.skipped(table, row),
+            Ok(_) => Ok(RowFate::Inserted),
+            Err(Trouble::Refused(refusal)) => Ok(RowFate::Refused {
+                code: refusal.code,
+                subject: Some(table.columns[column].name.clone()),
+                message: refusal.message,
+            }),
+            Err(Trouble::Engine(error)) => self.refused(table, row, error),
+        }
+    }
+
+    /// As `write_row`, but what a refused row's triggers wrote is undone: RAISE(FAIL) leaves it.
+    fn write_carefully(
+        &self,
+        table: &Table,
+        slots: &[Slot],
+        row: Row<'_>,
+        statement: &mut rusqlite::Statement<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<RowFate, EndpointError> {
+        let control = |sql: &str| {
+            self.connection
+                .prepare_cached(sql)
+                .and_then(|mut statement| statement.raw_execute())
+                .map_err(|error| self.failed("write to", table, error))
+        };
+        control("SAVEPOINT whimbrel_row")?;
+        let fate = self.write_row(table, slots, row, statement, scratch)?;
+        if self.connection.is_autocommit() {
+            return Ok(fate);
+        }
+        if matches!(fate, RowFate::Refused { .. }) {
+            control("ROLLBACK TO whimbrel_row")?;
+        }
+        control("RELEASE whimbrel_row")?;
+        Ok(fate)
+    }
+
+    /// Nothing was written and nothing failed: the key is taken, or a trigger ignored the row.
+    fn skipped(&self, table: &Table, row: Row<'_>) -> Result<RowFate, EndpointError> {
+        if self.is_taken(table, row)? {
+            return Ok(RowFate::Taken);
+        }
+        Ok(RowFate::Refused {
+            code: codes::TRIGGER,
+            subject: None,
+            message: "a trigger skipped the row".to_owned(),
+        })
+    }
+
+    fn is_taken(&self, table: &Table, row: Row<'_>) -> Result<bool, EndpointError> {
+        if table.key.is_empty() {
+            return Ok(false);
+        }
+        let facts = Facts::of(self.connection, &table.name)
+            .map_err(|error| self.failed("look up", table, error))?;
+        let mut statement = self.prepare("read", table, &WORDS.read(table))?;
+        let mut scratch = Scratch::new();
+        for (place, &index) in table.key.iter().enumerate() {
+            let column = &table.columns[index];
+            let Some(slot) = facts.slot(&column.name, column.kind) else { return Ok(false) };
+            match bind(&mut statement, place, slot, row.get(index), &mut scratch) {
+                Ok(()) => {}
+                Err(Trouble::Refused(_)) => return Ok(false),
+                Err(Trouble::Engine(error)) => return Err(self.failed("read", table, error)),
+            }
+        }
+        let found = statement.raw_query().next().map(|row| row.is_some());
+        found.map_err(|error| self.failed("read", table, error))
+    }
+
+    /// What an error of the engine means for the row that met it.
+    fn refused(
+        &self,
+        table: &Table,
+        row: Row<'_>,
+        error: rusqlite::Error,
+    ) -> Result<RowFate, EndpointError> {
+        use rusqlite::ErrorCode::{ConstraintViolation, TooBig, TypeMismatch};
+        if self.connection.is_autocommit() {
+            return Err(self.failed("write to", table, error));
+        }
+        let (code, message) = match fault::primary(&error) {
+            Some(ConstraintViolation) => {
+                (fault::constraint_code(fault::extended(&error)), fault::words(&error))
+            }
+            Some(TypeMismatch) => (codes::STORED_TYPE, fault::words(&error)),
+            Some(TooBig) => (codes::TOO_BIG, fault::words(&error)),
+            _ => return Err(self.failed("write to", table, error)),
+        };
+        // Where several unique constraints are violated, the key is the one that counts.
+        if code == codes::UNIQUE && self.is_taken(table, row)? {
+            return Ok(RowFate::Taken);
+        }
+        let subject = match code {
+            codes::FOREIGN_KEY => self.missing_parent(table, row)?,
+            _ => subject(table, &message),
+        };
+        Ok(RowFate::Refused { code, subject, message })
+    }
+
+    /// The first foreign key of the row whose parent is missing, as `columns → parent`.
+    fn missing_parent(&self, table: &Table, row: Row<'_>) -> Result<Option<String>, EndpointError> {
+        let failed = |error| self.failed("look up the foreign keys of", table, error);
+        let keys = catalogue::foreign_keys(self.connection, &table.name).map_err(failed)?;
+        let facts = Facts::of(self.connection, &table.name).map_err(failed)?;
+        let mut scratch = Scratch::new();
+        for key in keys {
+            let sql = format!(
+                "SELECT 1 FROM {} WHERE {}",
+                WORDS.quote(&key.parent),
+                key.parent_columns
+                    .iter()
+                    .enumerate()
+                    .map(|(index, name)| format!("{} = ?{}", WORDS.quote(name), index + 1))
+                    .collect::<Vec<_>>()
+                    .join(" AND ")
+            );
+            let mut statement = self.connection.prepare(&sql).map_err(failed)?;
+            let mut complete = true;
+            for (place, name) in key.columns.iter().enumerate() {
+                let value = table.column(name).map(|index| row.get(index));
+                let slot = table
+                    .column(name)
+                    .and_then(|index| facts.slot(name, table.columns[index].kind));
+                complete &= match (value, slot) {
+                    (Some(value), Some(slot)) if !value.is_null() => {
+                        bind(&mut statement, place, slot, value, &mut scratch).is_ok()
+                    }
+                    (_, _) => false,
+                };
+            }
+            if complete && statement.raw_query().next().map_err(failed)?.is_none() {
+                return Ok(Some(format!("{} → {}", key.columns.join(", "), key.parent)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn put(&mut self, table: &Table, rows: &Chunk) -> Result<(), EndpointError> {
+        fits(table.columns.len(), rows)?;
+        let slots = self.slots(table, 0..table.columns.len())?;
+        let taken = if table.key.is_empty() { Taken::Impossible } else { Taken::Overwrite };
+        let mut statement = self.prepare("write to", table, &WORDS.insert(table, taken))?;
+        let order: Vec<usize> = (0..table.columns.len()).collect();
+        for row in rows.rows() {
+            self.execute("write to", table, &slots, &order, row, &mut statement)?;
+        }
+        statement.clear_bindings();
+        Ok(())
+    }
+
+    fn update(&mut self, table: &Table, rows: &Chunk) -> Result<(), EndpointError> {
+        fits(table.columns.len(), rows)?;
+        keyed(table)?;
+        let mut order: Vec<usize> = rest(table).collect();
+        let sets = order.len();
+        order.extend(&table.key);
+        let slots = self.slots(table, order.iter().copied())?;
+        let mut statement = self.prepare("update", table, &WORDS.update(table))?;
+        for row in rows.rows() {
+            let count = self.execute("update", table, &slots, &order, row, &mut statement)?;
+            if count != 1 {
+                let key: Vec<String> =
+                    order[sets..].iter().map(|&index| shown(row.get(index))).collect();
+                return Err(EndpointError::new(
+                    ErrorClass::Changed,
+                    whimbrel_endpoint::codes::ROW_GONE,
+                    format!("no row to overwrite in `{}` under its key: `{}`", table.name, key.join(", ")),
+                ));
+            }
+        }
+        statement.clear_bindings();
+        Ok(())
+    }
+
+    fn remove(&mut self, table: &Table, keys: &Chunk) -> Result<u64, EndpointError> {
+        fits(table.key.len(), keys)?;
+        keyed(table)?;
+        let slots = self.slots(table, table.key.iter().copied())?;
+        let mut statement = self.prepare("delete from", table, &WORDS.remove(table))?;
+        let order: Vec<usize> = (0..table.key.len()).collect();
+        let mut count = 0;
+        for key in keys.rows() {
+            count +=
+                self.execute("delete from", table, &slots, &order, key, &mut statement)? as u64;
+        }
+        Ok(count)
+    }
+
+    /// Executes a statement for one row; what is refused here is an error, not a fate.
+    fn execute(
+        &self,
+        doing: &str,
+        table: &Table,
+        slots: &[Slot],
+        order: &[usize],
+        row: Row<'_>,
+        statement: &mut rusqlite::Statement<'_>,
+    ) -> Result<usize, EndpointError> {
+        let mut scratch = Scratch::new();
+        let mut bound = || {
+            for (place, (&index, slot)) in order.iter().zip(slots).enumerate() {
+                bind(statement, place, *slot, row.get(index), &mut scratch)?;
+            }
+            Ok(statement.raw_execute()?)
+        };
+        bound().map_err(|trouble| match trouble {
+            Trouble::Engine(error) => self.failed(doing, table, error),
+            Trouble::Refused(refusal) => EndpointError::new(
+                ErrorClass::Data,
+                refusal.code,
+                format!("{doing} `{}`: {}", table.name, refusal.message),
+            ),
+        })
+    }
+
+    fn read_for_update(
+        &mut self,
+        table: &Table,
+        keys: &Chunk,
+    ) -> Result<Vec<Option<Vec<Value>>>, EndpointError> {
+        fits(table.key.len(), keys)?;
+        keyed(table)?;
+        let slots = self.slots(table, table.key.iter().copied())?;
+        let mut statement = self.prepare("read", table, &WORDS.read(table))?;
+        let mut scratch = Scratch::new();
+        let mut found = Vec::with_capacity(keys.len());
+        for key in keys.rows() {
+            let bound = key.values().zip(&slots).enumerate().try_for_each(|(place, (value, slot))| {
+                bind(&mut statement, place, *slot, value, &mut scratch)
+            });
+            found.push(match bound {
+                Ok(()) => read::one(&mut statement, table)
+                    .map_err(|error| self.failed("read", table, error))?,
+                // What the column cannot hold is not in it.
+                Err(Trouble::Refused(_)) => None,
+                Err(Trouble::Engine(error)) => return Err(self.failed("read", table, error)),
+            });
+        }
+        Ok(found)
+    }
+
+    fn create_table(&mut self, table: &Table) -> Result<(), EndpointError> {
+        self.open.tables.remove(&table.name);
+        let failed = |error| self.failed("create", table, error);
+        if catalogue::exists(self.connection, &table.name).map_err(failed)? {
+            return Err(EndpointError::new(
+                ErrorClass::Configuration,
+                whimbrel_endpoint::codes::TABLE_EXISTS,
+                format!("the table exists already: `{}`", table.name),
+            ));
+        }
+        self.connection.execute_batch(&WORDS.create_table(table)).map_err(failed)
+    }
+}
+
+fn bind(
+    statement: &mut rusqlite::Statement<'_>,
+    place: usize,
+    slot: Slot,
+    value: whimbrel_model::ValueRef<'_>,
+    scratch: &mut Scratch,
+) -> Result<(), Trouble> {
+    let form = form(slot, value, scratch).map_err(Trouble::Refused)?;
+    Ok(statement.raw_bind_parameter(place + 1, Bound(form))?)
+}
+
+fn key_null(column: &str) -> RowFate {
+    RowFate::Refused {
+        code: whimbrel_endpoint::codes::KEY_NULL,
+        subject: Some(column.to_owned()),
+        message: "the key is NULL".to_owned(),
+    }
+}
+
+/// The column or constraint that SQLite's message names: `UNIQUE constraint failed: t.a, t.b`.
+fn subject(table: &Table, message: &str) -> Option<String> {
+    let (_, named) = message
+        .split_once("constraint failed: ")
+        .or_else(|| message.split_once(" column "))?;
+    let prefix = format!("{}.", table.name);
+    let columns: Vec<&str> =
+        named.split(", ").map(|name| name.strip_prefix(&prefix).unwrap_or(name)).collect();
+    Some(columns.join(", "))
+}
+
+fn shown(value: whimbrel_model::ValueRef<'_>) -> String {
+    value.to_string().chars().take(80).collect()
+}
+
+fn fits(width: usize, rows: &Chunk) -> Result<(), EndpointError> {
+    if rows.is_empty() || rows.width() == width {
+        return Ok(());
+    }
+    Err(EndpointError::new(
+        ErrorClass::Configuration,
+        whimbrel_endpoint::codes::MISSING,
+        format!("rows of {} values for {width} columns", rows.width()),
+    ))
+}
+
+fn keyed(table: &Table) -> Result<(), EndpointError> {
+    if !table.key.is_empty() {
+        return Ok(());
+    }
+    Err(EndpointError::new(
+        ErrorClass::Configuration,
+        codes::KEY_NOT_UNIQUE,
+        format!("the table has no key to find rows by: `{}`", table.name),
+    ))
+}
