@@ -10,7 +10,7 @@ mod decode;
 mod error;
 mod expr;
 mod keys;
-mod quantity;
+pub mod quantity;
 mod read;
 mod reference;
 mod schema;

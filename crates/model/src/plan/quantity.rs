@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Budget;
 
 /// `50MB` (1000²), `50MiB` (1024²), `512` and `512B` (bytes).
-pub(super) fn size(text: &str) -> Option<u64> {
+pub fn size(text: &str) -> Option<u64> {
     let (number, unit) = number_and_unit(text)?;
     let factor: u64 = match unit {
         "" | "B" => 1,
@@ -23,7 +23,7 @@ pub(super) fn size(text: &str) -> Option<u64> {
 }
 
 /// `250ms`, `30s`, `30m`, `2h`, `1d`, and several of them one after another, largest first.
-pub(super) fn duration(text: &str) -> Option<Duration> {
+pub fn duration(text: &str) -> Option<Duration> {
     const UNITS: &[(&str, u64)] = &[
         ("d", 86_400_000),
         ("h", 3_600_000),
