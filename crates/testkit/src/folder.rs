@@ -19,7 +19,9 @@ impl Folder {
             let message = format!("folder is not empty: `{}`", root.display());
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
         }
-        Ok(Self { root: root.to_owned() })
+        Ok(Self {
+            root: root.to_owned(),
+        })
     }
 
     /// Writes a file below the folder, last changed at `unix_seconds`.
@@ -31,7 +33,9 @@ impl Folder {
         let mut file = File::create_new(&path)?;
         file.write_all(bytes)?;
         let seconds = u64::try_from(unix_seconds).map_err(io::Error::other)?;
-        file.set_times(FileTimes::new().set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)))
+        file.set_times(
+            FileTimes::new().set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)),
+        )
     }
 
     /// Where a file of the folder stands.
@@ -61,7 +65,10 @@ mod tests {
     #[test]
     fn a_folder_with_something_in_it_is_refused() {
         let dir = tempfile::tempdir().unwrap();
-        Folder::create(dir.path()).unwrap().write("a/b.txt", b"x", 5).unwrap();
+        Folder::create(dir.path())
+            .unwrap()
+            .write("a/b.txt", b"x", 5)
+            .unwrap();
         let refused = Folder::create(dir.path()).unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
     }
@@ -69,8 +76,17 @@ mod tests {
     #[test]
     fn a_file_carries_the_time_it_was_given() {
         let dir = tempfile::tempdir().unwrap();
-        Folder::create(dir.path()).unwrap().write("a.txt", b"x", 1_700_000_000).unwrap();
-        let modified = fs::metadata(dir.path().join("a.txt")).unwrap().modified().unwrap();
-        assert_eq!(modified, SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000));
+        Folder::create(dir.path())
+            .unwrap()
+            .write("a.txt", b"x", 1_700_000_000)
+            .unwrap();
+        let modified = fs::metadata(dir.path().join("a.txt"))
+            .unwrap()
+            .modified()
+            .unwrap();
+        assert_eq!(
+            modified,
+            SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000)
+        );
     }
 }

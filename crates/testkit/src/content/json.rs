@@ -71,28 +71,51 @@ fn objects() -> Vec<(&'static str, String)> {
 /// Either side of every limit; lengths are in characters, and the characters are not all ASCII.
 fn write_lengths(library: &Library) -> io::Result<()> {
     let object = |id: &str, title: &str, content: &str| {
-        format!(r#"{{"id": "{id}", "title": "{title}", "content": "{content}", "category": "process"}}"#)
+        format!(
+            r#"{{"id": "{id}", "title": "{title}", "content": "{content}", "category": "process"}}"#
+        )
     };
     for length in [500, 501] {
         let content = library.prose(&format!("content of {length}"), length);
         let text = object(&format!("content-{length}"), "At the limit", &content);
-        library.write(&format!("articles/100-content-{length}.json"), text.as_bytes())?;
+        library.write(
+            &format!("articles/100-content-{length}.json"),
+            text.as_bytes(),
+        )?;
         let title = library.prose(&format!("title of {length}"), length);
         let content = format!("A title of {length} characters.");
         let text = object(&format!("title-{length}"), &title, &content);
-        library.write(&format!("articles/101-title-{length}.json"), text.as_bytes())?;
+        library.write(
+            &format!("articles/101-title-{length}.json"),
+            text.as_bytes(),
+        )?;
     }
     // Substantial, and refused: what would have been made from it is refused too.
-    let (title, content) = (library.prose("long title", 501), library.prose("long content", 700));
-    library.write("articles/102-long-and-refused.json", object("both", &title, &content).as_bytes())?;
+    let (title, content) = (
+        library.prose("long title", 501),
+        library.prose("long content", 700),
+    );
+    library.write(
+        "articles/102-long-and-refused.json",
+        object("both", &title, &content).as_bytes(),
+    )?;
     // The same substantial content twice.
     let content = library.prose("long content twice", 640);
-    library.write("articles/103-long.json", object("long-1", "Long", &content).as_bytes())?;
-    library.write("articles/104-long-again.json", object("long-2", "Long again", &content).as_bytes())?;
+    library.write(
+        "articles/103-long.json",
+        object("long-1", "Long", &content).as_bytes(),
+    )?;
+    library.write(
+        "articles/104-long-again.json",
+        object("long-2", "Long again", &content).as_bytes(),
+    )?;
     for length in [1_000_000, 1_000_001] {
         let content = library.prose(&format!("content of {length}"), length);
         let text = object(&format!("content-{length}"), "A book", &content);
-        library.write(&format!("articles/105-content-{length}.json"), text.as_bytes())?;
+        library.write(
+            &format!("articles/105-content-{length}.json"),
+            text.as_bytes(),
+        )?;
     }
     Ok(())
 }
@@ -114,16 +137,30 @@ fn write_containers(library: &Library) -> io::Result<()> {
         b"{\"id\": \"line-1\", \"title\": \"First line\", \"content\": \"One document a line.\"}\n{\"id\": \"line-2\", \"title\": \"Second line\", \"content\": \"Another document a line.\"}\n",
     )?;
     let mut bom = b"\xef\xbb\xbf".to_vec();
-    bom.extend_from_slice(br#"{"id": "bom", "title": "Byte order mark", "content": "It begins with a mark."}"#);
+    bom.extend_from_slice(
+        br#"{"id": "bom", "title": "Byte order mark", "content": "It begins with a mark."}"#,
+    );
     library.write("articles/203-bom.json", &bom)
 }
 
 fn write_broken(library: &Library) -> io::Result<()> {
     library.write("articles/300-empty.json", b"")?;
     library.write("articles/301-blank.json", b" \r\n")?;
-    library.write("articles/302-torn.json", br#"{"id": "torn", "title": "Torn", "content": "It breaks o"#)?;
-    library.write("articles/303-trailing-comma.json", br#"{"id": "comma", "title": "Comma", "content": "One comma too many.",}"#)?;
+    library.write(
+        "articles/302-torn.json",
+        br#"{"id": "torn", "title": "Torn", "content": "It breaks o"#,
+    )?;
+    library.write(
+        "articles/303-trailing-comma.json",
+        br#"{"id": "comma", "title": "Comma", "content": "One comma too many.",}"#,
+    )?;
     library.write("articles/304-nan.json", br#"{"id": "nan", "title": "NaN", "content": "Python wrote it.", "metadata": {"score": NaN}}"#)?;
-    library.write("articles/305-latin1.json", b"{\"id\": \"latin1\", \"title\": \"K\xfchlung\", \"content\": \"Not UTF-8.\"}")?;
-    library.write("articles/306-twice.json", br#"{"id": "twice", "title": "One", "title": "Two", "content": "A key twice."}"#)
+    library.write(
+        "articles/305-latin1.json",
+        b"{\"id\": \"latin1\", \"title\": \"K\xfchlung\", \"content\": \"Not UTF-8.\"}",
+    )?;
+    library.write(
+        "articles/306-twice.json",
+        br#"{"id": "twice", "title": "One", "title": "Two", "content": "A key twice."}"#,
+    )
 }

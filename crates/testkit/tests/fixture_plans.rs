@@ -1,0 +1,52 @@
+//! The plans of all fixtures decode; their folders hold what their README promises.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use whimbrel_model::plan::decode;
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures")
+}
+
+fn folders(below: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(below)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let mut folders: Vec<PathBuf> = entries
+        .filter(|path| path.join("whimbrel.toml").is_file())
+        .collect();
+    folders.sort();
+    folders
+}
+
+fn check(folder: &Path) {
+    let text = fs::read_to_string(folder.join("whimbrel.toml")).unwrap();
+    let unset = |_: &str| None;
+    let no_file = |_: &str| Err(io::ErrorKind::NotFound.into());
+    if let Err(errors) = decode(&text, &unset, &no_file) {
+        let shown: String = errors
+            .iter()
+            .map(|error| error.render("whimbrel.toml", &text))
+            .collect();
+        panic!("{}:\n{shown}", folder.display());
+    }
+    for name in ["dump.sql", "expected/rejects.tsv"] {
+        assert!(folder.join(name).is_file(), "{}/{name}", folder.display());
+    }
+}
+
+#[test]
+fn the_systems_have_plans_that_decode() {
+    let systems = folders(&fixtures());
+    assert!(systems.len() >= 2);
+    systems.iter().for_each(|folder| check(folder));
+}
+
+#[test]
+fn the_eight_silent_corruptions_have_plans_that_decode() {
+    let cases = folders(&fixtures().join("exactness"));
+    assert_eq!(cases.len(), 8);
+    cases.iter().for_each(|folder| check(folder));
+}
