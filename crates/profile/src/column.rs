@@ -110,6 +110,8 @@ pub struct Tally {
     pub values: u64,
     /// Absent or NULL in the source itself.
     pub nulls: u64,
+    /// Of these, records that lack the column altogether.
+    pub absent: u64,
     /// By the source's own kinds.
     pub natives: Natives,
     /// Per spelling of [`MARKERS`].
@@ -163,6 +165,7 @@ impl Default for Tally {
         Self {
             values: 0,
             nulls: 0,
+            absent: 0,
             natives: Natives::default(),
             markers: [MarkerCount::default(); MARKERS.len()],
             read: 0,
@@ -249,6 +252,7 @@ impl Tally {
     pub fn add_absent(&mut self, count: u64) {
         self.values += count;
         self.nulls += count;
+        self.absent += count;
     }
 
     fn opaque(&mut self, value: ValueRef<'_>) {
@@ -403,6 +407,7 @@ impl Tally {
     pub fn merge(&mut self, other: &Self) {
         self.values += other.values;
         self.nulls += other.nulls;
+        self.absent += other.absent;
         self.natives.booleans += other.natives.booleans;
         self.natives.numbers += other.natives.numbers;
         self.natives.texts += other.natives.texts;

@@ -57,7 +57,11 @@ pub const MARKERS: &[&str] = &[
 
 /// The marker that a text is.
 pub fn marker(text: &str) -> Option<usize> {
-    if text.len() > 9 {
+    let likely = match text.as_bytes() {
+        [] => true,
+        [first, ..] => text.len() <= 9 && b"Nn#iI-?\\".contains(first),
+    };
+    if !likely {
         return None;
     }
     MARKERS.iter().position(|marker| *marker == text)
@@ -267,6 +271,13 @@ mod tests {
     fn an_integer_beyond_doubles_is_an_integer_still() {
         check("9007199254740993", &["integer", "decimal"]);
         check("170141183460469231731687303715884105728", &["decimal"]);
+    }
+
+    #[test]
+    fn every_spelling_of_null_is_recognised() {
+        for (at, text) in MARKERS.iter().enumerate() {
+            assert_eq!(marker(text), Some(at), "{text}");
+        }
     }
 
     #[test]

@@ -1,0 +1,149 @@
+//! Codes of what a profile finds unusual: `(code, title, explanation)`.
+
+/// Records that the reader could not take apart.
+pub const DEFECTS: &str = "WB0500";
+/// A column that looks like a key repeats values.
+pub const KEY_REPEATS: &str = "WB0501";
+/// Whole records stand there again.
+pub const RECORD_REPEATS: &str = "WB0502";
+/// The last line of a file has no line end.
+pub const TORN_LINE: &str = "WB0503";
+/// Files of one source have different headers.
+pub const GENERATIONS: &str = "WB0504";
+/// Files of one source have different encodings or dialects.
+pub const ENCODINGS: &str = "WB0505";
+/// Lines end in different ways.
+pub const LINE_ENDS: &str = "WB0506";
+/// NUL bytes.
+pub const NUL_BYTES: &str = "WB0507";
+/// Numbers far away from all others.
+pub const OUTLIERS: &str = "WB0508";
+/// A clock that goes backwards.
+pub const BACKWARDS: &str = "WB0509";
+/// A file with a header and no record.
+pub const HEADER_ONLY: &str = "WB0510";
+/// A file without a byte.
+pub const EMPTY_FILE: &str = "WB0511";
+/// A file that could not be read.
+pub const UNREADABLE: &str = "WB0512";
+/// Control characters within values.
+pub const CONTROLS: &str = "WB0513";
+/// JSON objects that say a key twice.
+pub const JSON_KEYS: &str = "WB0514";
+/// JSON records that are no objects.
+pub const NOT_OBJECTS: &str = "WB0515";
+/// Uniqueness could not be checked to the end.
+pub const UNCHECKED: &str = "WB0516";
+
+/// A file could not be listed at all, so that there is nothing to look at.
+pub const NOTHING_FOUND: &str = "WB0520";
+
+/// Every code of this crate, for `explain`.
+pub const CODES: &[(&str, &str, &str)] = &[
+    (
+        DEFECTS,
+        "records that cannot be taken apart",
+        "These records have too many or too few fields, broken quoting, invalid JSON or bytes that \
+         do not fit the encoding. `migrate` rejects them with their original bytes; `whimbrel \
+         rejects` lists them, and they can be mended and retried alone. Where many records have \
+         the same defect, look at `delimiter`, `quote`, `ragged` and `encoding` of the source.",
+    ),
+    (
+        KEY_REPEATS,
+        "values of a key that repeat",
+        "The column is called like a key, but some of its values stand in more than one record. \
+         The plan that `init` writes therefore makes a key of its own. To use the column, decide \
+         what becomes of the later records: `duplicates = { by = [\"id\"] }` keeps the first.",
+    ),
+    (
+        RECORD_REPEATS,
+        "records that repeat byte for byte",
+        "Often a block that was written twice after an error. `duplicates = { by = \"record\" }` \
+         loads the first of equal records and counts the others.",
+    ),
+    (
+        TORN_LINE,
+        "a last line without its end",
+        "The writer was stopped, or is still writing. The line is read like any other; where it \
+         has too few fields it is rejected. An incremental run reads it again once it is complete.",
+    ),
+    (
+        GENERATIONS,
+        "different headers in one source",
+        "The files were written by different versions of a program. Columns are matched by name, \
+         never by position; a column that some files lack is listed as `optional` and is NULL \
+         there.",
+    ),
+    (
+        ENCODINGS,
+        "different encodings or dialects in one source",
+        "A byte order mark decides for its own file; all other files of a source are read with its \
+         one `encoding`. Give files of another encoding a source of their own.",
+    ),
+    (
+        LINE_ENDS,
+        "different line ends",
+        "LF, CR LF and CR all end lines, also mixed in one file; nothing is lost. It often shows \
+         that a file was edited by hand or joined from two.",
+    ),
+    (
+        NUL_BYTES,
+        "NUL bytes",
+        "Mostly the trace of a power cut: the file system kept the length of a file, not its \
+         content. Records that hold them can be loaded only into engines that keep NUL in text.",
+    ),
+    (
+        OUTLIERS,
+        "numbers far away from the others",
+        "They lie more than ten times the middle half's range beyond it. They are loaded as they \
+         are; a `[[table.rule]]` can reject or count them.",
+    ),
+    (
+        BACKWARDS,
+        "a time that goes backwards",
+        "Within one file a record is earlier than the one before. A clock without a date passed \
+         midnight (`start` says on which day a file begins), daylight saving ended, or the \
+         machine's clock was set.",
+    ),
+    (
+        HEADER_ONLY,
+        "a file with a header and no record",
+        "It is read and counted with zero records. For `each = \"file\"` it still makes a row.",
+    ),
+    (EMPTY_FILE, "a file without a byte", "It is counted with zero records."),
+    (
+        UNREADABLE,
+        "a file that cannot be read",
+        "The reason stands beside its name. `migrate` stops at such a file rather than leave it out.",
+    ),
+    (
+        CONTROLS,
+        "control characters in values",
+        "Characters below U+0020 other than tab and line ends. They are loaded as they are and \
+         escaped wherever Whimbrel shows them.",
+    ),
+    (
+        JSON_KEYS,
+        "keys that a JSON object says twice",
+        "The last one counts, as in most parsers. The first is lost unless the whole record is \
+         kept, as `{ fact = \"record.json\" }` or `{ fact = \"record.text\" }`.",
+    ),
+    (
+        NOT_OBJECTS,
+        "JSON records that are no objects",
+        "They have no keys that columns could come from.",
+    ),
+    (
+        UNCHECKED,
+        "uniqueness not checked to the end",
+        "Comparing every value of a large column with every other takes memory that grows with \
+         it. The profile compares as many as its memory allows, and whole numbers that rise \
+         throughout without limit. The database's own unique key checks all of them at load.",
+    ),
+    (
+        NOTHING_FOUND,
+        "no file that can be read",
+        "The folder holds no file of a format that Whimbrel reads: CSV, TSV, JSON, JSON Lines, \
+         Markdown, text, each also compressed with gzip or zstd.",
+    ),
+];
