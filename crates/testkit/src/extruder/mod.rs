@@ -146,6 +146,12 @@ fn write_clock_changes(folder: &Folder, seed: u64) -> io::Result<()> {
         60,
     );
     run.shift_clock_from(32, -3_100);
+    run.write(folder)?;
+
+    // It does so just after midnight: the clock shows the evening again, and midnight comes twice.
+    let begin = utc(2023, 7, 17, 21, 59, 58);
+    let mut run = Run::new(seed, Generation::Marked, begin, 250, 40);
+    run.shift_clock_from(12, -3_100);
     run.write(folder)
 }
 
