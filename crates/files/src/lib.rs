@@ -1,1 +1,24 @@
-//! To be written.
+//! Files as sources: every record with its exact place, its original bytes, and what ails it.
+//!
+//! ```text
+//! globs ─▶ discovery ─▶ file ─▶ compression ─▶ encoding ─▶ csv │ json │ jsonl │ markdown │ text ─▶ records
+//!                         └─ fingerprint: is it still the file that was read?
+//! ```
+//! Readers are synchronous and hold one record at a time; a bad record is data ([`Defect`]), never
+//! an error of the run. Positions count the decompressed, not yet decoded bytes of the file.
+//! Nothing here knows of plans, runs or SQL.
+
+pub mod codes;
+pub mod compression;
+pub mod csv;
+pub mod discovery;
+pub mod encoding;
+pub mod fingerprint;
+pub mod input;
+mod lines;
+
+pub use codes::{CODES, Code};
+pub use compression::Compression;
+pub use encoding::Encoding;
+pub use input::{Input, ReadError};
+pub use whimbrel_model::{Defect, Position};

@@ -1,0 +1,605 @@
+//! Separated values, record by record, with everything a person needs to find a bad one again.
+//!
+//! Owns dialects, headers, ragged rows and broken quoting. A field knows whether it was quoted, so
+//! that `""`, an empty cell and `NA` stay three things.
+//!
+//! Quoting follows RFC 4180: a quote counts at the start of a field only, and after the closing one
+//! comes a delimiter or a line end. LF, CR LF and CR end lines. What breaks these rules is never
+//! guessed at:
+//! ```text
+//! 7,"stray        ◀ rejected: the quote opened here is never closed
+//! 8,fine          ◀ rejected too, as a line of its own: a cell or a record? nobody can know
+//! ```
+//! unless [`CsvOptions::quote_resync`] says that no cell spans lines: then line 8 is a record. So a
+//! stray quote never swallows a file unnoticed: every line it touches counts as a reject.
+
+mod header;
+mod scan;
+
+use whimbrel_model::{Defect, Position};
+
+use crate::codes;
+use crate::input::{Input, ReadError, column};
+use scan::{Form, Scanned, Scanner, Span, Track};
+
+/// Bytes of a record unless told otherwise: 64 MiB.
+pub const RECORD_MAX_DEFAULT: usize = 64 << 20;
+
+/// Bytes of a record whatever one is told: 1 GiB.
+pub const RECORD_MAX: usize = 1 << 30;
+
+/// Bytes that are kept of a record that is too long.
+pub const KEPT_OF_TOO_LONG: usize = 64 << 10;
+
+/// How separated values are written, and what to do with records that are not.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CsvOptions {
+    /// Between fields; ASCII.
+    pub delimiter: u8,
+    /// Around fields; ASCII. `None`: quotes are characters like any other.
+    pub quote: Option<u8>,
+    /// Before a quote or itself inside a quoted field, beside doubling; ASCII. Before anything
+    /// else it is a character like any other, so that `\n` stays `\n`.
+    pub escape: Option<u8>,
+    /// Records that begin with this byte are comments, skipped and counted; ASCII.
+    pub comment: Option<u8>,
+    /// Whether the first record names the columns.
+    pub header: bool,
+    /// Names instead of the header's. Without header and names, columns are `column_1` ….
+    pub names: Vec<String>,
+    /// Lines before the header, skipped and counted.
+    pub skip_lines: u64,
+    /// What becomes of a record whose number of fields is not the header's.
+    pub ragged: Ragged,
+    /// See the module.
+    pub quote_resync: bool,
+    /// Longer records are rejected; at most [`RECORD_MAX`].
+    pub record_bytes_max: usize,
+}
+
+/// What becomes of a record whose number of fields is not the header's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ragged {
+    /// It is rejected.
+    Reject,
+    /// Missing fields are NULL; surplus ones reject.
+    Pad,
+    /// Surplus fields are dropped; missing ones reject.
+    Truncate,
+}
+
+impl Default for CsvOptions {
+    fn default() -> Self {
+        Self {
+            delimiter: b',',
+            quote: Some(b'"'),
+            escape: None,
+            comment: None,
+            header: true,
+            names: Vec::new(),
+            skip_lines: 0,
+            ragged: Ragged::Reject,
+            quote_resync: false,
+            record_bytes_max: RECORD_MAX_DEFAULT,
+        }
+    }
+}
+
+impl CsvOptions {
+    fn check(&self) -> Result<(), ReadError> {
+        let special = [Some(self.delimiter), self.quote, self.escape, self.comment];
+        let impossible = |byte: u8| !byte.is_ascii() || matches!(byte, 0 | b'\n' | b'\r');
+        let fault = if special.into_iter().flatten().any(impossible) {
+            "delimiter, quote, escape and comment are ASCII and no line ends"
+        } else if Some(self.delimiter) == self.quote || Some(self.delimiter) == self.escape {
+            "the delimiter is also the quote or the escape"
+        } else if self.comment.is_some() && (self.comment == self.quote || self.comment == Some(self.delimiter)) {
+            "the comment is also the quote or the delimiter"
+        } else if self.record_bytes_max == 0 || self.record_bytes_max > RECORD_MAX {
+            "a record may have between 1 byte and 1 GiB"
+        } else {
+            return Ok(());
+        };
+        Err(ReadError::Options(fault))
+    }
+}
+
+/// Reads the records of one file.
+#[derive(Debug)]
+pub struct CsvReader {
+    input: Input,
+    options: CsvOptions,
+    scanner: Scanner,
+    columns: Vec<String>,
+    records: u64,
+    skipped: u64,
+    mode: Mode,
+    spans: Vec<Span>,
+    unescaped: String,
+    kept: Vec<u8>,
+    terminated: bool,
+    /// Where to go on once the file has grown, where that is before what was read.
+    settled: Option<(CsvMark, [u8; 32])>,
+}
+
+/// What the next line is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Mode {
+    /// A record.
+    Records,
+    /// Part of a stretch with broken quoting that began on `line` and ends at or after the place
+    /// `until` of the text.
+    Broken { line: u64, until: u64 },
+    /// Part of a record that is too long and began on `line`.
+    TooLong { line: u64, track: Track },
+}
+
+/// Where to go on: see [`CsvReader::mark`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CsvMark {
+    /// Offset of the next byte.
+    pub byte: u64,
+    /// Its line.
+    pub line: u64,
+    /// Records so far.
+    pub records: u64,
+    /// Lines so far that were no records: blank, comments, before the header.
+    pub skipped: u64,
+    state: [u64; 3],
+}
+
+/// A record, borrowed until the next one.
+#[derive(Debug)]
+pub struct CsvRecord<'a> {
+    /// Where it stands.
+    pub position: Position,
+    /// Its original bytes without line end; of a record that is too long, the first 64 KiB.
+    pub raw: &'a [u8],
+    /// Set where it must be rejected; it has no fields then.
+    pub defect: Option<Defect>,
+    /// Whether a declared repair was made: [`codes::PADDED`] or [`codes::TRUNCATED`].
+    pub repair: Option<&'static str>,
+    /// Whether a line end follows.
+    pub terminated: bool,
+    text: &'a str,
+    spans: &'a [Span],
+    unescaped: &'a str,
+}
+
+/// A field.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CsvField<'a> {
+    /// Its text, without the quotes around it.
+    pub text: &'a str,
+    /// Whether there were quotes around it.
+    pub quoted: bool,
+}
+
+impl<'a> CsvRecord<'a> {
+    /// Fields; of a padded record fewer than there are columns.
+    pub fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.spans.is_empty()
+    }
+
+    /// The field of a column, from 0; `None` where the record is too short or defective.
+    #[inline]
+    pub fn get(&self, column: usize) -> Option<CsvField<'a>> {
+        let span = self.spans.get(column)?;
+        let from = match span.form {
+            Form::Plain | Form::Quoted => self.text,
+            Form::Escaped => self.unescaped,
+        };
+        let text = &from[span.start as usize..span.end as usize];
+        Some(CsvField { text, quoted: span.form != Form::Plain })
+    }
+
+    /// All fields in order.
+    pub fn fields(&self) -> impl Iterator<Item = CsvField<'a>> + '_ {
+        (0..self.spans.len()).filter_map(|column| self.get(column))
+    }
+
+    /// Whether a NUL stands in it: some targets cannot hold one.
+    pub fn has_nul(&self) -> bool {
+        memchr::memchr(0, self.text.as_bytes()).is_some()
+    }
+}
+
+/// A record or line that was taken off the input.
+struct Taken {
+    position: Position,
+    /// Bytes of its text, still in the input's buffer.
+    length: usize,
+    /// With its line end.
+    whole: usize,
+    /// Original bytes of both.
+    original: (usize, usize),
+    fields: usize,
+}
+
+enum Step {
+    End,
+    Record(Taken),
+    /// A line whose bytes are in `kept`.
+    Rejected(Position, Defect),
+}
+
+impl CsvReader {
+    /// Reads the header.
+    pub fn new(input: Input, options: CsvOptions) -> Result<Self, ReadError> {
+        options.check()?;
+        let scanner = Scanner::new(&options);
+        let mut reader = Self {
+            input,
+            scanner,
+            columns: Vec::new(),
+            records: 0,
+            skipped: 0,
+            mode: Mode::Records,
+            spans: Vec::new(),
+            unescaped: String::new(),
+            kept: Vec::new(),
+            terminated: true,
+            settled: None,
+            options,
+        };
+        for _ in 0..reader.options.skip_lines {
+            if reader.take_line(None)?.is_some() {
+                reader.skipped += 1;
+            }
+        }
+        reader.columns = reader.read_columns()?;
+        Ok(reader)
+    }
+
+    /// Names of the columns; empty where the file holds nothing at all.
+    pub fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
+    /// The stream behind the reader.
+    pub fn input(&self) -> &Input {
+        &self.input
+    }
+
+    /// Lines that were no records: blank, comments, before the header.
+    pub fn skipped_lines(&self) -> u64 {
+        self.skipped
+    }
+
+    /// Physical lines so far, the header included.
+    pub fn lines(&self) -> u64 {
+        self.input.line() - 1 + u64::from(!self.terminated)
+    }
+
+    /// Where to go on after the last record.
+    pub fn mark(&self) -> CsvMark {
+        let state = match self.mode {
+            Mode::Records => [0, 0, 0],
+            Mode::Broken { line, until } => [1, line, until],
+            Mode::TooLong { line, track } => [2, line, track as u64],
+        };
+        CsvMark {
+            byte: self.input.byte(),
+            line: self.input.line(),
+            records: self.records,
+            skipped: self.skipped,
+            state,
+        }
+    }
+
+    /// BLAKE3 of all bytes before the mark.
+    pub fn digest(&mut self) -> [u8; 32] {
+        self.input.digest()
+    }
+
+    /// Where to go on when the file has grown: behind the last record that more bytes cannot
+    /// change. The last line without line end, or inside an open quote, is then read again.
+    pub fn settled(&mut self) -> (CsvMark, [u8; 32]) {
+        match self.settled {
+            Some(settled) => settled,
+            None => (self.mark(), self.digest()),
+        }
+    }
+
+    /// Goes to a mark that a reader of the same file returned: from a new reader only. False where
+    /// the file ends before it. The caller then compares [`CsvReader::digest`].
+    pub fn resume(&mut self, mark: &CsvMark) -> Result<bool, ReadError> {
+        if !self.input.skip_to(mark.byte, mark.line)? {
+            return Ok(false);
+        }
+        self.records = mark.records;
+        self.skipped = mark.skipped;
+        self.mode = match mark.state {
+            [1, line, until] => Mode::Broken { line, until },
+            [2, line, track] => Mode::TooLong { line, track: track_from(track) },
+            _ => Mode::Records,
+        };
+        if self.mode != Mode::Records {
+            self.settled = Some((*mark, self.digest()));
+        }
+        Ok(true)
+    }
+
+    /// The next record; `None` at the end.
+    #[allow(clippy::should_implement_trait)] // it lends from the reader
+    pub fn next(&mut self) -> Result<Option<CsvRecord<'_>>, ReadError> {
+        match self.step()? {
+            Step::End => Ok(None),
+            Step::Record(taken) => Ok(Some(self.lend(&taken))),
+            Step::Rejected(position, defect) => {
+                let terminated = self.terminated;
+                Ok(Some(CsvRecord::rejected(position, &self.kept, defect, terminated)))
+            }
+        }
+    }
+
+    fn step(&mut self) -> Result<Step, ReadError> {
+        match self.mode {
+            Mode::Records => self.step_record(),
+            Mode::Broken { line, until } => self.step_broken(line, until),
+            Mode::TooLong { line, track } => self.step_too_long(line, track),
+        }
+    }
+
+    fn step_record(&mut self) -> Result<Step, ReadError> {
+        loop {
+            if self.input.unread().is_empty() && !self.input.fill(1)? {
+                return Ok(Step::End);
+            }
+            if self.options.comment.is_some_and(|comment| self.input.unread()[0] == comment) {
+                self.take_line(None)?;
+                self.skipped += 1;
+                continue;
+            }
+            let max = self.options.record_bytes_max;
+            match self.scan() {
+                Scanned::Record { length: 0, whole, lines, .. } if self.columns.len() != 1 => {
+                    self.input.consume(whole, lines);
+                    self.skipped += 1;
+                }
+                Scanned::Record { length, whole, lines, fields } if length <= max => {
+                    return Ok(Step::Record(self.take(length, whole, lines, fields)));
+                }
+                // One more than the longest record, so that a CR LF at its end is seen whole.
+                Scanned::More if self.input.unread().len() <= max + 1 => {
+                    self.input.fill_more()?;
+                }
+                Scanned::AfterQuote { at } if at <= max => {
+                    return self.break_at(codes::AFTER_QUOTE, at, at);
+                }
+                Scanned::Open { at } if self.input.unread().len() <= max => {
+                    let rest = self.input.unread().len();
+                    return self.break_at(codes::QUOTE_NOT_CLOSED, at, rest);
+                }
+                Scanned::Record { .. }
+                | Scanned::More
+                | Scanned::AfterQuote { .. }
+                | Scanned::Open { .. } => return self.begin_too_long(),
+            }
+        }
+    }
+
+    fn scan(&mut self) -> Scanned {
+        self.scanner.scan(self.input.unread(), self.input.ended(), &mut self.spans)
+    }
+
+    /// What follows may not be final.
+    fn settle(&mut self) {
+        self.settled = Some((self.mark(), self.digest()));
+    }
+
+    fn position(&mut self) -> Position {
+        self.records += 1;
+        Position { record: self.records, line: self.input.line(), byte: self.input.byte() }
+    }
+
+    fn take(&mut self, length: usize, whole: usize, lines: u64, fields: usize) -> Taken {
+        if whole == length {
+            self.settle();
+        }
+        let position = self.position();
+        let original = (self.input.original_len(length), self.input.original_len(whole));
+        self.terminated = whole > length;
+        self.input.consume(whole, lines);
+        Taken { position, length, whole, original, fields }
+    }
+
+    /// Makes a record of what was taken, or says what ails it.
+    fn lend(&mut self, taken: &Taken) -> CsvRecord<'_> {
+        let bytes = &self.input.consumed(taken.whole)[..taken.length];
+        let raw = &self.input.consumed_original(taken.whole, taken.original.1)[..taken.original.0];
+        let terminated = self.terminated;
+        let reject = |defect| CsvRecord::rejected(taken.position, raw, defect, terminated);
+        let text = match std::str::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(error) => {
+                return reject(bad_encoding(bytes, error.valid_up_to(), self.input.encoding()));
+            }
+        };
+        if let Some(at) = self.input.consumed_misfit(taken.whole, taken.length) {
+            return reject(bad_encoding(bytes, at, self.input.encoding()));
+        }
+        let width = self.columns.len();
+        let repair = match (taken.fields.cmp(&width), self.options.ragged) {
+            (std::cmp::Ordering::Equal, _) => None,
+            (std::cmp::Ordering::Less, Ragged::Pad) => Some(codes::PADDED),
+            (std::cmp::Ordering::Greater, Ragged::Truncate) => {
+                self.spans.truncate(width);
+                Some(codes::TRUNCATED)
+            }
+            (std::cmp::Ordering::Less, Ragged::Reject | Ragged::Truncate) => {
+                return reject(ragged(codes::TOO_FEW_FIELDS, taken.fields, width, 0));
+            }
+            (std::cmp::Ordering::Greater, Ragged::Reject | Ragged::Pad) => {
+                let first = self.spans.get(width).map_or(0, |span| column(bytes, span.start as usize));
+                return reject(ragged(codes::TOO_MANY_FIELDS, taken.fields, width, first));
+            }
+        };
+        self.unescaped.clear();
+        for span in self.spans.iter_mut().filter(|span| span.form == Form::Escaped) {
+            let start = self.unescaped.len() as u32;
+            let field = &text[span.start as usize..span.end as usize];
+            self.scanner.unescape(field, &mut self.unescaped);
+            (span.start, span.end) = (start, self.unescaped.len() as u32);
+        }
+        CsvRecord {
+            position: taken.position,
+            raw,
+            defect: None,
+            repair,
+            terminated,
+            text,
+            spans: &self.spans,
+            unescaped: &self.unescaped,
+        }
+    }
+
+    /// The quoting of the record ahead is broken at `at`, known after `until` bytes of it.
+    fn break_at(&mut self, code: &'static str, at: usize, until: usize) -> Result<Step, ReadError> {
+        let until = self.input.text_at() + until as u64;
+        let line = self.input.line();
+        let place = &self.input.unread()[..at];
+        let (within, column) = (crate::input::line_ends(place), column(self.input.unread(), at));
+        let message = match code {
+            codes::AFTER_QUOTE => format!("text after a closing quote, on line {}", line + within),
+            _ => format!("the quote opened on line {} is never closed", line + within),
+        };
+        let defect = Defect { code, column, message };
+        if code == codes::QUOTE_NOT_CLOSED {
+            self.settle();
+        }
+        let position = self.position();
+        self.take_line(None)?.expect("a record stands here");
+        if !self.options.quote_resync && self.input.text_at() <= until && !self.at_end()? {
+            self.mode = Mode::Broken { line, until };
+        }
+        Ok(Step::Rejected(position, defect))
+    }
+
+    fn step_broken(&mut self, line: u64, until: u64) -> Result<Step, ReadError> {
+        let position = self.position();
+        if self.take_line(None)?.is_none() {
+            self.records -= 1;
+            return Ok(Step::End);
+        }
+        if self.input.text_at() > until {
+            self.mode = Mode::Records;
+        }
+        let message = format!("it belongs to the record with broken quoting on line {line}");
+        Ok(Step::Rejected(position, Defect { code: codes::BROKEN_QUOTING, column: 0, message }))
+    }
+
+    fn begin_too_long(&mut self) -> Result<Step, ReadError> {
+        let line = self.input.line();
+        self.settle();
+        self.step_too_long(line, self.scanner.track())
+    }
+
+    fn step_too_long(&mut self, line: u64, track: Track) -> Result<Step, ReadError> {
+        let position = self.position();
+        let Some(taken) = self.take_line(Some(track))? else {
+            self.records -= 1;
+            return Ok(Step::End);
+        };
+        if taken.track.inside() && !self.options.quote_resync {
+            self.mode = Mode::TooLong { line, track: taken.track };
+        } else {
+            self.mode = Mode::Records;
+            if self.terminated {
+                self.settled = None;
+            }
+        }
+        let max = self.options.record_bytes_max;
+        let message = format!(
+            "the record that began on line {line} is longer than {max} bytes; this line has {}",
+            taken.original
+        );
+        Ok(Step::Rejected(position, Defect { code: codes::RECORD_TOO_LONG, column: 0, message }))
+    }
+
+    fn at_end(&mut self) -> Result<bool, ReadError> {
+        Ok(self.input.unread().is_empty() && !self.input.fill(1)?)
+    }
+
+    /// Takes one physical line whatever stands in it; its original bytes are then in `kept`, all or,
+    /// beyond the longest record, the first [`KEPT_OF_TOO_LONG`].
+    fn take_line(&mut self, track: Option<Track>) -> Result<Option<Line>, ReadError> {
+        let scanner = &self.scanner;
+        let mut track = track.unwrap_or(Track::Broken);
+        let keep = self.options.record_bytes_max;
+        let mut follow = |stretch: &[u8]| track = scanner.follow(track, stretch);
+        let line = crate::lines::take_line(
+            &mut self.input,
+            crate::lines::Ends::Any,
+            &mut self.kept,
+            (keep, KEPT_OF_TOO_LONG),
+            &mut follow,
+        )?;
+        Ok(line.map(|line| {
+            self.terminated = line.terminated;
+            Line { original: line.original, track }
+        }))
+    }
+}
+
+struct Line {
+    /// Original bytes, without line end.
+    original: u64,
+    track: Track,
+}
+
+fn track_from(number: u64) -> Track {
+    let all = [Track::FieldStart, Track::Plain, Track::Quoted, Track::Escape, Track::QuoteSeen];
+    all.into_iter().find(|track| *track as u64 == number).unwrap_or(Track::Broken)
+}
+
+impl CsvMark {
+    /// As numbers, for a token.
+    pub fn to_numbers(self) -> [u64; 7] {
+        let [kind, line, rest] = self.state;
+        [self.byte, self.line, self.records, self.skipped, kind, line, rest]
+    }
+
+    /// From numbers that [`CsvMark::to_numbers`] gave.
+    pub fn from_numbers([byte, line, records, skipped, kind, first, rest]: [u64; 7]) -> Self {
+        Self { byte, line, records, skipped, state: [kind, first, rest] }
+    }
+}
+
+impl<'a> CsvRecord<'a> {
+    fn rejected(position: Position, raw: &'a [u8], defect: Defect, terminated: bool) -> Self {
+        Self {
+            position,
+            raw,
+            defect: Some(defect),
+            repair: None,
+            terminated,
+            text: "",
+            spans: &[],
+            unescaped: "",
+        }
+    }
+}
+
+#[cold]
+fn ragged(code: &'static str, found: usize, width: usize, column: u64) -> Defect {
+    let fields = if found == 1 { "1 field".to_owned() } else { format!("{found} fields") };
+    Defect { code, column, message: format!("{fields}, the header has {width}") }
+}
+
+#[cold]
+pub(crate) fn bad_encoding(text: &[u8], at: usize, encoding: crate::Encoding) -> Defect {
+    Defect {
+        code: codes::BAD_ENCODING,
+        column: column(text, at),
+        message: format!("the bytes here are not valid {encoding}"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,313 @@
+//! Finds where a record and its fields end. Knows bytes, not columns or files.
+//!
+//! ```text
+//! 8 bytes at a time:  1 2 , 5 " 7 \r \n      a word per kind of byte, compared without branches
+//!                         ▲   ▲    ▲         only these are looked at one by one
+//! ```
+
+use super::CsvOptions;
+use crate::input::line_ends;
+
+/// Fields whose places are kept; what lies beyond is counted only.
+pub(super) const FIELDS_MAX: usize = 1 << 16;
+
+/// Where a field stands in its record.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Span {
+    pub(super) start: u32,
+    pub(super) end: u32,
+    pub(super) form: Form,
+}
+
+/// How a field is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Form {
+    Plain,
+    /// In quotes, its text as it stands between them.
+    Quoted,
+    /// In quotes, with doubled or escaped ones inside.
+    Escaped,
+}
+
+/// What stands at the front of some text.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Scanned {
+    /// A record.
+    Record {
+        /// Without its line end.
+        length: usize,
+        /// With it.
+        whole: usize,
+        /// Line ends, its own included.
+        lines: u64,
+        /// Fields, also those whose place is not kept.
+        fields: usize,
+    },
+    /// Its end is not in sight.
+    More,
+    /// After a closing quote stands, at this byte, neither delimiter nor line end.
+    AfterQuote { at: usize },
+    /// The text ends inside the quote that was opened at this byte.
+    Open { at: usize },
+}
+
+/// A dialect, prepared.
+#[derive(Clone, Debug)]
+pub(super) struct Scanner {
+    delimiter: u8,
+    quote: Option<u8>,
+    escape: Option<u8>,
+    delimiters: u64,
+    quotes: u64,
+}
+
+const LOW: u64 = 0x7F7F_7F7F_7F7F_7F7F;
+
+fn everywhere(byte: u8) -> u64 {
+    u64::from(byte) * 0x0101_0101_0101_0101
+}
+
+/// 0x80 in every byte that is zero, without carries into neighbours.
+fn zeros(word: u64) -> u64 {
+    !(((word & LOW) + LOW) | word | LOW)
+}
+
+/// 0x80 in every byte below 0x10: CR and LF, and rare others.
+fn below_16(word: u64) -> u64 {
+    !(((word & LOW) + everywhere(0x70)) | word | LOW)
+}
+
+impl Scanner {
+    pub(super) fn new(options: &CsvOptions) -> Self {
+        Self {
+            delimiter: options.delimiter,
+            quote: options.quote,
+            escape: options.escape.filter(|escape| Some(*escape) != options.quote),
+            delimiters: everywhere(options.delimiter),
+            quotes: everywhere(options.quote.unwrap_or(options.delimiter)),
+        }
+    }
+
+    /// Looks at the record at the front of `text`; `ended` says that nothing follows `text`.
+    pub(super) fn scan(&self, text: &[u8], ended: bool, spans: &mut Vec<Span>) -> Scanned {
+        spans.clear();
+        let mut found = Found { spans, fields: 0, start: 0, lines: 0 };
+        let mut base = 0;
+        let mut marks = self.marks(text, base);
+        loop {
+            while marks == 0 {
+                base += 8;
+                if base >= text.len() {
+                    return found.at_end(text, ended);
+                }
+                marks = self.marks(text, base);
+            }
+            let at = base + (marks.trailing_zeros() >> 3) as usize;
+            marks &= marks - 1;
+            let byte = text[at];
+            if byte == self.delimiter {
+                found.field(at, Form::Plain);
+            } else if byte == b'\n' || byte == b'\r' {
+                found.push(at, Form::Plain);
+                return found.line_end(text, at, ended);
+            } else if Some(byte) == self.quote && at == found.start {
+                let (end, form) = match self.close(text, at + 1, ended) {
+                    Ok(close) => close,
+                    Err(scanned) => return scanned.unwrap_or(Scanned::Open { at }),
+                };
+                found.lines += line_ends(&text[at + 1..end]);
+                found.start = at + 1;
+                match text.get(end + 1) {
+                    None if ended => {
+                        found.push(end, form);
+                        return found.record(text.len(), text.len());
+                    }
+                    None => return Scanned::More,
+                    Some(b'\n' | b'\r') => {
+                        found.push(end, form);
+                        return found.line_end(text, end + 1, ended);
+                    }
+                    Some(byte) if *byte == self.delimiter => {
+                        found.push(end, form);
+                        found.start = end + 2;
+                        base = found.start;
+                        if base >= text.len() {
+                            return found.at_end(text, ended);
+                        }
+                        marks = self.marks(text, base);
+                    }
+                    Some(_) => return Scanned::AfterQuote { at: end + 1 },
+                }
+            }
+        }
+    }
+
+    #[inline]
+    fn marks(&self, text: &[u8], base: usize) -> u64 {
+        let word = match text.get(base..base + 8) {
+            Some(bytes) => u64::from_le_bytes(bytes.try_into().expect("eight bytes")),
+            None => last_word(&text[base.min(text.len())..]),
+        };
+        zeros(word ^ self.delimiters) | zeros(word ^ self.quotes) | below_16(word)
+    }
+
+    /// Where a quoted field that begins at `from` ends; `Err(None)` where it never does.
+    fn close(
+        &self,
+        text: &[u8],
+        from: usize,
+        ended: bool,
+    ) -> Result<(usize, Form), Option<Scanned>> {
+        let quote = self.quote.unwrap_or(b'"');
+        let mut at = from;
+        let mut form = Form::Quoted;
+        loop {
+            let rest = &text[at.min(text.len())..];
+            let next = match self.escape {
+                None => memchr::memchr(quote, rest),
+                Some(escape) => memchr::memchr2(quote, escape, rest),
+            };
+            let Some(next) = next else {
+                return Err((!ended).then_some(Scanned::More));
+            };
+            at += next;
+            let follows = text.get(at + 1);
+            if follows.is_none() && !ended {
+                return Err(Some(Scanned::More));
+            }
+            if text[at] != quote {
+                form = Form::Escaped;
+                at += 2;
+            } else if follows == Some(&quote) {
+                form = Form::Escaped;
+                at += 2;
+            } else {
+                return Ok((at, form));
+            }
+        }
+    }
+
+    /// Appends the text of a field that was written with doubled or escaped quotes.
+    pub(super) fn unescape(&self, field: &str, out: &mut String) {
+        let quote = self.quote.unwrap_or(b'"');
+        let bytes = field.as_bytes();
+        let mut from = 0;
+        let mut at = 0;
+        while at + 1 < bytes.len() {
+            let (byte, next) = (bytes[at], bytes[at + 1]);
+            let doubled = byte == quote && next == quote;
+            let escaped = Some(byte) == self.escape && (next == quote || next == byte);
+            if doubled || escaped {
+                out.push_str(&field[from..at]);
+                from = at + 1;
+                at += 2;
+            } else if Some(byte) == self.escape {
+                at += 2;
+            } else {
+                at += 1;
+            }
+        }
+        out.push_str(&field[from..]);
+    }
+
+    /// A tracker at the start of a record.
+    pub(super) fn track(&self) -> Track {
+        Track::FieldStart
+    }
+
+    /// Follows quoting through a stretch of one line, without its end.
+    pub(super) fn follow(&self, track: Track, stretch: &[u8]) -> Track {
+        stretch.iter().fold(track, |track, byte| self.step(track, *byte))
+    }
+
+    fn step(&self, track: Track, byte: u8) -> Track {
+        let quote = Some(byte) == self.quote;
+        match track {
+            Track::FieldStart | Track::Plain if byte == self.delimiter => Track::FieldStart,
+            Track::FieldStart if quote => Track::Quoted,
+            Track::FieldStart | Track::Plain => Track::Plain,
+            Track::Quoted if Some(byte) == self.escape => Track::Escape,
+            Track::Quoted if quote => Track::QuoteSeen,
+            Track::Quoted | Track::Escape => Track::Quoted,
+            Track::QuoteSeen if quote => Track::Quoted,
+            Track::QuoteSeen if byte == self.delimiter => Track::FieldStart,
+            Track::QuoteSeen | Track::Broken => Track::Broken,
+        }
+    }
+}
+
+/// Where in a record a place is, for records too long to look at in one piece.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Track {
+    FieldStart,
+    Plain,
+    Quoted,
+    Escape,
+    QuoteSeen,
+    Broken,
+}
+
+impl Track {
+    /// Whether a line end here is part of a cell.
+    pub(super) fn inside(self) -> bool {
+        match self {
+            Self::Quoted | Self::Escape => true,
+            Self::FieldStart | Self::Plain | Self::QuoteSeen | Self::Broken => false,
+        }
+    }
+}
+
+#[cold]
+fn last_word(rest: &[u8]) -> u64 {
+    // 0xFF is no delimiter, quote or line end.
+    let mut bytes = [0xFF; 8];
+    bytes[..rest.len()].copy_from_slice(rest);
+    u64::from_le_bytes(bytes)
+}
+
+struct Found<'a> {
+    spans: &'a mut Vec<Span>,
+    fields: usize,
+    /// Where the current field begins.
+    start: usize,
+    lines: u64,
+}
+
+impl Found<'_> {
+    #[inline]
+    fn push(&mut self, end: usize, form: Form) {
+        self.fields += 1;
+        if self.fields <= FIELDS_MAX {
+            self.spans.push(Span { start: self.start as u32, end: end as u32, form });
+        }
+    }
+
+    #[inline]
+    fn field(&mut self, end: usize, form: Form) {
+        self.push(end, form);
+        self.start = end + 1;
+    }
+
+    fn line_end(&mut self, text: &[u8], at: usize, ended: bool) -> Scanned {
+        let whole = match (text[at], text.get(at + 1)) {
+            (b'\r', Some(b'\n')) => at + 2,
+            // Whether a LF follows decides where the next record begins.
+            (b'\r', None) if !ended => return Scanned::More,
+            _ => at + 1,
+        };
+        self.lines += 1;
+        self.record(at, whole)
+    }
+
+    fn at_end(&mut self, text: &[u8], ended: bool) -> Scanned {
+        if !ended {
+            return Scanned::More;
+        }
+        self.push(text.len(), Form::Plain);
+        self.record(text.len(), text.len())
+    }
+
+    fn record(&self, length: usize, whole: usize) -> Scanned {
+        Scanned::Record { length, whole, lines: self.lines, fields: self.fields }
+    }
+}
