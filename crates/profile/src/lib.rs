@@ -22,3 +22,4 @@ pub mod codes;
 pub mod profile;
 pub mod read;
 mod summary;
+pub mod render;
