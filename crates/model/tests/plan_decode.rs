@@ -225,7 +225,7 @@ fn an_error_shows_no_value_of_a_variable() {
         "existing = \"${SECRET}\"\nwhere = \"${SECRET}\"\neach = \"${file:pw.txt}\"",
         expect![[r#"
             9:12 WB0005: `existing` must be one of "reject", "update", "keep", not the value of a variable
-            11:8 WB0028: the value of a variable is not a JSON Pointer (it begins with `/`)
+            11:8 WB0005: `each` must be "record", "file" or a JSON Pointer like "/tags", not the value of a variable
         "#]],
     );
 }
@@ -279,22 +279,17 @@ fn what_is_not_toml_is_shown_where_the_reader_gave_up() {
     check(
         "name = \"n\nkey = = 3\n",
         expect![[r#"
-        error[WB0001]: extra `=`, expected nothing
-          --> w.toml:2:7
-           |
-         2 | key = = 3
-           |       ^
-        error[WB0001]: unexpected key or value, expected newline, `#`
-          --> w.toml:2:9
-           |
-         2 | key = = 3
-           |         ^
-        error[WB0001]: invalid basic string, expected `"`
-          --> w.toml:1:10
-           |
-         1 | name = "n
-           |          ^
-    "#]],
+            error[WB0001]: invalid basic string, expected `"`
+              --> w.toml:1:10
+               |
+             1 | name = "n
+               |          ^
+            error[WB0001]: extra `=`, expected nothing
+              --> w.toml:2:7
+               |
+             2 | key = = 3
+               |       ^
+        "#]],
     );
 }
 
@@ -352,16 +347,26 @@ fn unknown_keys_are_found_in_every_section() {
     check_brief(
         &text,
         expect![[r#"
-        3:1 WB0003: unknown key `shema` in the plan (did you mean `schema`?)
-        6:1 WB0003: unknown key `zzzzz` in `[source.s]`
-        13:19 WB0003: unknown key `invalide` in column `c` of `[[table]]` `t` (did you mean `invalid`?)
-        17:1 WB0003: unknown key `severty` in `[[table.rule]]` of `[[table]]` `t` (did you mean `severity`?)
-        19:1 WB0003: unknown key `maximum` in `[rejects]`
-        20:1 WB0002: `open` is missing in `[window]` (for example `open = "22:00"`)
-        20:1 WB0002: `close` is missing in `[window]` (for example `close = "05:30"`)
-        21:1 WB0003: unknown key `opn` in `[window]` (did you mean `open`?)
-        23:1 WB0003: unknown key `worker` in `[run]` (did you mean `workers`?)
-    "#]],
+            3:1 WB0003: unknown key `shema` in the plan (did you mean `schema`?)
+            6:1 WB0003: unknown key `zzzzz` in `[source.s]`
+            13:19 WB0003: unknown key `invalide` in column `c` of `[[table]]` `t` (did you mean `invalid`?)
+            17:1 WB0003: unknown key `severty` in `[[table.rule]]` of `[[table]]` `t` (did you mean `severity`?)
+            19:1 WB0003: unknown key `maximum` in `[rejects]`
+            20:1 WB0002: `close` is missing in `[window]` (for example `close = "05:30"`)
+            21:1 WB0003: unknown key `opn` in `[window]` (did you mean `open`?)
+            23:1 WB0003: unknown key `worker` in `[run]` (did you mean `workers`?)
+        "#]],
+    );
+}
+
+#[test]
+fn a_key_in_the_wrong_section_is_told_where_it_belongs() {
+    check_brief(
+        &format!("{HEAD}batch_size = 5\n{SOURCE}timezone = \"UTC\"\n{TABLE}"),
+        expect![[r#"
+            3:1 WB0003: unknown key `batch_size` in the plan (`batch_size` is a key of `[run]`)
+            6:1 WB0003: unknown key `timezone` in `[source.s]` (`timezone` is a key of the plan)
+        "#]],
     );
 }
 
@@ -413,7 +418,7 @@ fn a_value_of_the_wrong_type_says_what_belongs_there() {
             4:9 WB0004: `table` must be a list of tables, not a text
             5:13 WB0004: `map.m` must be a table of texts, numbers, `true` or `false`, not a text
             6:19 WB0004: `workers` must be a whole number from 1, not a text
-            6:34 WB0004: `retries` must be a whole number, not a float
+            6:34 WB0004: `retries` must be a whole number from 0, not a float
             7:11 WB0004: `rejects` must be a table, not a list
         "#]],
     );
@@ -503,8 +508,8 @@ fn a_byte_has_one_meaning() {
     check_source(
         "csv = \"a\"\ndelimiter = \"'\"\nquote = \"'\"",
         expect![[r#"
-        3:9 WB0027: `\'` has two meanings in `s` (`delimiter`, `quote` and `comment` must differ)
-    "#]],
+            3:9 WB0027: `'` has two meanings in `[source.s]` (`delimiter`, `quote` and `comment` must differ)
+        "#]],
     );
 }
 
@@ -664,8 +669,8 @@ fn each_is_a_word_or_a_pointer() {
     check_table(
         "each = \"files\"",
         expect![[r#"
-        9:8 WB0028: `files` is not a JSON Pointer (it begins with `/`)
-    "#]],
+            9:8 WB0005: `each` must be "record", "file" or a JSON Pointer like "/tags", not `files` (did you mean `file`?)
+        "#]],
     );
     check_table(
         "each = \"/a~2b\"",
@@ -799,10 +804,9 @@ fn parts_of_expressions_are_looked_at() {
     check_column(
         "{ first = [\"a\", { form = \"b\" }, 3] }",
         expect![[r#"
-        11:21 WB0015: column `c` of `[[table]]` `t` does not say where its value comes from (name a field with `from`, a literal with `value`, or another base)
-        11:23 WB0003: unknown key `form` in column `c` of `[[table]]` `t` (did you mean `from`?)
-        11:37 WB0004: column `c` of `[[table]]` `t` must be a field or a table, not a whole number (a literal is written `{ value = 3 }`)
-    "#]],
+            11:23 WB0003: unknown key `form` in column `c` of `[[table]]` `t` (did you mean `from`?)
+            11:37 WB0004: column `c` of `[[table]]` `t` must be a field or a table, not a whole number (a literal is written `{ value = 3 }`)
+        "#]],
     );
 }
 
@@ -1010,8 +1014,8 @@ fn numbers_fit() {
     check_column(
         "{ from = \"a\", max_chars = -1 }",
         expect![[r#"
-        11:31 WB0006: `max_chars` must be a whole number, not -1
-    "#]],
+            11:31 WB0006: `max_chars` must be a whole number from 0, not -1
+        "#]],
     );
 }
 
@@ -1027,7 +1031,7 @@ fn limits_have_their_forms() {
         expect![[r#"
             3:13 WB0024: `namespace` must be a UUID, not `x`
             13:7 WB0023: `max` must be a count or a text like "1%", not `1`
-            14:9 WB0006: `after` must be a whole number, not -1
+            14:9 WB0006: `after` must be a whole number from 0, not -1
             16:11 WB0006: `workers` must be a whole number from 1, not 0
             17:17 WB0021: `batch_timeout` must be a text like "30s" or "1h30m", not `30`
             18:12 WB0004: `deadline` must be a text like "30s" or "1h30m", not a whole number

@@ -118,9 +118,9 @@ impl Canonical<'_> {
                 LargeFiles::Skip => Some("skip"),
                 LargeFiles::Reject => Some("reject"),
             };
-            large
-                .into_iter()
-                .for_each(|large| self.line("  larger", &format!("{size} {large}")));
+            if let Some(large) = large {
+                self.line("  larger", &format!("{size} {large}"));
+            }
         }
         if source.max_record_size != decode::MAX_RECORD_SIZE {
             self.line("  max_record_size", &source.max_record_size.to_string());
@@ -138,9 +138,9 @@ impl Canonical<'_> {
             Format::Csv(dialect) => self.dialect(dialect),
             Format::Json { records } => {
                 self.line("  format", "json");
-                records
-                    .iter()
-                    .for_each(|pointer| self.line("  records", &quote(&pointer.value)));
+                if let Some(pointer) = records {
+                    self.line("  records", &quote(&pointer.value));
+                }
             }
             Format::JsonLines => self.line("  format", "jsonl"),
             Format::Markdown => self.line("  format", "markdown"),

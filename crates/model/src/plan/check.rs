@@ -3,7 +3,7 @@
 //! What needs the target's catalogue, a CEL or regular expression compiled, or a file opened is
 //! checked where those are known.
 
-use super::read::{Notes, quoted};
+use super::read::{Notes, bounded, quoted};
 use super::suggest::did_you_mean;
 use super::{
     Aggregate, At, Base, DuplicatesBy, Each, Expr, Fact, Format, Plan, Source, Span, TableMapping,
@@ -108,9 +108,9 @@ fn check_source(source: &Source, notes: &Notes<'_>) {
             let bytes = [Some(dialect.delimiter), dialect.quote, dialect.comment];
             if let Some(byte) = repeated(&bytes) {
                 let message = format!(
-                    "`{}` has two meanings in {}",
-                    byte.escape_ascii(),
-                    notes.shown(name)
+                    "{} has two meanings in `[source.{}]`",
+                    bounded(&format!("`{}`", char::from(byte))),
+                    bounded(&name.value)
                 );
                 let help = "`delimiter`, `quote` and `comment` must differ".to_owned();
                 notes.error(codes::TWICE, name.span.clone(), message, Some(help));

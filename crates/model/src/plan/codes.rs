@@ -30,7 +30,7 @@ pub const CODES: &[(&str, &str, &str)] = &[
     (
         OUT_OF_RANGE,
         "a number is out of range",
-        "The number is smaller or larger than the key can take.",
+        "The number is smaller or larger than the key can take. Whole numbers of a plan have at most 64 bits; a larger literal is written as a text, and the column's kind decides what becomes of it.",
     ),
     (
         UNSET,
@@ -50,7 +50,7 @@ pub const CODES: &[(&str, &str, &str)] = &[
     (
         UNKNOWN_SOURCE,
         "unknown source",
-        "A table reads from a source that the plan does not declare as `[source.NAME]`.",
+        "A table reads from a source that the plan does not declare as `[source.NAME]`. Check the spelling in `from`, or add the source.",
     ),
     (
         UNKNOWN_TABLE,
@@ -60,7 +60,7 @@ pub const CODES: &[(&str, &str, &str)] = &[
     (
         UNKNOWN_MAP,
         "unknown map",
-        "A `map` is not declared as `[map.NAME]`.",
+        "A `map` is not declared as `[map.NAME]`. Check the spelling, or add the map with its pairs of old and new values.",
     ),
     (
         UNKNOWN_COLUMN,
@@ -85,12 +85,12 @@ pub const CODES: &[(&str, &str, &str)] = &[
     (
         UNKNOWN_FACT,
         "unknown fact",
-        "`fact` takes one of a fixed list of facts about the place of a record; the reference lists them.",
+        "`fact` takes one of a fixed list of facts about the place of a record: its file, its number, its source. The reference lists them. What stands in the record itself is a field, not a fact.",
     ),
     (
         UNKNOWN_KIND,
         "unknown kind",
-        "`type` takes one of a fixed list of kinds, such as `integer`, `decimal(10,2)`, `text(100)` or `timestamptz`; the reference lists them.",
+        "`type` takes one of a fixed list of kinds, such as `integer`, `decimal(10,2)`, `text(100)` or `timestamptz`. The reference lists them. Without `type` the kind is the target column's.",
     ),
     (
         TIMESTAMP,
@@ -115,12 +115,12 @@ pub const CODES: &[(&str, &str, &str)] = &[
     (
         BUDGET,
         "not a count or percentage",
-        "A budget is a whole number of records, or a text like `\"1%\"` for a part of the records read.",
+        "A budget is a whole number of records, or a text like `\"1%\"` for a part of the records read. `\"50\"` is neither: a count is a number without quotes.",
     ),
     (
         UUID,
         "not a UUID",
-        "A UUID is written with hyphens, as in `6ba7b811-9dad-11d1-80b4-00c04fd430c8`.",
+        "A UUID is written with hyphens, as in `6ba7b811-9dad-11d1-80b4-00c04fd430c8`. Upper and lower case are the same.",
     ),
     (
         FORMAT,
@@ -140,12 +140,12 @@ pub const CODES: &[(&str, &str, &str)] = &[
     (
         POINTER,
         "not a JSON Pointer",
-        "A JSON Pointer (RFC 6901) begins with `/`; inside its parts, `~` is written `~0` and `/` is written `~1`.",
+        "A JSON Pointer (RFC 6901) begins with `/`; inside its parts, `~` is written `~0` and `/` is written `~1`. A bare text that begins with `/` is always one; a column whose name begins so is reached by CEL, `row['/x']`.",
     ),
     (
         BY_SOURCE,
         "does not fit the sources",
-        "`by_source` needs one expression for each source in the table's `from`, and none for others.",
+        "`by_source` needs one expression for each source in the table's `from`, and none for others. A source for which the column is NULL says `{ cel = \"null\" }`.",
     ),
     (
         BY_PARTS,
@@ -155,7 +155,7 @@ pub const CODES: &[(&str, &str, &str)] = &[
     (
         EMPTY,
         "nothing in it",
-        "The list, text or table is empty, so nothing could come of it.",
+        "The list, text or table is empty, so nothing could come of it. Fill it, or leave the key out.",
     ),
     (
         NAME,

@@ -15,6 +15,7 @@ use super::error::PlanError;
 use super::expr::{check_pointer, exprs, named_exprs};
 use super::keys::{self, FORMATS, Shape};
 use super::read::{Notes, Reader, or};
+use super::suggest::did_you_mean;
 use super::variables::Variables;
 use super::{
     At, Budget, CsvDialect, DuplicateConflict, Duplicates, DuplicatesBy, DuplicatesScope, Each,
@@ -37,7 +38,7 @@ pub fn decode(
 ) -> Result<Plan, Vec<PlanError>> {
     let (tree, syntax) = DeTable::parse_recoverable(text);
     if !syntax.is_empty() {
-        return Err(syntax.into_iter().map(syntax_error).collect());
+        return Err(syntax_errors(text, &syntax));
     }
     let notes = Notes::new(Variables { env, read_file });
     let plan = plan(&notes, tree.get_ref());
@@ -53,7 +54,15 @@ pub fn decode(
     }
 }
 
-fn syntax_error(error: toml::de::Error) -> PlanError {
+/// The first error of each line: what the reader says after it mostly follows from it.
+fn syntax_errors(text: &str, errors: &[toml::de::Error]) -> Vec<PlanError> {
+    let mut errors: Vec<PlanError> = errors.iter().map(syntax_error).collect();
+    errors.sort_by_key(|error| error.span.clone().map_or(0, |span| span.start));
+    errors.dedup_by_key(|error| error.line_column(text).map_or(0, |(line, _)| line));
+    errors
+}
+
+fn syntax_error(error: &toml::de::Error) -> PlanError {
     let span = error.span();
     PlanError {
         code: codes::SYNTAX,
@@ -142,6 +151,7 @@ const LARGE_FILES: &[(&str, LargeFiles)] = &[
 fn format(name: &At<String>, reader: &Reader<'_>) -> (Format, Vec<At<String>>) {
     let present = reader.present(FORMATS);
     let word = match present.as_slice() {
+        [] if reader.has_or_means(FORMATS) => "text",
         [] => {
             let message = format!("{} says no format", reader.place);
             let help = format!("add {} with its globs", or(FORMATS));
@@ -188,13 +198,10 @@ fn records(reader: &Reader<'_>) -> Option<At<String>> {
 
 fn dialect(reader: &Reader<'_>, delimiter: u8) -> CsvDialect {
     CsvDialect {
-        delimiter: reader
-            .byte("delimiter", false)
-            .flatten()
-            .unwrap_or(delimiter),
-        quote: reader.byte("quote", true).unwrap_or(Some(b'"')),
-        escape: reader.byte("escape", false).flatten(),
-        comment: reader.byte("comment", false).flatten(),
+        delimiter: reader.byte("delimiter").unwrap_or(delimiter),
+        quote: reader.byte_or_none("quote", b'"'),
+        escape: reader.byte("escape"),
+        comment: reader.byte("comment"),
         header: reader.bool("header").unwrap_or(true),
         names: reader
             .names("names")
@@ -318,9 +325,21 @@ fn each(reader: &Reader<'_>) -> Each {
     match text.value.as_str() {
         "record" => Each::Record,
         "file" => Each::File,
-        _ => {
+        pointer if pointer.starts_with('/') => {
             check_pointer(reader.notes, &text);
             Each::Element(text)
+        }
+        other => {
+            let message = format!(
+                "`each` must be {}, not {}",
+                Shape::Each.expects(),
+                reader.notes.shown(&text)
+            );
+            let help = did_you_mean(other, ["record", "file"]);
+            reader
+                .notes
+                .error(codes::WRONG_WORD, text.span.clone(), message, help);
+            Each::Record
         }
     }
 }

@@ -119,7 +119,7 @@ pub(super) fn without_passwords(line: &str) -> String {
         // A password may hold anything, a slash too, where somebody forgot to escape it.
         let host = after
             .rfind('@')
-            .filter(|host| !after[..*host].contains(['"', '\'']));
+            .filter(|host| !after[..*host].contains(['"', '\'', ' ']));
         let colon = after[..host.unwrap_or(authority_end)].find(':');
         rest = match (colon, host) {
             (Some(colon), Some(host)) if colon < host => {

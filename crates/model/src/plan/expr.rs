@@ -192,6 +192,7 @@ const INVALID: &[(&str, Invalid)] = &[
 /// The one key that says where the value comes from.
 fn base(reader: &Reader<'_>) -> Option<Base> {
     match reader.present(BASES).as_slice() {
+        [] if reader.has_or_means(BASES) => None,
         [] => {
             let message = format!("{} does not say where its value comes from", reader.place);
             let help =
@@ -285,7 +286,10 @@ fn split(reader: &Reader<'_>) -> Option<Base> {
             .notes
             .error(codes::OUT_OF_RANGE, part.span.clone(), message, None);
     }
-    for name in ["by", "part"].into_iter().filter(|name| !reader.has(name)) {
+    for name in ["by", "part"]
+        .into_iter()
+        .filter(|name| !reader.has_or_means(&[name]))
+    {
         without(reader, "split", name, "by = \",\", part = 1");
     }
     Some(Base::Split {
@@ -328,7 +332,7 @@ fn without(reader: &Reader<'_>, base: &str, name: &str, example: &str) {
 fn reference(reader: &Reader<'_>) -> Option<Base> {
     let table = reader.text("ref");
     let by = exprs(reader, "by");
-    if !reader.has("by") {
+    if !reader.has_or_means(&["by"]) {
         without(reader, "ref", "by", "by = { fact = \"file.name\" }");
     }
     let missing = reader
@@ -347,7 +351,7 @@ const MISSING_REF: &[(&str, MissingRef)] =
 fn hash(reader: &Reader<'_>) -> Option<Base> {
     let algorithm = reader.word("hash", HASHES);
     let parts = exprs(reader, "of");
-    if !reader.has("of") {
+    if !reader.has_or_means(&["of"]) {
         without(reader, "hash", "of", "of = [\"content\"]");
     }
     Some(Base::Hash {

@@ -99,6 +99,15 @@ impl PartialEq for Section {
 impl Eq for Section {}
 
 impl Section {
+    /// The title as messages show it.
+    pub(super) fn shown(&self) -> String {
+        if self.title.contains(['[', '{']) {
+            format!("`{}`", self.title)
+        } else {
+            self.title.to_owned()
+        }
+    }
+
     /// The key of that name.
     pub(super) fn key(&self, name: &str) -> Option<&'static Key> {
         self.keys.iter().find(|key| key.name == name)
@@ -111,7 +120,6 @@ impl Shape {
         match self {
             Self::Bool => "`true` or `false`".to_owned(),
             Self::True => "`true`".to_owned(),
-            Self::Count(0) => "a whole number".to_owned(),
             Self::Count(least) => format!("a whole number from {least}"),
             Self::Integer => "a whole number".to_owned(),
             Self::Text => "a text".to_owned(),
@@ -281,14 +289,16 @@ pub(super) static SOURCE: Section = Section {
         key("records", Shape::Text, "JSON Pointer of the array whose elements are the records.", r#"records = "/results""#).needs(&["json"]),
         key("delimiter", Shape::Byte { or_none: false }, "What separates fields.", r#"delimiter = ";""#).default("`,` for `csv`, a tab for `tsv`").needs(SEPARATED),
         key("quote", Shape::Byte { or_none: true }, "What encloses fields; `\"\"`: quotes mean nothing.", r#"quote = "'""#).default("`\"`").needs(SEPARATED),
-        key("escape", Shape::Byte { or_none: false }, "What stands before a quote inside quotes, beside doubling it.", r#"escape = '\'"#).default("none").needs(SEPARATED),
+        key("escape", Shape::Byte { or_none: false }, "What stands before a quote inside quotes, beside doubling it.", r"escape = '\'").default("none").needs(SEPARATED),
         key("comment", Shape::Byte { or_none: false }, "Lines that begin with it are skipped and counted.", r##"comment = "#""##).default("none").needs(SEPARATED),
         key("header", Shape::Bool, "The first line names the columns; where it does not, `names` does.", "header = false\nnames = [\"id\", \"name\"]").default("`true`").needs(SEPARATED),
-        key("names", Shape::TextList, "Names of the columns, instead of the header's.", r#"names = ["id", "name"]"#).needs(SEPARATED),
+        key("names", Shape::TextList, "Names of the columns, instead of the header's.", r#"header = false
+names = ["id", "name"]"#).needs(SEPARATED),
         key("skip_lines", Shape::Count(0), "Lines before the header.", "skip_lines = 2").default("`0`").needs(SEPARATED),
         key("ragged", Shape::Word(&["reject", "pad", "truncate"]), "A record with too few or too many fields is rejected; `pad`: missing fields are NULL; `truncate`: surplus fields are dropped and counted.", r#"ragged = "pad""#).default("`reject`").needs(SEPARATED),
         key("max_file_size", Shape::Size, "Files above it are treated as `large_files` says.", r#"max_file_size = "50MB""#).default("none"),
-        key("large_files", Shape::Word(&["handle", "skip", "reject"]), "`handle`: like any other; `skip`: filtered, and counted so; `reject`: rejected as a whole.", r#"large_files = "skip""#).default("`handle`").needs(&["max_file_size"]),
+        key("large_files", Shape::Word(&["handle", "skip", "reject"]), "`handle`: like any other; `skip`: filtered, and counted so; `reject`: rejected as a whole.", r#"max_file_size = "50MB"
+large_files = "skip""#).default("`handle`").needs(&["max_file_size"]),
         key("max_record_size", Shape::Size, "A longer record is rejected.", r#"max_record_size = "1MiB""#).default("`64MiB`"),
     ],
 };
@@ -394,30 +404,30 @@ pub(super) static EXPR: Section = Section {
         key("hash", Shape::Word(&["sha256", "blake3"]), "Hash of the parts in `of`, joined by U+001F, in lower-case hexadecimal.", r#"hash = "sha256", of = ["content"]"#),
         key("object", Shape::NamedExprs, "A JSON object.", r#"object = { old_id = "id" }"#),
         key("canonical_json", Shape::Expr, "SHA-256 of a JSON text's canonical form, in lower-case hexadecimal: blanks and the order of members do not change it.", r#"canonical_json = { fact = "file.text" }"#),
-        key("separator", Shape::Text, "Between the parts.", r#"separator = ", ""#).default("`\"\"`").needs(&["concat"]),
-        key("by", Shape::Exprs, "For `split`: the separator. For `ref`: the parts of the legacy key.", r#"by = ",""#).needs(&["split", "ref"]),
-        key("part", Shape::Integer, "Which part, from 1; from the end where it is negative.", "part = 2").needs(&["split"]),
-        key("missing", Shape::Word(&["reject", "null"]), "A parent that does not exist.", r#"missing = "null""#).default("`reject`").needs(&["ref"]),
-        key("of", Shape::Exprs, "What is hashed.", r#"of = ["content"]"#).needs(&["hash"]),
-        key("null", Shape::TextList, "Texts that mean NULL here.", r#"null = ["", "-"]"#).default("none"),
-        key("trim", Shape::Bool, "White space at both ends goes.", "trim = true").default("`false`"),
-        key("lower", Shape::Bool, "Lower case, by Unicode.", "lower = true").default("`false`"),
-        key("newlines", Shape::Bool, "CR LF and CR become LF, a leading byte order mark goes.", "newlines = true").default("`false`"),
-        key("strip_prefix", Shape::Text, "Goes from the start where it stands there.", r#"strip_prefix = "id:""#),
-        key("strip_suffix", Shape::Text, "Goes from the end where it stands there.", r#"strip_suffix = "_PARTIAL""#),
-        key("map", Shape::Text, "The value's pair in that `[map.NAME]`.", r#"map = "status""#),
-        key("map_other", Shape::Word(&["reject", "keep", "null"]), "What becomes of a value that is not in the map.", r#"map_other = "keep""#).default("`reject`").needs(&["map"]),
-        key("list", Shape::One(&LIST), "A text or a JSON array as a JSON array of texts.", r#"list = { split = [",", ";"], unique = true }"#),
-        key("matches", Shape::Text, "A regular expression that must be found in the text; `^…$` means the whole. Other text is invalid.", r#"matches = "^https?://""#),
-        key("max_chars", Shape::Count(0), "Longer text is invalid.", "max_chars = 500"),
-        key("type", Shape::Kind, "The kind, where it is not the target column's.", r#"type = "json""#).default("the column's"),
-        key("timestamp", Shape::Timestamps, "Formats of a time, tried in order: the names below, or patterns as in `strftime`, with `%.f` for a fraction.", r#"timestamp = ["rfc3339", "%d.%m.%Y %H:%M"]"#).default("the kind's own form, as RFC 3339 writes it"),
-        key("start", Shape::Expr, "For formats without a date: the instant from which the clock counts on. A step back of more than twelve hours is the next day.", r#"start = { fact = "file.stem", timestamp = "run_%Y%m%d_%H%M%S" }"#).needs(&["timestamp"]),
-        key("timezone", Shape::Text, "Zone of this column's times that carry none.", r#"timezone = "America/New_York""#).default("the plan's"),
-        key("fold", Shape::Word(&["reject", "earlier", "later"]), "Which instant a local time means that occurs twice; with `start`, the order of the records decides first.", r#"fold = "earlier""#).default("`reject`"),
-        key("default", Shape::Literal, "Instead of NULL.", r#"default = "migrated""#),
-        key("invalid", Shape::Word(&["reject", "null", "default"]), "What becomes of a value that cannot be converted: its record is rejected, or it is NULL, or the `default`.", r#"invalid = "null""#).default("`reject`"),
-        key("round", Shape::Bool, "A decimal may lose digits that the column cannot hold; each is counted.", "round = true").default("`false`"),
+        key("separator", Shape::Text, "Between the parts.", r#"concat = ["street", "city"], separator = ", ""#).default("`\"\"`").needs(&["concat"]),
+        key("by", Shape::Exprs, "For `split`: the separator. For `ref`: the parts of the legacy key.", r#"split = "name", by = " ", part = 1"#).needs(&["split", "ref"]),
+        key("part", Shape::Integer, "Which part, from 1; from the end where it is negative.", r#"split = "name", by = " ", part = 2"#).needs(&["split"]),
+        key("missing", Shape::Word(&["reject", "null"]), "A parent that does not exist.", r#"ref = "runs", by = "RUN", missing = "null""#).default("`reject`").needs(&["ref"]),
+        key("of", Shape::Exprs, "What is hashed.", r#"hash = "blake3", of = ["title", "body"]"#).needs(&["hash"]),
+        key("null", Shape::TextList, "Texts that mean NULL here.", r#"from = "url", null = ["", "-"]"#).default("none"),
+        key("trim", Shape::Bool, "White space at both ends goes.", r#"from = "title", trim = true"#).default("`false`"),
+        key("lower", Shape::Bool, "Lower case, by Unicode.", r#"from = "kind", lower = true"#).default("`false`"),
+        key("newlines", Shape::Bool, "CR LF and CR become LF, a leading byte order mark goes.", r#"from = "body", newlines = true"#).default("`false`"),
+        key("strip_prefix", Shape::Text, "Goes from the start where it stands there.", r#"from = "ref", strip_prefix = "id:""#),
+        key("strip_suffix", Shape::Text, "Goes from the end where it stands there.", r#"from = "Status", strip_suffix = "_PARTIAL""#),
+        key("map", Shape::Text, "The value's pair in that `[map.NAME]`.", r#"from = "Status", map = "status""#),
+        key("map_other", Shape::Word(&["reject", "keep", "null"]), "What becomes of a value that is not in the map.", r#"from = "Status", map = "status", map_other = "keep""#).default("`reject`").needs(&["map"]),
+        key("list", Shape::One(&LIST), "A text or a JSON array as a JSON array of texts.", r#"from = "tags", list = { split = [",", ";"], unique = true }"#),
+        key("matches", Shape::Text, "A regular expression that must be found in the text; `^…$` means the whole. Other text is invalid.", r#"from = "url", matches = "^https?://", invalid = "null""#),
+        key("max_chars", Shape::Count(0), "Longer text is invalid.", r#"from = "title", max_chars = 500"#),
+        key("type", Shape::Kind, "The kind, where it is not the target column's.", r#"from = "settings", type = "json""#).default("the column's"),
+        key("timestamp", Shape::Timestamps, "Formats of a time, tried in order: the names below, or patterns as in `strftime`, with `%.f` for a fraction.", r#"from = "seen", timestamp = ["rfc3339", "%d.%m.%Y %H:%M"]"#).default("the kind's own form, as RFC 3339 writes it"),
+        key("start", Shape::Expr, "For formats without a date: the instant from which the clock counts on. A step back of more than twelve hours is the next day.", r#"from = "clock", timestamp = "%H:%M:%S%.f", start = { fact = "file.stem", timestamp = "run_%Y%m%d_%H%M%S" }"#).needs(&["timestamp"]),
+        key("timezone", Shape::Text, "Zone of this column's times that carry none.", r#"from = "seen", timezone = "America/New_York""#).default("the plan's"),
+        key("fold", Shape::Word(&["reject", "earlier", "later"]), "Which instant a local time means that occurs twice; with `start`, the order of the records decides first.", r#"from = "seen", fold = "earlier""#).default("`reject`"),
+        key("default", Shape::Literal, "Instead of NULL.", r#"from = "category", default = "migrated""#),
+        key("invalid", Shape::Word(&["reject", "null", "default"]), "What becomes of a value that cannot be converted: its record is rejected, or it is NULL, or the `default`.", r#"from = "T1_Feed", invalid = "null""#).default("`reject`"),
+        key("round", Shape::Bool, "A decimal may lose digits that the column cannot hold; each is counted.", r#"from = "price", round = true"#).default("`false`"),
     ],
 };
 
@@ -579,3 +589,202 @@ pub(super) static SECTIONS: &[&Section] = &[
     &WINDOW,
     &RUN,
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::super::{CODES, decode};
+    use super::*;
+
+    const HEAD: &[(&str, &str)] = &[("name", "name = 'n'"), ("target", "target = 'sqlite:t.db'")];
+    const SOURCES: &str = "[source.samples]\ncsv = 's'\n[source.json]\njson = 's'\n[source.csv]\ncsv = 's'\n[map.status]\na = 1\n";
+    const RUNS: &str = "[[table]]\ninto = 'runs'\nfrom = 'samples'\nkey = 'id'\ncolumns = { id = { fact = 'file.name' } }\n";
+    const TABLE: &[(&str, &str)] = &[
+        ("into", "into = 't'"),
+        ("from", "from = 'samples'"),
+        ("key", "key = 'id'"),
+        (
+            "columns",
+            "columns = { id = { fact = 'file.path' }, run_id = { value = 1 }, line_no = { value = 1 }, content_hash = { value = 1 } }",
+        ),
+    ];
+
+    /// The example, and the lines of `usual` whose keys it does not write.
+    fn with_usual(key: &Key, usual: &[(&str, &str)]) -> String {
+        let writes = |name: &str| {
+            key.example
+                .lines()
+                .any(|line| line.starts_with(&format!("{name} = ")))
+        };
+        let lines = usual
+            .iter()
+            .filter(|(name, _)| !writes(name))
+            .map(|(_, line)| *line);
+        lines.chain([key.example]).collect::<Vec<_>>().join("\n")
+    }
+
+    /// A plan in which the example of a key stands where it belongs.
+    fn plan_with(section: &Section, key: &Key) -> String {
+        let head = with_usual(key, HEAD);
+        let usual = HEAD
+            .iter()
+            .map(|(_, line)| *line)
+            .collect::<Vec<_>>()
+            .join("\n");
+        let table = TABLE
+            .iter()
+            .map(|(_, line)| *line)
+            .collect::<Vec<_>>()
+            .join("\n");
+        let table = format!("[[table]]\n{table}");
+        match section.title {
+            "the plan" if key.example.starts_with('[') => format!("{usual}\n{SOURCES}{table}\n"),
+            "the plan" => format!("{head}\n{SOURCES}{table}\n"),
+            "[source.NAME]" => {
+                let format = match key.needs.first() {
+                    Some(format) if FORMATS.contains(format) => {
+                        vec![(*format, "csv = 'x'".replace("csv", format))]
+                    }
+                    Some(_) | None if FORMATS.contains(&key.name) => Vec::new(),
+                    Some(_) | None => vec![("csv", "csv = 'x'".to_owned())],
+                };
+                let format: Vec<(&str, &str)> = format
+                    .iter()
+                    .map(|(name, line)| (*name, line.as_str()))
+                    .collect();
+                format!(
+                    "{usual}\n{SOURCES}[source.x]\n{}\n{table}\n",
+                    with_usual(key, &format)
+                )
+            }
+            "[source.NAME.columns] COLUMN" => {
+                format!(
+                    "{usual}\n{SOURCES}[source.x]\ncsv = 'x'\n[source.x.columns.c]\n{}\n{table}\n",
+                    key.example
+                )
+            }
+            "[[table]]" if key.example.starts_with('[') => format!("{usual}\n{SOURCES}{table}\n"),
+            "[[table]]" => format!("{usual}\n{SOURCES}[[table]]\n{}\n", with_usual(key, TABLE)),
+            "duplicates = { … }" => {
+                format!(
+                    "{usual}\n{SOURCES}{table}\n[table.duplicates]\n{}\n",
+                    with_usual(key, &[("by", "by = 'id'")])
+                )
+            }
+            "[[table.rule]]" => {
+                let rule = with_usual(key, &[("name", "name = 'r'"), ("cel", "cel = 'true'")]);
+                format!("{usual}\n{SOURCES}{table}\n[[table.rule]]\n{rule}\n")
+            }
+            "expressions" => {
+                let whole_file = [
+                    "last",
+                    "first_of",
+                    "count",
+                    "min",
+                    "max",
+                    "sum",
+                    "canonical_json",
+                ];
+                let each = if whole_file.contains(&key.name) {
+                    "each = 'file'\n"
+                } else {
+                    ""
+                };
+                let from = if key.name == "by_source" {
+                    "['json', 'csv']"
+                } else {
+                    "'samples'"
+                };
+                let id = "id = { fact = 'file.path' }";
+                let columns = format!("[table.columns]\n{id}\nc = {{ {} }}", key.example);
+                format!(
+                    "{usual}\n{SOURCES}{RUNS}[[table]]\ninto = 't'\nfrom = {from}\n{each}key = 'id'\n{columns}\n"
+                )
+            }
+            "list = { … }" => {
+                format!(
+                    "{usual}\n{SOURCES}{RUNS}[[table]]\ninto = 't'\nfrom = 'samples'\nkey = 'id'\n[table.columns]\nid = 'ID'\n[table.columns.c]\nfrom = 'C'\n[table.columns.c.list]\n{}\n",
+                    key.example
+                )
+            }
+            "[rejects]" | "[run]" => format!(
+                "{usual}\n{SOURCES}{table}\n{}\n{}\n",
+                section.title, key.example
+            ),
+            "[window]" => {
+                let window = with_usual(
+                    key,
+                    &[("open", "open = '20:00'"), ("close", "close = '06:00'")],
+                );
+                format!("{usual}\n{SOURCES}{table}\n[window]\n{window}\n")
+            }
+            other => panic!("no plan for the examples of {other}"),
+        }
+    }
+
+    #[test]
+    fn every_example_decodes() {
+        for section in SECTIONS {
+            for key in section.keys {
+                let plan = plan_with(section, key);
+                let decoded = decode(&plan, &|_| None, &|_| {
+                    Err(std::io::ErrorKind::NotFound.into())
+                });
+                if let Err(errors) = decoded {
+                    let shown: String = errors
+                        .iter()
+                        .map(|error| error.render("example", &plan))
+                        .collect();
+                    panic!("`{}` of {}:\n{plan}\n{shown}", key.name, section.title);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_needed_key_is_one_of_its_section() {
+        for section in SECTIONS {
+            let needed = section
+                .keys
+                .iter()
+                .flat_map(|key| key.needs)
+                .chain(section.one_of);
+            for name in needed {
+                assert!(section.key(name).is_some(), "`{name}` in {}", section.title);
+            }
+        }
+    }
+
+    #[test]
+    fn every_key_stands_once_in_its_section() {
+        for section in SECTIONS {
+            for (index, key) in section.keys.iter().enumerate() {
+                assert!(
+                    section.keys[..index]
+                        .iter()
+                        .all(|other| other.name != key.name),
+                    "`{}`",
+                    key.name
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn every_code_stands_once_in_order() {
+        assert!(CODES.windows(2).all(|pair| pair[0].0 < pair[1].0));
+    }
+
+    #[test]
+    fn every_code_is_explained_in_two_to_five_sentences() {
+        for (code, title, explanation) in CODES {
+            let ends = [". ", "? ", ": "]
+                .iter()
+                .map(|end| explanation.matches(end).count())
+                .sum::<usize>();
+            assert!(
+                (1..6).contains(&ends) && !title.is_empty(),
+                "{code}: {explanation}"
+            );
+        }
+    }
+}

@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn durations_add_up() {
-        assert_eq!(duration("1h30m"), Some(Duration::from_secs(5400)));
+        assert_eq!(duration("1h30m"), Some(Duration::from_mins(90)));
         assert_eq!(duration("250ms"), Some(Duration::from_millis(250)));
     }
 

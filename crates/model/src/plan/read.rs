@@ -10,8 +10,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::PlanError;
-use super::keys::{Key, Section, Shape};
-use super::suggest::did_you_mean;
+use super::keys::{Key, SECTIONS, Section, Shape};
+use super::suggest::{did_you_mean, nearest};
 use super::variables::{VariableError, Variables};
 use super::{At, Budget, Fact, Kind, Literal, Secret, Span, TIMESTAMP_NAMES, codes, quantity};
 
@@ -167,6 +167,8 @@ pub(super) struct Reader<'a> {
     pub(super) place: String,
     table: &'a DeTable<'a>,
     pub(super) span: Span,
+    /// Keys that unknown ones were probably meant to be.
+    meant: Vec<&'static str>,
 }
 
 impl<'a> Reader<'a> {
@@ -178,12 +180,20 @@ impl<'a> Reader<'a> {
         table: &'a DeTable<'a>,
         span: Span,
     ) -> Self {
+        let names = || section.keys.iter().map(|key| key.name);
+        let unknown = table
+            .keys()
+            .filter(|name| section.key(name.get_ref()).is_none());
+        let meant = unknown
+            .filter_map(|name| nearest(name.get_ref(), names()))
+            .collect();
         let reader = Self {
             notes,
             section,
             place,
             table,
             span,
+            meant,
         };
         for name in table.keys() {
             match section.key(name.get_ref()) {
@@ -194,7 +204,7 @@ impl<'a> Reader<'a> {
         for key in section
             .keys
             .iter()
-            .filter(|key| key.required && !reader.has(key.name))
+            .filter(|key| key.required && !reader.has_or_means(&[key.name]))
         {
             reader.missing(key);
         }
@@ -204,8 +214,8 @@ impl<'a> Reader<'a> {
     fn unknown(&self, name: &str, span: Span) {
         let names = self.section.keys.iter().map(|key| key.name);
         let message = format!("unknown key `{}` in {}", bounded(name), self.place);
-        self.notes
-            .error(codes::UNKNOWN_KEY, span, message, did_you_mean(name, names));
+        let help = did_you_mean(name, names).or_else(|| elsewhere(name));
+        self.notes.error(codes::UNKNOWN_KEY, span, message, help);
     }
 
     fn missing(&self, key: &Key) {
@@ -217,7 +227,7 @@ impl<'a> Reader<'a> {
     }
 
     fn check_needs(&self, key: &Key, span: Span) {
-        if key.needs.is_empty() || key.needs.iter().any(|needed| self.has(needed)) {
+        if key.needs.is_empty() || self.has_or_means(key.needs) {
             return;
         }
         let message = format!(
@@ -232,6 +242,13 @@ impl<'a> Reader<'a> {
     /// Whether the key stands there, well or badly.
     pub(super) fn has(&self, name: &str) -> bool {
         self.table.contains_key(name)
+    }
+
+    /// Whether one of the keys stands there, or an unknown one that was probably meant to be it.
+    pub(super) fn has_or_means(&self, names: &[&str]) -> bool {
+        names
+            .iter()
+            .any(|name| self.has(name) || self.meant.contains(name))
     }
 
     /// The keys of `names` that stand there, with their places.
@@ -539,19 +556,25 @@ impl<'a> Reader<'a> {
         Some(text)
     }
 
-    /// One ASCII character; `Some(None)` for an empty text where that is allowed.
-    pub(super) fn byte(&self, name: &str, or_none: bool) -> Option<Option<u8>> {
-        let shape = Shape::Byte { or_none };
-        let found = self.parsed(name, shape, codes::WRONG_WORD, |text| {
-            match text.as_bytes() {
-                [] if or_none => Some(None),
-                [byte] if byte.is_ascii() && !matches!(byte, b'\n' | b'\r' | 0) => {
-                    Some(Some(*byte))
-                }
-                _ => None,
+    /// One ASCII character.
+    pub(super) fn byte(&self, name: &str) -> Option<u8> {
+        let shape = Shape::Byte { or_none: false };
+        self.parsed(name, shape, codes::WRONG_WORD, ascii)
+            .map(|at| at.value)
+    }
+
+    /// One ASCII character, which an empty text takes away.
+    pub(super) fn byte_or_none(&self, name: &str, default: u8) -> Option<u8> {
+        let shape = Shape::Byte { or_none: true };
+        let parse = |text: &str| {
+            if text.is_empty() {
+                Some(None)
+            } else {
+                ascii(text).map(Some)
             }
-        });
-        found.map(|at| at.value)
+        };
+        self.parsed(name, shape, codes::WRONG_WORD, parse)
+            .map_or(Some(default), |at| at.value)
     }
 
     pub(super) fn size(&self, name: &str) -> Option<u64> {
@@ -763,6 +786,22 @@ impl<'a> Reader<'a> {
             self.wrong(name, value, shape);
         }
         table
+    }
+}
+
+/// Where a key belongs that does not belong where it stands.
+fn elsewhere(name: &str) -> Option<String> {
+    let section = SECTIONS
+        .iter()
+        .find(|section| section.key(name).is_some())?;
+    Some(format!("`{name}` is a key of {}", section.shown()))
+}
+
+/// The byte of a text of one, which can stand in a line.
+fn ascii(text: &str) -> Option<u8> {
+    match text.as_bytes() {
+        [byte] if byte.is_ascii() && !matches!(byte, b'\n' | b'\r' | 0) => Some(*byte),
+        _ => None,
     }
 }
 

@@ -40,11 +40,7 @@ impl Plan {
 }
 
 fn write_section(out: &mut String, section: &Section) {
-    let title = if section.title.contains(['[', '{']) {
-        format!("`{}`", section.title)
-    } else {
-        capital(section.title)
-    };
+    let title = capital(&section.shown());
     let _ = write!(out, "\n## {title}\n{}\n\n", section.doc);
     out.push_str(
         "| key | value | where it is left out | meaning | example |\n|---|---|---|---|---|\n",

@@ -56,7 +56,7 @@ impl Json {
         Self::Raw(out)
     }
 
-    fn raw(value: impl ToString) -> Self {
+    fn raw(value: &impl ToString) -> Self {
         Self::Raw(value.to_string())
     }
 
@@ -95,7 +95,7 @@ impl Json {
                 out.push(']');
             }
             Self::Array(items) => between(out, depth, ('[', ']'), items, |out, item, depth| {
-                item.write(out, depth)
+                item.write(out, depth);
             }),
             Self::Object(members) => between(
                 out,
@@ -149,7 +149,7 @@ fn reference(name: &str) -> Json {
 /// A bare text, or the table of [`EXPR`].
 fn expr() -> Json {
     let table = reference(&def_name(&EXPR));
-    any_of(vec![text().with("minLength", Json::raw(1)), table])
+    any_of(vec![text().with("minLength", Json::raw(&1)), table])
 }
 
 fn of_section(section: &Section) -> Json {
@@ -161,7 +161,7 @@ fn of_section(section: &Section) -> Json {
         .with("description", Json::text(section.doc))
         .with("type", Json::text("object"))
         .with("properties", properties)
-        .with("additionalProperties", Json::raw(false));
+        .with("additionalProperties", Json::raw(&false));
     let required: Vec<&str> = section
         .keys
         .iter()
@@ -178,13 +178,10 @@ fn of_section(section: &Section) -> Json {
         );
     }
     let mut dependent = Json::object();
-    let refined = section.keys.iter().filter(|key| !key.needs.is_empty());
-    refined.for_each(|key| {
-        dependent.add(
-            key.name,
-            any_of(key.needs.iter().map(|name| requires(name)).collect()),
-        )
-    });
+    for key in section.keys.iter().filter(|key| !key.needs.is_empty()) {
+        let needed = key.needs.iter().map(|name| requires(name)).collect();
+        dependent.add(key.name, any_of(needed));
+    }
     if matches!(&dependent, Json::Object(members) if !members.is_empty()) {
         out.add("dependentSchemas", dependent);
     }
@@ -211,17 +208,18 @@ fn description(key: &Key) -> String {
 fn of_shape(shape: Shape) -> Json {
     match shape {
         Shape::Bool => typed("boolean"),
-        Shape::True => Json::object().with("const", Json::raw(true)),
-        Shape::Count(least) => typed("integer").with("minimum", Json::raw(least)),
+        Shape::True => Json::object().with("const", Json::raw(&true)),
+        Shape::Count(least) => typed("integer").with("minimum", Json::raw(&least)),
         Shape::Integer => typed("integer"),
         Shape::Text | Shape::Uuid | Shape::Duration | Shape::Clock | Shape::Byte { .. } => text(),
         Shape::Each => text(),
-        Shape::Texts => any_of(vec![text(), list(text()).with("minItems", Json::raw(1))]),
+        Shape::Texts => any_of(vec![text(), list(text()).with("minItems", Json::raw(&1))]),
         Shape::TextList => list(text()),
         Shape::Word(words) => words_or_variable(words),
-        Shape::Size | Shape::Budget => {
-            any_of(vec![typed("integer").with("minimum", Json::raw(0)), text()])
-        }
+        Shape::Size | Shape::Budget => any_of(vec![
+            typed("integer").with("minimum", Json::raw(&0)),
+            text(),
+        ]),
         Shape::Literal => literal(),
         // Kinds with arguments are a pattern, so the list is a suggestion.
         Shape::Kind => any_of(vec![
@@ -234,17 +232,17 @@ fn of_shape(shape: Shape) -> Json {
         }
         Shape::Timestamps => any_of(vec![
             timestamp(),
-            list(timestamp()).with("minItems", Json::raw(1)),
+            list(timestamp()).with("minItems", Json::raw(&1)),
         ]),
         Shape::Expr => reference("expr"),
         Shape::Exprs => any_of(vec![
             reference("expr"),
-            list(reference("expr")).with("minItems", Json::raw(1)),
+            list(reference("expr")).with("minItems", Json::raw(&1)),
         ]),
         Shape::NamedExprs => named(reference("expr")),
         Shape::Pairs => named(literal()),
         Shape::One(section) => reference(&def_name(section)),
-        Shape::Many(section) => list(reference(&def_name(section))).with("minItems", Json::raw(1)),
+        Shape::Many(section) => list(reference(&def_name(section))).with("minItems", Json::raw(&1)),
         Shape::Named(section) => named(reference(&def_name(section))),
         Shape::NamedPairs => named(named(literal())),
     }
@@ -265,7 +263,7 @@ fn list(items: Json) -> Json {
 fn named(values: Json) -> Json {
     typed("object")
         .with("additionalProperties", values)
-        .with("minProperties", Json::raw(1))
+        .with("minProperties", Json::raw(&1))
 }
 
 fn any_of(schemas: Vec<Json>) -> Json {
