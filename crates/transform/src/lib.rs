@@ -1,1 +1,12 @@
-//! To be written.
+//! The mapping compiled from a plan.
+
+pub mod codes;
+mod facts;
+mod notes;
+pub mod op;
+mod reason;
+
+pub use codes::CODES;
+pub use facts::PartitionFacts;
+pub use notes::{Note, NoteKey, Notes, Sample};
+pub use reason::{Fault, Reason, excerpt, excerpt_text};

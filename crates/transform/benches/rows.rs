@@ -1,0 +1,2 @@
+//! Nanoseconds a row costs.
+fn main() {}
