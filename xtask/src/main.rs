@@ -1,3 +1,58 @@
-//! Chores.
+//! The project's own chores. Drives the `whimbrel` binary as a subprocess, as an operator would,
+//! and checks what it did by means that share no code with it.
 
-fn main() {}
+mod binary;
+mod checker;
+mod crash;
+mod exactness;
+mod fixtures;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask CHORE
+
+  test                 everything: format, lints, tidy, unit and contract tests, fixtures, faults
+  tidy                 rules of the repository itself
+  migrate-fixtures     the fixture migrations, end to end, and the inputs of fixtures/exactness
+  crash [--seconds N] [--seed N]
+                       every failpoint once, then random kills until the time is up
+  soak [--kills N] [--seed N]
+                       random kills by number (default 200 per system)
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let result = match words.as_slice() {
+        ["test"] => test::run(),
+        ["tidy"] => tidy::run(),
+        ["migrate-fixtures"] => fixtures::run(),
+        ["crash", rest @ ..] => crash::run(rest),
+        ["soak", rest @ ..] => crash::soak(rest),
+        _ => {
+            eprint!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The value of `--name VALUE` among a chore's arguments.
+fn flag(arguments: &[&str], name: &str, default: u64) -> anyhow::Result<u64> {
+    match arguments.iter().position(|argument| *argument == name) {
+        None => Ok(default),
+        Some(at) => {
+            let value = arguments.get(at + 1).ok_or_else(|| anyhow::anyhow!("{name} needs a value"))?;
+            value.parse().map_err(|_| anyhow::anyhow!("{name} needs a number, not `{value}`"))
+        }
+    }
+}

@@ -1,1 +1,29 @@
-//! Crate core.
+//! The order of things: what a run does, in which order, and how it goes on after a crash.
+//!
+//! ```text
+//! preflight ─▶ prepare ─▶ load (per table: batches) ─▶ finish
+//!  survey       schema     read ∥ transform ∥ write     conservation
+//!                          └── rows, undo, mark: one transaction ──┘
+//! ```
+//! Functions over ports: no engine, no terminal, no environment, no wall clock is known here.
+
+mod cancel;
+mod codes;
+mod error;
+pub mod event;
+mod incremental;
+mod lease;
+mod load;
+mod migrate;
+mod options;
+mod ports;
+mod survey;
+pub mod window;
+
+pub use cancel::{Cancel, StopReason};
+pub use codes::CODES;
+pub use error::{Changes, CoreError, Outcome};
+pub use migrate::{check_incremental, migrate};
+pub use options::{Options, Selection};
+pub use ports::{Clock, Identity, Liveness, Ports, Spill, rfc3339};
+pub use survey::{SetAside, SourceSurvey, Survey, SurveyedStep, survey};

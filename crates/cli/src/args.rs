@@ -1,0 +1,378 @@
+//! The command line as clap sees it: verbs, flags, and nothing that is not honoured.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Moves legacy data into a new schema: every record accounted for, any crash resumable.
+#[derive(Parser, Debug)]
+#[command(name = "whimbrel", version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(after_help = "Exit codes: 0 done, or nothing to do · 1 failed · 2 usage or configuration · \
+3 done, with rejects · 5 there is something to do · 6 refused: something changed · 7 reject limit \
+reached · 8 could not check · 11 another run holds the target · 75 interrupted: run again to resume \
+· 130/143 stopped by a signal, checkpoint saved. `whimbrel explain CODE` explains every error code.")]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// Flags of every verb.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct Global {
+    /// Form of the answer on standard output
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+    /// Write the answer to FILE instead of standard output
+    #[arg(long, short = 'o', global = true, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Say more on standard error; twice says most
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// How progress is shown on standard error
+    #[arg(long, global = true, value_enum, default_value_t = ProgressForm::Auto, env = "WHIMBREL_PROGRESS")]
+    pub(crate) progress: ProgressForm,
+    /// Form of log lines on standard error
+    #[arg(long, global = true, value_enum, default_value_t = LogForm::Text)]
+    pub(crate) log_format: LogForm,
+    /// When to use colours
+    #[arg(long, global = true, value_enum, default_value_t = Colour::Auto)]
+    pub(crate) color: Colour,
+    /// Draw with ASCII characters only
+    #[arg(long, global = true)]
+    pub(crate) ascii: bool,
+}
+
+/// Form of the answer.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Format {
+    /// For people
+    Text,
+    /// One document: success, message, data, timestamp
+    Json,
+    /// One document per event or item; the last is the result
+    Jsonl,
+}
+
+/// How progress is shown.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum ProgressForm {
+    /// A bar on a terminal, lines elsewhere
+    Auto,
+    /// A bar
+    Bar,
+    /// A line now and then
+    Log,
+    /// A JSON line now and then
+    Json,
+    /// Nothing
+    None,
+}
+
+/// Form of log lines.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum LogForm {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+/// When to use colours.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Colour {
+    /// On a terminal, unless `NO_COLOR` is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// What to do.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Verb {
+    /// Look at a folder of legacy data: formats, types, anomalies, an estimate
+    Analyze(Analyze),
+    /// Write a plan and a schema from a folder of legacy data
+    Init(Init),
+    /// Show what `migrate` would do, with samples and estimates
+    Plan(PlanVerb),
+    /// Check everything that can be checked before a run
+    Validate(OnPlan),
+    /// List what `migrate --incremental` would take
+    CheckIncremental(OnPlan),
+    /// Load what the plan says; the same command resumes
+    Migrate(Migrate),
+    /// Show how a run stands
+    Status(OnRun),
+    /// List the runs of the target
+    History(History),
+    /// Write the report of a run
+    Report(Report),
+    /// Work with rejected records
+    #[command(subcommand)]
+    Rejects(Rejects),
+    /// Print schemas
+    #[command(subcommand)]
+    Schema(Schema),
+    /// Print shell completions
+    Completions(Completions),
+    /// Explain an error code
+    Explain(Explain),
+    /// Make a small messy data set in a new folder and migrate it, step by step
+    Demo(Demo),
+}
+
+/// `analyze`.
+#[derive(Args, Debug)]
+pub(crate) struct Analyze {
+    /// The folder
+    pub(crate) path: PathBuf,
+    /// Also write one offline HTML page, without raw data
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    /// Also look into hidden folders
+    #[arg(long)]
+    pub(crate) hidden: bool,
+}
+
+/// `init`.
+#[derive(Args, Debug)]
+pub(crate) struct Init {
+    /// The folder
+    pub(crate) path: PathBuf,
+    /// URL of the target database
+    #[arg(long, value_name = "URL")]
+    pub(crate) target: Option<String>,
+    /// The plan to write
+    #[arg(long, value_name = "FILE", default_value = "whimbrel.toml")]
+    pub(crate) out: PathBuf,
+    /// Also look into hidden folders
+    #[arg(long)]
+    pub(crate) hidden: bool,
+}
+
+/// A verb on a plan.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct OnPlan {
+    /// The plan
+    #[arg(value_name = "PLAN", default_value = "whimbrel.toml")]
+    pub(crate) plan: PathBuf,
+    #[command(flatten)]
+    pub(crate) selection: SelectionArgs,
+}
+
+/// What decides which records are taken.
+#[derive(Args, Debug, Clone, Default)]
+pub(crate) struct SelectionArgs {
+    /// Treat files above this size (`50MB`) as `--large-files` says
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) max_file_size: Option<String>,
+    /// What becomes of files above `--max-file-size`
+    #[arg(long, value_enum)]
+    pub(crate) large_files: Option<LargeFilesArg>,
+}
+
+/// What becomes of larger files.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum LargeFilesArg {
+    /// Read them
+    Handle,
+    /// Leave them out, counted as filtered
+    Skip,
+    /// Reject them
+    Reject,
+}
+
+/// `plan`.
+#[derive(Args, Debug)]
+pub(crate) struct PlanVerb {
+    #[command(flatten)]
+    pub(crate) on: OnPlan,
+    /// Exit with 5 when there is something to do
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+/// `migrate`.
+#[derive(Args, Debug)]
+pub(crate) struct Migrate {
+    #[command(flatten)]
+    pub(crate) on: OnPlan,
+    /// Read and transform everything, write nothing
+    #[arg(long, short = 'n')]
+    pub(crate) dry_run: bool,
+    /// Take what changed since the last complete run
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(crate) incremental: bool,
+    /// Threads that read and transform
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(crate) workers: Option<u32>,
+    /// Rows per transaction; adaptive if left out
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    pub(crate) batch_size: Option<u64>,
+    /// Stop at a checkpoint after this time (`30m`); the same command resumes
+    #[arg(long, value_name = "TIME")]
+    pub(crate) deadline: Option<String>,
+    /// Go on although the mapping changed under an unfinished run; audited
+    #[arg(long)]
+    pub(crate) adopt: bool,
+    /// Do not ask
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+}
+
+/// A verb on a run.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct OnRun {
+    /// The run; the newest if left out
+    #[arg(value_name = "RUN")]
+    pub(crate) run: Option<String>,
+    /// The plan, which names the target
+    #[arg(long, short, value_name = "FILE", default_value = "whimbrel.toml")]
+    pub(crate) plan: PathBuf,
+}
+
+/// `history`.
+#[derive(Args, Debug)]
+pub(crate) struct History {
+    /// The plan, which names the target
+    #[arg(long, short, value_name = "FILE", default_value = "whimbrel.toml")]
+    pub(crate) plan: PathBuf,
+    /// At most this many runs
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub(crate) limit: u64,
+}
+
+/// `report`.
+#[derive(Args, Debug)]
+pub(crate) struct Report {
+    #[command(flatten)]
+    pub(crate) on: OnRun,
+    /// Form of the report; `--format json` gives the JSON form
+    #[arg(long, value_enum, default_value_t = ReportForm::Md)]
+    pub(crate) form: ReportForm,
+}
+
+/// Form of a report.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum ReportForm {
+    /// Markdown
+    Md,
+    /// One offline HTML file
+    Html,
+    /// JSON
+    Json,
+}
+
+/// `rejects`.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Rejects {
+    /// Group rejects by cause, or list them
+    List(RejectsList),
+    /// Show one reject with its original bytes
+    Show(RejectsShow),
+    /// Write the original bytes of open rejects to files that can be mended in an editor
+    Export(RejectsExport),
+    /// Try open rejects again, with the plan as it is now
+    Retry(RejectsRetry),
+    /// Say, with a reason, that rejects may stay out
+    Waive(RejectsWaive),
+}
+
+/// `rejects list`.
+#[derive(Args, Debug)]
+pub(crate) struct RejectsList {
+    #[command(flatten)]
+    pub(crate) on: OnRun,
+    /// One line per reject instead of one per cause
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Also fixed and waived ones
+    #[arg(long)]
+    pub(crate) resolved: bool,
+}
+
+/// `rejects show`.
+#[derive(Args, Debug)]
+pub(crate) struct RejectsShow {
+    /// The reject, as `rejects list --all` names it: `STEP.UNIT`, or FILE:LINE
+    pub(crate) reject: String,
+    #[command(flatten)]
+    pub(crate) on: OnRunFlag,
+}
+
+/// A run given by a flag.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct OnRunFlag {
+    /// The run; the newest if left out
+    #[arg(long, value_name = "RUN")]
+    pub(crate) run: Option<String>,
+    /// The plan, which names the target
+    #[arg(long, short, value_name = "FILE", default_value = "whimbrel.toml")]
+    pub(crate) plan: PathBuf,
+}
+
+/// `rejects export`.
+#[derive(Args, Debug)]
+pub(crate) struct RejectsExport {
+    /// A new folder for the files
+    pub(crate) folder: PathBuf,
+    #[command(flatten)]
+    pub(crate) on: OnRunFlag,
+}
+
+/// `rejects retry`.
+#[derive(Args, Debug)]
+pub(crate) struct RejectsRetry {
+    #[command(flatten)]
+    pub(crate) on: OnRunFlag,
+    /// A folder written by `rejects export`, with repaired records
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) from: Option<PathBuf>,
+}
+
+/// `rejects waive`.
+#[derive(Args, Debug)]
+pub(crate) struct RejectsWaive {
+    /// Rejects (`STEP.UNIT`), or a code (`WB0214`), or `all`
+    #[arg(required = true)]
+    pub(crate) which: Vec<String>,
+    /// Why they may stay out
+    #[arg(long)]
+    pub(crate) reason: String,
+    #[command(flatten)]
+    pub(crate) on: OnRunFlag,
+}
+
+/// `schema`.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Schema {
+    /// The JSON Schema of plan files, for editors
+    Plan,
+}
+
+/// `completions`.
+#[derive(Args, Debug)]
+pub(crate) struct Completions {
+    /// The shell
+    #[arg(value_enum)]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// `explain`.
+#[derive(Args, Debug)]
+pub(crate) struct Explain {
+    /// The code, as `WB0214`; all codes if left out
+    pub(crate) code: Option<String>,
+}
+
+/// `demo`.
+#[derive(Args, Debug)]
+pub(crate) struct Demo {
+    /// A new folder
+    #[arg(default_value = "whimbrel-demo")]
+    pub(crate) folder: PathBuf,
+}

@@ -1,0 +1,246 @@
+//! `migrate`: begins a run, resumes one, or says that there is nothing to do.
+
+use std::sync::Arc;
+
+use serde_json::json;
+use whimbrel_core::{Options, Outcome, Ports, Selection, StopReason};
+use whimbrel_ledger::{Counts, Run, batch, step};
+use whimbrel_model::Class;
+use whimbrel_model::plan::quantity;
+
+use crate::args::{Global, LargeFilesArg, Migrate, SelectionArgs};
+use crate::exit;
+use crate::failure::Failure;
+use crate::machine::listen_for_signals;
+use crate::output::{Answer, count, thousands};
+use crate::progress::Shown;
+use crate::project::Project;
+
+pub(crate) async fn run(global: &Global, args: &Migrate) -> Result<Answer, Failure> {
+    let project = Project::open(&args.on.plan)?;
+    let ports = project.ports(Arc::new(Shown::new(global))).await?;
+    listen_for_signals(&ports.cancel)
+        .map_err(|error| Failure::io("WB0704", "signals cannot be heard", &error))?;
+    let options = options(&project, &ports, args)?;
+    let engine = ports.target.facts().await?.engine;
+    let schema = project.schema(engine)?;
+    let outcome = whimbrel_core::migrate(&ports, &project.plan, schema, &options).await?;
+    answer(&ports, &project, outcome).await
+}
+
+fn options(project: &Project, ports: &Ports, args: &Migrate) -> Result<Options, Failure> {
+    let said = args.deadline.as_deref().map(|text| {
+        let parsed = quantity::duration(text);
+        parsed.ok_or_else(|| {
+            let message = format!("`--deadline` is no time: `{text}`");
+            Failure::usage("WB0706", message, "write `90s`, `30m` or `2h`")
+        })
+    });
+    let deadline = said.transpose()?.or(project.plan.run.deadline);
+    Ok(Options {
+        selection: selection(&args.on.selection)?,
+        incremental: args.incremental,
+        adopt: args.adopt,
+        workers: args.workers,
+        batch_size: args.batch_size,
+        deadline_at: deadline.map(|deadline| ports.clock.monotonic() + deadline),
+    })
+}
+
+/// What the command line says about which records are taken.
+pub(crate) fn selection(args: &SelectionArgs) -> Result<Selection, Failure> {
+    let max_file_size = args.max_file_size.as_deref().map(|text| {
+        quantity::size(text).ok_or_else(|| {
+            let message = format!("`--max-file-size` is no size: `{text}`");
+            Failure::usage("WB0706", message, "write `500KB`, `50MB` or `2GiB`")
+        })
+    });
+    let large_files = args.large_files.map(|large| match large {
+        LargeFilesArg::Handle => "handle",
+        LargeFilesArg::Skip => "skip",
+        LargeFilesArg::Reject => "reject",
+    });
+    Ok(Selection {
+        sample: None,
+        max_file_size: max_file_size.transpose()?,
+        large_files: large_files.map(str::to_owned),
+    })
+}
+
+async fn answer(ports: &Ports, project: &Project, outcome: Outcome) -> Result<Answer, Failure> {
+    let exit = exit::of_outcome(&outcome);
+    let plan = plan_argument(project);
+    let answer = match outcome {
+        Outcome::Completed { run, rejects } => completed(ports, &run, rejects, &plan).await?,
+        Outcome::NothingToDo { run } => {
+            let message = format!("Nothing to do: run {run} is complete and the sources are as they were.");
+            Answer::new(message, "", json!({ "run": run }))
+        }
+        Outcome::SourcesChanged { run, changes } => {
+            let message = format!(
+                "The sources changed since run {run}: {} new, {} appended, {} changed, {} deleted.",
+                changes.new.len(),
+                changes.appended.len(),
+                changes.changed.len(),
+                changes.deleted.len()
+            );
+            let text = format!(
+                "{message}\nNext: whimbrel check-incremental{plan} lists them, whimbrel migrate{plan} --incremental takes them."
+            );
+            Answer::new(message, text, json!({ "run": run, "changes": changes }))
+        }
+        Outcome::Stopped { run, reason } => {
+            let why = match reason {
+                StopReason::Interrupt => "interrupted",
+                StopReason::Terminate => "terminated",
+                StopReason::Deadline => "the deadline has passed",
+                StopReason::WindowClosed => "the maintenance window has closed",
+                StopReason::RejectLimit => "more rejects than `[rejects] max` allows",
+            };
+            let next = match reason {
+                StopReason::RejectLimit => format!(
+                    "whimbrel rejects list{} shows why; mend the plan or raise `max`, then run the same command again",
+                    plan_flag(project)
+                ),
+                StopReason::Interrupt
+                | StopReason::Terminate
+                | StopReason::Deadline
+                | StopReason::WindowClosed => "the same command resumes it".to_owned(),
+            };
+            let message = format!("Run {run} stopped at a checkpoint: {why}.");
+            let text = format!("{message}\nNext: {next}.");
+            Answer::new(message, text, json!({ "run": run, "reason": why }))
+        }
+    };
+    Ok(answer.with_exit(exit))
+}
+
+/// ` PLAN` where the plan is not the default one.
+pub(crate) fn plan_argument(project: &Project) -> String {
+    let shown = project.file.display().to_string();
+    if shown == "whimbrel.toml" { String::new() } else { format!(" {shown}") }
+}
+
+/// ` --plan PLAN` where the plan is not the default one.
+pub(crate) fn plan_flag(project: &Project) -> String {
+    let shown = project.file.display().to_string();
+    if shown == "whimbrel.toml" { String::new() } else { format!(" --plan {shown}") }
+}
+
+async fn completed(ports: &Ports, run: &str, rejects: u64, plan: &str) -> Result<Answer, Failure> {
+    let target = ports.target.as_ref();
+    let tables = table_figures(target, run).await?;
+    let mut text = format!("Run {run} is complete.\n");
+    for table in &tables {
+        text.push_str(&table.line());
+    }
+    if rejects > 0 {
+        text.push_str(&format!(
+            "! {} need attention: whimbrel rejects list {run}{}\n",
+            count(rejects, "record"),
+            if plan.is_empty() { String::new() } else { format!(" --plan{plan}") }
+        ));
+    }
+    let flag = if plan.is_empty() { String::new() } else { format!(" --plan{plan}") };
+    text.push_str(&format!("Next: whimbrel report {run}{flag}\n"));
+    let message = format!("run {run} is complete, {}", count(rejects, "reject"));
+    let data = json!({
+        "run": run,
+        "rejects": rejects,
+        "tables": tables.iter().map(TableFigures::json).collect::<Vec<_>>(),
+    });
+    Ok(Answer::new(message, text, data))
+}
+
+/// The accounts of one table of a run.
+pub(crate) struct TableFigures {
+    pub(crate) table: String,
+    pub(crate) units: Counts,
+    pub(crate) rows: [u64; 4],
+    pub(crate) status: &'static str,
+}
+
+impl TableFigures {
+    /// `content_items: read 40 = loaded 30 + rejected 8 + duplicate 2`, classes without units left out.
+    pub(crate) fn line(&self) -> String {
+        let classes = Class::ALL.iter().filter(|class| self.units.class(**class) > 0);
+        let classes: Vec<String> =
+            classes.map(|class| format!("{} {}", class.name(), thousands(self.units.class(*class)))).collect();
+        let classes = if classes.is_empty() { "0".to_owned() } else { classes.join(" + ") };
+        format!("  {}: read {} = {classes}\n", self.table, thousands(self.units.read))
+    }
+
+    pub(crate) fn json(&self) -> serde_json::Value {
+        let [produced, inserted, updated, unchanged] = self.rows;
+        let mut units = serde_json::Map::new();
+        units.insert("read".to_owned(), self.units.read.into());
+        for class in Class::ALL {
+            units.insert(class.name().to_owned(), self.units.class(class).into());
+        }
+        json!({
+            "table": self.table,
+            "status": self.status,
+            "units": units,
+            "rows": { "produced": produced, "inserted": inserted, "updated": updated, "unchanged": unchanged },
+        })
+    }
+}
+
+/// The accounts of every table of a run, from the committed batches.
+pub(crate) async fn table_figures(
+    target: &dyn whimbrel_endpoint::Target,
+    run: &str,
+) -> Result<Vec<TableFigures>, Failure> {
+    let steps = step::of_run(target, run).await?;
+    let batches = batch::of_run(target, run).await?;
+    let mut figures = Vec::new();
+    for step in steps {
+        let Some(table) = step.target_table else { continue };
+        let mut own =
+            TableFigures { table, units: Counts::default(), rows: [0; 4], status: step.status.word() };
+        for batch in batches.iter().filter(|batch| batch.step == step.step) {
+            own.units.add(&Counts::of(&batch.units));
+            let rows = &batch.rows;
+            let sums = [&rows.produced, &rows.inserted, &rows.updated, &rows.unchanged];
+            own.rows.iter_mut().zip(sums).for_each(|(total, sum)| *total += sum.n());
+        }
+        figures.push(own);
+    }
+    Ok(figures)
+}
+
+/// The run that was asked for, or the newest of the plan.
+pub(crate) async fn find_run(
+    project: &Project,
+    target: &dyn whimbrel_endpoint::Target,
+    wanted: Option<&str>,
+) -> Result<Run, Failure> {
+    let facts = target.facts().await?;
+    let none = || {
+        let message = format!("no run of plan `{}` in `{}`", project.plan.name.value, facts.location);
+        Failure::usage("WB0620", message, "`whimbrel migrate` begins one")
+    };
+    if !facts.exists || !target.has_ledger().await? {
+        return Err(none());
+    }
+    match wanted {
+        None => whimbrel_ledger::run::newest(target, &project.plan.name.value).await?.ok_or_else(none),
+        Some(id) => {
+            let runs = whimbrel_ledger::run::all(target, None).await?;
+            let mut found: Vec<Run> = runs.into_iter().filter(|run| run.id.starts_with(id)).collect();
+            match found.len() {
+                1 => Ok(found.remove(0)),
+                0 => Err(Failure::usage(
+                    "WB0620",
+                    format!("no run `{id}` in `{}`", facts.location),
+                    "`whimbrel history` lists the runs",
+                )),
+                several => Err(Failure::usage(
+                    "WB0620",
+                    format!("{several} runs begin with `{id}`"),
+                    "give more of its digits",
+                )),
+            }
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! `status`: how a run stands, and what to do next.
+
+use serde_json::json;
+use whimbrel_ledger::{RunStatus, item};
+
+use crate::args::OnRun;
+use crate::cmd::migrate::{TableFigures, find_run, plan_argument, plan_flag, table_figures};
+use crate::failure::Failure;
+use crate::output::{Answer, printable};
+use crate::project::Project;
+
+pub(crate) async fn run(args: &OnRun) -> Result<Answer, Failure> {
+    let project = Project::open(&args.plan)?;
+    let target = project.target().await?;
+    let run = find_run(&project, target.as_ref(), args.run.as_deref()).await?;
+    let tables = table_figures(target.as_ref(), &run.id).await?;
+    let items = item::of_run(target.as_ref(), &run.id).await?;
+    let rejects: u64 = tables.iter().map(|table| table.units.class(whimbrel_model::Class::Rejected)).sum();
+    let done = items.iter().filter(|item| item.status == whimbrel_ledger::ItemStatus::Completed).count();
+    let word = run.status.word();
+    let mut text = format!(
+        "Run {} of `{}` is {word} ({}, phase {}, attempt {}, started {} by {}).\n",
+        run.id,
+        run.plan,
+        run.kind.word(),
+        run.phase.word(),
+        run.attempts,
+        run.started_at,
+        printable(&run.started_by, 80)
+    );
+    text.push_str(&format!("  files: {done} of {} done\n", items.len()));
+    tables.iter().for_each(|table| text.push_str(&table.line()));
+    if let Some(message) = &run.error_message {
+        let code = run.error_code.as_deref().unwrap_or("");
+        text.push_str(&format!("  stopped by {code}: {}\n", printable(message, 400)));
+    }
+    let next = match run.status {
+        RunStatus::Completed if rejects > 0 => format!("whimbrel rejects list {}{}", run.id, plan_flag(&project)),
+        RunStatus::Completed => format!("whimbrel report {}{}", run.id, plan_flag(&project)),
+        RunStatus::Running | RunStatus::Interrupted | RunStatus::Failed => {
+            format!("whimbrel migrate{}    (goes on from the last checkpoint)", plan_argument(&project))
+        }
+    };
+    text.push_str(&format!("Next: {next}\n"));
+    let data = json!({
+        "run": run.id,
+        "plan": run.plan,
+        "kind": run.kind.word(),
+        "parent": run.parent,
+        "status": word,
+        "phase": run.phase.word(),
+        "attempts": run.attempts,
+        "started_at": run.started_at,
+        "ended_at": run.ended_at,
+        "started_by": run.started_by,
+        "error": run.error_message,
+        "files": { "total": items.len(), "done": done },
+        "tables": tables.iter().map(TableFigures::json).collect::<Vec<_>>(),
+    });
+    Ok(Answer::new(format!("run {} is {word}", run.id), text, data))
+}

@@ -1,0 +1,83 @@
+//! Exit codes and hints: the one place that turns kinds of ends into numbers and advice.
+
+use whimbrel_core::{CoreError, Outcome, StopReason};
+use whimbrel_endpoint::ErrorClass;
+
+/// Exit codes, as `docs/exit-codes.md` promises them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Exit {
+    Done = 0,
+    Failed = 1,
+    Usage = 2,
+    Rejects = 3,
+    SomethingToDo = 5,
+    Changed = 6,
+    RejectLimit = 7,
+    CouldNotCheck = 8,
+    Held = 11,
+    Temporary = 75,
+    Interrupted = 130,
+    Terminated = 143,
+}
+
+impl Exit {
+    /// Whether the same command may succeed later without anything being changed by hand.
+    pub(crate) fn retryable(self) -> bool {
+        match self {
+            Self::Held | Self::Temporary | Self::Interrupted | Self::Terminated => true,
+            Self::Done
+            | Self::Failed
+            | Self::Usage
+            | Self::Rejects
+            | Self::SomethingToDo
+            | Self::Changed
+            | Self::RejectLimit
+            | Self::CouldNotCheck => false,
+        }
+    }
+}
+
+/// The code of a run's end.
+pub(crate) fn of_outcome(outcome: &Outcome) -> Exit {
+    match outcome {
+        Outcome::Completed { rejects: 0, .. } | Outcome::NothingToDo { .. } => Exit::Done,
+        Outcome::Completed { .. } => Exit::Rejects,
+        Outcome::SourcesChanged { .. } => Exit::SomethingToDo,
+        Outcome::Stopped { reason, .. } => match reason {
+            StopReason::Interrupt => Exit::Interrupted,
+            StopReason::Terminate => Exit::Terminated,
+            StopReason::Deadline | StopReason::WindowClosed => Exit::Temporary,
+            StopReason::RejectLimit => Exit::RejectLimit,
+        },
+    }
+}
+
+/// The code of an error of the core.
+pub(crate) fn of_core(error: &CoreError) -> Exit {
+    match error {
+        CoreError::Endpoint { source, .. } => of_class(source.class),
+        CoreError::Compile(_)
+        | CoreError::NoFiles { .. }
+        | CoreError::Unreadable(_)
+        | CoreError::NoSuchRun(_)
+        | CoreError::NoRun { .. } => Exit::Usage,
+        CoreError::Held { .. } => Exit::Held,
+        CoreError::MappingChanged { .. }
+        | CoreError::SourceChanged { .. }
+        | CoreError::OptionsChanged { .. }
+        | CoreError::Refused(_) => Exit::Changed,
+        CoreError::OutsideWindow { .. } => Exit::Temporary,
+        CoreError::Unbalanced { .. } | CoreError::ThreadLost(_) => Exit::Failed,
+    }
+}
+
+/// The code of an endpoint's error.
+pub(crate) fn of_class(class: ErrorClass) -> Exit {
+    match class {
+        ErrorClass::Configuration => Exit::Usage,
+        ErrorClass::Transient | ErrorClass::Unknown => Exit::Temporary,
+        ErrorClass::Fenced => Exit::Held,
+        ErrorClass::Changed => Exit::Changed,
+        ErrorClass::Data | ErrorClass::Constraint | ErrorClass::System => Exit::Failed,
+    }
+}

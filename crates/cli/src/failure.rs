@@ -1,0 +1,154 @@
+//! Failures as people and programs see them: code, message, causes, hint, exit code.
+
+use std::error::Error as StdError;
+
+use whimbrel_core::CoreError;
+use whimbrel_endpoint::EndpointError;
+
+use crate::exit::{self, Exit};
+
+/// A verb failed.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) code: &'static str,
+    pub(crate) message: String,
+    pub(crate) causes: Vec<String>,
+    pub(crate) hint: Option<String>,
+    /// Errors of a plan, rendered with their places.
+    pub(crate) errors: Vec<String>,
+    pub(crate) exit: Exit,
+}
+
+impl Failure {
+    /// A mistake in how the program was called.
+    pub(crate) fn usage(code: &'static str, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            causes: Vec::new(),
+            hint: Some(hint.into()),
+            errors: Vec::new(),
+            exit: Exit::Usage,
+        }
+    }
+
+    /// A file could not be read or written.
+    pub(crate) fn io(code: &'static str, message: impl Into<String>, error: &std::io::Error) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            causes: vec![error.to_string()],
+            hint: None,
+            errors: Vec::new(),
+            exit: Exit::Failed,
+        }
+    }
+
+    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    pub(crate) fn with_exit(mut self, exit: Exit) -> Self {
+        self.exit = exit;
+        self
+    }
+
+    /// As printed on standard error.
+    pub(crate) fn render(&self, colours: bool) -> String {
+        let (red, cyan, bold, plain) =
+            if colours { ("\u{1b}[1;31m", "\u{1b}[36m", "\u{1b}[1m", "\u{1b}[0m") } else { ("", "", "", "") };
+        let mut text = String::new();
+        for error in &self.errors {
+            text.push_str(error.trim_end());
+            text.push_str("\n\n");
+        }
+        text.push_str(&format!("{red}error[{}]{plain}{bold}: {}{plain}\n", self.code, self.message));
+        for cause in &self.causes {
+            text.push_str(&format!("  caused by: {cause}\n"));
+        }
+        if let Some(hint) = &self.hint {
+            text.push_str(&format!("  {cyan}hint{plain}: {hint}\n"));
+        }
+        text.push_str(&format!("  more: whimbrel explain {}\n", self.code));
+        text
+    }
+}
+
+fn causes(error: &dyn StdError) -> Vec<String> {
+    let mut causes = Vec::new();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        causes.push(crate::output::printable(&cause.to_string(), 400));
+        next = cause.source();
+    }
+    causes
+}
+
+impl From<CoreError> for Failure {
+    fn from(error: CoreError) -> Self {
+        Self {
+            code: error.code(),
+            message: error.to_string(),
+            causes: causes(&error),
+            hint: hint(&error),
+            errors: Vec::new(),
+            exit: exit::of_core(&error),
+        }
+    }
+}
+
+impl From<EndpointError> for Failure {
+    fn from(error: EndpointError) -> Self {
+        Self {
+            code: error.code,
+            message: error.to_string(),
+            causes: causes(&error),
+            hint: None,
+            errors: Vec::new(),
+            exit: exit::of_class(error.class),
+        }
+    }
+}
+
+fn hint(error: &CoreError) -> Option<String> {
+    let hint = match error {
+        CoreError::Endpoint { source, .. } => match exit::of_class(source.class) {
+            Exit::Temporary => "run the same command again; what is committed stays".to_owned(),
+            Exit::Failed => {
+                "mend the cause, then run the same command again; what is committed stays".to_owned()
+            }
+            Exit::Done
+            | Exit::Usage
+            | Exit::Rejects
+            | Exit::SomethingToDo
+            | Exit::Changed
+            | Exit::RejectLimit
+            | Exit::CouldNotCheck
+            | Exit::Held
+            | Exit::Interrupted
+            | Exit::Terminated => return None,
+        },
+        CoreError::Compile(_) => "correct the plan; nothing was written".to_owned(),
+        CoreError::NoFiles { .. } => "paths in a plan are relative to the plan's folder".to_owned(),
+        CoreError::Unreadable(_) => {
+            "give the user who runs whimbrel the right to read them, or `exclude` them".to_owned()
+        }
+        CoreError::Held { expires_in, .. } => format!(
+            "wait until that run is done; if its process is dead, its right ends in {} s",
+            expires_in.as_secs()
+        ),
+        CoreError::MappingChanged { .. } => {
+            "put the mapping back, or go on with it: `whimbrel migrate --adopt`".to_owned()
+        }
+        CoreError::SourceChanged { .. } => "put the file back and run the same command again".to_owned(),
+        CoreError::OptionsChanged { .. } => "leave the options out to go on with that run".to_owned(),
+        CoreError::NoRun { .. } => "`whimbrel migrate` begins one".to_owned(),
+        CoreError::NoSuchRun(_) => "`whimbrel history` lists the runs".to_owned(),
+        CoreError::OutsideWindow { .. } => {
+            "`[window] outside = \"wait\"` in the plan waits for the opening".to_owned()
+        }
+        CoreError::Unbalanced { .. } | CoreError::ThreadLost(_) | CoreError::Refused(_) => return None,
+    };
+    Some(hint)
+}

@@ -1,0 +1,127 @@
+//! A plan on disk, with everything it names: decoded, its sources, target and schema files opened.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use whimbrel_core::event::{Emitter, Observer};
+use whimbrel_core::{Cancel, Clock, Ports};
+use whimbrel_endpoint::{SchemaFile, Source, Target};
+use whimbrel_model::plan::{Plan, decode};
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::machine::{ProcLiveness, SpillFolder, SystemClock, identity};
+
+/// A decoded plan and where it stands.
+pub(crate) struct Project {
+    /// The plan file, as given.
+    pub(crate) file: PathBuf,
+    /// Its text.
+    pub(crate) text: String,
+    /// The folder that its paths are relative to.
+    pub(crate) base: PathBuf,
+    pub(crate) plan: Plan,
+}
+
+impl Project {
+    /// Reads and decodes a plan.
+    pub(crate) fn open(file: &Path) -> Result<Self, Failure> {
+        let text = fs::read_to_string(file).map_err(|error| not_readable(file, &error))?;
+        let base = file.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let base = base.unwrap_or_else(|| Path::new(".")).to_owned();
+        let shown = file.display().to_string();
+        let environment = |name: &str| {
+            #[allow(clippy::disallowed_methods)] // the command line is where the environment is read
+            std::env::var(name).ok()
+        };
+        let read_file = |path: &str| fs::read_to_string(base.join(path));
+        match decode(&text, &shown, &environment, &read_file) {
+            Ok(plan) => Ok(Self { file: file.to_owned(), text, base, plan }),
+            Err(errors) => {
+                let rendered: Vec<String> =
+                    errors.iter().map(|error| error.render(&shown, &text)).collect();
+                let number = rendered.len();
+                let plural = if number == 1 { "" } else { "s" };
+                Err(Failure {
+                    code: errors.first().map_or("WB0001", |error| error.code),
+                    message: format!("the plan `{shown}` has {number} error{plural}"),
+                    causes: Vec::new(),
+                    hint: Some("docs/plan-reference.md describes every key".to_owned()),
+                    errors: rendered,
+                    exit: Exit::Usage,
+                })
+            }
+        }
+    }
+
+    /// The adapters of the plan's sources.
+    pub(crate) fn sources(&self) -> Result<BTreeMap<String, Arc<dyn Source>>, Failure> {
+        let mut sources = BTreeMap::new();
+        for source in &self.plan.sources {
+            let adapter = whimbrel_files::open(source, &self.base)?;
+            sources.insert(source.name.value.clone(), adapter);
+        }
+        Ok(sources)
+    }
+
+    /// The plan's target.
+    pub(crate) async fn target(&self) -> Result<Arc<dyn Target>, Failure> {
+        let options = whimbrel_sql::Options { base: self.base.clone(), ..whimbrel_sql::Options::default() };
+        let target = whimbrel_sql::open(self.plan.target.value.expose(), options).await?;
+        Ok(Arc::from(target))
+    }
+
+    /// The SQL files of the plan's `schema` for an engine, in the order of their names.
+    pub(crate) fn schema(&self, engine: &str) -> Result<Vec<SchemaFile>, Failure> {
+        let Some(schema) = &self.plan.schema else { return Ok(Vec::new()) };
+        let folder = self.base.join(&schema.value);
+        let own = folder.join(engine);
+        let folder = if own.is_dir() { own } else { folder };
+        let mut files = Vec::new();
+        let unreadable = |error: std::io::Error| {
+            let what = format!("the plan's schema folder cannot be read: `{}`", folder.display());
+            Failure::io("WB0702", what, &error).with_exit(Exit::Usage)
+        };
+        for entry in fs::read_dir(&folder).map_err(unreadable)? {
+            let path = entry.map_err(unreadable)?.path();
+            if path.extension().is_some_and(|extension| extension == "sql") {
+                let sql = fs::read_to_string(&path).map_err(unreadable)?;
+                let name = path.strip_prefix(&self.base).unwrap_or(&path).display().to_string();
+                files.push(SchemaFile { name, sql });
+            }
+        }
+        files.sort_by(|a, b| a.name.cmp(&b.name));
+        if files.is_empty() {
+            let message = format!("no SQL file in the plan's schema folder: `{}`", folder.display());
+            return Err(Failure::usage("WB0702", message, "leave `schema` out to create tables from the mapping"));
+        }
+        Ok(files)
+    }
+
+    /// Everything a run needs.
+    pub(crate) async fn ports(&self, observer: Arc<dyn Observer>) -> Result<Ports, Failure> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let identity = identity();
+        Ok(Ports {
+            target: self.target().await?,
+            sources: self.sources()?,
+            events: Emitter::new(Arc::clone(&clock), observer),
+            clock,
+            spill: Arc::new(SpillFolder::new(&self.base)),
+            liveness: Arc::new(ProcLiveness::new(identity.holder.clone())),
+            cancel: Cancel::default(),
+            identity,
+        })
+    }
+}
+
+fn not_readable(file: &Path, error: &std::io::Error) -> Failure {
+    let failure = Failure::io("WB0703", format!("the plan cannot be read: `{}`", file.display()), error);
+    let hint = match error.kind() {
+        std::io::ErrorKind::NotFound => "`whimbrel init DIR` writes a plan from a folder of data",
+        _ => "check its permissions",
+    };
+    failure.with_hint(hint).with_exit(Exit::Usage)
+}

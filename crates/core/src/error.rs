@@ -1,0 +1,169 @@
+//! How an operation of the core can fail, and what a run can end as.
+
+use std::time::Duration;
+
+use whimbrel_endpoint::{EndpointError, Holder};
+use whimbrel_transform::CompileError;
+
+use crate::cancel::StopReason;
+
+/// How `migrate` ended without an error.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Outcome {
+    /// Everything is loaded; `rejects` of it could not be.
+    Completed {
+        /// The run.
+        run: String,
+        /// Open rejects of the run.
+        rejects: u64,
+    },
+    /// The newest run is complete and the sources are as they were.
+    NothingToDo {
+        /// That run.
+        run: String,
+    },
+    /// The newest run is complete, but the sources have changed since.
+    SourcesChanged {
+        /// That run.
+        run: String,
+        /// What changed.
+        changes: Changes,
+    },
+    /// The run stopped at a checkpoint and can go on.
+    Stopped {
+        /// The run.
+        run: String,
+        /// Why.
+        reason: StopReason,
+    },
+}
+
+/// How sources differ from what a run has read.
+#[derive(Clone, PartialEq, Eq, Debug, Default, serde::Serialize)]
+pub struct Changes {
+    /// Files that were not there.
+    pub new: Vec<String>,
+    /// Files with more records at their end.
+    pub appended: Vec<String>,
+    /// Files whose earlier content differs.
+    pub changed: Vec<String>,
+    /// Files that are gone, with the number of their records.
+    pub deleted: Vec<(String, u64)>,
+}
+
+impl Changes {
+    /// True where nothing differs.
+    pub fn is_empty(&self) -> bool {
+        self.new.is_empty()
+            && self.appended.is_empty()
+            && self.changed.is_empty()
+            && self.deleted.is_empty()
+    }
+
+    /// True where there is something to load.
+    pub fn anything_to_load(&self) -> bool {
+        !(self.new.is_empty() && self.appended.is_empty() && self.changed.is_empty())
+    }
+}
+
+/// A run, or the look before it, failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CoreError {
+    /// A source or the target could not do what was asked.
+    #[error("{doing}")]
+    Endpoint {
+        /// What was going on.
+        doing: String,
+        /// Why it failed.
+        #[source]
+        source: EndpointError,
+    },
+    /// The plan does not fit the sources or the target.
+    #[error("the plan does not fit: {} {}", .0.len(), if .0.len() == 1 { "error" } else { "errors" })]
+    Compile(Vec<CompileError>),
+    /// A source matches no file.
+    #[error("source `{source_name}` matches no file: `{globs}`")]
+    NoFiles {
+        /// The source.
+        source_name: String,
+        /// Its globs.
+        globs: String,
+    },
+    /// Files that match cannot be read.
+    #[error("{} matching {} cannot be read, first: `{}`: {}", .0.len(), if .0.len() == 1 { "path" } else { "paths" }, .0[0].0, .0[0].1)]
+    Unreadable(Vec<(String, String)>),
+    /// Another run holds the target.
+    #[error("run `{}` on host `{}` (pid {}) holds the target", holder.run, holder.host, holder.pid)]
+    Held {
+        /// Who.
+        holder: Holder,
+        /// Until the right runs out unless it is renewed.
+        expires_in: Duration,
+    },
+    /// The mapping of a step with committed batches is not what it was.
+    #[error("the mapping of `{table}` changed since run `{run}` began to load it")]
+    MappingChanged {
+        /// The run.
+        run: String,
+        /// The step's table.
+        table: String,
+    },
+    /// A partly loaded source is not what it was.
+    #[error("`{path}` changed since run `{run}` began to read it")]
+    SourceChanged {
+        /// The run.
+        run: String,
+        /// The file.
+        path: String,
+    },
+    /// Options that decide what is taken differ from those of the unfinished run.
+    #[error("run `{run}` is unfinished and was started with other options: {difference}")]
+    OptionsChanged {
+        /// The run.
+        run: String,
+        /// Which.
+        difference: String,
+    },
+    /// The accounts do not balance: a defect of the program, or a damaged ledger.
+    #[error("the accounts of `{table}` do not balance: {detail}")]
+    Unbalanced {
+        /// The table.
+        table: String,
+        /// The figures.
+        detail: String,
+    },
+    /// The maintenance window is closed.
+    #[error("the maintenance window is closed until {opens}")]
+    OutsideWindow {
+        /// When it opens, RFC 3339 with zone.
+        opens: String,
+    },
+    /// By the estimate the load does not end before the window closes or the deadline passes.
+    #[error("there is no run `{0}`")]
+    NoSuchRun(String),
+    /// There is no run yet.
+    #[error("no run of plan `{plan}` in `{location}`")]
+    NoRun {
+        /// The plan.
+        plan: String,
+        /// The target.
+        location: String,
+    },
+    /// What was asked does not fit the state of things.
+    #[error("{0}")]
+    Refused(String),
+    /// A thread of the load ended without a word.
+    #[error("a thread of the load of `{0}` ended unexpectedly")]
+    ThreadLost(String),
+}
+
+/// Adds what was going on to an endpoint's error.
+pub(crate) trait While<T> {
+    fn during(self, doing: impl FnOnce() -> String) -> Result<T, CoreError>;
+}
+
+impl<T> While<T> for Result<T, EndpointError> {
+    fn during(self, doing: impl FnOnce() -> String) -> Result<T, CoreError> {
+        self.map_err(|source| CoreError::Endpoint { doing: doing(), source })
+    }
+}

@@ -1,0 +1,173 @@
+//! What changed since a complete run, and the items of a run that takes just that.
+//!
+//! ```text
+//! remembered file  ══════════════▶ mark      same size, time, inode, or same bytes up to the mark:
+//! file today       ══════════════▶────────   same · appended (goes on at the mark) · changed (anew)
+//! ```
+
+use std::collections::BTreeMap;
+
+use serde_json::Value as Json;
+use whimbrel_endpoint::{Freshness, Partition};
+use whimbrel_ledger::{Counts, Item, ItemStatus, Run, item, run};
+use whimbrel_model::plan::Plan;
+
+use crate::error::{Changes, CoreError, While};
+use crate::migrate::{facts_json, new_item, number};
+use crate::ports::Ports;
+use crate::survey::{Survey, SurveyedStep};
+
+/// Everything that the run and its ancestors have read completely, newest first per file.
+struct Memory {
+    /// By (table, source, path).
+    items: BTreeMap<(String, String, String), Item>,
+}
+
+async fn remember(ports: &Ports, last: &Run) -> Result<Memory, CoreError> {
+    let target = ports.target.as_ref();
+    let reading = || "reading the ledger".to_owned();
+    let mut items = BTreeMap::new();
+    let mut next = Some(last.clone());
+    while let Some(one) = next {
+        let steps = whimbrel_ledger::step::of_run(target, &one.id).await.during(reading)?;
+        for item in item::of_run(target, &one.id).await.during(reading)? {
+            let step = steps.iter().find(|step| step.step == item.step);
+            let table = step.and_then(|step| step.target_table.clone()).unwrap_or_default();
+            if item.status == ItemStatus::Completed {
+                let key = (table, item.source.clone(), item.source_file.clone());
+                items.entry(key).or_insert(item);
+            }
+        }
+        next = match &one.parent {
+            Some(parent) => run::get(target, parent).await.during(reading)?,
+            None => None,
+        };
+    }
+    Ok(Memory { items })
+}
+
+/// How one file stands against what is remembered of it.
+async fn freshness(
+    ports: &Ports,
+    partition: &Partition,
+    item: &Item,
+) -> Result<Freshness, CoreError> {
+    if item.facts == facts_json(partition) {
+        return Ok(Freshness::Same);
+    }
+    let Some(mark) = &item.mark else {
+        // Nothing of it was read: it was left out, and its facts are all there is to compare.
+        let same_size = size(&item.facts) == Some(partition.facts.size);
+        return Ok(if same_size { Freshness::Same } else { Freshness::Changed });
+    };
+    let source = &ports.sources[&partition.id.source];
+    source
+        .compare(partition, mark)
+        .await
+        .during(|| format!("comparing `{}` with what was read", partition.id.path))
+}
+
+fn size(facts: &str) -> Option<u64> {
+    serde_json::from_str::<Json>(facts).ok()?.get("size")?.as_u64()
+}
+
+/// How the sources differ from what the run and its ancestors have read.
+pub(crate) async fn changes(
+    ports: &Ports,
+    plan: &Plan,
+    survey: &Survey,
+    last: &Run,
+) -> Result<Changes, CoreError> {
+    let memory = remember(ports, last).await?;
+    let mut changes = Changes::default();
+    for (name, source) in &survey.sources {
+        let known: BTreeMap<&str, &Item> = memory
+            .items
+            .iter()
+            .filter(|((_, source, _), _)| source == name)
+            .map(|((_, _, path), item)| (path.as_str(), item))
+            .collect();
+        for partition in present(source) {
+            let path = &partition.id.path;
+            let Some(item) = known.get(path.as_str()) else {
+                changes.new.push(path.clone());
+                continue;
+            };
+            match freshness(ports, partition, item).await? {
+                Freshness::Same => {}
+                Freshness::Appended => changes.appended.push(path.clone()),
+                Freshness::Changed => changes.changed.push(path.clone()),
+            }
+        }
+        for (path, item) in known {
+            if !present(source).any(|partition| partition.id.path == path) {
+                changes.deleted.push((path.to_owned(), item.counts.read));
+            }
+        }
+    }
+    let _ = plan;
+    Ok(changes)
+}
+
+fn present(source: &crate::survey::SourceSurvey) -> impl Iterator<Item = &Partition> {
+    source.partitions.iter().chain(source.set_aside.iter().map(|aside| &aside.partition))
+}
+
+/// The items of one step of an incremental run: new and changed files anew, appended ones from
+/// their mark on.
+pub(crate) async fn items(
+    ports: &Ports,
+    plan: &Plan,
+    survey: &Survey,
+    surveyed: &SurveyedStep,
+    run: &Run,
+    parent: &str,
+    step: u64,
+) -> Result<Vec<Item>, CoreError> {
+    let reading = || "reading the ledger".to_owned();
+    let parent = run::get(ports.target.as_ref(), parent).await.during(reading)?;
+    let parent = parent.ok_or_else(|| CoreError::NoSuchRun(run.id.clone()))?;
+    let memory = remember(ports, &parent).await?;
+    let table = &surveyed.table.name;
+    let mut anew = Vec::new();
+    let mut appended = Vec::new();
+    for from in &plan.tables[surveyed.mapping].from {
+        let source = &survey.sources[&from.value];
+        for partition in present(source) {
+            let key = (table.clone(), from.value.clone(), partition.id.path.clone());
+            let Some(known) = memory.items.get(&key) else {
+                anew.push(new_item(run, step, partition));
+                continue;
+            };
+            match freshness(ports, partition, known).await? {
+                Freshness::Same => {}
+                Freshness::Changed => anew.push(new_item(run, step, partition)),
+                Freshness::Appended => appended.push(continued(run, step, partition, known)),
+            }
+        }
+    }
+    let highest = memory
+        .items
+        .iter()
+        .filter(|((known, _, _), _)| known == table)
+        .map(|(_, item)| item.ordinal + 1)
+        .max();
+    number(&mut anew, highest.unwrap_or(0));
+    appended.append(&mut anew);
+    appended.sort_by_key(|item| item.ordinal);
+    Ok(appended)
+}
+
+fn continued(run: &Run, step: u64, partition: &Partition, known: &Item) -> Item {
+    Item {
+        run: run.id.clone(),
+        step,
+        status: ItemStatus::Pending,
+        facts: facts_json(partition),
+        counts: Counts::default(),
+        lines: None,
+        skipped: None,
+        error_message: None,
+        ..known.clone()
+    }
+}

@@ -1,0 +1,477 @@
+//! Loading one table: threads read, transform and hash; one writer commits batches in source order.
+//!
+//! ```text
+//! queue of items ─▶ worker 1: read → transform → hash ─▶ channel ─┐ in source order
+//!    (in order)  ─▶ worker 2: read → transform → hash ─▶ channel ─┴─▶ writer ─▶ batches
+//! ```
+//! Bytes in flight are bounded. After a transient error everything is thrown away and begun again
+//! from the committed marks: a retry is a resume.
+
+mod digests;
+mod gate;
+mod produced;
+mod stage;
+mod writer;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use whimbrel_endpoint::{EndpointError, ErrorClass};
+use whimbrel_ledger::{Counts, Item, ItemStatus, Run, Step, StepStatus, batch, item, meta, step};
+use whimbrel_model::Class;
+use whimbrel_model::plan::{Budget, Plan, TableMapping};
+
+use self::digests::RowDigester;
+use self::gate::Gate;
+use self::stage::{Part, Shared, Work};
+use self::writer::{CommitError, Committed, StepContext, Writer};
+use crate::cancel::StopReason;
+use crate::error::{CoreError, While};
+use crate::event::{Event, NamedCounts, Progress, Rate};
+use crate::lease::Lease;
+use crate::options::Options;
+use crate::ports::{Ports, rfc3339};
+use crate::survey::{Survey, SurveyedStep};
+use crate::window::{self, WindowState};
+
+/// How the load of a table ended.
+pub(crate) enum LoadEnd {
+    Done,
+    Stopped(StopReason),
+}
+
+/// A batch is closed at this many rows …
+const BATCH_ROWS: u64 = 100_000;
+/// … or bytes …
+const BATCH_BYTES: u64 = 64 << 20;
+/// … or after this time.
+const BATCH_TIME: Duration = Duration::from_secs(2);
+
+/// Everything that stays the same over the attempts of a step.
+struct Task<'a> {
+    ports: &'a Ports,
+    plan: &'a Plan,
+    survey: &'a Survey,
+    surveyed: &'a SurveyedStep,
+    options: &'a Options,
+    run: &'a Run,
+    step: u64,
+    lease: &'a Lease,
+    project_key: [u8; 32],
+}
+
+/// Loads one table, or goes on with it.
+#[allow(clippy::too_many_arguments)]
+pub(crate) async fn step(
+    ports: &Ports,
+    plan: &Plan,
+    survey: &Survey,
+    surveyed: &SurveyedStep,
+    options: &Options,
+    run: &Run,
+    number: u64,
+    lease: &Lease,
+) -> Result<LoadEnd, CoreError> {
+    let project_key = project_key(ports).await?;
+    let task = Task { ports, plan, survey, surveyed, options, run, step: number, lease, project_key };
+    let steps = step::of_run(ports.target.as_ref(), &run.id).await.during(reading)?;
+    let row = steps.into_iter().find(|step| step.step == number);
+    let row = row.ok_or_else(|| CoreError::NoSuchRun(run.id.clone()))?;
+    if row.status == StepStatus::Completed {
+        return Ok(LoadEnd::Done);
+    }
+    let mut attempt = 0;
+    loop {
+        let error = match task.attempt(&row, attempt).await {
+            Ok(end) => return Ok(end),
+            Err(error) => error,
+        };
+        attempt += 1;
+        let retries = plan.run.retries.unwrap_or(3);
+        let Some(message) = error.transient().filter(|_| attempt <= retries) else {
+            return Err(error.into_core(&task));
+        };
+        let wait = backoff(attempt, ports.clock.monotonic());
+        ports.events.emit(Event::Retry { attempt, wait_seconds: wait.as_secs_f64(), message });
+        tokio::time::sleep(wait).await;
+    }
+}
+
+fn reading() -> String {
+    "reading the ledger".to_owned()
+}
+
+async fn project_key(ports: &Ports) -> Result<[u8; 32], CoreError> {
+    let text = meta::get(ports.target.as_ref(), "project_key").await.during(reading)?;
+    Ok(blake3::derive_key("whimbrel 2026 digest key", text.unwrap_or_default().as_bytes()))
+}
+
+/// 0.2 s, 0.4 s, 0.8 s … up to 30 s, and up to half as much again, so that two runs do not meet.
+fn backoff(attempt: u32, salt: Duration) -> Duration {
+    let base = Duration::from_millis(200).saturating_mul(1 << attempt.min(8)).min(Duration::from_secs(30));
+    let jitter = f64::from(salt.subsec_nanos() % 1000) / 2000.0;
+    base.mul_f64(0.5 + jitter)
+}
+
+/// Why an attempt ended early.
+#[derive(Debug)]
+enum AttemptError {
+    Commit(CommitError),
+    Stage { path: String, error: EndpointError },
+    Core(CoreError),
+}
+
+impl From<CommitError> for AttemptError {
+    fn from(error: CommitError) -> Self {
+        Self::Commit(error)
+    }
+}
+
+impl From<EndpointError> for AttemptError {
+    fn from(error: EndpointError) -> Self {
+        Self::Commit(CommitError::Endpoint(error))
+    }
+}
+
+impl From<CoreError> for AttemptError {
+    fn from(error: CoreError) -> Self {
+        Self::Core(error)
+    }
+}
+
+impl AttemptError {
+    fn transient(&self) -> Option<String> {
+        let error = match self {
+            Self::Commit(CommitError::Endpoint(error)) | Self::Stage { error, .. } => error,
+            Self::Commit(CommitError::Unbalanced { .. }) | Self::Core(_) => return None,
+        };
+        let again = matches!(error.class, ErrorClass::Transient | ErrorClass::Unknown);
+        again.then(|| error.to_string())
+    }
+
+    fn into_core(self, task: &Task<'_>) -> CoreError {
+        let table = task.surveyed.table.name.clone();
+        match self {
+            Self::Core(error) => error,
+            Self::Commit(CommitError::Unbalanced { table, units, rows }) => CoreError::Unbalanced {
+                table,
+                detail: format!("a batch of {} units and {} rows", units.read.n(), rows.produced.n()),
+            },
+            Self::Commit(CommitError::Endpoint(source)) => {
+                CoreError::Endpoint { doing: format!("writing to `{table}`"), source }
+            }
+            Self::Stage { path, error } if error.class == ErrorClass::Changed => {
+                let _why = error;
+                CoreError::SourceChanged { run: task.run.id.clone(), path }
+            }
+            Self::Stage { path, error } => {
+                CoreError::Endpoint { doing: format!("reading `{path}`"), source: error }
+            }
+        }
+    }
+}
+
+impl Task<'_> {
+    fn mapping(&self) -> &TableMapping {
+        &self.plan.tables[self.surveyed.mapping]
+    }
+
+    async fn attempt(&self, row: &Step, failures: u32) -> Result<LoadEnd, AttemptError> {
+        let target = self.ports.target.as_ref();
+        let mut items = item::of_step(target, &self.run.id, self.step).await?;
+        let batches = batch::of_run(target, &self.run.id).await?;
+        let mut committed = Counts::default();
+        let mut before = Counts::default();
+        for batch in &batches {
+            let counts = Counts::of(&batch.units);
+            if batch.step == self.step { committed.add(&counts) } else { before.add(&counts) }
+        }
+        let next_batch = batches.iter().filter(|batch| batch.step == self.step).count() as u64;
+        let works = self.works(&items)?;
+        let bytes: u64 = works.iter().map(Work::bytes).sum();
+        self.ports.events.emit(Event::StepStarted {
+            table: self.surveyed.table.name.clone(),
+            files: works.len() as u64,
+            bytes,
+        });
+        let context = StepContext {
+            ports: self.ports,
+            run: &self.run.id,
+            step: self.step,
+            fence: self.lease.fence,
+            table: self.surveyed.table.clone(),
+            existing: self.mapping().existing,
+            duplicates: self.mapping().duplicates.as_ref().map(|duplicates| duplicates.conflict),
+            mappings: self.surveyed.step.stores_mappings(),
+            digester: RowDigester::new(&self.project_key, &self.surveyed.table),
+        };
+        let mut writer = Writer::new(context, &mut items, next_batch, committed);
+        let mut flow = Flow::new(self, bytes, before, failures);
+        let stopped = self.pump(works, &mut writer, &mut flow).await;
+        let stopped = match stopped {
+            Ok(stopped) => stopped,
+            Err(error) => {
+                // The first error is the one that matters; the batch is gone either way.
+                let _gone = writer.abandon().await;
+                return Err(error);
+            }
+        };
+        if let Some(reason) = stopped {
+            return Ok(LoadEnd::Stopped(reason));
+        }
+        let counts = writer.committed;
+        self.complete(row).await?;
+        self.ports.events.emit(Event::StepFinished {
+            table: self.surveyed.table.name.clone(),
+            counts: NamedCounts::from(counts),
+        });
+        Ok(LoadEnd::Done)
+    }
+
+    /// What is left to do, in source order.
+    fn works(&self, items: &[Item]) -> Result<Vec<Work>, CoreError> {
+        let mut works = Vec::new();
+        for (index, item) in items.iter().enumerate() {
+            if item.status == ItemStatus::Completed {
+                continue;
+            }
+            let source = &self.survey.sources[&item.source];
+            let found = source.partitions.iter().find(|one| one.id.path == item.source_file);
+            let aside = source.set_aside.iter().find(|one| one.partition.id.path == item.source_file);
+            let part = match (found, aside) {
+                (Some(partition), _) => Part::File(partition.clone()),
+                (None, Some(aside)) => Part::Aside(aside.clone()),
+                (None, None) => {
+                    let path = item.source_file.clone();
+                    return Err(CoreError::SourceChanged { run: self.run.id.clone(), path });
+                }
+            };
+            works.push(Work { index, item: item.clone(), part });
+        }
+        Ok(works)
+    }
+
+    /// Runs the workers and feeds the writer until everything is committed or a stop is asked for.
+    async fn pump(
+        &self,
+        works: Vec<Work>,
+        writer: &mut Writer<'_>,
+        flow: &mut Flow<'_>,
+    ) -> Result<Option<StopReason>, AttemptError> {
+        let workers = self.options.workers(self.plan).min(works.len().max(1));
+        let (gate, mut announced) = Gate::open(works);
+        let shared = Arc::new(Shared::new(
+            self.ports,
+            self.plan,
+            self.surveyed,
+            &self.project_key,
+            gate,
+        ));
+        let mut threads = tokio::task::JoinSet::new();
+        for _worker in 0..workers {
+            let shared = Arc::clone(&shared);
+            let handle = tokio::runtime::Handle::current();
+            threads.spawn_blocking(move || stage::work(&shared, &handle));
+        }
+        let mut result = self.feed(&shared, &mut announced, writer, flow).await;
+        // Whoever still waits at the gate or at a channel has to learn that nobody listens.
+        shared.gate.close();
+        drop(announced);
+        while let Some(ended) = threads.join_next().await {
+            if ended.is_err() && result.is_ok() {
+                let table = self.surveyed.table.name.clone();
+                result = Err(AttemptError::Core(CoreError::ThreadLost(table)));
+            }
+        }
+        result
+    }
+
+    async fn feed(
+        &self,
+        shared: &Shared,
+        announced: &mut gate::Announced,
+        writer: &mut Writer<'_>,
+        flow: &mut Flow<'_>,
+    ) -> Result<Option<StopReason>, AttemptError> {
+        while let Some(mut announcement) = announced.recv().await {
+            while let Some(message) = announcement.produced.recv().await {
+                let path = || announcement.path.clone();
+                let produced = message.map_err(|error| AttemptError::Stage { path: path(), error })?;
+                flow.note(&produced, &announcement.path);
+                let began = self.ports.clock.monotonic();
+                writer.accept(announcement.index, produced).await?;
+                shared.busy.write(self.ports.clock.monotonic() - began);
+                flow.progress(writer, shared);
+                let stop = self.stop_reason(flow);
+                if stop.is_some() || self.full(writer, flow.failures) {
+                    self.commit(writer, shared, flow).await?;
+                    let stop = stop.or_else(|| self.over_budget(writer, &flow.before));
+                    if stop.is_some() {
+                        return Ok(stop);
+                    }
+                }
+            }
+            shared.gate.drained(announcement.cost);
+        }
+        self.commit(writer, shared, flow).await?;
+        Ok(self.over_budget(writer, &flow.before))
+    }
+
+    async fn commit(
+        &self,
+        writer: &mut Writer<'_>,
+        shared: &Shared,
+        flow: &mut Flow<'_>,
+    ) -> Result<(), AttemptError> {
+        let began = self.ports.clock.monotonic();
+        let Some(committed) = writer.commit().await? else { return Ok(()) };
+        shared.busy.write(self.ports.clock.monotonic() - began);
+        flow.checkpoint(&committed, writer.items());
+        Ok(())
+    }
+
+    fn full(&self, writer: &Writer<'_>, failures: u32) -> bool {
+        let (rows, bytes, since) = writer.load();
+        let limits = &self.plan.run;
+        let wanted = self.options.batch_size.or(limits.batch_size).unwrap_or(BATCH_ROWS);
+        // Each failure of this step halves the batch.
+        let wanted = (wanted >> failures.min(16)).max(1);
+        rows >= wanted
+            || bytes as u64 >= limits.batch_bytes.unwrap_or(BATCH_BYTES)
+            || since >= limits.batch_timeout.unwrap_or(BATCH_TIME).min(BATCH_TIME)
+    }
+
+    fn stop_reason(&self, flow: &Flow<'_>) -> Option<StopReason> {
+        let now = self.ports.clock.monotonic();
+        if flow.deadline.is_some_and(|deadline| now >= deadline) {
+            self.ports.cancel.stop(StopReason::Deadline);
+        }
+        if flow.closes.is_some_and(|closes| now >= closes) {
+            self.ports.cancel.stop(StopReason::WindowClosed);
+        }
+        self.ports.cancel.reason()
+    }
+
+    fn over_budget(&self, writer: &Writer<'_>, before: &Counts) -> Option<StopReason> {
+        let mut counts = writer.committed;
+        counts.add(before);
+        let rejected = counts.class(Class::Rejected);
+        let over = match self.plan.rejects.max? {
+            Budget::Count(max) => rejected > max,
+            Budget::Ratio(max) => {
+                counts.read >= self.plan.rejects.after && rejected as f64 > max * counts.read as f64
+            }
+        };
+        over.then_some(StopReason::RejectLimit)
+    }
+
+    async fn complete(&self, row: &Step) -> Result<(), AttemptError> {
+        let now = rfc3339(self.ports.clock.now());
+        let done = Step {
+            status: StepStatus::Completed,
+            started_at: Some(self.run.started_at.clone()),
+            completed_at: Some(now),
+            ..row.clone()
+        };
+        let mut txn = self.ports.target.begin(self.lease.fence).await?;
+        step::put(txn.as_mut(), &[done]).await?;
+        txn.commit().await?;
+        Ok(())
+    }
+}
+
+/// What is told about a load while it goes on, and when it has to stop.
+struct Flow<'a> {
+    ports: &'a Ports,
+    table: String,
+    bytes_total: u64,
+    before: Counts,
+    failures: u32,
+    began: Duration,
+    deadline: Option<Duration>,
+    closes: Option<Duration>,
+    read: u64,
+    rejected: u64,
+    bytes: u64,
+    file: String,
+    told: Duration,
+    rate: Rate,
+}
+
+/// Progress is told at most this often.
+const TELL_EVERY: Duration = Duration::from_millis(200);
+
+impl<'a> Flow<'a> {
+    fn new(task: &Task<'a>, bytes_total: u64, before: Counts, failures: u32) -> Self {
+        let now = task.ports.clock.monotonic();
+        let closes = match window::state(task.plan, task.ports.clock.now()) {
+            Some(WindowState::Open(left)) => Some(now + left),
+            Some(WindowState::Closed(_)) => Some(now),
+            None => None,
+        };
+        Self {
+            ports: task.ports,
+            table: task.surveyed.table.name.clone(),
+            bytes_total,
+            before,
+            failures,
+            began: now,
+            deadline: task.options.deadline_at,
+            closes,
+            read: 0,
+            rejected: 0,
+            bytes: 0,
+            file: String::new(),
+            told: now,
+            rate: Rate::new(),
+        }
+    }
+
+    fn note(&mut self, produced: &produced::Produced, path: &str) {
+        self.read += produced.units.len() as u64;
+        self.bytes += produced.raw.len() as u64;
+        let refused = |unit: &&produced::Unit| matches!(unit.fate, produced::Fate::Rejected(_));
+        self.rejected += produced.units.iter().filter(refused).count() as u64;
+        if self.file != path {
+            path.clone_into(&mut self.file);
+        }
+    }
+
+    fn progress(&mut self, writer: &Writer<'_>, shared: &Shared) {
+        let now = self.ports.clock.monotonic();
+        if now - self.told < TELL_EVERY {
+            return;
+        }
+        self.told = now;
+        let rate = self.rate.note(now, self.read);
+        let elapsed = (now - self.began).as_secs_f64();
+        let done = self.bytes as f64 / self.bytes_total.max(1) as f64;
+        let eta = (done > 0.02 || elapsed > 5.0).then(|| elapsed / done.max(1e-9) * (1.0 - done).max(0.0));
+        self.ports.events.emit(Event::Progress(Progress {
+            table: self.table.clone(),
+            file: self.file.clone(),
+            read: self.read,
+            committed: writer.committed.read,
+            rejected: self.rejected + writer.committed.class(Class::Rejected).saturating_sub(self.rejected),
+            bytes: self.bytes,
+            bytes_total: self.bytes_total,
+            elapsed,
+            rate,
+            eta,
+            bottleneck: shared.busy.bottleneck(),
+        }));
+    }
+
+    fn checkpoint(&mut self, committed: &Committed, items: &[Item]) {
+        let item = &items[committed.last_item];
+        self.ports.events.emit(Event::Checkpoint {
+            table: self.table.clone(),
+            batch: committed.batch,
+            units: committed.units,
+            rows: committed.rows,
+            seconds: committed.took.as_secs_f64(),
+            file: item.source_file.clone(),
+            record: item.mark.as_ref().map_or(0, |mark| mark.records),
+        });
+    }
+}

@@ -1,0 +1,138 @@
+//! What the transform threads hand to the writer: target rows, units, digests, and a mark.
+
+use std::sync::Arc;
+
+use whimbrel_ledger::Stage;
+use whimbrel_model::{Chunk, ChunkBuilder, Digest, Position, SourceMark};
+use whimbrel_transform::Notes;
+
+/// A run of units of one item, transformed and hashed, in source order.
+#[derive(Debug)]
+pub(crate) struct Produced {
+    /// Where reading goes on after these units.
+    pub(crate) mark: Option<SourceMark>,
+    /// The transform's state there.
+    pub(crate) state: Vec<u8>,
+    /// Source units, in order.
+    pub(crate) units: Vec<Unit>,
+    /// Original bytes of the units.
+    pub(crate) raw: Vec<u8>,
+    /// Target rows of the units, in order.
+    pub(crate) rows: Rows,
+    /// Conversions, warnings and filters.
+    pub(crate) notes: Notes,
+    /// Set on the last one of the item.
+    pub(crate) end: Option<ItemEnd>,
+    /// Bytes of memory, about.
+    pub(crate) size: usize,
+}
+
+/// How an item ended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ItemEnd {
+    pub(crate) lines: u64,
+    pub(crate) skipped: u64,
+}
+
+/// One source unit.
+#[derive(Debug)]
+pub(crate) struct Unit {
+    /// Its ordinal in the step.
+    pub(crate) ordinal: u64,
+    pub(crate) position: Position,
+    pub(crate) digest: Digest,
+    /// Start and end of its bytes in [`Produced::raw`].
+    pub(crate) raw: (usize, usize),
+    pub(crate) fate: Fate,
+    /// What `duplicates` compares, if the plan declares it.
+    pub(crate) duplicate: Option<[u8; 16]>,
+    /// Columns without a place in the target, as JSON.
+    pub(crate) archive: Option<String>,
+}
+
+/// What the transform made of a unit.
+#[derive(Debug)]
+pub(crate) enum Fate {
+    /// It has rows (none where an array to explode is empty).
+    Rows,
+    /// The plan leaves it out.
+    Filtered,
+    /// It is refused.
+    Rejected(Box<Refusal>),
+}
+
+/// Why a unit is refused.
+#[derive(Debug, Clone)]
+pub(crate) struct Refusal {
+    pub(crate) stage: Stage,
+    pub(crate) code: String,
+    pub(crate) column: Option<String>,
+    pub(crate) field: Option<String>,
+    pub(crate) value: Option<String>,
+    pub(crate) rule: Option<String>,
+    pub(crate) message: String,
+}
+
+/// Target rows with what the ledger needs of them.
+#[derive(Debug, Clone)]
+pub(crate) struct Rows {
+    pub(crate) chunk: Arc<Chunk>,
+    /// For each row the index of its unit in [`Produced::units`].
+    pub(crate) units: Vec<u32>,
+    pub(crate) digests: Vec<Digest>,
+    /// Encoded bytes of each row, as its digest saw them.
+    pub(crate) bytes: Vec<u32>,
+    /// WCE-1 of each row's key, one after the other.
+    pub(crate) keys: Vec<u8>,
+    /// End of each key in `keys`.
+    pub(crate) key_ends: Vec<u32>,
+    /// Legacy key of each row, where the step stores mappings; else empty.
+    pub(crate) legacy: Vec<String>,
+}
+
+impl Rows {
+    /// No rows.
+    pub(crate) fn none() -> Self {
+        Self {
+            chunk: Arc::default(),
+            units: Vec::new(),
+            digests: Vec::new(),
+            bytes: Vec::new(),
+            keys: Vec::new(),
+            key_ends: Vec::new(),
+            legacy: Vec::new(),
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.units.len()
+    }
+
+    pub(crate) fn key(&self, row: usize) -> &[u8] {
+        let start = row.checked_sub(1).map_or(0, |before| self.key_ends[before]);
+        &self.keys[start as usize..self.key_ends[row] as usize]
+    }
+
+    /// Only the rows of units that `keep` says.
+    pub(crate) fn retain(&self, keep: impl Fn(usize) -> bool) -> Self {
+        let mut builder = ChunkBuilder::with_capacity(self.chunk.width(), self.len(), self.chunk.size());
+        let mut kept = Self::none();
+        for (row, values) in self.chunk.rows().enumerate() {
+            if !keep(self.units[row] as usize) {
+                continue;
+            }
+            values.values().for_each(|value| builder.push(value));
+            builder.end_row();
+            kept.units.push(self.units[row]);
+            kept.digests.push(self.digests[row]);
+            kept.bytes.push(self.bytes[row]);
+            kept.keys.extend_from_slice(self.key(row));
+            kept.key_ends.push(kept.keys.len() as u32);
+            if let Some(legacy) = self.legacy.get(row) {
+                kept.legacy.push(legacy.clone());
+            }
+        }
+        kept.chunk = Arc::new(builder.finish());
+        kept
+    }
+}

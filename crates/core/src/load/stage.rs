@@ -1,0 +1,574 @@
+//! A worker: reads an item, transforms and hashes its records, and sends them in order.
+//!
+//! ```text
+//! small file   read → transform → hash                      one thread
+//! large file   read ─▶ channel ─▶ transform → hash          two threads
+//! ```
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+use whimbrel_endpoint::{
+    EndpointError, Field, Limit, Partition, Reader, ReaderEnd, Source, Target, failpoint,
+};
+use whimbrel_ledger::{Item, Stage, mapping};
+use whimbrel_model::digest::{DigestKey, Domain};
+use whimbrel_model::plan::{HashAlgorithm, Plan};
+use whimbrel_model::{Chunk, Digest, Position, SourceChunk, SourceMark};
+use whimbrel_transform::{Lookups, Out, PartitionFacts, State, Step, UnitFate, UnitKind};
+
+use super::digests::{RowDigester, encode_key};
+use super::gate::{Gate, Sender};
+use super::produced::{Fate, ItemEnd, Produced, Refusal, Rows, Unit};
+use crate::ports::Ports;
+use crate::survey::{SetAside, SurveyedStep};
+
+/// Files above this size are read by a thread of their own.
+const LARGE: u64 = 1 << 20;
+/// Chunks between that thread and the one that transforms.
+const READ_AHEAD: usize = 2;
+/// What a reader is asked for at a time.
+const CHUNK: Limit = Limit { rows: 4096, bytes: 1 << 20 };
+
+/// An item to be done.
+pub(crate) struct Work {
+    /// Index in the step's items.
+    pub(crate) index: usize,
+    pub(crate) item: Item,
+    pub(crate) part: Part,
+}
+
+/// What an item is.
+pub(crate) enum Part {
+    /// A file to read.
+    File(Partition),
+    /// A file that is left out or rejected as a whole.
+    Aside(SetAside),
+}
+
+impl Work {
+    /// Bytes to be read.
+    pub(crate) fn bytes(&self) -> u64 {
+        match &self.part {
+            Part::File(partition) => partition.facts.size,
+            Part::Aside(_) => 0,
+        }
+    }
+}
+
+/// What all workers of a step share.
+pub(crate) struct Shared {
+    pub(crate) gate: Gate,
+    pub(crate) busy: Busy,
+    step: Arc<Step>,
+    target: Arc<dyn Target>,
+    sources: BTreeMap<String, SharedSource>,
+    digester: RowDigester,
+    mappings: bool,
+}
+
+struct SharedSource {
+    adapter: Arc<dyn Source>,
+    /// Its place among the step's sources.
+    ordinal: usize,
+    fields: Vec<Field>,
+    key: DigestKey,
+}
+
+/// How long each stage has worked, over all threads.
+#[derive(Default)]
+pub(crate) struct Busy {
+    read: AtomicU64,
+    transform: AtomicU64,
+    write: AtomicU64,
+}
+
+impl Busy {
+    pub(crate) fn write(&self, took: Duration) {
+        self.write.fetch_add(took.as_nanos() as u64, Ordering::Relaxed);
+    }
+
+    fn read(&self, took: Duration) {
+        self.read.fetch_add(took.as_nanos() as u64, Ordering::Relaxed);
+    }
+
+    fn transform(&self, took: Duration) {
+        self.transform.fetch_add(took.as_nanos() as u64, Ordering::Relaxed);
+    }
+
+    /// The stage that has worked longest.
+    pub(crate) fn bottleneck(&self) -> &'static str {
+        let stages = [("read", &self.read), ("transform", &self.transform), ("write", &self.write)];
+        let longest = stages.into_iter().max_by_key(|(_, nanos)| nanos.load(Ordering::Relaxed));
+        longest.map_or("read", |(name, _)| name)
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(
+        ports: &Ports,
+        plan: &Plan,
+        surveyed: &SurveyedStep,
+        project_key: &[u8; 32],
+        gate: Gate,
+    ) -> Self {
+        let mut sources = BTreeMap::new();
+        for (ordinal, from) in plan.tables[surveyed.mapping].from.iter().enumerate() {
+            let name = &from.value;
+            sources.insert(
+                name.clone(),
+                SharedSource {
+                    adapter: Arc::clone(&ports.sources[name]),
+                    ordinal,
+                    fields: surveyed.step.fields(ordinal).to_vec(),
+                    key: DigestKey::derive(project_key, Domain::Source, name),
+                },
+            );
+        }
+        Self {
+            gate,
+            busy: Busy::default(),
+            step: Arc::clone(&surveyed.step),
+            target: Arc::clone(&ports.target),
+            sources,
+            digester: RowDigester::new(project_key, &surveyed.table),
+            mappings: surveyed.step.stores_mappings(),
+        }
+    }
+}
+
+/// Takes items until there are none left, or nobody listens.
+pub(crate) fn work(shared: &Shared, handle: &Handle) {
+    let mut parents = Parents::default();
+    while let Some((work, sender)) = shared.gate.take() {
+        let done = match &work.part {
+            Part::Aside(aside) => Ok(set_aside(shared, &work, aside, &sender)),
+            Part::File(partition) => file(shared, handle, &work, partition, &sender, &mut parents),
+        };
+        if let Err(error) = done {
+            // The writer stops at the first error; nobody listening is fine too.
+            let _heard = sender.blocking_send(Err(error));
+            return;
+        }
+    }
+}
+
+fn set_aside(shared: &Shared, work: &Work, aside: &SetAside, sender: &Sender) {
+    let facts = format!("{} {}", work.item.source_file, aside.partition.facts.size);
+    let digest = shared.sources[&work.item.source].key.digest(facts.as_bytes());
+    let fate = if aside.filtered {
+        Fate::Filtered
+    } else {
+        Fate::Rejected(Box::new(Refusal {
+            stage: Stage::Read,
+            code: "WB0607".to_owned(),
+            column: None,
+            field: None,
+            value: None,
+            rule: None,
+            message: aside.reason.clone(),
+        }))
+    };
+    let unit = Unit {
+        ordinal: work.item.first_unit,
+        position: Position::default(),
+        digest,
+        raw: (0, 0),
+        fate,
+        duplicate: None,
+        archive: None,
+    };
+    let produced = Produced {
+        mark: None,
+        state: Vec::new(),
+        units: vec![unit],
+        raw: Vec::new(),
+        rows: Rows::none(),
+        notes: whimbrel_transform::Notes::default(),
+        end: Some(ItemEnd { lines: 0, skipped: 0 }),
+        size: 256,
+    };
+    let _heard = sender.blocking_send(Ok(produced));
+}
+
+/// Where the records of a file come from: this thread, or one that reads ahead.
+trait Feed {
+    fn next(&mut self) -> Result<Option<(SourceChunk, Vec<Digest>)>, EndpointError>;
+    fn finish(self) -> Result<ReaderEnd, EndpointError>;
+}
+
+struct Direct<'a> {
+    reader: Box<dyn Reader>,
+    handle: &'a Handle,
+    busy: &'a Busy,
+    key: &'a DigestKey,
+}
+
+impl Feed for Direct<'_> {
+    fn next(&mut self) -> Result<Option<(SourceChunk, Vec<Digest>)>, EndpointError> {
+        let began = Instant::now();
+        let chunk = self.handle.block_on(self.reader.next(CHUNK))?;
+        let chunk = chunk.map(|chunk| {
+            let digests = (0..chunk.records.len()).map(|index| self.key.digest(chunk.bytes(index)));
+            let digests = digests.collect();
+            (chunk, digests)
+        });
+        self.busy.read(began.elapsed());
+        Ok(chunk)
+    }
+
+    fn finish(self) -> Result<ReaderEnd, EndpointError> {
+        self.handle.block_on(self.reader.finish())
+    }
+}
+
+enum Ahead {
+    Chunk(Box<(SourceChunk, Vec<Digest>)>),
+    End(ReaderEnd),
+    Failed(EndpointError),
+}
+
+struct ReadAhead {
+    chunks: mpsc::Receiver<Ahead>,
+    end: Option<ReaderEnd>,
+}
+
+impl Feed for ReadAhead {
+    fn next(&mut self) -> Result<Option<(SourceChunk, Vec<Digest>)>, EndpointError> {
+        match self.chunks.recv() {
+            Ok(Ahead::Chunk(chunk)) => Ok(Some(*chunk)),
+            Ok(Ahead::End(end)) => {
+                self.end = Some(end);
+                Ok(None)
+            }
+            Ok(Ahead::Failed(error)) => Err(error),
+            Err(mpsc::RecvError) => Err(reader_lost()),
+        }
+    }
+
+    fn finish(self) -> Result<ReaderEnd, EndpointError> {
+        self.end.ok_or_else(reader_lost)
+    }
+}
+
+fn reader_lost() -> EndpointError {
+    let class = whimbrel_endpoint::ErrorClass::System;
+    EndpointError::new(class, "WB0622", "the reading thread ended unexpectedly")
+}
+
+/// Reads everything ahead of whoever transforms; ends when nobody listens.
+fn read_ahead(mut direct: Direct<'_>, chunks: &mpsc::SyncSender<Ahead>) {
+    loop {
+        let (message, last) = match direct.next() {
+            Ok(Some(chunk)) => (Ahead::Chunk(Box::new(chunk)), false),
+            Ok(None) => match direct.finish() {
+                Ok(end) => {
+                    let _heard = chunks.send(Ahead::End(end));
+                    return;
+                }
+                Err(error) => {
+                    let _heard = chunks.send(Ahead::Failed(error));
+                    return;
+                }
+            },
+            Err(error) => (Ahead::Failed(error), true),
+        };
+        if chunks.send(message).is_err() || last {
+            return;
+        }
+    }
+}
+
+fn file(
+    shared: &Shared,
+    handle: &Handle,
+    work: &Work,
+    partition: &Partition,
+    sender: &Sender,
+    parents: &mut Parents,
+) -> Result<(), EndpointError> {
+    let source = &shared.sources[&work.item.source];
+    let facts = facts(shared, handle, work, partition, source)?;
+    let saved = work.item.state.as_deref();
+    let state = shared.step.start(source.ordinal, &facts, saved).map_err(|error| {
+        let class = whimbrel_endpoint::ErrorClass::Changed;
+        let what = format!("going on with `{}`", work.item.source_file);
+        EndpointError::new(class, "WB0616", what).because(error)
+    })?;
+    let opened = source.adapter.open(partition, &source.fields, work.item.mark.as_ref());
+    let reader = handle.block_on(opened)?;
+    let direct = Direct { reader, handle, busy: &shared.busy, key: &source.key };
+    let producer = Producer { shared, handle, work, source, sender, parents };
+    if partition.facts.size <= LARGE {
+        return producer.run(direct, state);
+    }
+    std::thread::scope(|scope| {
+        let (ahead, chunks) = mpsc::sync_channel(READ_AHEAD);
+        scope.spawn(move || read_ahead(direct, &ahead));
+        producer.run(ReadAhead { chunks, end: None }, state)
+    })
+}
+
+fn facts(
+    shared: &Shared,
+    handle: &Handle,
+    work: &Work,
+    partition: &Partition,
+    source: &SharedSource,
+) -> Result<PartitionFacts, EndpointError> {
+    let needs = shared.step.needs();
+    let checksum = |wanted: bool, algorithm| match wanted {
+        true => handle.block_on(source.adapter.checksum(partition, algorithm)).map(Some),
+        false => Ok(None),
+    };
+    let text = needs.text.then(|| {
+        let text = handle.block_on(source.adapter.text(partition));
+        text.map_err(|error| error.to_string())
+    });
+    Ok(PartitionFacts {
+        id: Some(partition.id.clone()),
+        file: Arc::clone(&partition.facts),
+        ordinal: work.item.first_unit + 1,
+        sha256: checksum(needs.sha256, HashAlgorithm::Sha256)?,
+        blake3: checksum(needs.blake3, HashAlgorithm::Blake3)?,
+        text,
+    })
+}
+
+/// Turns the records of one file into what the writer takes.
+struct Producer<'a> {
+    shared: &'a Shared,
+    handle: &'a Handle,
+    work: &'a Work,
+    source: &'a SharedSource,
+    sender: &'a Sender,
+    parents: &'a mut Parents,
+}
+
+impl Producer<'_> {
+    fn run(mut self, mut feed: impl Feed, mut state: State) -> Result<(), EndpointError> {
+        let mut marks = Marks::new(&self.work.item, &state);
+        let mut waiting: Option<Produced> = None;
+        while let Some((chunk, digests)) = feed.next()? {
+            failpoint!("core.load.chunk_read");
+            let began = Instant::now();
+            let lookups = self.lookups(&state, &chunk)?;
+            let mut out = Out::new(self.shared.step.as_ref());
+            self.shared.step.apply(&mut state, &chunk, &lookups, &mut out);
+            let produced = self.produced(out, Some((&chunk, &digests)), chunk.raw.clone());
+            marks.note(chunk.mark, &state);
+            let produced = Produced { mark: Some(marks.last()), state: marks.state(), ..produced };
+            self.shared.busy.transform(began.elapsed());
+            if let Some(before) = waiting.replace(produced)
+                && self.sender.blocking_send(Ok(before)).is_err()
+            {
+                return Ok(());
+            }
+        }
+        let end = feed.finish()?;
+        let mut out = Out::new(self.shared.step.as_ref());
+        self.shared.step.finish(&mut state, &mut out);
+        let mut last = self.produced(out, None, Vec::new());
+        marks.end(&end, self.work.item.mark.as_ref());
+        last.mark = Some(marks.last());
+        last.state = marks.state();
+        last.end = Some(ItemEnd { lines: end.lines, skipped: end.skipped_lines });
+        for unit in &mut last.units {
+            unit.digest = self.file_digest(&end);
+        }
+        for produced in waiting.into_iter().chain([last]) {
+            if self.sender.blocking_send(Ok(produced)).is_err() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn lookups(&mut self, state: &State, chunk: &SourceChunk) -> Result<Lookups, EndpointError> {
+        let mut lookups = Lookups::default();
+        for wanted in self.shared.step.lookups(state, chunk) {
+            self.parents.resolve(self.shared.target.as_ref(), self.handle, &wanted, &mut lookups)?;
+        }
+        Ok(lookups)
+    }
+
+    /// A file as a unit: its path and what was in it.
+    fn file_digest(&self, end: &ReaderEnd) -> Digest {
+        let mut stream = self.source.key.stream();
+        stream.update(self.work.item.source_file.as_bytes());
+        stream.update(&end.bytes.to_be_bytes());
+        if let Some(digest) = &end.digest {
+            stream.update(&digest.0);
+        }
+        stream.finish()
+    }
+
+    fn produced(
+        &self,
+        out: Out,
+        records: Option<(&SourceChunk, &[Digest])>,
+        raw: Vec<u8>,
+    ) -> Produced {
+        let out = out.finish();
+        let units = out.units.into_iter().enumerate().map(|(index, unit)| {
+            let (position, digest, span, ordinal) = match (unit.what, records) {
+                (UnitKind::Record(record), Some((chunk, digests))) => {
+                    let about = &chunk.records[record];
+                    let ordinal = self.work.item.first_unit + about.position.record;
+                    (about.position, digests[record], about.raw, ordinal)
+                }
+                (UnitKind::Record(_) | UnitKind::File, _) => {
+                    (Position::default(), Digest([0; 32]), (0, 0), self.work.item.first_unit)
+                }
+            };
+            Unit {
+                ordinal,
+                position,
+                digest,
+                raw: span,
+                fate: fate(unit.fate),
+                duplicate: out.duplicates.get(index).copied().flatten(),
+                archive: out.archive.get(index).cloned().flatten(),
+            }
+        });
+        let units: Vec<Unit> = units.collect();
+        let rows = self.rows(out.rows, out.row_units, out.legacy_keys);
+        let size = raw.len() + rows.chunk.size() + rows.keys.len() + units.len() * size_of::<Unit>();
+        Produced {
+            mark: None,
+            state: Vec::new(),
+            units,
+            raw,
+            rows,
+            notes: out.notes,
+            end: None,
+            size,
+        }
+    }
+
+    fn rows(&self, chunk: Chunk, units: Vec<u32>, legacy: Vec<String>) -> Rows {
+        let mut rows = Rows {
+            digests: Vec::with_capacity(chunk.len()),
+            bytes: Vec::with_capacity(chunk.len()),
+            keys: Vec::new(),
+            key_ends: Vec::with_capacity(chunk.len()),
+            units,
+            legacy: if self.shared.mappings { legacy } else { Vec::new() },
+            chunk: Arc::default(),
+        };
+        let table = self.shared.step.table();
+        let mut encoded = Vec::with_capacity(512);
+        for row in chunk.rows() {
+            encoded.clear();
+            self.shared.digester.encode(row, &mut encoded);
+            rows.digests.push(self.shared.digester.digest(&encoded));
+            rows.bytes.push(encoded.len() as u32);
+            encode_key(table, row, &mut rows.keys);
+            rows.key_ends.push(rows.keys.len() as u32);
+        }
+        rows.chunk = Arc::new(chunk);
+        rows
+    }
+}
+
+fn fate(fate: UnitFate) -> Fate {
+    match fate {
+        UnitFate::Rows(_) => Fate::Rows,
+        UnitFate::Filtered { .. } => Fate::Filtered,
+        UnitFate::Rejected(reason) => Fate::Rejected(Box::new(Refusal {
+            stage: if reason.code.starts_with("WB01") {
+                Stage::Read
+            } else if reason.rule.is_some() {
+                Stage::Rule
+            } else {
+                Stage::Transform
+            },
+            code: reason.code.to_owned(),
+            column: reason.column,
+            field: reason.field,
+            value: reason.value,
+            rule: reason.rule,
+            message: reason.message,
+        })),
+    }
+}
+
+/// The last two marks with the states at them: a file whose last record is unterminated goes on,
+/// when it has grown, before that record.
+struct Marks {
+    before: (SourceMark, Vec<u8>),
+    last: (SourceMark, Vec<u8>),
+}
+
+impl Marks {
+    fn new(item: &Item, state: &State) -> Self {
+        let first = (item.mark.clone().unwrap_or_default(), state.save());
+        Self { before: first.clone(), last: first }
+    }
+
+    fn note(&mut self, mark: SourceMark, state: &State) {
+        self.before = std::mem::replace(&mut self.last, (mark, state.save()));
+    }
+
+    fn end(&mut self, end: &ReaderEnd, _after: Option<&SourceMark>) {
+        if end.mark.records < self.last.0.records {
+            self.last.1 = std::mem::take(&mut self.before.1);
+        }
+        self.last.0 = end.mark.clone();
+    }
+
+    fn last(&self) -> SourceMark {
+        self.last.0.clone()
+    }
+
+    fn state(&self) -> Vec<u8> {
+        self.last.1.clone()
+    }
+}
+
+/// New keys of parents, remembered by a worker.
+#[derive(Default)]
+struct Parents {
+    known: BTreeMap<(String, String), Option<Vec<u8>>>,
+}
+
+/// Parents that a worker remembers before it forgets them all.
+const PARENTS_MAX: usize = 50_000;
+
+impl Parents {
+    fn resolve(
+        &mut self,
+        target: &dyn Target,
+        handle: &Handle,
+        wanted: &whimbrel_transform::Lookup,
+        lookups: &mut Lookups,
+    ) -> Result<(), EndpointError> {
+        if self.known.len() > PARENTS_MAX {
+            self.known.clear();
+        }
+        let key = |legacy: &String| (wanted.table.clone(), legacy.clone());
+        let missing: Vec<String> = wanted
+            .keys
+            .iter()
+            .filter(|legacy| !self.known.contains_key(&key(legacy)))
+            .cloned()
+            .collect();
+        if !missing.is_empty() {
+            let mut found =
+                handle.block_on(mapping::resolve(target, &wanted.table, &missing))?;
+            for legacy in missing {
+                let new_key = found.remove(&legacy);
+                self.known.insert((wanted.table.clone(), legacy), new_key);
+            }
+        }
+        for legacy in &wanted.keys {
+            if let Some(Some(new_key)) = self.known.get(&key(legacy)) {
+                lookups.insert(&wanted.table, legacy, new_key);
+            }
+        }
+        Ok(())
+    }
+}

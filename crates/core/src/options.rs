@@ -1,0 +1,57 @@
+//! What a person says on the command line that decides which records are taken, and limits.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use whimbrel_model::plan::{LargeFiles, Plan, Source};
+
+/// Options of a run.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// What decides which records are taken: kept with the run, and the same when it is resumed.
+    pub selection: Selection,
+    /// `--incremental`.
+    pub incremental: bool,
+    /// `--adopt`: go on although the mapping changed; audited.
+    pub adopt: bool,
+    /// `--workers`, over the plan's.
+    pub workers: Option<u32>,
+    /// `--batch-size`, over the plan's.
+    pub batch_size: Option<u64>,
+    /// When the run has to stop, on the monotonic clock: `--deadline`, or the plan's.
+    pub deadline_at: Option<Duration>,
+}
+
+/// What decides which records are taken.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Selection {
+    /// `--sample N`: about N units per table, chosen by their content, with what they refer to.
+    pub sample: Option<u64>,
+    /// `--max-file-size`, over the plan's, in bytes.
+    pub max_file_size: Option<u64>,
+    /// `--large-files`, over the plan's: `handle`, `skip`, `reject`.
+    pub large_files: Option<String>,
+}
+
+impl Options {
+    /// The size above which files of a source are treated specially, and how.
+    pub(crate) fn file_limit(&self, source: &Source) -> (Option<u64>, LargeFiles) {
+        let limit = self.selection.max_file_size.or(source.max_file_size);
+        let large = match self.selection.large_files.as_deref() {
+            Some("handle") => LargeFiles::Handle,
+            Some("skip") => LargeFiles::Skip,
+            Some("reject") => LargeFiles::Reject,
+            // A limit without a word what to do with larger files means to leave them out.
+            Some(_) | None if self.selection.max_file_size.is_some() => LargeFiles::Skip,
+            Some(_) | None => source.large_files,
+        };
+        (limit, large)
+    }
+
+    /// Threads that transform.
+    pub(crate) fn workers(&self, plan: &Plan) -> usize {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let wanted = self.workers.or(plan.run.workers).map(|workers| workers as usize);
+        wanted.unwrap_or(cores).clamp(1, 64)
+    }
+}

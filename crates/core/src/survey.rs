@@ -1,0 +1,232 @@
+//! The look before anything is written: files found, tables described, mappings compiled.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use whimbrel_endpoint::{Discovery, Partition, SchemaFile, Shape, TargetFacts};
+use whimbrel_model::plan::{Base, LargeFiles, Plan};
+use whimbrel_model::Table;
+use whimbrel_transform::{CompileError, Environment, Limits, SourceShape, Step};
+
+use crate::error::{CoreError, While};
+use crate::options::Options;
+use crate::ports::Ports;
+
+/// Everything that is known before the first write.
+pub struct Survey {
+    /// What the target is.
+    pub target: TargetFacts,
+    /// What each source consists of, by name.
+    pub sources: BTreeMap<String, SourceSurvey>,
+    /// The steps, parents before children.
+    pub steps: Vec<SurveyedStep>,
+    /// Schema files to apply.
+    pub schema: Vec<SchemaFile>,
+}
+
+/// What a source consists of.
+#[derive(Debug)]
+pub struct SourceSurvey {
+    /// Files in source order.
+    pub partitions: Vec<Partition>,
+    /// Files left out or rejected as a whole, by path, with the reason.
+    pub set_aside: Vec<SetAside>,
+    /// Distinct shapes with the number of files of each, most frequent first.
+    pub shapes: Vec<(Shape, u64)>,
+    /// Bytes of all files.
+    pub bytes: u64,
+}
+
+/// A file that is not read.
+#[derive(Clone, Debug)]
+pub struct SetAside {
+    /// The file.
+    pub partition: Partition,
+    /// Left out (true) or rejected (false).
+    pub filtered: bool,
+    /// Why.
+    pub reason: String,
+}
+
+/// A table's mapping, compiled.
+pub struct SurveyedStep {
+    /// Index in the plan's tables.
+    pub mapping: usize,
+    /// The compiled mapping.
+    pub step: Arc<Step>,
+    /// The target's table, where it exists; otherwise what will be created.
+    pub table: Table,
+    /// True where the table does not exist yet.
+    pub created: bool,
+    /// Digest of everything that decides what this step loads.
+    pub digest: [u8; 32],
+}
+
+/// Looks at sources and target and compiles the plan. Writes nothing.
+pub async fn survey(
+    ports: &Ports,
+    plan: &Plan,
+    schema: Vec<SchemaFile>,
+    options: &Options,
+) -> Result<Survey, CoreError> {
+    let target = ports.target.facts().await.during(|| "looking at the target".to_owned())?;
+    let mut sources = BTreeMap::new();
+    for source in &plan.sources {
+        let name = &source.name.value;
+        let adapter = &ports.sources[name];
+        let discovery =
+            adapter.partitions().await.during(|| format!("looking for the files of `{name}`"))?;
+        sources.insert(name.clone(), look_at(ports, plan, name, discovery, options).await?);
+    }
+    let tables = describe_tables(ports, plan, &schema, &target).await?;
+    let steps = compile(plan, &sources, &tables, &target)?;
+    Ok(Survey { target, sources, steps, schema })
+}
+
+async fn look_at(
+    ports: &Ports,
+    plan: &Plan,
+    name: &str,
+    discovery: Discovery,
+    options: &Options,
+) -> Result<SourceSurvey, CoreError> {
+    let source = plan.sources.iter().find(|source| source.name.value == name);
+    let source = source.expect("the source is one of the plan's");
+    if !discovery.unreadable.is_empty() {
+        let paths = discovery.unreadable.into_iter().map(|one| (one.path, one.reason));
+        return Err(CoreError::Unreadable(paths.collect()));
+    }
+    if discovery.partitions.is_empty() {
+        let globs: Vec<&str> = source.globs.iter().map(|glob| glob.value.as_str()).collect();
+        let globs = globs.join(", ");
+        return Err(CoreError::NoFiles { source_name: name.to_owned(), globs });
+    }
+    let (limit, large) = options.file_limit(source);
+    let mut survey =
+        SourceSurvey { partitions: Vec::new(), set_aside: Vec::new(), shapes: Vec::new(), bytes: 0 };
+    for partition in discovery.partitions {
+        let size = partition.facts.size;
+        survey.bytes += size;
+        let too_large = limit.is_some_and(|limit| size > limit);
+        if too_large && large != LargeFiles::Handle {
+            let reason = format!("{size} bytes, over the limit of {}", limit.unwrap_or(0));
+            let filtered = large == LargeFiles::Skip;
+            survey.set_aside.push(SetAside { partition, filtered, reason });
+            continue;
+        }
+        survey.partitions.push(partition);
+    }
+    survey.shapes = shapes(ports, name, &survey.partitions).await?;
+    Ok(survey)
+}
+
+/// Files that are looked into for their shape; of more, an even spread.
+const SHAPES_LOOKED_AT: usize = 500;
+
+async fn shapes(
+    ports: &Ports,
+    name: &str,
+    partitions: &[Partition],
+) -> Result<Vec<(Shape, u64)>, CoreError> {
+    let adapter = &ports.sources[name];
+    let mut shapes: Vec<(Shape, u64)> = Vec::new();
+    let stride = partitions.len().div_ceil(SHAPES_LOOKED_AT).max(1);
+    for partition in partitions.iter().step_by(stride) {
+        // A file whose beginning cannot be read is met again, and rejected, by the load.
+        let Ok(shape) = adapter.describe(partition).await else { continue };
+        match shapes.iter_mut().find(|(known, _)| *known == shape) {
+            Some((_, files)) => *files += 1,
+            None => shapes.push((shape, 1)),
+        }
+    }
+    shapes.sort_by_key(|(_, files)| std::cmp::Reverse(*files));
+    Ok(shapes)
+}
+
+/// The target's tables by name; those of the schema files where the target lacks them.
+async fn describe_tables(
+    ports: &Ports,
+    plan: &Plan,
+    schema: &[SchemaFile],
+    target: &TargetFacts,
+) -> Result<BTreeMap<String, (Table, bool)>, CoreError> {
+    let mut tables = BTreeMap::new();
+    if !schema.is_empty() {
+        let described = ports.target.describe_schema(schema).await;
+        for table in described.during(|| "reading the plan's schema".to_owned())? {
+            tables.insert(table.name.clone(), (table, true));
+        }
+    }
+    if !target.exists {
+        return Ok(tables);
+    }
+    for mapping in &plan.tables {
+        let name = &mapping.into.value;
+        let table = ports.target.describe(name).await;
+        if let Some(table) = table.during(|| format!("describing table `{name}`"))? {
+            tables.insert(name.clone(), (table, false));
+        }
+    }
+    Ok(tables)
+}
+
+fn compile(
+    plan: &Plan,
+    sources: &BTreeMap<String, SourceSurvey>,
+    tables: &BTreeMap<String, (Table, bool)>,
+    target: &TargetFacts,
+) -> Result<Vec<SurveyedStep>, CoreError> {
+    let referenced = referenced_tables(plan);
+    let mut steps = Vec::new();
+    let mut errors: Vec<CompileError> = Vec::new();
+    for index in plan.order() {
+        let mapping = &plan.tables[index];
+        let known = tables.get(&mapping.into.value);
+        let shapes = mapping.from.iter().map(|from| SourceShape {
+            source: from.value.clone(),
+            shapes: sources[&from.value].shapes.iter().map(|(shape, _)| shape.clone()).collect(),
+        });
+        let environment = Environment {
+            table: known.map(|(table, _)| table),
+            sources: shapes.collect(),
+            limits: Limits::of_engine(target.engine),
+            referenced: referenced.contains(mapping.into.value.as_str()),
+        };
+        match Step::compile(plan, mapping, &environment) {
+            Ok(step) => steps.push(surveyed(plan, index, step, known)),
+            Err(more) => errors.extend(more),
+        }
+    }
+    if errors.is_empty() { Ok(steps) } else { Err(CoreError::Compile(errors)) }
+}
+
+fn surveyed(
+    plan: &Plan,
+    mapping: usize,
+    step: Step,
+    known: Option<&(Table, bool)>,
+) -> SurveyedStep {
+    let table = step.table().clone();
+    SurveyedStep {
+        mapping,
+        digest: plan.digest(&plan.tables[mapping]),
+        step: Arc::new(step),
+        created: known.is_none_or(|(_, created)| *created),
+        table,
+    }
+}
+
+/// Tables that some `ref` names.
+fn referenced_tables(plan: &Plan) -> BTreeSet<&str> {
+    let mut tables = BTreeSet::new();
+    for mapping in &plan.tables {
+        for (_, expr) in mapping.columns.iter().chain(&mapping.lets) {
+            expr.walk(&mut |expr| {
+                if let Base::Ref { table, .. } = &expr.base {
+                    tables.insert(table.value.as_str());
+                }
+            });
+        }
+    }
+    tables
+}

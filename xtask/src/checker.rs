@@ -1,0 +1,267 @@
+//! The independent checker: looks at a SQLite target with plain SQL and compares with what was
+//! written down. Shares no code with Whimbrel.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+use rusqlite::Connection;
+
+/// Opens a target for looking only.
+pub fn open(database: &Path) -> Result<Connection> {
+    let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE;
+    Connection::open_with_flags(database, flags)
+        .with_context(|| format!("opening {}", database.display()))
+}
+
+/// The tables as lines, by the statements of a `dump.sql`.
+pub fn dump(database: &Path, dump_sql: &Path) -> Result<BTreeMap<String, Vec<String>>> {
+    let connection = open(database)?;
+    let sql = fs::read_to_string(dump_sql).with_context(|| format!("{}", dump_sql.display()))?;
+    let mut tables = BTreeMap::new();
+    for part in sql.split("-- table: ").skip(1) {
+        let (name, statement) = part.split_once('\n').context("a table's name is a line")?;
+        let mut prepared = connection.prepare(statement)?;
+        let lines = prepared.query_map([], |row| row.get::<_, String>(0))?;
+        let mut lines: Vec<String> = lines.collect::<Result<_, _>>()?;
+        lines.sort_unstable();
+        tables.insert(name.trim().to_owned(), lines);
+    }
+    ensure!(!tables.is_empty(), "{} names no table", dump_sql.display());
+    Ok(tables)
+}
+
+/// Compares dumped tables with `expected/TABLE.tsv`.
+pub fn compare(actual: &BTreeMap<String, Vec<String>>, expected: &Path) -> Result<u64> {
+    let mut rows = 0;
+    for (table, lines) in actual {
+        let path = expected.join(format!("{table}.tsv"));
+        let text = fs::read_to_string(&path).with_context(|| format!("{}", path.display()))?;
+        let wanted: Vec<String> = text.lines().map(str::to_owned).collect();
+        same_lines(table, lines, &wanted)?;
+        rows += lines.len() as u64;
+    }
+    Ok(rows)
+}
+
+/// Fails with the first lines that are on one side only.
+pub fn same_lines(what: &str, actual: &[String], wanted: &[String]) -> Result<()> {
+    if actual == wanted {
+        return Ok(());
+    }
+    let (have, want): (BTreeSet<_>, BTreeSet<_>) = (actual.iter().collect(), wanted.iter().collect());
+    let show = |lines: Vec<&&String>| {
+        let cut = |line: &str| line.chars().take(400).collect::<String>();
+        lines.iter().take(5).map(|line| format!("\n    {}", cut(line))).collect::<String>()
+    };
+    bail!(
+        "`{what}` differs: {} lines instead of {}\n  missing:{}\n  surplus:{}",
+        actual.len(),
+        wanted.len(),
+        show(want.difference(&have).collect()),
+        show(have.difference(&want).collect())
+    );
+}
+
+/// Compares the ledger's rejects with `expected/rejects.tsv`.
+pub fn compare_rejects(database: &Path, expected: &Path, reasons: &Path) -> Result<u64> {
+    let codes = reason_codes(reasons)?;
+    let connection = open(database)?;
+    let sql = "SELECT target_table, source, source_file, record, line, code, coalesce(target_column, '')
+               FROM whimbrel_migration_rejects ORDER BY 1, 2, 3, 4";
+    let mut prepared = connection.prepare(sql)?;
+    let actual = prepared.query_map([], |row| {
+        let place: (String, String, String, i64, i64) =
+            (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?);
+        Ok((place, row.get::<_, String>(5)?, row.get::<_, String>(6)?))
+    })?;
+    let mut actual: BTreeMap<_, _> =
+        actual.map(|row| row.map(|(place, code, column)| (place, (code, column)))).collect::<Result<_, _>>()?;
+    let total = actual.len() as u64;
+    let text = fs::read_to_string(expected).with_context(|| format!("{}", expected.display()))?;
+    let mut wrong = Vec::new();
+    for line in text.lines().skip(1) {
+        let cells: Vec<&str> = line.split('\t').collect();
+        let [table, source, file, record, at, reason, column] = cells[..] else {
+            bail!("{}: seven columns expected: {line}", expected.display());
+        };
+        let place = (
+            table.to_owned(), source.to_owned(), file.to_owned(), record.parse()?, at.parse()?,
+        );
+        let Some((code, actual_column)) = actual.remove(&place) else {
+            wrong.push(format!("not rejected: {line}"));
+            continue;
+        };
+        let fits = reason.split('|').any(|reason| codes.get(reason).is_some_and(|codes| codes.contains(&code)));
+        if !fits {
+            wrong.push(format!("rejected with {code}: {line}"));
+        }
+        if !column.is_empty() && !column.split('|').any(|column| column == actual_column) {
+            wrong.push(format!("rejected for column `{actual_column}`: {line}"));
+        }
+    }
+    wrong.extend(actual.iter().map(|(place, (code, column))| format!("rejected unexpectedly: {place:?} {code} {column}")));
+    ensure!(wrong.is_empty(), "rejects differ:\n  {}", wrong[..wrong.len().min(12)].join("\n  "));
+    Ok(total)
+}
+
+/// Which codes each word for a reason stands for.
+pub fn reason_codes(path: &Path) -> Result<BTreeMap<String, BTreeSet<String>>> {
+    let text = fs::read_to_string(path).with_context(|| format!("{}", path.display()))?;
+    let words = text.lines().skip(1).filter_map(|line| line.split_once('\t'));
+    Ok(words
+        .map(|(word, codes)| (word.to_owned(), codes.split_whitespace().map(str::to_owned).collect()))
+        .collect())
+}
+
+/// Compares the units per file with `expected/accounts.tsv`, and checks that the figures there
+/// account for every line of every file.
+pub fn compare_accounts(database: &Path, expected: &Path) -> Result<u64> {
+    let connection = open(database)?;
+    let sql = "SELECT s.target_table, i.source, i.source_file, sum(i.read), sum(i.loaded) + sum(i.updated) + sum(i.unchanged),
+                      sum(i.duplicate), sum(i.filtered), sum(i.rejected), max(i.lines)
+               FROM whimbrel_migration_items i JOIN whimbrel_migration_steps s ON s.run = i.run AND s.step = i.step
+               GROUP BY 1, 2, 3";
+    let mut prepared = connection.prepare(sql)?;
+    let rows = prepared.query_map([], |row| {
+        let place: (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let counts: [i64; 5] = [row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?, row.get(7)?];
+        Ok((place, (counts, row.get::<_, Option<i64>>(8)?)))
+    })?;
+    let mut actual: BTreeMap<_, _> = rows.collect::<Result<_, _>>()?;
+    let text = fs::read_to_string(expected).with_context(|| format!("{}", expected.display()))?;
+    let mut files = 0;
+    for line in text.lines().skip(1) {
+        let cells: Vec<&str> = line.split('\t').collect();
+        let [table, source, file, lines, header, blank, inside, units, loaded, duplicate, filtered, rejected] = cells[..] else {
+            bail!("{}: twelve columns expected: {line}", expected.display());
+        };
+        let place = (table.to_owned(), source.to_owned(), file.to_owned());
+        let Some((counts, actual_lines)) = actual.remove(&place) else {
+            bail!("the ledger has no item for {place:?}");
+        };
+        let wanted = [units, loaded, duplicate, filtered, rejected].map(|cell| cell.parse::<i64>().unwrap_or(-1));
+        ensure!(counts == wanted, "units of {place:?}: {counts:?} instead of {wanted:?} (units, loaded, duplicate, filtered, rejected)");
+        if lines != "-" {
+            let part = |cell: &str| cell.parse::<i64>().context("a count");
+            let whole = part(header)? + part(blank)? + part(inside)? + part(units)?;
+            ensure!(whole == part(lines)?, "{place:?}: lines = header + blank + inside + units does not hold");
+            ensure!(actual_lines == Some(part(lines)?), "lines of {place:?}: {actual_lines:?} instead of {lines}");
+        }
+        files += 1;
+    }
+    ensure!(actual.is_empty(), "the ledger has items that nobody expected: {:?}", actual.keys().next());
+    Ok(files)
+}
+
+/// The conservation law, from the ledger by plain SQL: in every batch, per table, per file.
+pub fn conservation(database: &Path) -> Result<()> {
+    let connection = open(database)?;
+    let zero = |what: &str, sql: &str| -> Result<()> {
+        let count: i64 = connection.query_row(sql, [], |row| row.get(0))?;
+        ensure!(count == 0, "{what}: {count}");
+        Ok(())
+    };
+    zero("batches whose units do not balance",
+        "SELECT count(*) FROM whimbrel_migration_batches WHERE read <> loaded + updated + unchanged + rejected + filtered + duplicate")?;
+    zero("batches whose rows do not balance",
+        "SELECT count(*) FROM whimbrel_migration_batches WHERE rows_produced <> rows_inserted + rows_updated + rows_unchanged")?;
+    zero("files whose units do not balance",
+        "SELECT count(*) FROM whimbrel_migration_items WHERE read <> loaded + updated + unchanged + rejected + filtered + duplicate")?;
+    zero("files that are not done", "SELECT count(*) FROM whimbrel_migration_items WHERE status <> 'completed'")?;
+    zero("steps whose batches and files disagree",
+        "SELECT count(*) FROM (SELECT run, step, sum(read) r, sum(rejected) j FROM whimbrel_migration_batches GROUP BY 1, 2) b
+         FULL JOIN (SELECT run, step, sum(read) r, sum(rejected) j FROM whimbrel_migration_items GROUP BY 1, 2) i
+           ON b.run = i.run AND b.step = i.step
+         WHERE coalesce(b.r, 0) <> coalesce(i.r, 0) OR coalesce(b.j, 0) <> coalesce(i.j, 0)")?;
+    zero("steps whose rejects are not all there",
+        "SELECT count(*) FROM (SELECT run, step, sum(rejected) n FROM whimbrel_migration_batches GROUP BY 1, 2) b
+         WHERE n <> (SELECT count(*) FROM whimbrel_migration_rejects r WHERE r.run = b.run AND r.step = b.step)")?;
+    rows_stand_in_tables(&connection)?;
+    let damaged: String = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0))?;
+    ensure!(damaged == "ok", "the database is damaged: {damaged}");
+    Ok(())
+}
+
+/// In a target that held nothing before, every inserted row stands there, and nothing else.
+fn rows_stand_in_tables(connection: &Connection) -> Result<()> {
+    let sql = "SELECT s.target_table, sum(b.rows_inserted) FROM whimbrel_migration_batches b
+               JOIN whimbrel_migration_steps s ON s.run = b.run AND s.step = b.step GROUP BY 1";
+    let mut prepared = connection.prepare(sql)?;
+    let tables = prepared.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)))?;
+    for table in tables {
+        let (table, inserted) = table?;
+        let quoted = table.replace('"', "\"\"");
+        let count: i64 = connection.query_row(&format!("SELECT count(*) FROM \"{quoted}\""), [], |row| row.get(0))?;
+        ensure!(count == inserted, "`{table}` holds {count} rows, {inserted} were inserted");
+    }
+    Ok(())
+}
+
+/// Everything that must be the same after any number of crashes: rows of the target's own tables
+/// and the ledger without times, attempts, fences, run ids and the borders of batches.
+pub fn fingerprint(database: &Path) -> Result<Vec<String>> {
+    let connection = open(database)?;
+    let mut lines = Vec::new();
+    for table in tables(&connection)? {
+        let leave_out: &[&str] = match table.as_str() {
+            "whimbrel_meta" | "whimbrel_lease" | "whimbrel_migration_runs" | "whimbrel_audit_log"
+            | "whimbrel_migration_batches" | "whimbrel_undo_inserts" | "whimbrel_undo_updates" => continue,
+            "whimbrel_migration_steps" => &["id", "run", "started_at", "completed_at"],
+            // Marks hold the file's prefix digest; digests are keyed by the first run's project key.
+            "whimbrel_migration_items" => &["run"],
+            "whimbrel_migration_rejects" => &["run", "digest", "spill"],
+            "whimbrel_legacy_mappings" => &["run", "content_hash"],
+            "whimbrel_seen" => &[],
+            "whimbrel_migration_checkpoints" => &["run", "detail", "previous", "hash", "created_at"],
+            "whimbrel_data_integrity_checks" => &["run", "created_at"],
+            name if name.starts_with("whimbrel_") => &["run"],
+            _ => &[],
+        };
+        lines.extend(table_lines(&connection, &table, leave_out)?);
+    }
+    let totals = "SELECT step, sum(read), sum(loaded), sum(updated), sum(unchanged), sum(rejected), sum(filtered),
+                  sum(duplicate), sum(rows_produced), sum(rows_inserted), sum(rows_updated), sum(rows_unchanged), sum(read_bytes)
+                  FROM whimbrel_migration_batches GROUP BY step ORDER BY step";
+    lines.extend(query_lines(&connection, totals, "batches")?);
+    let undo = "SELECT step, target_table, sum(rows) FROM whimbrel_undo_inserts GROUP BY 1, 2 ORDER BY 1, 2";
+    lines.extend(query_lines(&connection, undo, "undo inserts")?);
+    let runs = "SELECT plan, kind, status, phase, options, sources, error_code FROM whimbrel_migration_runs ORDER BY seq";
+    lines.extend(query_lines(&connection, runs, "runs")?);
+    Ok(lines)
+}
+
+fn tables(connection: &Connection) -> Result<Vec<String>> {
+    let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name";
+    let mut prepared = connection.prepare(sql)?;
+    let names = prepared.query_map([], |row| row.get(0))?;
+    Ok(names.collect::<Result<_, _>>()?)
+}
+
+fn table_lines(connection: &Connection, table: &str, leave_out: &[&str]) -> Result<Vec<String>> {
+    let quoted = table.replace('"', "\"\"");
+    let prepared = connection.prepare(&format!("SELECT * FROM \"{quoted}\" LIMIT 0"))?;
+    let columns: Vec<String> = prepared
+        .column_names()
+        .iter()
+        .filter(|name| !leave_out.contains(name))
+        .map(|name| format!("\"{}\"", name.replace('"', "\"\"")))
+        .collect();
+    let mut lines = query_lines(connection, &format!("SELECT {} FROM \"{quoted}\"", columns.join(", ")), table)?;
+    lines.sort_unstable();
+    Ok(lines)
+}
+
+fn query_lines(connection: &Connection, sql: &str, name: &str) -> Result<Vec<String>> {
+    let mut prepared = connection.prepare(sql)?;
+    let width = prepared.column_count();
+    let mut rows = prepared.query([])?;
+    let mut lines = Vec::new();
+    while let Some(row) = rows.next()? {
+        let cells: Vec<String> =
+            (0..width).map(|index| row.get_ref(index).map(|value| format!("{value:?}"))).collect::<Result<_, _>>()?;
+        lines.push(format!("{name}: {}", cells.join(" | ")));
+    }
+    Ok(lines)
+}
