@@ -1,5 +1,5 @@
 //! The encoder against bytes and digests made by another implementation: `vectors/wce1.py` and
-//! `vectors/digests.py`, written in Python from `docs/wce-1.md`.
+//! `vectors/digests.py`, which share no code with it.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

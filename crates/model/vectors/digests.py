@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Keyed digests and their sum over wce1.tsv, from docs/wce-1.md alone.
+"""Keyed digests and their sum over wce1.tsv, as docs/wce-1.md defines them.
 
 Needs the `blake3` package (the official bindings; made with 1.0.11): BLAKE3 is not in the standard
 library. Before it prints anything it checks that package against two of BLAKE3's published test

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""WCE-1 once more, from docs/wce-1.md alone, with nothing but the standard library.
+"""WCE-1 (docs/wce-1.md) once more, sharing no code with the encoder, standard library only.
 
 Reads lines of `name <tab> kind <tab> literal [...]`, prints them with the encoded bytes in
 hexadecimal and their SHA-256. Lines that begin with # are copied. The file reproduces itself:
