@@ -953,9 +953,9 @@ fn a_timestamp_has_a_format() {
     check_column(
         "{ from = \"a\", timestamp = [\"unix\", \"rfc339\", \"YYYY-MM-DD\"] }",
         expect![[r#"
-        11:40 WB0019: `rfc339` is not a timestamp format (did you mean `rfc3339`?)
-        11:50 WB0019: `YYYY-MM-DD` is not a timestamp format (write a pattern such as `%Y-%m-%d`, or `rfc3339`, `unix`, `unix_ms` or `unix_us`)
-    "#]],
+            11:40 WB0019: `rfc339` is not a timestamp format (did you mean `rfc3339`?)
+            11:50 WB0019: `YYYY-MM-DD` is not a timestamp format (write a pattern such as `%Y-%m-%d`, or `rfc3339`, `iso8601`, `unix`, `unix_ms` or `unix_us`)
+        "#]],
     );
 }
 

@@ -382,7 +382,7 @@ pub(super) static RULE: Section = Section {
 /// An expression.
 pub(super) static EXPR: Section = Section {
     title: "expressions",
-    doc: "What columns, `let`s and parts of other expressions hold. A bare text is a field: a column of the source, a member, a JSON Pointer (`/a/b`), or a `let`. A table says in exactly one key where the value comes from; the other keys say what is done to it, always in this order, whatever the order they are written in: `null`, `trim`, `lower`, `newlines`, `strip_prefix` and `strip_suffix`, `map`, `list`, `matches` and `max_chars`, `timestamp`, the kind, `default`. A value that cannot be converted exactly is never bent: `invalid` decides, and what it decides is counted and sampled.",
+    doc: "What columns, `let`s and parts of other expressions hold. A bare text is a field: a column of the source, a member, a JSON Pointer (`/a/b`), or a `let`. A table says in exactly one key where the value comes from; the other keys say what is done to it, always in this order, whatever the order they are written in: `null`, `trim`, `lower`, `newlines`, `strip_prefix` and `strip_suffix`, `map`, `list`, `matches` and `max_chars`, the kind (by `timestamp`, where it is one), `default`. A value that cannot be converted exactly is never bent: `invalid` decides, and what it decides is counted and sampled.",
     one_of: BASES,
     keys: &[
         key("from", Shape::Text, "A field.", r#"from = "Status""#),

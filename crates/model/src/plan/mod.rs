@@ -453,7 +453,8 @@ pub enum Severity {
 }
 
 /// An expression for a column: where the value comes from, then what is done to it, always in
-/// this order: null → trim → strip → map → list → parse → default; then the target's kind.
+/// this order: null → trim, lower, newlines → strip → map → list → matches, max_chars → the kind
+/// (`timestamp`) → default. A literal `default` is made the column's kind once, with the plan.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Expr {
     /// Where the value comes from.
@@ -504,7 +505,11 @@ pub struct Expr {
 pub const TIMESTAMP_NAMES: &[(&str, &str)] = &[
     (
         "rfc3339",
-        "`2024-03-31T01:59:59.25+02:00`, also with a blank for the `T`",
+        "an instant, `2024-03-31T01:59:59.25+02:00`, also with a blank for the `T`",
+    ),
+    (
+        "iso8601",
+        "the same without a zone, `2024-03-31T01:59:59.25`: a local time",
     ),
     (
         "unix",
