@@ -21,11 +21,10 @@ mod target;
 pub use error::{EndpointError, ErrorClass};
 pub use query::{Condition, Operator, Order, Query, Rows};
 pub use source::{
-    Discovery, Freshness, Limit, Partition, Reader, ReaderEnd, Shape, ShapeColumn, Source,
-    Unreadable,
+    Discovery, Freshness, Limit, Partition, Reader, ReaderEnd, Source, Unreadable,
 };
 pub use target::{
     Fence, Holder, LeaseAnswer, LeaseRequest, RowFate, SchemaFile, Target, TargetFacts, Txn,
     WriteMode,
 };
-pub use whimbrel_model::{Field, FileFacts};
+pub use whimbrel_model::{Field, FileFacts, Shape, ShapeColumn};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use whimbrel_model::plan::HashAlgorithm;
-use whimbrel_model::{Digest, Field, FileFacts, Kind, PartitionId, SourceChunk, SourceMark};
+use whimbrel_model::{Digest, Field, FileFacts, PartitionId, Shape, SourceChunk, SourceMark};
 
 use crate::EndpointError;
 
@@ -128,24 +128,4 @@ pub struct Partition {
     pub id: PartitionId,
     /// What is known about the file; all zero for partitions that are no files.
     pub facts: Arc<FileFacts>,
-}
-
-/// What the beginning of a partition shows.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Shape {
-    /// Columns in their order; for JSON and front matter the keys seen in the sample.
-    pub columns: Vec<ShapeColumn>,
-    /// True where every record has exactly these columns (CSV); false where keys may vary.
-    pub closed: bool,
-    /// Encoding, compression and dialect as found, for people.
-    pub format: String,
-}
-
-/// A column of a source.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ShapeColumn {
-    /// Its name.
-    pub name: String,
-    /// Its kind where the source declares one (databases).
-    pub kind: Option<Kind>,
 }

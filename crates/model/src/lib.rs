@@ -22,6 +22,8 @@ pub use account::{Account, Class, RowAccount, RowClass};
 pub use chunk::{Chunk, ChunkBuilder, Row};
 pub use digest::{Digest, Sum};
 pub use kind::{Column, Kind, Table};
-pub use record::{Defect, Field, FileFacts, PartitionId, Position, Record, SourceChunk, SourceMark};
+pub use record::{
+    Defect, Field, FileFacts, PartitionId, Position, Record, Shape, ShapeColumn, SourceChunk, SourceMark,
+};
 pub use time::{Date, DateTime, Time};
 pub use value::{Value, ValueRef};

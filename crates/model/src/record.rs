@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::chunk::Chunk;
+use crate::kind::Kind;
 
 /// A unit of reading: one file of a source (or a key range of a table).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -42,6 +43,26 @@ pub enum Field {
     Pointer(String),
     /// The whole record as one JSON object text.
     Json,
+}
+
+/// What the beginning of a partition shows.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Shape {
+    /// Columns in their order; for JSON and front matter the keys seen in the sample.
+    pub columns: Vec<ShapeColumn>,
+    /// True where every record has exactly these columns (CSV); false where keys may vary.
+    pub closed: bool,
+    /// Encoding, compression and dialect as found, for people.
+    pub format: String,
+}
+
+/// A column of a source.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ShapeColumn {
+    /// Its name.
+    pub name: String,
+    /// Its kind where the source declares one (databases).
+    pub kind: Option<Kind>,
 }
 
 /// Where a record stood.
