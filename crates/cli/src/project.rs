@@ -37,7 +37,7 @@ impl Project {
             std::env::var(name).ok()
         };
         let read_file = |path: &str| fs::read_to_string(base.join(path));
-        match decode(&text, &shown, &environment, &read_file) {
+        match decode(&text, &environment, &read_file) {
             Ok(plan) => Ok(Self { file: file.to_owned(), text, base, plan }),
             Err(errors) => {
                 let rendered: Vec<String> =

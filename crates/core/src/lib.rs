@@ -18,6 +18,7 @@ mod migrate;
 mod options;
 mod ports;
 mod survey;
+mod waive;
 pub mod window;
 
 pub use cancel::{Cancel, StopReason};
@@ -26,4 +27,5 @@ pub use error::{Changes, CoreError, Outcome};
 pub use migrate::{check_incremental, migrate};
 pub use options::{Options, Selection};
 pub use ports::{Clock, Identity, Liveness, Ports, Spill, rfc3339};
+pub use waive::waive;
 pub use survey::{SetAside, SourceSurvey, Survey, SurveyedStep, survey};

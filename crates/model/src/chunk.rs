@@ -233,13 +233,14 @@ impl ChunkBuilder {
         match value {
             ValueRef::Null => Cell::Null,
             ValueRef::Bool(v) => Cell::Bool(v),
-            ValueRef::Int(v) => match i64::try_from(v) {
-                Ok(v) => Cell::Int(v),
-                Err(_) => {
+            ValueRef::Int(v) => {
+                if let Ok(v) = i64::try_from(v) {
+                    Cell::Int(v)
+                } else {
                     self.chunk.wide.push(v);
                     Cell::Wide((self.chunk.wide.len() - 1) as u32)
                 }
-            },
+            }
             ValueRef::Decimal(v) => Cell::Decimal(self.text(v)),
             ValueRef::Float(v) => Cell::Float(v),
             ValueRef::Text(v) => Cell::Text(self.text(v)),
@@ -285,7 +286,9 @@ mod tests {
         ];
         let mut builder = ChunkBuilder::new(values.len());
         for _ in 0..2 {
-            values.iter().for_each(|value| builder.push(*value));
+            for value in values {
+                builder.push(value);
+            }
             builder.end_row();
         }
         let chunk = builder.finish();

@@ -338,7 +338,7 @@ impl Task<'_> {
         let wanted = (wanted >> failures.min(16)).max(1);
         rows >= wanted
             || bytes as u64 >= limits.batch_bytes.unwrap_or(BATCH_BYTES)
-            || since >= limits.batch_timeout.unwrap_or(BATCH_TIME).min(BATCH_TIME)
+            || since >= limits.batch_timeout.unwrap_or(BATCH_TIME)
     }
 
     fn stop_reason(&self, flow: &Flow<'_>) -> Option<StopReason> {

@@ -208,7 +208,7 @@ pub(super) static ROOT: Section = Section {
             "Folder of SQL files, relative to the plan, applied before the first row is loaded.",
             r#"schema = "schema""#,
         )
-        .default("the tables must exist"),
+        .default("tables that do not exist are created from the mapping"),
         key(
             "timezone",
             Shape::Text,
@@ -554,10 +554,10 @@ pub(super) static RUN: Section = Section {
         key(
             "batch_timeout",
             Shape::Duration,
-            "A batch that takes longer is rolled back, halved and tried again.",
+            "A batch is committed after this time at the latest.",
             r#"batch_timeout = "30s""#,
         )
-        .default("none"),
+        .default("2s"),
         key(
             "retries",
             Shape::Count(0),

@@ -765,7 +765,7 @@ pub struct RunLimits {
     pub batch_size: Option<u64>,
     /// `batch_bytes` per transaction (default 64 MiB).
     pub batch_bytes: Option<u64>,
-    /// `batch_timeout`: a batch that takes longer is rolled back, halved and tried again.
+    /// `batch_timeout`: a batch is committed after this time at the latest (default 2 s).
     pub batch_timeout: Option<Duration>,
     /// `retries` of a batch after a transient error (default 3).
     pub retries: Option<u32>,

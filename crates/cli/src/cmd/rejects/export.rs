@@ -1,0 +1,52 @@
+//! `rejects export`: the original bytes of open rejects, in files that can be mended in an editor.
+//!
+//! One file per reject, named after it (`STEP.UNIT.bytes`), holding exactly the record's bytes, and
+//! `index.jsonl` with what is wrong with each. `rejects retry --from` takes the folder back.
+
+use std::fs;
+use std::io::Write as _;
+
+use serde_json::json;
+
+use super::show::bytes;
+use super::{for_each, list, name};
+use crate::args::RejectsExport;
+use crate::cmd::migrate::{find_run, plan_flag};
+use crate::failure::Failure;
+use crate::output::{Answer, count};
+use crate::project::Project;
+
+pub(crate) async fn run(args: &RejectsExport) -> Result<Answer, Failure> {
+    let project = Project::open(&args.on.plan)?;
+    let target = project.target().await?;
+    let run = find_run(&project, target.as_ref(), args.on.run.as_deref()).await?;
+    let folder = &args.folder;
+    let failed = |error: std::io::Error| {
+        Failure::io("WB0709", format!("rejects cannot be written to `{}`", folder.display()), &error)
+            .with_hint("name a folder that does not exist yet")
+    };
+    if let Some(parent) = folder.parent() {
+        fs::create_dir_all(parent).map_err(failed)?;
+    }
+    fs::create_dir(folder).map_err(failed)?;
+    let mut index = fs::File::create(folder.join("index.jsonl")).map_err(failed)?;
+    let mut total = 0u64;
+    for_each(target.as_ref(), &run, true, &mut |reject| {
+        let file = format!("{}.bytes", name(&reject));
+        fs::write(folder.join(&file), bytes(&project, &reject)?).map_err(failed)?;
+        let mut entry = list::json(&reject);
+        entry["bytes_file"] = json!(file);
+        writeln!(index, "{entry}").map_err(failed)?;
+        total += 1;
+        Ok(())
+    })
+    .await?;
+    index.sync_all().map_err(failed)?;
+    let flag = plan_flag(&project);
+    let message = format!("{} written to {}", count(total, "reject"), folder.display());
+    let text = format!(
+        "{message}\nNext: mend the files, then whimbrel rejects retry --from {}{flag}\n",
+        folder.display()
+    );
+    Ok(Answer::new(message, text, json!({ "run": run.id, "total": total, "folder": folder.display().to_string() })))
+}
