@@ -35,8 +35,10 @@ pub const NOT_OBJECTS: &str = "WB0515";
 /// Uniqueness could not be checked to the end.
 pub const UNCHECKED: &str = "WB0516";
 
-/// A file could not be listed at all, so that there is nothing to look at.
+/// There is nothing to look at.
 pub const NOTHING_FOUND: &str = "WB0520";
+/// No schema can be written for the target's engine.
+pub const NO_SCHEMA: &str = "WB0521";
 
 /// Every code of this crate, for `explain`.
 pub const CODES: &[(&str, &str, &str)] = &[
@@ -95,8 +97,9 @@ pub const CODES: &[(&str, &str, &str)] = &[
     (
         OUTLIERS,
         "numbers far away from the others",
-        "They lie more than ten times the middle half's range beyond it. They are loaded as they \
-         are; a `[[table.rule]]` can reject or count them.",
+        "They are at most one in a hundred and lie further from the middle half of the values \
+         than ten times its range. They are loaded as they are; a `[[table.rule]]` can reject or \
+         count them.",
     ),
     (
         BACKWARDS,
@@ -145,5 +148,11 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "no file that can be read",
         "The folder holds no file of a format that Whimbrel reads: CSV, TSV, JSON, JSON Lines, \
          Markdown, text, each also compressed with gzip or zstd.",
+    ),
+    (
+        NO_SCHEMA,
+        "no schema for that engine",
+        "`init` writes the tables for SQLite. Leave `--target` out, or name a file: \
+         `--target sqlite:new.db`.",
     ),
 ];

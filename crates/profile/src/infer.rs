@@ -69,9 +69,8 @@ pub fn guess(name: &str, tally: &Tally, typed: bool) -> Guess {
     if natives.bytes == present {
         return plain(Kind::Bytes, "");
     }
-    let mut guess = plain(Kind::Json, "");
-    guess.notes.push(format!("mixed: {}", mixture(tally)));
-    guess
+    // A text column takes them all as they are written; that numbers become text is counted.
+    plain(Kind::Text(None), &format!("mixed: {}", mixture(tally)))
 }
 
 fn plain(kind: Kind, note: &str) -> Guess {
@@ -123,7 +122,7 @@ fn typed_text(name: &str, tally: &Tally) -> Guess {
 }
 
 fn native_numbers(name: &str, tally: &Tally) -> Guess {
-    if let Some(guess) = number(name, tally) {
+    if let Some(guess) = stamp(name, tally).or_else(|| number(name, tally)) {
         return guess;
     }
     let mut guess = plain(Kind::Decimal(None), "");
@@ -305,7 +304,10 @@ fn kept_markers(tally: &Tally) -> Option<String> {
         .iter()
         .zip(&tally.markers)
         .filter(|(_, count)| count.plain + count.quoted > 0)
-        .map(|(marker, count)| format!("`{marker}` ({})", shown::count(count.plain + count.quoted)))
+        .map(|(marker, count)| {
+            let marker = if marker.is_empty() { "empty".to_owned() } else { format!("`{marker}`") };
+            format!("{marker} ({})", shown::count(count.plain + count.quoted))
+        })
         .collect();
     (!kept.is_empty()).then(|| format!("{} stay text", kept.join(", ")))
 }
@@ -365,12 +367,12 @@ mod tests {
 
     #[test]
     fn the_eight_silent_corruptions_stay_what_they_are() {
-        check("c", &["00601", "00602", "", "1e5"], expect!["text; `` (1) stay text"]);
+        check("c", &["00601", "00602", "", "1e5"], expect!["text; empty (1) stay text"]);
         check("c", &["1", "1e5"], expect!["text; 1 of 2 are integers: `1e5` is in exponent form"]);
         check("c", &["9007199254740993", "18446744073709551615"], expect!["decimal; beyond 64 bits: kept as an exact decimal"]);
         check("c", &["9007199254740993"], expect!["integer; 1 value that no double holds: exact as integers"]);
         check("c", &["1.10", "1.1"], expect!["decimal; written with differing decimals: `double` keeps the values, not the digits"]);
-        check("c", &["1", "2", "ABC", "", "0012"], expect!["text; `` (1) stay text; 2 of 4 are integers: `ABC` is not a number"]);
+        check("c", &["1", "2", "ABC", "", "0012"], expect!["text; empty (1) stay text; 2 of 4 are integers: `ABC` is not a number"]);
         check("dep_time", &["517", "NA"], expect![[r#"integer null ["NA"]"#]]);
         check("time_hour", &["2013-01-01T10:00:00Z"], expect!["timestamptz rfc3339"]);
     }
@@ -423,7 +425,7 @@ mod tests {
         tally.add(ValueRef::Text("12"), CellNote::Plain, Place::default());
         assert_eq!(guess("n", &tally, true).kind, Kind::Text(None));
         tally.add(ValueRef::Decimal("12"), CellNote::Plain, Place::default());
-        expect!["json; mixed: 1 text, 1 number"].assert_eq(&told(&guess("n", &tally, true)));
+        expect!["text; mixed: 1 text, 1 number"].assert_eq(&told(&guess("n", &tally, true)));
     }
 
     /// What a cell is after a round trip through the inferred kind.

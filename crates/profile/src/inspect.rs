@@ -190,6 +190,8 @@ fn cluster(files: Vec<Sniffed<'_>>) -> Vec<Vec<Sniffed<'_>>> {
         let folder = |name: &Name| documents && name.dir == file.name.dir;
         let home = groups.iter().position(|group| like(group, &skeleton));
         let home = home.or_else(|| groups.iter().position(|group| like(group, &folder)));
+        let largest = || (0..groups.len()).max_by_key(|at| groups[*at].len()).filter(|_| documents);
+        let home = home.or_else(largest);
         match home {
             Some(home) => groups[home].push(file),
             None => groups.push(vec![file]),

@@ -21,8 +21,10 @@ pub enum Uniqueness {
     Unique,
     /// Some stand there again.
     Repeats {
-        /// How many stood there before; a lower bound where the search was given up.
+        /// How many stood there before.
         count: u64,
+        /// False where the search was given up, because they were many: `count` is too low then.
+        all: bool,
         /// The first that did.
         first: Place,
     },
@@ -110,7 +112,9 @@ impl Watch {
     /// What is known.
     pub fn uniqueness(&self) -> Uniqueness {
         match (self.repeats, self.rising) {
-            (Some((count, first)), _) => Uniqueness::Repeats { count, first },
+            (Some((count, first)), _) => {
+                Uniqueness::Repeats { count, all: !self.closed, first }
+            }
             (None, Rising::Last(_)) => Uniqueness::Unique,
             (None, Rising::Empty | Rising::Broken) if self.closed => {
                 Uniqueness::Unchecked { rows: self.compared }
@@ -193,7 +197,7 @@ mod tests {
 
     #[test]
     fn the_first_repetition_is_placed() {
-        let Uniqueness::Repeats { count, first } = watch([5, 6, 5, 6], 10) else {
+        let Uniqueness::Repeats { count, first, .. } = watch([5, 6, 5, 6], 10) else {
             panic!("they repeat")
         };
         assert_eq!((count, first.line), (2, 4));

@@ -23,3 +23,4 @@ pub mod profile;
 pub mod read;
 mod summary;
 pub mod render;
+pub mod init;

@@ -76,6 +76,8 @@ pub struct SourceProfile {
     pub lines: u64,
     /// Encoding, compression and dialect as the reader found them, and in how many files.
     pub formats: Vec<Counted>,
+    /// Files without any column: empty ones, where the format has a header.
+    pub headerless: u64,
     /// Headers, the most frequent first.
     pub generations: Vec<Generation>,
     /// Columns: of the newest header first, then of older ones; keys of JSON as they came up.

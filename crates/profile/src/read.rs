@@ -157,6 +157,7 @@ async fn read_source(
         source_name: proposed.name.clone(),
         why,
     })?;
+    let before = state.bytes_done;
     let mut tally = SourceTally::default();
     for partition in &found.partitions {
         state.file.clone_from(&partition.id.path);
@@ -178,7 +179,11 @@ async fn read_source(
     for unreadable in found.unreadable {
         let problem = Some(unreadable.reason);
         tally.files.push(FileTally { path: unreadable.path, problem, ..FileTally::default() });
+        state.files_done += 1;
     }
+    // Sizes were taken when the files were found; unreadable ones count as done.
+    state.bytes_done = before + proposed.bytes;
+    progress(state.clone());
     tally.complete();
     Ok(tally)
 }

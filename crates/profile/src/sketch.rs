@@ -341,6 +341,11 @@ impl Bins {
         Some(max)
     }
 
+    /// How wide a bin is: two values closer than that are not told apart.
+    pub fn resolution(&self) -> f64 {
+        2f64.powi(self.width_log2)
+    }
+
     /// How many values lie outside `low..=high`, to one bin.
     pub fn outside(&self, low: f64, high: f64) -> u64 {
         let beyond = |offset: &usize| !(low..=high).contains(&self.centre(*offset));

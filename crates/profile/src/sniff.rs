@@ -98,10 +98,17 @@ pub fn sniff(file: &FoundFile) -> Result<Sniff, String> {
             let count = records(&text, *delimiter, 1).remove(0).len();
             (1..=count).map(|number| format!("column_{number}")).collect()
         }
+        Format::Json if is_broken(file, &text) => Vec::new(),
         Format::Json | Format::JsonLines => top_keys(&text),
         Format::Markdown | Format::Text => Vec::new(),
     };
     Ok(Sniff { format, columns, encoding })
+}
+
+/// A document that is here as a whole and is none: its keys would mislead.
+fn is_broken(file: &FoundFile, text: &str) -> bool {
+    let whole = file.head.len() as u64 == file.size;
+    whole && whimbrel_model::json::validate(text.as_bytes(), whimbrel_model::json::Limits::default()).is_err()
 }
 
 /// A column without a name is called by its number, as the reader does; of an empty line nothing
@@ -384,7 +391,7 @@ mod tests {
     #[test]
     fn json_lines_are_told_from_documents() {
         check("a.json", b"{\"a\":1}\n{\"a\":2}\n", expect![[r#"JsonLines ["a"]"#]]);
-        check("a.json", b"{\n \"a\": {\"b\": \"}\"},\n \"c\": [1, {\"d\":1}]", expect![[r#"Json ["a", "c"]"#]]);
+        check("a.json", b"{\n \"a\": {\"b\": \"}\"},\n \"c\": [1, {\"d\":1}]", expect!["Json []"]);
         check("a.json", b"[{\"a\":1,\"b\":2},{\"c\":1}]", expect![[r#"Json ["a", "b"]"#]]);
         check("app.log", b"{\"level\":\"WARN\"}\n{\"level\":\"ERROR\"}\n", expect![[r#"JsonLines ["level"]"#]]);
     }

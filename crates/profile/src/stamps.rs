@@ -50,7 +50,6 @@ pub const PATTERNS: &[Pattern] = &[
     zoned("%a, %d %b %Y %H:%M:%S %z"),
     local("%a %b %d %H:%M:%S %Y"),
     clock("%H:%M:%S%.f"),
-    clock("%H:%M"),
     zoned("unix"),
     zoned("unix_ms"),
     zoned("unix_us"),

@@ -19,6 +19,25 @@ use crate::read::{FileTally, Found, SourceTally};
 use crate::shown::{self, counted};
 use crate::stamps::PATTERNS;
 
+const WEIGHTIEST_FIRST: &[&str] = &[
+    codes::UNREADABLE,
+    codes::DEFECTS,
+    codes::KEY_REPEATS,
+    codes::RECORD_REPEATS,
+    codes::TORN_LINE,
+    codes::NUL_BYTES,
+    codes::NOT_OBJECTS,
+    codes::JSON_KEYS,
+    codes::GENERATIONS,
+    codes::ENCODINGS,
+    codes::BACKWARDS,
+    codes::OUTLIERS,
+    codes::CONTROLS,
+    codes::LINE_ENDS,
+    codes::HEADER_ONLY,
+    codes::EMPTY_FILE,
+    codes::UNCHECKED,
+];
 const TOP: usize = 10;
 const BINS: usize = 24;
 
@@ -41,6 +60,7 @@ pub(crate) fn source(proposed: &ProposedSource, tally: SourceTally) -> SourcePro
     for ((name, tally), guess) in tally.columns.iter().zip(&guesses) {
         of_column(name, tally, guess, &places, &mut anomalies);
     }
+    anomalies.sort_by_key(|anomaly| WEIGHTIEST_FIRST.iter().position(|code| *code == anomaly.code));
     SourceProfile {
         name: proposed.name.clone(),
         format: proposed.format.clone(),
@@ -55,6 +75,7 @@ pub(crate) fn source(proposed: &ProposedSource, tally: SourceTally) -> SourcePro
             .iter()
             .map(|(what, count)| Counted { what: shown::shown(what, 80), count: *count })
             .collect(),
+        headerless: tally.headers.get(&Vec::new()).map_or(0, |(files, _)| *files),
         generations,
         columns,
         keys,
@@ -89,7 +110,7 @@ fn column(name: &str, tally: &Tally, guess: &Guess, places: &Places<'_>) -> Colu
     let (min, max) = range(tally, guess, clock);
     let (histogram_of, bins) = if clock.is_some() {
         ("times", &tally.times)
-    } else if guess.kind != Kind::Json && tally.numbers.total() > 0 && tally.numbers.total() * 2 >= tally.read {
+    } else if is_numeric(guess.kind) {
         ("values", &tally.numbers)
     } else {
         ("characters", &tally.lengths)
@@ -157,7 +178,7 @@ fn range(tally: &Tally, guess: &Guess, clock: Option<&Clock>) -> (Option<String>
         return (instant(clock.min, guess.kind), instant(clock.max, guess.kind));
     }
     match &tally.extremes {
-        Some((min, max)) if guess.kind != Kind::Json => {
+        Some((min, max)) if is_numeric(guess.kind) => {
             (Some(shown::shown(&min.text, 40)), Some(shown::shown(&max.text, 40)))
         }
         Some(_) | None => (None, None),
@@ -197,12 +218,12 @@ fn keys(tally: &SourceTally, places: &Places<'_>) -> Vec<KeyProfile> {
         }
         let named = sounds_like_key(name);
         let key = match watch.uniqueness() {
-            Uniqueness::Unique => (true, true, 0, None),
+            Uniqueness::Unique if named || tally.records >= 100 => (true, true, 0, None),
             Uniqueness::Unchecked { .. } if named => (false, false, 0, None),
-            Uniqueness::Repeats { count, first } if named => {
+            Uniqueness::Repeats { count, all: true, first } if named => {
                 (false, true, count, Some(places.show(first)))
             }
-            Uniqueness::Unchecked { .. } | Uniqueness::Repeats { .. } => continue,
+            Uniqueness::Unique | Uniqueness::Unchecked { .. } | Uniqueness::Repeats { .. } => continue,
         };
         let (unique, checked, repeats, first_repeat) = key;
         out.push(KeyProfile { column: name.clone(), unique, checked, repeats, first_repeat });
@@ -247,7 +268,7 @@ fn files(tally: &SourceTally, out: &mut Vec<Anomaly>) {
         add(out, codes::HEADER_ONLY, count, first, message);
     }
     if let Some((count, first)) = some(&|file| file.torn) {
-        let message = format!("{} end within a line", counted(count, "file", "files"));
+        let message = format!("{} within a line", counted(count, "file ends", "files end"));
         add(out, codes::TORN_LINE, count, first, message);
     }
     if let Some((count, first)) = some(&|file| file.ends.0 > 0 && file.ends.1 > 0) {
@@ -312,8 +333,10 @@ fn variety(tally: &SourceTally, generations: &[Generation], out: &mut Vec<Anomal
 
 fn repeats(tally: &SourceTally, keys: &[KeyProfile], places: &Places<'_>, out: &mut Vec<Anomaly>) {
     match tally.repeated.uniqueness() {
-        Uniqueness::Repeats { count, first } => {
-            let message = format!("{} that stand there before, byte for byte", counted(count, "record", "records"));
+        Uniqueness::Repeats { count, all, first } => {
+            let more = if all { "" } else { "more than " };
+            let records = counted(count, "record repeats", "records repeat");
+            let message = format!("{more}{records} an earlier one, byte for byte");
             add(out, codes::RECORD_REPEATS, count, Some(places.show(first)), message);
         }
         Uniqueness::Unchecked { rows } => {
@@ -353,7 +376,7 @@ fn of_column(name: &str, tally: &Tally, guess: &Guess, places: &Places<'_>, out:
     }
     if let Some((low, high, count)) = outliers(tally).filter(|_| is_numeric(guess.kind)) {
         let message = format!(
-            "`{column}`: {} outside {low:.4}..{high:.4}, the middle half's range ten times over",
+            "`{column}`: {} far from the others, outside {low:.4}..{high:.4}",
             counted(count, "value", "values")
         );
         found(codes::OUTLIERS, count, None, message);
@@ -374,10 +397,11 @@ fn outliers(tally: &Tally) -> Option<(f64, f64, u64)> {
         return None;
     }
     let (q1, q3) = (tally.numbers.quantile(0.25)?, tally.numbers.quantile(0.75)?);
-    let reach = (q3 - q1) * 10.0;
+    let reach = (q3 - q1).max(tally.numbers.resolution()) * 10.0;
     let (low, high) = (q1 - reach, q3 + reach);
     let count = tally.numbers.outside(low, high);
-    (reach > 0.0 && count > 0).then_some((low, high, count))
+    // More than one in a hundred is no outlier but another sort of value.
+    (count > 0 && count * 100 <= tally.numbers.total()).then_some((low, high, count))
 }
 
 /// The whole profile.

@@ -261,6 +261,7 @@ mod tests {
             totals: Totals { files: 1, bytes: 5_000_000, records: 100_000, defects: 0 },
             lines: 100_001,
             formats: Vec::new(),
+            headerless: 0,
             generations: Vec::new(),
             columns: (0..columns).map(|at| column(&format!("Some_Column_<{at}>"))).collect(),
             keys: Vec::new(),

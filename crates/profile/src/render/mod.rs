@@ -21,7 +21,7 @@ fn range(column: &ColumnProfile) -> String {
 }
 
 /// Values that are NULL or would be, of all records.
-fn missing(column: &ColumnProfile) -> u64 {
+pub(crate) fn missing(column: &ColumnProfile) -> u64 {
     let declared = |what: &String| column.null.contains(what);
     let marked: u64 = column.markers.iter().filter(|one| declared(&one.what)).map(|one| one.count).sum();
     column.absent + column.nulls + marked

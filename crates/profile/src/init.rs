@@ -1,0 +1,507 @@
+//! A profile as a first plan and its schema: commented, and ready to run as they are.
+//!
+//! Every column gets the narrowest kind that holds for every value read, so that every record that
+//! could be taken apart loads. What stays text although most of it looks like something narrower
+//! says why. Nothing is written here: the caller gets texts and never overwrites a file.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use whimbrel_model::Kind;
+use whimbrel_model::kind::IntWidth;
+
+use crate::inspect;
+use crate::names;
+use crate::profile::{ColumnProfile, Profile, SourceProfile};
+use crate::shown::{self, counted, percent};
+use crate::sniff::Format;
+use crate::summary::sounds_like_key;
+
+/// What the draft is for.
+#[derive(Clone, Debug)]
+pub struct DraftOptions<'a> {
+    /// The plan's name; from the folder's where it is empty.
+    pub name: &'a str,
+    /// URL of the target, as the plan shall say it; a SQLite file beside the plan where it is left
+    /// out.
+    pub target: Option<&'a str>,
+    /// The way from the plan's folder to the one that was profiled: `legacy/`, or empty.
+    pub prefix: &'a str,
+    /// Folder of the schema, relative to the plan.
+    pub schema: &'a str,
+}
+
+/// A plan and what belongs to it, as texts.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PlanDraft {
+    /// The plan, in TOML.
+    pub plan: String,
+    /// Files of the schema: path relative to the plan, and SQL.
+    pub schema: Vec<(String, String)>,
+    /// What a person should know beside what the plan's comments say, a sentence each.
+    pub notes: Vec<String>,
+}
+
+/// A draft could not be made.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DraftError {
+    /// Nothing was found that a table could be made from.
+    #[error("no source with a column in `{folder}`")]
+    Empty {
+        /// The folder.
+        folder: String,
+    },
+    /// The target's engine is none that a schema can be written for.
+    #[error("no schema can be written for targets of `{scheme}`: only for `sqlite`")]
+    Engine {
+        /// The scheme of the target's URL.
+        scheme: String,
+    },
+}
+
+impl DraftError {
+    /// The code that `explain` knows.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Empty { .. } => crate::codes::NOTHING_FOUND,
+            Self::Engine { .. } => crate::codes::NO_SCHEMA,
+        }
+    }
+}
+
+/// The plan and the schema for what was profiled.
+pub fn plan_for(profile: &Profile, options: &DraftOptions<'_>) -> Result<PlanDraft, DraftError> {
+    if let Some(target) = options.target {
+        check_engine(target)?;
+    }
+    let mut taken = BTreeSet::new();
+    let mut notes = Vec::new();
+    let mut tables = Vec::new();
+    for source in &profile.sources {
+        if source.columns.is_empty() {
+            notes.push(format!("`{}` has no column yet: the plan leaves it out", source.name));
+        } else {
+            tables.push(Table::of(source, &mut taken));
+        }
+    }
+    if tables.is_empty() {
+        return Err(DraftError::Empty { folder: profile.folder.clone() });
+    }
+    if !profile.leftovers.is_empty() {
+        let files = counted(profile.leftovers.len() as u64, "file is", "files are");
+        notes.push(format!("{files} not read; `whimbrel analyze` says why"));
+    }
+    let plan = plan(profile, &tables, options);
+    let path = format!("{}/sqlite/0001_tables.sql", options.schema);
+    Ok(PlanDraft { plan, schema: vec![(path, sql(profile, &tables))], notes })
+}
+
+fn check_engine(target: &str) -> Result<(), DraftError> {
+    // A variable may hold any URL; what it defaults to can be seen.
+    let url = target.strip_prefix("${").and_then(|rest| rest.split_once(":-")).map_or(target, |(_, url)| url);
+    let scheme = url.split_once(':').map_or("sqlite", |(scheme, _)| scheme);
+    if target.starts_with("${") && url == target || scheme == "sqlite" {
+        Ok(())
+    } else {
+        Err(DraftError::Engine { scheme: shown::shown(scheme, 40) })
+    }
+}
+
+struct Table<'a> {
+    source: &'a SourceProfile,
+    name: String,
+    key: String,
+    columns: Vec<Target>,
+}
+
+/// A column of the new table.
+struct Target {
+    name: String,
+    kind: Kind,
+    /// The expression in TOML.
+    value: String,
+    /// Lines above it.
+    above: Vec<String>,
+    /// Behind it.
+    comment: String,
+    /// What the schema says it comes from.
+    from: String,
+}
+
+impl<'a> Table<'a> {
+    fn of(source: &'a SourceProfile, taken: &mut BTreeSet<String>) -> Self {
+        let name = names::unique(&names::table(&source.name), taken);
+        let mut columns = Vec::new();
+        let mut used = BTreeSet::new();
+        let natural = natural_key(source);
+        if natural.is_none() {
+            used.insert("id".to_owned());
+            columns.push(made_key());
+        }
+        match &source.format {
+            Format::Csv { .. } | Format::Json | Format::JsonLines => {}
+            Format::Markdown => documents(&mut columns, &mut used, "first = [\"title\", \"heading\", { fact = \"file.stem\" }]"),
+            Format::Text => documents(&mut columns, &mut used, "fact = \"file.stem\""),
+        }
+        let front = matches!(source.format, Format::Markdown);
+        let own = |column: &&ColumnProfile| !(front && matches!(column.name.as_str(), "title" | "heading"));
+        for column in source.columns.iter().filter(own) {
+            let name = match names::snake(&column.name) {
+                name if natural.is_none() && name == "id" => "legacy_id".to_owned(),
+                name => name,
+            };
+            columns.push(target(column, names::unique(&name, &mut used)));
+        }
+        let key = natural.and_then(|key| {
+            let at = source.columns.iter().filter(own).position(|column| column.name == key)?;
+            let made = columns.len() - source.columns.iter().filter(own).count();
+            Some(columns[made + at].name.clone())
+        });
+        Self { source, name, key: key.unwrap_or_else(|| "id".to_owned()), columns }
+    }
+}
+
+/// A column that is called like a key and has a different value in every record.
+fn natural_key(source: &SourceProfile) -> Option<&str> {
+    if matches!(source.format, Format::Markdown | Format::Text) || source.totals.records == 0 {
+        return None;
+    }
+    let whole = |name: &str| {
+        let column = source.columns.iter().find(|column| column.name == name);
+        column.is_some_and(|column| {
+            let kind = Kind::parse(&column.kind);
+            matches!(kind, Some(Kind::Int(_) | Kind::Text(_) | Kind::Uuid)) && column.absent + column.nulls == 0
+        })
+    };
+    let usable: Vec<&str> = source
+        .keys
+        .iter()
+        .filter(|key| key.unique && sounds_like_key(&key.column) && whole(&key.column))
+        .map(|key| key.column.as_str())
+        .collect();
+    usable.iter().find(|name| names::snake(name) == "id").or_else(|| usable.first()).copied()
+}
+
+fn made_key() -> Target {
+    Target {
+        name: "id".to_owned(),
+        kind: Kind::Uuid,
+        value: "{ uuid5 = [{ fact = \"file.path\" }, { fact = \"record.number\" }] }".to_owned(),
+        above: vec!["no column identifies a record: the key is made from its place".to_owned()],
+        comment: String::new(),
+        from: "the record's place".to_owned(),
+    }
+}
+
+fn documents(columns: &mut Vec<Target>, used: &mut BTreeSet<String>, title: &str) {
+    let mut fact = |name: &str, kind: Kind, value: &str| {
+        columns.push(Target {
+            name: names::unique(name, used),
+            kind,
+            value: format!("{{ {value} }}"),
+            above: Vec::new(),
+            comment: String::new(),
+            from: "the file".to_owned(),
+        });
+    };
+    fact("file_path", Kind::Text(None), "fact = \"file.path\"");
+    fact("title", Kind::Text(None), title);
+    fact("file_modified_at", Kind::TimestampTz, "fact = \"file.mtime\"");
+}
+
+fn target(column: &ColumnProfile, name: String) -> Target {
+    let kind = Kind::parse(&column.kind).unwrap_or(Kind::Text(None));
+    let mut above = Vec::new();
+    if let Some(doubt) = &column.doubt {
+        above.push(format!(
+            "text: {} of {} are {}, but `{}` at {} {}",
+            shown::count(doubt.fits),
+            shown::count(doubt.of),
+            doubt.almost,
+            doubt.value,
+            doubt.place,
+            doubt.reason
+        ));
+    }
+    above.extend(column.notes.iter().map(|note| format!("{}: {note}", column.kind)));
+    Target {
+        name,
+        kind,
+        value: expression(column, kind),
+        above,
+        comment: comment(column),
+        from: shown::shown(&column.name, 60),
+    }
+}
+
+fn expression(column: &ColumnProfile, kind: Kind) -> String {
+    let field = string(&field(&column.name));
+    // A time alone is read in the form it is written in; formats are for dates.
+    let format = column.timestamp.filter(|_| kind != Kind::Time);
+    match (format, column.words) {
+        (Some(format), _) => format!("{{ from = {field}, timestamp = {} }}", string(format)),
+        (None, Some(words)) => format!("{{ from = {field}, map = {} }}", string(&map_name(words))),
+        (None, None) => field,
+    }
+}
+
+/// A field's name, or the JSON Pointer of one that would be taken for a pointer.
+fn field(name: &str) -> String {
+    if name.is_empty() || name.starts_with('/') {
+        format!("/{}", name.replace('~', "~0").replace('/', "~1"))
+    } else {
+        name.to_owned()
+    }
+}
+
+fn map_name((yes, no): (&str, &str)) -> String {
+    format!("{yes}_{no}")
+}
+
+fn comment(column: &ColumnProfile) -> String {
+    let mut parts = vec![column.kind.clone()];
+    if let (Some(min), Some(max)) = (&column.min, &column.max) {
+        parts.push(if min == max { min.clone() } else { format!("{min}..{max}") });
+    }
+    let missing = crate::render::missing(column);
+    if missing > 0 {
+        parts.push(format!("NULL in {}", percent(missing, column.records)));
+    }
+    parts.join(", ")
+}
+
+fn plan(profile: &Profile, tables: &[Table<'_>], options: &DraftOptions<'_>) -> String {
+    let name = if options.name.is_empty() { plan_name(&profile.folder) } else { options.name.to_owned() };
+    let target = match options.target {
+        // Variables in a URL that was given are meant as such.
+        Some(target) => quoted(target),
+        None => quoted(&format!("${{TARGET:-sqlite:{}.db}}", names::snake(&name))),
+    };
+    let mut out = String::new();
+    line(&mut out, format!(
+        "# Made from {} in {}: {}, {}.",
+        counted(profile.totals.files, "file", "files"),
+        profile.folder,
+        shown::bytes(profile.totals.bytes),
+        counted(profile.totals.records, "record", "records")
+    ));
+    out.push_str(HEAD);
+    line(&mut out, format!("name   = {}", string(&name)));
+    line(&mut out, format!("target = {target}"));
+    line(&mut out, format!("schema = {}", string(options.schema)));
+    if tables.iter().any(|table| table.columns.iter().any(|column| column.kind == Kind::Timestamp)) {
+        line(&mut out, "# timezone = \"Europe/Berlin\"        # of times that carry none, should they become instants");
+    }
+    for table in tables {
+        source(&mut out, table.source, options.prefix);
+    }
+    maps(&mut out, tables);
+    for table in tables {
+        mapping(&mut out, table);
+    }
+    out.push_str(TAIL);
+    out
+}
+
+const HEAD: &str = "\
+#
+# It runs as it stands. Each column has the narrowest kind that holds for every value found; a
+# column that stays text although most of it looks narrower says why. To load such a column
+# anyway, give it that type in the schema and say here what becomes of the others:
+#     age = { from = \"age\", invalid = \"null\" }       # counted, sampled, listed
+# Records that cannot be taken apart are rejected with their bytes: `whimbrel rejects`.
+
+";
+
+const TAIL: &str = "
+# Past this the run stops and says how to go on.
+# [rejects]
+# max = \"1%\"
+";
+
+fn plan_name(folder: &str) -> String {
+    let last = folder.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    if last.chars().any(char::is_alphanumeric) { names::snake(last).replace('_', "-") } else { "legacy".to_owned() }
+}
+
+fn line(out: &mut String, text: impl AsRef<str>) {
+    out.push_str(text.as_ref());
+    out.push('\n');
+}
+
+fn source(out: &mut String, source: &SourceProfile, prefix: &str) {
+    line(out, "");
+    line(out, format!("[source.{}]", source.name));
+    let globs: Vec<String> =
+        source.globs.iter().map(|glob| string(&format!("{}{glob}", inspect::escape(prefix)))).collect();
+    let globs = match globs.as_slice() {
+        [one] => one.clone(),
+        _ => format!("[\n    {},\n]", globs.join(",\n    ")),
+    };
+    line(out, format!("{} = {globs}", source.format.key()));
+    if source.ignore_case {
+        line(out, "ignore_case = true");
+    }
+    if let Some(encoding) = &source.encoding {
+        line(out, format!("encoding = {}        # guessed from the first bytes of each file", string(encoding)));
+    }
+    if let Format::Csv { delimiter, header } = source.format {
+        if delimiter != if source.format.key() == "tsv" { '\t' } else { ',' } {
+            line(out, format!("delimiter = {}", string(&delimiter.to_string())));
+        }
+        if !header {
+            line(out, "header = false             # the first line is data already");
+        }
+        if let Some(names) = &source.names {
+            line(out, format!("names = [{}]", list(names)));
+        }
+        optional(out, source);
+        nulls(out, source);
+    }
+}
+
+/// Columns that some header lacks; all of them, where a file has no header at all.
+fn optional(out: &mut String, source: &SourceProfile) {
+    let lacks = |name: &String| {
+        source.headerless > 0 || source.generations.iter().any(|one| !one.columns.contains(name))
+    };
+    let names: Vec<String> =
+        source.columns.iter().map(|column| column.name.clone()).filter(|name| lacks(name)).collect();
+    if !names.is_empty() && source.names.is_none() {
+        line(out, format!("optional = [{}]        # some files lack them", list(&names)));
+    }
+}
+
+fn nulls(out: &mut String, source: &SourceProfile) {
+    let declared: Vec<&ColumnProfile> =
+        source.columns.iter().filter(|column| !column.null.is_empty()).collect();
+    if declared.is_empty() {
+        return;
+    }
+    line(out, format!("[source.{}.columns]             # how NULL is written", source.name));
+    for column in declared {
+        line(out, format!("{} = {{ null = [{}] }}", key(&column.name), list(&column.null)));
+    }
+}
+
+fn list(values: &[String]) -> String {
+    values.iter().map(|value| string(value)).collect::<Vec<_>>().join(", ")
+}
+
+fn maps(out: &mut String, tables: &[Table<'_>]) {
+    let pairs: BTreeSet<(&str, &str)> = tables
+        .iter()
+        .flat_map(|table| &table.source.columns)
+        .filter_map(|column| column.words)
+        .collect();
+    for (yes, no) in pairs {
+        line(out, format!("\n[map.{}]\n{yes} = true\n{no} = false", map_name((yes, no))));
+    }
+}
+
+fn mapping(out: &mut String, table: &Table<'_>) {
+    line(out, "\n[[table]]");
+    line(out, format!("into = {}", string(&table.name)));
+    line(out, format!("from = {}", string(&table.source.name)));
+    line(out, format!("key  = [{}]", string(&table.key)));
+    line(out, "[table.columns]");
+    let width = table.columns.iter().map(|column| column.name.len()).max().unwrap_or(0).min(30);
+    for column in &table.columns {
+        for above in &column.above {
+            line(out, format!("# {above}"));
+        }
+        let mut text = format!("{:<width$} = {}", column.name, column.value);
+        if !column.comment.is_empty() {
+            write!(text, "        # {}", column.comment).expect("a String takes every character");
+        }
+        line(out, text);
+    }
+}
+
+/// A TOML string that means the text itself: a `$` is doubled, because plans replace variables.
+fn string(text: &str) -> String {
+    quoted(&text.replace('$', "$$"))
+}
+
+fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for letter in text.chars() {
+        match letter {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            letter if letter.is_control() => {
+                write!(out, "\\u{:04X}", u32::from(letter)).expect("a String takes every character");
+            }
+            letter => out.push(letter),
+        }
+    }
+    out.push('"');
+    out
+}
+
+/// A TOML key: bare where it can be. Keys hold no variables.
+fn key(name: &str) -> String {
+    let bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if !name.is_empty() && name.chars().all(bare) { name.to_owned() } else { quoted(name) }
+}
+
+fn sql(profile: &Profile, tables: &[Table<'_>]) -> String {
+    let mut out = format!("-- Tables for the data of {}, as `whimbrel init` found it.\n", profile.folder);
+    out.push_str("-- Types with TEXT in their names keep every character; SQLite would make numbers of the others.\n");
+    for table in tables {
+        let mut lines: Vec<(String, String)> = table
+            .columns
+            .iter()
+            .map(|column| {
+                let required = if column.name == table.key { " NOT NULL" } else { "" };
+                let declared = sqlite_type(column.kind);
+                (format!("    {} {declared}{required}", name(&column.name)), column.from.clone())
+            })
+            .collect();
+        lines.push((format!("    PRIMARY KEY ({})", name(&table.key)), String::new()));
+        line(&mut out, format!("\nCREATE TABLE {} (", name(&table.name)));
+        let last = lines.len() - 1;
+        for (at, (text, from)) in lines.iter().enumerate() {
+            let comma = if at < last { "," } else { "" };
+            let from = if from.is_empty() { String::new() } else { format!("  -- {from}") };
+            line(&mut out, format!("{text}{comma}{from}"));
+        }
+        line(&mut out, ");");
+    }
+    out
+}
+
+fn name(name: &str) -> String {
+    if names::is_keyword(name) { format!("\"{name}\"") } else { name.to_owned() }
+}
+
+/// The declared type: a name whose affinity in SQLite alters no value of the kind
+/// (<https://sqlite.org/datatype3.html>, §3.1).
+fn sqlite_type(kind: Kind) -> String {
+    match kind {
+        Kind::Bool => "BOOLEAN".to_owned(),
+        Kind::Int(IntWidth::I16 | IntWidth::I32 | IntWidth::I64) => "INTEGER".to_owned(),
+        Kind::Int(IntWidth::U64) => "UNSIGNED_TEXT".to_owned(),
+        Kind::Int(IntWidth::I128) => "HUGE_TEXT".to_owned(),
+        Kind::Decimal(None) => "DECIMAL_TEXT".to_owned(),
+        Kind::Decimal(Some((precision, scale))) => format!("DECIMAL_TEXT({precision},{scale})"),
+        Kind::Float => "DOUBLE".to_owned(),
+        Kind::Text(_) | Kind::Any => "TEXT".to_owned(),
+        Kind::Bytes => "BLOB".to_owned(),
+        Kind::Date => "DATE_TEXT".to_owned(),
+        Kind::Time => "TIME_TEXT".to_owned(),
+        Kind::Timestamp => "TIMESTAMP_TEXT".to_owned(),
+        Kind::TimestampTz => "TIMESTAMPTZ_TEXT".to_owned(),
+        Kind::Uuid => "UUID_TEXT".to_owned(),
+        Kind::Json => "JSON_TEXT".to_owned(),
+    }
+}
+
+/// The one command to type next.
+pub fn next_command(plan_path: &str) -> String {
+    if plan_path == "whimbrel.toml" || plan_path == "./whimbrel.toml" {
+        "whimbrel plan".to_owned()
+    } else {
+        format!("whimbrel plan {plan_path}")
+    }
+}
