@@ -22,7 +22,12 @@ pub(crate) struct Cells<'a> {
     next: usize,
 }
 
-impl Cells<'_> {
+impl<'a> Cells<'a> {
+    /// The cells of a row whose columns are those of `table`.
+    pub(crate) fn of(table: &'static Table, row: Row<'a>) -> Self {
+        Self { table, row, next: 0 }
+    }
+
     fn take(&mut self) -> Value {
         self.next += 1;
         self.row.get(self.next - 1).to_owned()
@@ -115,7 +120,7 @@ pub(crate) fn query<T: Stored>() -> Query {
 
 /// Reads an answer to a [`query`] of `T`.
 pub(crate) fn rows<T: Stored>(answer: &Rows) -> Result<Vec<T>, EndpointError> {
-    answer.rows().map(|row| T::read(&mut Cells { table: T::table(), row, next: 0 })).collect()
+    answer.rows().map(|row| T::read(&mut Cells::of(T::table(), row))).collect()
 }
 
 /// Committed rows of `T`.

@@ -207,3 +207,14 @@ pub async fn checkpoint(
 pub async fn checkpoints(target: &dyn Target, run: &str) -> Result<Vec<Checkpoint>, EndpointError> {
     cells::select(target, cells::query::<Checkpoint>().is("run", run).by("seq", Order::Rising)).await
 }
+
+/// What the audit log says of an object, oldest first, at most `limit`.
+pub async fn entries_of(
+    target: &dyn Target,
+    object: &str,
+    limit: u64,
+) -> Result<Vec<AuditEntry>, EndpointError> {
+    let query =
+        cells::query::<AuditEntry>().is("object", object).by("seq", Order::Rising).at_most(limit);
+    cells::select(target, query).await
+}

@@ -177,3 +177,9 @@ pub async fn newest(target: &dyn Target, plan: &str) -> Result<Option<Run>, Endp
 pub async fn get(target: &dyn Target, id: &str) -> Result<Option<Run>, EndpointError> {
     Ok(cells::select(target, cells::query::<Run>().is("id", id)).await?.pop())
 }
+
+/// The runs that continue this one, oldest first, at most `limit`.
+pub async fn children(target: &dyn Target, id: &str, limit: u64) -> Result<Vec<Run>, EndpointError> {
+    let query = cells::query::<Run>().is("parent", id).by("seq", Order::Rising).at_most(limit);
+    cells::select(target, query).await
+}
