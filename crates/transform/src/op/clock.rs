@@ -68,7 +68,7 @@ mod tests {
     use expect_test::{Expect, expect};
 
     fn check(start: &str, clocks: &[&str], expected: &Expect) {
-        let zone = Zone::find("Europe/Berlin").unwrap();
+        let zone = Zone::named("Europe/Berlin").unwrap();
         let start = zone.instant(parse_iso(start).unwrap().local().unwrap(), whimbrel_model::plan::Fold::Earlier);
         let mut state = ClockState::new(start.unwrap(), &zone);
         let lines: Vec<String> = clocks

@@ -522,7 +522,7 @@ mod tests {
             kind: Kind::parse(kind).unwrap(),
             limits: SQLITE,
             round,
-            zone: Zone::find("Europe/Berlin").unwrap(),
+            zone: Zone::named("Europe/Berlin").unwrap(),
             fold: Fold::Reject,
         };
         match conversion.apply(Cell::Ref(value)) {

@@ -40,7 +40,7 @@ impl Zone {
     pub const UTC: Self = Self(Rules::Utc);
 
     /// The zone of an IANA name.
-    pub fn find(name: &str) -> Option<Self> {
+    pub fn named(name: &str) -> Option<Self> {
         if matches!(name, "UTC" | "Etc/UTC" | "Z") {
             return Some(Self::UTC);
         }
@@ -121,7 +121,7 @@ mod tests {
     }
 
     fn check(text: &str, fold: Fold, expected: &str) {
-        let zone = Zone::find("Europe/Berlin").unwrap();
+        let zone = Zone::named("Europe/Berlin").unwrap();
         let got = zone.instant(local(text), fold);
         let got = got.map_or_else(|fault| fault.code.to_owned(), |instant| format!("{instant}Z"));
         assert_eq!(got, expected, "{text}");
@@ -140,14 +140,14 @@ mod tests {
 
     #[test]
     fn unknown_zones_are_not_found() {
-        assert!(Zone::find("Europe/Berlinn").is_none());
-        assert!(Zone::find("").is_none());
+        assert!(Zone::named("Europe/Berlinn").is_none());
+        assert!(Zone::named("").is_none());
     }
 
     proptest! {
         #[test]
         fn instants_survive_their_local_time(days in -20_000i32..40_000, nanos in 0..NANOS_PER_DAY) {
-            let zone = Zone::find("Europe/Berlin").unwrap();
+            let zone = Zone::named("Europe/Berlin").unwrap();
             let instant = DateTime { days, nanos };
             let back = match zone.instants(zone.local(instant)) {
                 Named::One(one) => vec![one],

@@ -1,0 +1,212 @@
+//! Values into CEL and out of it, exactly or not at all.
+
+use std::collections::HashMap;
+
+use ::cel::Value as CelValue;
+use ::cel::common::types::{
+    CelBool, CelBytes, CelDouble, CelInt, CelList, CelMap, CelMapKey, CelNull, CelString, CelUInt,
+};
+use ::cel::common::value::Val;
+use ::cel::objects::Key;
+use whimbrel_model::decimal::Decimal;
+use whimbrel_model::json::{self, Json, write_string};
+use whimbrel_model::{Value, ValueRef};
+
+use super::functions::Moment;
+use crate::codes;
+use crate::op::kind::Cell;
+use crate::op::{Fault, boolean, float, text};
+use crate::reason::excerpt_text;
+
+/// Values of a JSON document that an expression may look at: loops over it end.
+const NODES_MAX: usize = 10_000;
+
+/// A value as CEL sees it, borrowing text.
+#[derive(Debug)]
+pub(super) enum Bound<'r> {
+    Null(CelNull),
+    Bool(CelBool),
+    Int(CelInt),
+    UInt(CelUInt),
+    Double(CelDouble),
+    Text(CelString<'r>),
+    Bytes(CelBytes<'r>),
+    Moment(Moment),
+    Document(Box<dyn Val + 'r>),
+}
+
+impl<'r> Bound<'r> {
+    #[inline]
+    pub(super) fn new(value: ValueRef<'r>) -> Result<Self, Fault> {
+        Ok(match value {
+            ValueRef::Null => Self::Null(CelNull),
+            ValueRef::Bool(value) => Self::Bool(CelBool::from(value)),
+            ValueRef::Int(value) => match (i64::try_from(value), u64::try_from(value)) {
+                (Ok(value), _) => Self::Int(CelInt::from(value)),
+                (Err(_), Ok(value)) => Self::UInt(CelUInt::from(value)),
+                (Err(_), Err(_)) => return Err(inexact("the integer has more than 64 bits", &value.to_string())),
+            },
+            ValueRef::Decimal(literal) => return number(literal),
+            ValueRef::Float(value) => Self::Double(CelDouble::from(value)),
+            ValueRef::Text(text) => Self::Text(CelString::from(text)),
+            ValueRef::Bytes(bytes) => Self::Bytes(CelBytes::from(bytes)),
+            ValueRef::Date(date) => Self::Moment(Moment::Date(date)),
+            ValueRef::Time(time) => Self::Moment(Moment::Time(time)),
+            ValueRef::Timestamp(at) => Self::Moment(Moment::Local(at)),
+            ValueRef::TimestampTz(at) => Self::Moment(Moment::Instant(at)),
+            ValueRef::Uuid(_) => {
+                let mut form = String::new();
+                text::append(&mut form, value);
+                Self::Text(CelString::from(form))
+            }
+            ValueRef::Json(document) => Self::Document(parse(document)?),
+        })
+    }
+
+    #[inline]
+    pub(super) fn as_val(&self) -> &(dyn Val + 'r) {
+        match self {
+            Self::Null(value) => value,
+            Self::Bool(value) => value,
+            Self::Int(value) => value,
+            Self::UInt(value) => value,
+            Self::Double(value) => value,
+            Self::Text(value) => value,
+            Self::Bytes(value) => value,
+            Self::Moment(value) => value,
+            Self::Document(value) => value.as_ref(),
+        }
+    }
+}
+
+/// A JSON number: an integer where it is written as one, else a double that holds it exactly.
+fn number<'r>(literal: &str) -> Result<Bound<'r>, Fault> {
+    if let Ok(value) = literal.parse::<i64>()
+        && value.to_string() == literal
+    {
+        return Ok(Bound::Int(CelInt::from(value)));
+    }
+    let whole = Decimal::parse(literal).is_ok_and(|number| number.is_integer() && !literal.contains(['.', 'e', 'E']));
+    if !whole && let Ok(value) = float::parse(literal) {
+        return Ok(Bound::Double(CelDouble::from(value)));
+    }
+    match literal.parse::<u64>() {
+        Ok(value) if whole => Ok(Bound::UInt(CelUInt::from(value))),
+        Ok(_) | Err(_) => Err(inexact("the number is neither a 64-bit integer nor exactly a double", literal)),
+    }
+}
+
+fn inexact(what: &str, value: &str) -> Fault {
+    Fault::new(codes::CEL_FAILED, format!("{what}: `{}`", excerpt_text(value)))
+}
+
+fn parse<'r>(document: &'r str) -> Result<Box<dyn Val + 'r>, Fault> {
+    let json = json::parse(document.as_bytes())
+        .map_err(|error| Fault::new(codes::CEL_FAILED, format!("not a JSON document: {error}")))?;
+    let mut nodes = 0;
+    tree(&json, &mut nodes)
+}
+
+fn tree<'r>(json: &Json<'_>, nodes: &mut usize) -> Result<Box<dyn Val + 'r>, Fault> {
+    *nodes += 1;
+    if *nodes > NODES_MAX {
+        let message = format!("the JSON document has more than {NODES_MAX} values");
+        return Err(Fault::new(codes::CEL_FAILED, message));
+    }
+    Ok(match json {
+        Json::Null => Box::new(CelNull),
+        Json::Bool(value) => Box::new(CelBool::from(*value)),
+        Json::Number(literal) => match number(literal.as_str())? {
+            Bound::Int(value) => Box::new(value),
+            Bound::UInt(value) => Box::new(value),
+            other => other.as_val().clone_as_boxed(),
+        },
+        Json::String(text) => Box::new(CelString::from(text.to_string())),
+        Json::Array(elements) => {
+            let elements = elements.iter().map(|element| tree(element, nodes));
+            Box::new(CelList::from(elements.collect::<Result<Vec<_>, _>>()?))
+        }
+        Json::Object(members) => {
+            let mut map: HashMap<CelMapKey<'r>, Box<dyn Val + 'r>> = HashMap::with_capacity(members.len());
+            for (key, member) in members {
+                map.insert(CelMapKey::from(key.to_string()), tree(member, nodes)?);
+            }
+            Box::new(CelMap::from(map))
+        }
+    })
+}
+
+/// The result of an expression; lists and maps become JSON with sorted keys.
+pub(super) fn to_cell(value: &dyn Val) -> Result<Cell<'static>, Fault> {
+    if let Some(value) = value.downcast_ref::<CelBool>() {
+        return Ok(Cell::Ref(ValueRef::Bool(*value.inner())));
+    }
+    if let Some(value) = value.downcast_ref::<CelInt>() {
+        return Ok(Cell::Ref(ValueRef::Int((*value.inner()).into())));
+    }
+    if let Some(value) = value.downcast_ref::<CelDouble>() {
+        return Ok(Cell::Ref(ValueRef::Float(*value.inner())));
+    }
+    if let Some(value) = value.downcast_ref::<CelString<'_>>() {
+        return Ok(Cell::Owned(Value::Text(value.inner().to_owned())));
+    }
+    if value.downcast_ref::<CelNull>().is_some() {
+        return Ok(Cell::NULL);
+    }
+    if let Some(value) = value.downcast_ref::<CelUInt>() {
+        return Ok(Cell::Ref(ValueRef::Int((*value.inner()).into())));
+    }
+    if let Some(value) = value.downcast_ref::<Moment>() {
+        return Ok(Cell::Ref(value.value()));
+    }
+    if let Some(value) = value.downcast_ref::<CelBytes<'_>>() {
+        return Ok(Cell::Owned(Value::Bytes(value.inner().to_vec())));
+    }
+    let value = CelValue::try_from(value).map_err(|error| super::failed(&error))?;
+    let mut out = String::new();
+    write_json(&mut out, &value)?;
+    Ok(Cell::Owned(Value::Json(out)))
+}
+
+fn write_json(out: &mut String, value: &CelValue) -> Result<(), Fault> {
+    let no_form = || Fault::new(codes::CEL_FAILED, "the result has no form as JSON");
+    match value {
+        CelValue::Null => out.push_str("null"),
+        CelValue::Bool(value) => out.push_str(boolean::to_text(*value)),
+        CelValue::Int(value) => out.push_str(&value.to_string()),
+        CelValue::UInt(value) => out.push_str(&value.to_string()),
+        CelValue::Float(value) => out.push_str(&float::to_text(*value).ok_or_else(no_form)?),
+        CelValue::String(text) => write_string(out, text),
+        CelValue::List(elements) => {
+            out.push('[');
+            for (index, element) in elements.iter().enumerate() {
+                if index > 0 {
+                    out.push(',');
+                }
+                write_json(out, element)?;
+            }
+            out.push(']');
+        }
+        CelValue::Map(map) => {
+            let mut members: Vec<(&str, &CelValue)> = Vec::with_capacity(map.map.len());
+            for (key, member) in map.map.iter() {
+                let Key::String(key) = key else { return Err(no_form()) };
+                members.push((key, member));
+            }
+            members.sort_by_key(|(key, _)| *key);
+            out.push('{');
+            for (index, (key, member)) in members.into_iter().enumerate() {
+                if index > 0 {
+                    out.push(',');
+                }
+                write_string(out, key);
+                out.push(':');
+                write_json(out, member)?;
+            }
+            out.push('}');
+        }
+        // The crate's enum has more variants (functions, opaque values, structs) that JSON lacks.
+        _ => return Err(no_form()),
+    }
+    Ok(())
+}
