@@ -1,5 +1,7 @@
 //! Codes of errors that every adapter shares: `(code, title, explanation)`.
 
+/// A partition that was to be text is none.
+pub const NOT_TEXT: &str = "WB0389";
 /// Another run has taken over the right to write.
 pub const FENCED: &str = "WB0390";
 /// The ledger's tables are not there.
@@ -23,6 +25,12 @@ pub const UNSUPPORTED: &str = "WB0399";
 
 /// Every code of this crate, for `explain`.
 pub const CODES: &[(&str, &str, &str)] = &[
+    (
+        NOT_TEXT,
+        "a partition is no text",
+        "The plan asks for the whole partition as text (`file.text`), but its bytes are no text in \
+         the source's encoding.",
+    ),
     (
         FENCED,
         "another run has taken over",
@@ -83,6 +91,6 @@ pub const CODES: &[(&str, &str, &str)] = &[
     (
         UNSUPPORTED,
         "this endpoint cannot do that",
-        "The in-memory endpoint does not read SQL or other text of an engine.",
+        "The in-memory endpoint does not read SQL, and finds rows only by the key of their table.",
     ),
 ];

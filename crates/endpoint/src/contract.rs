@@ -1,1 +1,11 @@
 //! What every adapter must do, as tests that adapters run on themselves.
+//!
+//! [`target_contract`] and [`source_contract`] go through the sentences of the traits'
+//! documentation, each as a claim on a fresh endpoint. A claim that does not hold panics, naming
+//! itself. Adapters add tests for what is theirs alone.
+
+mod source;
+mod target;
+
+pub use source::{SourceUnderTest, source_contract};
+pub use target::{Connect, holder, target_contract};

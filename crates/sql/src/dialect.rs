@@ -82,6 +82,14 @@ impl Dialect {
     /// A name as an identifier, whatever it contains.
     pub fn quote(self, name: &str) -> String {
         match self {
+            // SQLite reads an unknown name in double quotes as a string; in backticks it never does.
+            Self::Sqlite => format!("`{}`", name.replace('`', "``")),
+        }
+    }
+
+    /// A name as the standard quotes it, for statements that people will read in the catalogue.
+    fn quote_standard(self, name: &str) -> String {
+        match self {
             Self::Sqlite => format!("\"{}\"", name.replace('"', "\"\"")),
         }
     }
@@ -183,13 +191,15 @@ impl Dialect {
                 };
                 let declared = self.declared(column.kind);
                 let space = if declared.is_empty() { "" } else { " " };
-                format!("    {}{space}{declared}{required}", self.quote(&column.name))
+                format!("    {}{space}{declared}{required}", self.quote_standard(&column.name))
             })
             .collect();
         if !table.key.is_empty() {
-            lines.push(format!("    PRIMARY KEY ({})", self.list(key_names(table))));
+            let key: Vec<String> =
+                key_names(table).map(|name| self.quote_standard(name)).collect();
+            lines.push(format!("    PRIMARY KEY ({})", key.join(", ")));
         }
-        format!("CREATE TABLE {} (\n{}\n)", self.quote(&table.name), lines.join(",\n"))
+        format!("CREATE TABLE {} (\n{}\n)", self.quote_standard(&table.name), lines.join(",\n"))
     }
 
     /// The declared type of a column of this kind.
@@ -425,7 +435,7 @@ mod tests {
 
     #[test]
     fn odd_names_stay_names() {
-        assert_eq!(SQLITE.quote("a\"b; DROP TABLE t"), "\"a\"\"b; DROP TABLE t\"");
+        assert_eq!(SQLITE.quote("a`b; DROP TABLE t"), "`a``b; DROP TABLE t`");
     }
 
     #[test]
@@ -438,9 +448,9 @@ mod tests {
         let statement = SQLITE.select(&query);
         assert_eq!(
             statement.sql,
-            "SELECT \"a\" FROM \"t\" WHERE \"a\" COLLATE BINARY IS ?1 AND \
-             (\"b\" COLLATE BINARY IN (SELECT value FROM rarray(?2)) OR \"b\" COLLATE BINARY IS NULL) \
-             ORDER BY \"a\" COLLATE BINARY DESC LIMIT ?3"
+            "SELECT `a` FROM `t` WHERE `a` COLLATE BINARY IS ?1 AND \
+             (`b` COLLATE BINARY IN (SELECT value FROM rarray(?2)) OR `b` COLLATE BINARY IS NULL) \
+             ORDER BY `a` COLLATE BINARY DESC LIMIT ?3"
         );
         assert_eq!(statement.binds.len(), 3);
     }
@@ -450,7 +460,7 @@ mod tests {
         let table = table(&[("k", Kind::Text(None)), ("a", Kind::Any), ("b", Kind::Any)], &[0]);
         assert_eq!(
             SQLITE.update(&table),
-            "UPDATE OR ABORT \"t\" SET \"a\" = ?1, \"b\" = ?2 WHERE \"k\" = ?3"
+            "UPDATE OR ABORT `t` SET `a` = ?1, `b` = ?2 WHERE `k` = ?3"
         );
     }
 

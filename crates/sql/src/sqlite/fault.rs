@@ -27,12 +27,19 @@ pub(crate) fn words(error: &rusqlite::Error) -> String {
 
 /// The primary error code, where SQLite gave one.
 pub(crate) fn primary(error: &rusqlite::Error) -> Option<ErrorCode> {
-    error.sqlite_error().map(|error| error.code)
+    engine_error(error).map(|error| error.code)
 }
 
 /// The extended result code, 0 where there is none.
 pub(crate) fn extended(error: &rusqlite::Error) -> i32 {
-    error.sqlite_error().map_or(0, |error| error.extended_code)
+    engine_error(error).map_or(0, |error| error.extended_code)
+}
+
+fn engine_error(error: &rusqlite::Error) -> Option<&ffi::Error> {
+    match error {
+        rusqlite::Error::SqlInputError { error, .. } => Some(error),
+        other => other.sqlite_error(),
+    }
 }
 
 fn classify(path: &Path, error: &rusqlite::Error) -> (ErrorClass, &'static str, String) {

@@ -217,10 +217,10 @@ fn double<'a>(slot: Slot, value: f64) -> Result<Stored<'a>, Refusal> {
     if value.is_nan() {
         return Err(unholdable("SQLite stores NaN as NULL: `NaN`"));
     }
-    let whole = value.fract() == 0.0 && value.abs() < 9.3e18;
+    let whole = || value.fract() == 0.0 && value.abs() < 9.3e18;
     match slot.affinity {
         Affinity::Real | Affinity::Blob => Ok(Stored::Real(value)),
-        Affinity::Integer | Affinity::Numeric if !whole => Ok(Stored::Real(value)),
+        Affinity::Integer | Affinity::Numeric if !whole() => Ok(Stored::Real(value)),
         Affinity::Integer | Affinity::Numeric | Affinity::Text => Err(altered(format!("{value:?}"))),
     }
 }
