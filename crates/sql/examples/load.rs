@@ -87,7 +87,7 @@ async fn main() -> Result<(), EndpointError> {
         started: 0,
     };
     let request =
-        LeaseRequest { holder, ttl: Duration::from_secs(600), renew: None, dead: None };
+        LeaseRequest { holder, ttl: Duration::from_mins(10), renew: None, dead: None };
     let LeaseAnswer::Granted(fence) = target.lease(&request).await? else {
         panic!("the database is held by another run");
     };

@@ -103,11 +103,13 @@ impl Dialect {
         if !query.order.is_empty() {
             let terms: Vec<String> =
                 query.order.iter().map(|(column, order)| self.order(column, *order)).collect();
-            sql += &format!(" ORDER BY {}", terms.join(", "));
+            sql.push_str(" ORDER BY ");
+            sql.push_str(&terms.join(", "));
         }
         if let Some(limit) = query.limit {
             binds.push(Bind::One(Value::Int(limit.min(i64::MAX as u64).into())));
-            sql += &format!(" LIMIT ?{}", binds.len());
+            sql.push_str(" LIMIT ?");
+            sql.push_str(&binds.len().to_string());
         }
         Statement { sql, binds }
     }

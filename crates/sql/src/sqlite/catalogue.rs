@@ -21,8 +21,8 @@ impl Facts {
         let columns = declared(connection, table)?
             .into_iter()
             .map(|column| {
-                let affinity = affinity(&column.declared);
-                let bytes = affinity == Affinity::Blob && !column.declared.is_empty();
+                let affinity = affinity(&column.type_name);
+                let bytes = affinity == Affinity::Blob && !column.type_name.is_empty();
                 (column.name, affinity, bytes)
             })
             .collect();
@@ -45,7 +45,7 @@ impl Facts {
 
 struct Declared {
     name: String,
-    declared: String,
+    type_name: String,
     required: bool,
     default: Option<String>,
     /// Place in the primary key from 1; 0 outside it.
@@ -116,7 +116,7 @@ fn declared(connection: &Connection, table: &str) -> rusqlite::Result<Vec<Declar
     let rows = statement.query_map([table], |row| {
         Ok(Declared {
             name: row.get(0)?,
-            declared: row.get(1)?,
+            type_name: row.get(1)?,
             required: row.get(2)?,
             default: row.get(3)?,
             key: row.get(4)?,
@@ -141,7 +141,7 @@ fn read(connection: &Connection, found: Found) -> rusqlite::Result<Table> {
             kind: if is_alias {
                 Kind::Int(IntWidth::I64)
             } else {
-                Dialect::Sqlite.kind_of(&column.declared)
+                Dialect::Sqlite.kind_of(&column.type_name)
             },
             nullable: !column.required && !is_alias && (column.key == 0 || !found.without_rowid),
             has_default: is_alias || column.default.is_some(),
@@ -157,7 +157,7 @@ fn rowid_alias(declared: &[Declared], without_rowid: bool) -> Option<usize> {
     let mut keys = declared.iter().enumerate().filter(|(_, column)| column.key > 0);
     match (keys.next(), keys.next()) {
         (Some((at, column)), None)
-            if !without_rowid && column.declared.eq_ignore_ascii_case("INTEGER") =>
+            if !without_rowid && column.type_name.eq_ignore_ascii_case("INTEGER") =>
         {
             Some(at)
         }
