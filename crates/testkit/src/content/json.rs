@@ -63,7 +63,8 @@ fn objects() -> Vec<(&'static str, String)> {
         ("031-crlf-content.json", format!(r#"{{"id": "legacy-31", "title": "Said before, with other line ends", "content": "{}"}}"#, WELCOME.replace('\n', "\\r\\n"))),
         ("032-unknown-keys.json", r#"{"id": "legacy-32", "title": "More keys", "content": "Keys that nobody knows.", "views": 12, "author": {"name": "Jürgen", "links": []}}"#.into()),
         ("033-deep.json", format!(r#"{{"id": "legacy-33", "title": "Deep", "content": "Forty lists deep.", "metadata": {{"deep": {}{}}}}}"#, "[".repeat(40), "]".repeat(40))),
-        ("034-nul.json", r#"{"id": "legacy-34", "title": "Escapes", "content": "Quote \" backslash \\ tab \t euro \u20ac clef \ud834\udd1e slash \/."}"#.into()),
+        ("034-escapes.json", r#"{"id": "legacy-34", "title": "Escapes", "content": "Quote \" backslash \\ tab \t euro \u20ac clef \ud834\udd1e slash \/."}"#.into()),
+        ("035-zero.json", r#"{"id": "legacy-35", "title": "Zero \u0000 character", "content": "The title holds a zero character."}"#.into()),
         ("UPPER.JSON", r#"{"id": "legacy-upper", "title": "Upper case", "content": "The suffix is in capitals."}"#.into()),
     ]
 }

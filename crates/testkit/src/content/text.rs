@@ -29,7 +29,6 @@ pub(super) fn write(library: &Library) -> io::Result<()> {
     library.write("notes/blank.txt", b" \n\t\n")?;
     library.write("notes/latin1.txt", b"K\xfchlung, not UTF-8\n")?;
     library.write("notes/bom.txt", b"\xef\xbb\xbfText after a mark.\n")?;
-    library.write("notes/nul.txt", b"A zero byte \x00 inside.\n")?;
     let mut utf16 = vec![0xff, 0xfe];
     utf16.extend(
         "Text in UTF-16: Größe, 押出.\n"
