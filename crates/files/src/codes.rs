@@ -1,146 +1,106 @@
-//! The codes this crate puts on records, repairs and errors, each with its cause and its remedy.
-
-/// A code and what `explain` says about it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Code {
-    /// As it stands in reports: `WB0101`.
-    pub id: &'static str,
-    /// What happened, in a few words.
-    pub title: &'static str,
-    /// Where it comes from.
-    pub cause: &'static str,
-    /// What can be done.
-    pub remedy: &'static str,
-}
+//! Codes of everything a file can have wrong, be repaired by, or fail with:
+//! `(code, title, explanation)`.
 
 macro_rules! codes {
-    ($($name:ident = $id:literal, $title:literal, $cause:literal, $remedy:literal;)*) => {
-        $(#[doc = $title] pub const $name: &str = $id;)*
+    ($($name:ident = $code:literal, $title:literal, $explanation:literal;)*) => {
+        $(#[doc = $title] pub const $name: &str = $code;)*
 
-        /// Every code of this crate, in order.
-        pub const CODES: &[Code] = &[
-            $(Code { id: $id, title: $title, cause: $cause, remedy: $remedy },)*
-        ];
+        /// Every code of this crate, for `explain`.
+        pub const CODES: &[(&str, &str, &str)] = &[$(($code, $title, $explanation)),*];
     };
 }
 
 codes! {
-    TOO_FEW_FIELDS = "WB0101",
-        "The record has fewer fields than the header.",
-        "A line was cut (a crash, a full disk), a delimiter is missing, or an unquoted cell holds a line break.",
-        "Repair the line and retry it, or declare `ragged = \"pad\"` so that missing fields are NULL.";
-    TOO_MANY_FIELDS = "WB0102",
-        "The record has more fields than the header.",
-        "An unquoted cell holds the delimiter (decimal commas, free text), or the file changed its columns half way.",
-        "Quote the cell and retry the record, correct `delimiter`, or declare `ragged = \"truncate\"`.";
-    AFTER_QUOTE = "WB0103",
-        "Text follows a closing quote.",
-        "A quote inside a quoted cell is not doubled, or a cell begins with a stray quote.",
-        "Double the inner quote and retry, set `escape` if the file writes \\\", or `quote = \"\"` if quotes mean nothing.";
-    QUOTE_NOT_CLOSED = "WB0104",
-        "A quote is opened and never closed.",
-        "The file breaks off inside a quoted cell, or a cell begins with a stray quote.",
-        "Close or remove the quote and retry. With `quote_resync = true` only the first line is rejected and the next line is a record again.";
-    BROKEN_QUOTING = "WB0105",
-        "The line belongs to a record whose quoting is broken.",
-        "An earlier line opened a quote that is never properly closed; whether this line is a record of its own cannot be known.",
-        "Repair the earlier line, or declare `quote_resync = true` if no cell of this file spans lines.";
-    RECORD_TOO_LONG = "WB0106",
-        "The record is longer than allowed.",
-        "A cell or document exceeds `max_record_size`, or a missing line end or quote joined many records.",
-        "Raise `max_record_size` if the record is right; only its first 64 KiB are kept with the reject.";
-    BAD_ENCODING = "WB0107",
-        "Bytes do not fit the encoding.",
-        "The file, or a part of it, was written in another encoding than the one declared (UTF-8 by default).",
-        "Declare `encoding`, or convert the record and retry it.";
-    BAD_JSON = "WB0108",
-        "The record is not valid JSON.",
-        "The text breaks RFC 8259: a missing quote or comma, `NaN`, a raw control character.",
-        "Repair the record at the named column and retry it.";
-    DUPLICATE_KEY = "WB0109",
-        "An object names the same key twice.",
-        "Two members of one object have the same name; taking either would silently drop the other.",
-        "Remove or rename one of them and retry.";
-    TORN_JSON = "WB0110",
-        "The JSON document breaks off or loses its structure.",
-        "The file was cut while it was written, or a bracket is missing; records before this place were read.",
-        "Complete the file; what follows this place was not read.";
-    NO_RECORDS_ARRAY = "WB0111",
-        "The file has no array at `records`.",
-        "The JSON Pointer leads nowhere in this file, or to something that is not an array.",
-        "Correct `records`, or exclude the file.";
-    FRONT_MATTER_OPEN = "WB0112",
-        "The front matter has no end.",
-        "The first line is `---` or `+++`, and no later line is exactly the same (or `...`).",
-        "Add the closing line, or put an empty line before a `---` that is a rule.";
-    BAD_YAML = "WB0113",
-        "The front matter is not valid YAML.",
-        "Often a value that contains `: ` without quotes, or a tab in the indentation.",
-        "Quote the value and retry.";
-    BAD_TOML = "WB0114",
-        "The front matter is not valid TOML.",
-        "The text between the `+++` lines breaks the TOML grammar.",
-        "Repair it and retry.";
-    FRONT_MATTER_SHAPE = "WB0115",
-        "The front matter is not a mapping, or goes beyond its limits.",
-        "It is a list or a bare word, nests deeper than 128 levels, or its aliases expand to more than 1 MiB.",
-        "Write it as `key: value` lines.";
-    PADDED = "WB0121",
-        "Missing fields were taken as NULL.",
-        "The plan declares `ragged = \"pad\"`.",
-        "Nothing, if that is what the source means.";
-    TRUNCATED = "WB0122",
-        "Surplus fields were dropped.",
-        "The plan declares `ragged = \"truncate\"`.",
-        "Nothing, if that is what the source means.";
-    UNTERMINATED = "WB0123",
-        "The last line has no line end.",
-        "Some programs write no last line end; a crash may also have cut the last value.",
-        "Look at the last value of the file.";
-    BAD_GLOB = "WB0131",
-        "A pattern for files cannot be used.",
-        "Brackets or braces are not closed, or the pattern is empty.",
-        "Correct the pattern in the plan.";
-    ROOT_MISSING = "WB0132",
-        "The folder of a pattern cannot be read.",
-        "It does not exist, is no folder, or permissions forbid it.",
-        "Correct the path, or the permissions.";
-    UNREADABLE = "WB0133",
-        "A file cannot be read.",
-        "Permissions, a vanished file, or a failing disk.",
-        "See the cause; then run the same command again.";
-    CHANGED = "WB0134",
-        "A file changed while it was read.",
-        "Something else writes to it. What was appended to CSV and JSON Lines files is no change.",
-        "Run again when the file is quiet, or from a copy.";
-    PREFIX_CHANGED = "WB0135",
-        "What stands before the mark is not what was read.",
-        "The file was rewritten or replaced since the mark was recorded.",
-        "Restore the file, or treat it as a new version with `--incremental`.";
-    ARCHIVE_DAMAGED = "WB0136",
-        "A compressed file is damaged or breaks off.",
-        "A download or copy was cut, or the medium failed.",
-        "Fetch the file again; the offset says how far it could be read.";
-    TOO_LARGE_UNPACKED = "WB0137",
-        "A compressed file unpacks to more than allowed.",
-        "It is larger than expected, or made to exhaust the machine.",
-        "Raise the limit if the file is trusted.";
-    DUPLICATE_COLUMN = "WB0138",
-        "Two columns of the header have the same name.",
-        "The file repeats a name; a mapping could not say which one it means.",
-        "Name the columns with `names`.";
-    BAD_HEADER = "WB0139",
-        "The header cannot be used.",
-        "It is not valid text, its quoting is broken, or `names` has another number of columns.",
-        "Correct the file, `delimiter`, `encoding`, `skip_lines` or `names`.";
-    BAD_OPTIONS = "WB0140",
-        "The options of a file format contradict each other.",
-        "For example the delimiter is also the quote, or there are no `names` although `header = false`.",
-        "Correct the options in the plan.";
-    BAD_MARK = "WB0141",
-        "A mark cannot be understood.",
-        "It was written by another version or for another file.",
-        "Start the file anew as a new version.";
+    TOO_FEW_FIELDS = "WB0101", "the record has fewer fields than the header",
+        "A line was cut (a crash, a full disk), a delimiter is missing, or an unquoted cell holds \
+         a line break. Repair the line and retry it, or declare `ragged = \"pad\"` so that \
+         missing fields are NULL.";
+    TOO_MANY_FIELDS = "WB0102", "the record has more fields than the header",
+        "An unquoted cell holds the delimiter (decimal commas, free text), or the file changed \
+         its columns half way. Quote the cell and retry the record, correct `delimiter`, or \
+         declare `ragged = \"truncate\"`.";
+    AFTER_QUOTE = "WB0103", "text follows a closing quote",
+        "A quote inside a quoted cell is not doubled, or a cell begins with a stray quote. Double \
+         the inner quote and retry, set `escape` if the file writes \\\", or `quote = \"\"` if \
+         quotes mean nothing.";
+    QUOTE_NOT_CLOSED = "WB0104", "a quote is opened and never closed",
+        "The file breaks off inside a quoted cell, or a cell begins with a stray quote. Close or \
+         remove the quote and retry. With `quote_resync = true` only the first line is rejected \
+         and the next line is a record again.";
+    BROKEN_QUOTING = "WB0105", "the line belongs to a record whose quoting is broken",
+        "An earlier line opened a quote that is never properly closed; whether this line is a \
+         record of its own cannot be known. Repair the earlier line, or declare `quote_resync = \
+         true` if no cell of this file spans lines.";
+    RECORD_TOO_LONG = "WB0106", "the record is longer than allowed",
+        "A cell or document exceeds `max_record_size`, or a missing line end or quote joined many \
+         records. Raise `max_record_size` if the record is right; only its first 64 KiB are kept \
+         with the reject.";
+    BAD_ENCODING = "WB0107", "bytes do not fit the encoding",
+        "The file, or a part of it, was written in another encoding than the one declared (UTF-8 \
+         by default). Declare `encoding`, or convert the record and retry it.";
+    BAD_JSON = "WB0108", "the record is not valid JSON",
+        "The text breaks RFC 8259: a missing quote or comma, `NaN`, a raw control character. \
+         Repair the record at the named column and retry it.";
+    DUPLICATE_KEY = "WB0109", "an object names the same key twice",
+        "Two members of one object have the same name; taking either would silently drop the \
+         other. Remove or rename one of them and retry.";
+    TORN_JSON = "WB0110", "the JSON document breaks off or loses its structure",
+        "The file was cut while it was written, or a bracket is missing; records before this \
+         place were read. Complete the file; what follows this place was not read.";
+    NO_RECORDS_ARRAY = "WB0111", "the file has no array at `records`",
+        "The JSON Pointer leads nowhere in this file, or to something that is not an array. \
+         Correct `records`, or exclude the file.";
+    FRONT_MATTER_OPEN = "WB0112", "the front matter has no end",
+        "The first line is `---` or `+++`, and no later line is exactly the same (or `...`). Add \
+         the closing line, or put an empty line before a `---` that is a rule.";
+    BAD_YAML = "WB0113", "the front matter is not valid YAML",
+        "Often a value that contains `: ` without quotes, or a tab in the indentation. Quote the \
+         value and retry.";
+    BAD_TOML = "WB0114", "the front matter is not valid TOML",
+        "The text between the `+++` lines breaks the TOML grammar. Repair it and retry.";
+    FRONT_MATTER_SHAPE = "WB0115", "the front matter is not a mapping, or goes beyond its limits",
+        "It is a list or a bare word, nests deeper than 128 levels, or its aliases expand to more \
+         than 1 MiB. Write it as `key: value` lines.";
+    PADDED = "WB0121", "missing fields were taken as NULL",
+        "The plan declares `ragged = \"pad\"`. Nothing, if that is what the source means.";
+    TRUNCATED = "WB0122", "surplus fields were dropped",
+        "The plan declares `ragged = \"truncate\"`. Nothing, if that is what the source means.";
+    UNTERMINATED = "WB0123", "the last line has no line end",
+        "Some programs write no last line end; a crash may also have cut the last value. Look at \
+         the last value of the file.";
+    BAD_GLOB = "WB0131", "a pattern for files cannot be used",
+        "Brackets or braces are not closed, or the pattern is empty. Correct the pattern in the \
+         plan.";
+    ROOT_MISSING = "WB0132", "the folder of a pattern cannot be read",
+        "It does not exist, is no folder, or permissions forbid it. Correct the path, or the \
+         permissions.";
+    UNREADABLE = "WB0133", "a file cannot be read",
+        "Permissions, a vanished file, or a failing disk. See the cause; then run the same \
+         command again.";
+    CHANGED = "WB0134", "a file changed while it was read",
+        "Something else writes to it. What was appended to CSV and JSON Lines files is no change. \
+         Run again when the file is quiet, or from a copy.";
+    PREFIX_CHANGED = "WB0135", "what stands before the mark is not what was read",
+        "The file was rewritten or replaced since the mark was recorded. Restore the file, or \
+         treat it as a new version with `--incremental`.";
+    ARCHIVE_DAMAGED = "WB0136", "a compressed file is damaged or breaks off",
+        "A download or copy was cut, or the medium failed. Fetch the file again; the offset says \
+         how far it could be read.";
+    TOO_LARGE_UNPACKED = "WB0137", "a compressed file unpacks to more than allowed",
+        "It is larger than expected, or made to exhaust the machine. Raise the limit if the file \
+         is trusted.";
+    DUPLICATE_COLUMN = "WB0138", "two columns of the header have the same name",
+        "The file repeats a name; a mapping could not say which one it means. Name the columns \
+         with `names`.";
+    BAD_HEADER = "WB0139", "the header cannot be used",
+        "It is not valid text, its quoting is broken, or `names` has another number of columns. \
+         Correct the file, `delimiter`, `encoding`, `skip_lines` or `names`.";
+    BAD_OPTIONS = "WB0140", "the options of a file format contradict each other",
+        "For example the delimiter is also the quote, or there are no `names` although `header = \
+         false`. Correct the options in the plan.";
+    BAD_MARK = "WB0141", "a mark cannot be understood",
+        "It was written by another version or for another file. Start the file anew as a new \
+         version.";
 }
 
 #[cfg(test)]
@@ -149,6 +109,6 @@ mod tests {
 
     #[test]
     fn codes_are_unique_and_in_order() {
-        assert!(CODES.windows(2).all(|pair| pair[0].id < pair[1].id));
+        assert!(CODES.windows(2).all(|pair| pair[0].0 < pair[1].0));
     }
 }

@@ -20,6 +20,7 @@ use whimbrel_model::{Defect, Position};
 
 use crate::codes;
 use crate::input::{Input, ReadError, column};
+use crate::mark::Mark;
 use scan::{Form, Scanned, Scanner, Span, Track};
 
 /// Bytes of a record unless told otherwise: 64 MiB.
@@ -30,6 +31,9 @@ pub const RECORD_MAX: usize = 1 << 30;
 
 /// Bytes that are kept of a record that is too long.
 pub const KEPT_OF_TOO_LONG: usize = 64 << 10;
+
+/// In a mark: the last line read had no line end.
+const UNTERMINATED: u64 = 1 << 8;
 
 /// How separated values are written, and what to do with records that are not.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -119,7 +123,7 @@ pub struct CsvReader {
     kept: Vec<u8>,
     terminated: bool,
     /// Where to go on once the file has grown, where that is before what was read.
-    settled: Option<(CsvMark, [u8; 32])>,
+    settled: Option<(Mark, [u8; 32])>,
 }
 
 /// What the next line is.
@@ -132,20 +136,6 @@ enum Mode {
     Broken { line: u64, until: u64 },
     /// Part of a record that is too long and began on `line`.
     TooLong { line: u64, track: Track },
-}
-
-/// Where to go on: see [`CsvReader::mark`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct CsvMark {
-    /// Offset of the next byte.
-    pub byte: u64,
-    /// Its line.
-    pub line: u64,
-    /// Records so far.
-    pub records: u64,
-    /// Lines so far that were no records: blank, comments, before the header.
-    pub skipped: u64,
-    state: [u64; 3],
 }
 
 /// A record, borrowed until the next one.
@@ -277,13 +267,14 @@ impl CsvReader {
     }
 
     /// Where to go on after the last record.
-    pub fn mark(&self) -> CsvMark {
+    pub fn mark(&self) -> Mark {
         let state = match self.mode {
             Mode::Records => [0, 0, 0],
             Mode::Broken { line, until } => [1, line, until],
             Mode::TooLong { line, track } => [2, line, track as u64],
         };
-        CsvMark {
+        let state = [state[0] | if self.terminated { 0 } else { UNTERMINATED }, state[1], state[2]];
+        Mark {
             byte: self.input.byte(),
             line: self.input.line(),
             records: self.records,
@@ -299,29 +290,47 @@ impl CsvReader {
 
     /// Where to go on when the file has grown: behind the last record that more bytes cannot
     /// change. The last line without line end, or inside an open quote, is then read again.
-    pub fn settled(&mut self) -> (CsvMark, [u8; 32]) {
+    pub fn settled(&mut self) -> (Mark, [u8; 32]) {
         match self.settled {
             Some(settled) => settled,
             None => (self.mark(), self.digest()),
         }
     }
 
-    /// Goes to a mark that a reader of the same file returned: from a new reader only. False where
-    /// the file ends before it. The caller then compares [`CsvReader::digest`].
-    pub fn resume(&mut self, mark: &CsvMark) -> Result<bool, ReadError> {
-        if !self.input.skip_to(mark.byte, mark.line)? {
+    /// Goes on, from a new reader, after a mark and its digest that a reader of the same file gave.
+    ///
+    /// False where the file is not the same up to there: its bytes differ, it is shorter, or its
+    /// last line, which had no line end, has grown.
+    pub fn resume(&mut self, mark: &Mark, digest: &[u8; 32]) -> Result<bool, ReadError> {
+        if !self.input.skip_to(mark.byte, mark.line)? || self.digest() != *digest {
             return Ok(false);
         }
         self.records = mark.records;
         self.skipped = mark.skipped;
-        self.mode = match mark.state {
-            [1, line, until] => Mode::Broken { line, until },
-            [2, line, track] => Mode::TooLong { line, track: track_from(track) },
+        let [kind, line, rest] = mark.state;
+        self.mode = match kind & !UNTERMINATED {
+            1 => Mode::Broken { line, until: rest },
+            2 => Mode::TooLong { line, track: track_from(rest) },
             _ => Mode::Records,
         };
         if self.mode != Mode::Records {
-            self.settled = Some((*mark, self.digest()));
+            self.settled = Some((*mark, *digest));
         }
+        self.terminated = kind & UNTERMINATED == 0;
+        if self.terminated { Ok(true) } else { self.end_line() }
+    }
+
+    /// The last line had no end: now it may have one, and nothing else.
+    fn end_line(&mut self) -> Result<bool, ReadError> {
+        self.input.fill(2)?;
+        let end = match self.input.unread() {
+            [] => return Ok(true),
+            [b'\r', b'\n', ..] => 2,
+            [b'\n' | b'\r', ..] => 1,
+            _ => return Ok(false),
+        };
+        self.input.consume(end, 1);
+        self.terminated = true;
         Ok(true)
     }
 
@@ -464,7 +473,8 @@ impl CsvReader {
         let until = self.input.text_at() + until as u64;
         let line = self.input.line();
         let place = &self.input.unread()[..at];
-        let (within, column) = (crate::input::line_ends(place), column(self.input.unread(), at));
+        let within = crate::input::line_ends(place);
+        let column = if within == 0 { column(self.input.unread(), at) } else { 0 };
         let message = match code {
             codes::AFTER_QUOTE => format!("text after a closing quote, on line {}", line + within),
             _ => format!("the quote opened on line {} is never closed", line + within),
@@ -531,7 +541,7 @@ impl CsvReader {
     fn take_line(&mut self, track: Option<Track>) -> Result<Option<Line>, ReadError> {
         let scanner = &self.scanner;
         let mut track = track.unwrap_or(Track::Broken);
-        let keep = self.options.record_bytes_max;
+        let keep = self.options.record_bytes_max.max(KEPT_OF_TOO_LONG);
         let mut follow = |stretch: &[u8]| track = scanner.follow(track, stretch);
         let line = crate::lines::take_line(
             &mut self.input,
@@ -556,19 +566,6 @@ struct Line {
 fn track_from(number: u64) -> Track {
     let all = [Track::FieldStart, Track::Plain, Track::Quoted, Track::Escape, Track::QuoteSeen];
     all.into_iter().find(|track| *track as u64 == number).unwrap_or(Track::Broken)
-}
-
-impl CsvMark {
-    /// As numbers, for a token.
-    pub fn to_numbers(self) -> [u64; 7] {
-        let [kind, line, rest] = self.state;
-        [self.byte, self.line, self.records, self.skipped, kind, line, rest]
-    }
-
-    /// From numbers that [`CsvMark::to_numbers`] gave.
-    pub fn from_numbers([byte, line, records, skipped, kind, first, rest]: [u64; 7]) -> Self {
-        Self { byte, line, records, skipped, state: [kind, first, rest] }
-    }
 }
 
 impl<'a> CsvRecord<'a> {

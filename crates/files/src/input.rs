@@ -322,6 +322,15 @@ impl Input {
         *self.hasher.finalize().as_bytes()
     }
 
+    /// The longest length of whole characters up to `length`; for UTF-8 any length is as good.
+    pub(crate) fn floor(&self, length: usize) -> usize {
+        if self.transcoder.is_none() || length >= self.end - self.begin {
+            return length;
+        }
+        let starts = |at: &usize| self.unread()[*at] & 0xC0 != 0x80;
+        (0..=length).rev().find(starts).unwrap_or(0)
+    }
+
     /// How many original bytes the next `length` bytes of text were.
     pub(crate) fn original_len(&self, length: usize) -> usize {
         if self.transcoder.is_none() {

@@ -15,10 +15,17 @@ pub mod discovery;
 pub mod encoding;
 pub mod fingerprint;
 pub mod input;
+pub mod json;
+pub mod jsonl;
 mod lines;
+pub mod mark;
+pub mod markdown;
+pub mod text;
+pub mod yaml;
 
-pub use codes::{CODES, Code};
+pub use codes::CODES;
 pub use compression::Compression;
 pub use encoding::Encoding;
 pub use input::{Input, ReadError};
+pub use mark::Mark;
 pub use whimbrel_model::{Defect, Position};

@@ -1,8 +1,8 @@
 //! Finds where a record and its fields end. Knows bytes, not columns or files.
 //!
 //! ```text
-//! 8 bytes at a time:  1 2 , 5 " 7 \r \n      a word per kind of byte, compared without branches
-//!                         ▲   ▲    ▲         only these are looked at one by one
+//! 32 bytes at a time:  1 2 , 5 6 , " 7 \r \n …   compared without branches, eight in a word
+//!                          ▲     ▲ ▲   ▲  ▲      only these are looked at one by one
 //! ```
 
 use super::CsvOptions;
@@ -61,6 +61,9 @@ pub(super) struct Scanner {
     quotes: u64,
 }
 
+/// Bytes looked at together.
+const BLOCK: usize = 32;
+
 const LOW: u64 = 0x7F7F_7F7F_7F7F_7F7F;
 
 fn everywhere(byte: u8) -> u64 {
@@ -96,13 +99,13 @@ impl Scanner {
         let mut marks = self.marks(text, base);
         loop {
             while marks == 0 {
-                base += 8;
+                base += BLOCK;
                 if base >= text.len() {
                     return found.at_end(text, ended);
                 }
                 marks = self.marks(text, base);
             }
-            let at = base + (marks.trailing_zeros() >> 3) as usize;
+            let at = base + marks.trailing_zeros() as usize;
             marks &= marks - 1;
             let byte = text[at];
             if byte == self.delimiter {
@@ -142,13 +145,27 @@ impl Scanner {
         }
     }
 
+    /// A bit for every byte of the block at `base` that may be a delimiter, quote or line end.
     #[inline]
     fn marks(&self, text: &[u8], base: usize) -> u64 {
-        let word = match text.get(base..base + 8) {
-            Some(bytes) => u64::from_le_bytes(bytes.try_into().expect("eight bytes")),
-            None => last_word(&text[base.min(text.len())..]),
-        };
-        zeros(word ^ self.delimiters) | zeros(word ^ self.quotes) | below_16(word)
+        match text[base.min(text.len())..].first_chunk() {
+            Some(block) => self.marks_of(block),
+            None => self.marks_of(&last_block(&text[base.min(text.len())..])),
+        }
+    }
+
+    #[inline]
+    fn marks_of(&self, block: &[u8; BLOCK]) -> u64 {
+        let mut marks = 0;
+        for (index, bytes) in block.chunks_exact(8).enumerate() {
+            let word = u64::from_le_bytes(bytes.try_into().expect("eight bytes"));
+            let hits =
+                zeros(word ^ self.delimiters) | zeros(word ^ self.quotes) | below_16(word);
+            // Gathers the eight top bits in one byte.
+            let bits = (hits >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+            marks |= bits << (8 * index);
+        }
+        marks
     }
 
     /// Where a quoted field that begins at `from` ends; `Err(None)` where it never does.
@@ -258,11 +275,11 @@ impl Track {
 }
 
 #[cold]
-fn last_word(rest: &[u8]) -> u64 {
+fn last_block(rest: &[u8]) -> [u8; BLOCK] {
     // 0xFF is no delimiter, quote or line end.
-    let mut bytes = [0xFF; 8];
-    bytes[..rest.len()].copy_from_slice(rest);
-    u64::from_le_bytes(bytes)
+    let mut block = [0xFF; BLOCK];
+    block[..rest.len()].copy_from_slice(rest);
+    block
 }
 
 struct Found<'a> {
