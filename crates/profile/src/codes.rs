@@ -113,7 +113,11 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "a file with a header and no record",
         "It is read and counted with zero records. For `each = \"file\"` it still makes a row.",
     ),
-    (EMPTY_FILE, "a file without a byte", "It is counted with zero records."),
+    (
+        EMPTY_FILE,
+        "a file without a byte",
+        "It is counted with zero records.",
+    ),
     (
         UNREADABLE,
         "a file that cannot be read",
@@ -156,3 +160,15 @@ pub const CODES: &[(&str, &str, &str)] = &[
          `--target sqlite:new.db`.",
     ),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_different_and_in_their_range() {
+        let codes: std::collections::BTreeSet<_> = CODES.iter().map(|(code, _, _)| *code).collect();
+        assert_eq!(codes.len(), CODES.len());
+        assert!(codes.iter().all(|code| ("WB0500".."WB0550").contains(code)));
+    }
+}

@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use whimbrel_model::ValueRef;
 use whimbrel_model::decimal::Decimal;
 
-use crate::forms::{self, Forms, MARKERS};
+use crate::forms::{self, Forms, MARKERS, Reading};
 use crate::shown::{self, VALUE_CHARS_MAX};
 use crate::sketch::{self, Bins, Distinct, Top};
 use crate::stamps::Stamp;
@@ -154,6 +154,7 @@ pub struct Tally {
     pub distinct: Distinct,
     /// Frequent values.
     pub top: Top,
+    last: (String, Reading),
     alive: Forms,
     broken_by: [u8; forms::COUNT],
     breaks: Vec<Sample>,
@@ -187,6 +188,7 @@ impl Default for Tally {
             lengths: Bins::default(),
             distinct: Distinct::default(),
             top: Top::default(),
+            last: (String::new(), Reading::default()),
             alive: Forms::MAX,
             broken_by: [0; forms::COUNT],
             breaks: Vec::new(),
@@ -266,8 +268,12 @@ impl Tally {
 
     fn note(&mut self, text: &str) {
         let hash = sketch::hash(text.as_bytes());
-        self.distinct.add(hash);
-        self.top.add(hash, |out| shown::append(out, text, VALUE_CHARS_MAX));
+        // What holds a place among the frequent values has been counted as different before.
+        if !self.top.again(hash) {
+            self.distinct.add(hash);
+            self.top
+                .add(hash, |out| shown::append(out, text, VALUE_CHARS_MAX));
+        }
     }
 
     fn text(&mut self, text: &str, note: CellNote, place: Place) {
@@ -317,7 +323,7 @@ impl Tally {
         self.bytes += text.len() as u64;
         self.note(text);
         self.read += 1;
-        let reading = forms::read(text);
+        let reading = self.reading(text);
         let mut left = reading.forms;
         while left != 0 {
             self.fits[left.trailing_zeros() as usize] += 1;
@@ -336,6 +342,21 @@ impl Tally {
         }
     }
 
+    /// Columns often hold the same value again: it is read once.
+    fn reading(&mut self, text: &str) -> Reading {
+        const REMEMBERED_MAX: usize = 64;
+        if self.last.0 != text || text.is_empty() {
+            let reading = forms::read(text);
+            if text.len() > REMEMBERED_MAX {
+                return reading;
+            }
+            self.last.0.clear();
+            self.last.0.push_str(text);
+            self.last.1 = reading;
+        }
+        self.last.1
+    }
+
     fn narrow(&mut self, found: Forms, text: &str, place: Place) {
         let mut broken = self.alive & !found & ((1 << forms::COUNT) - 1);
         self.alive &= found;
@@ -346,7 +367,11 @@ impl Tally {
             let known = |sample: &Sample| sample.place == place && sample.reason == reason;
             let at = self.breaks.iter().position(known).unwrap_or_else(|| {
                 let value = shown::shown(text, VALUE_CHARS_MAX);
-                self.breaks.push(Sample { place, value, reason });
+                self.breaks.push(Sample {
+                    place,
+                    value,
+                    reason,
+                });
                 self.breaks.len() - 1
             });
             self.broken_by[form] = at as u8;
@@ -356,10 +381,17 @@ impl Tally {
     fn number(&mut self, text: &str, number: f64, (whole, scale): (u32, u32)) {
         self.numbers.add(number);
         let (most, least_scale, most_scale) = self.digits.unwrap_or((whole, scale, scale));
-        self.digits = Some((most.max(whole), least_scale.min(scale), most_scale.max(scale)));
+        self.digits = Some((
+            most.max(whole),
+            least_scale.min(scale),
+            most_scale.max(scale),
+        ));
         match &mut self.extremes {
             None => {
-                let extreme = Extreme { text: text.to_owned(), number };
+                let extreme = Extreme {
+                    text: text.to_owned(),
+                    number,
+                };
                 self.extremes = Some((extreme.clone(), extreme));
             }
             Some((min, max)) => {
@@ -373,7 +405,8 @@ impl Tally {
         self.times.add((stamp.nanos / 1_000_000) as f64 / 1_000.0);
         match self.clocks.get_mut(&stamp.pattern) {
             None => {
-                self.clocks.insert(stamp.pattern, Clock::start(stamp, place));
+                self.clocks
+                    .insert(stamp.pattern, Clock::start(stamp, place));
             }
             Some(clock) => clock.go_on(stamp, place),
         }
@@ -394,12 +427,19 @@ impl Tally {
 
     /// Spellings of NULL that stand in the column, all counted.
     pub fn marked(&self) -> u64 {
-        self.markers.iter().map(|count| count.plain + count.quoted).sum()
+        self.markers
+            .iter()
+            .map(|count| count.plain + count.quoted)
+            .sum()
     }
 
     /// Different values among those read, where they are few enough to be known exactly.
     pub fn distinct_read(&self) -> u64 {
-        let markers = self.markers.iter().filter(|count| count.plain + count.quoted > 0).count();
+        let markers = self
+            .markers
+            .iter()
+            .filter(|count| count.plain + count.quoted > 0)
+            .count();
         self.distinct.count().0.saturating_sub(markers as u64)
     }
 
@@ -419,7 +459,10 @@ impl Tally {
             count.quoted += other.quoted;
         }
         self.read += other.read;
-        self.fits.iter_mut().zip(&other.fits).for_each(|(a, b)| *a += b);
+        self.fits
+            .iter_mut()
+            .zip(&other.fits)
+            .for_each(|(a, b)| *a += b);
         self.beyond_double += other.beyond_double;
         self.leading_zeros += other.leading_zeros;
         self.exponents += other.exponents;
@@ -490,14 +533,20 @@ fn join<T: Copy>(a: Option<T>, b: Option<T>, both: impl Fn(T, T) -> T) -> Option
 
 impl Extreme {
     fn lower(&mut self, text: &str, number: f64) {
-        if number <= self.number && is_less(text, &self.text) {
-            *self = Self { text: text.to_owned(), number };
+        if number <= self.number && text != self.text && is_less(text, &self.text) {
+            *self = Self {
+                text: text.to_owned(),
+                number,
+            };
         }
     }
 
     fn raise(&mut self, text: &str, number: f64) {
-        if number >= self.number && is_less(&self.text, text) {
-            *self = Self { text: text.to_owned(), number };
+        if number >= self.number && text != self.text && is_less(&self.text, text) {
+            *self = Self {
+                text: text.to_owned(),
+                number,
+            };
         }
     }
 }
@@ -558,16 +607,42 @@ mod tests {
     fn tally(values: &[&str]) -> Tally {
         let mut tally = Tally::default();
         for (at, value) in values.iter().enumerate() {
-            let place = Place { file: 0, line: at as u64 + 2, record: at as u64 + 1 };
+            let place = Place {
+                file: 0,
+                line: at as u64 + 2,
+                record: at as u64 + 1,
+            };
             tally.add(ValueRef::Text(value), CellNote::Plain, place);
         }
         tally
     }
 
     fn facts(tally: &Tally) -> String {
-        let Tally { values, nulls, natives, markers, read, fits, extremes, digits, clocks, .. } = tally;
-        let breaks: Vec<_> = (0..forms::COUNT).map(|form| tally.first_break(form)).collect();
-        let Tally { chars, blank, padded, multi_line, controls, bytes, distinct, .. } = tally;
+        let Tally {
+            values,
+            nulls,
+            natives,
+            markers,
+            read,
+            fits,
+            extremes,
+            digits,
+            clocks,
+            ..
+        } = tally;
+        let breaks: Vec<_> = (0..forms::COUNT)
+            .map(|form| tally.first_break(form))
+            .collect();
+        let Tally {
+            chars,
+            blank,
+            padded,
+            multi_line,
+            controls,
+            bytes,
+            distinct,
+            ..
+        } = tally;
         format!(
             "{values} {nulls} {natives:?} {markers:?} {read} {fits:?} {extremes:?} {digits:?} \
              {clocks:?} {breaks:?} {chars:?} {blank} {padded} {multi_line} {controls} {bytes} \
@@ -597,7 +672,11 @@ mod tests {
 
     #[test]
     fn extremes_beyond_doubles_are_exact() {
-        let tally = tally(&["9007199254740993", "9007199254740992", "18446744073709551615"]);
+        let tally = tally(&[
+            "9007199254740993",
+            "9007199254740992",
+            "18446744073709551615",
+        ]);
         let (min, max) = tally.extremes.as_ref().unwrap();
         assert_eq!(min.text, "9007199254740992");
         assert_eq!(max.text, "18446744073709551615");
@@ -616,7 +695,11 @@ mod tests {
     fn a_million_values_take_no_more_memory_than_a_thousand() {
         let mut tally = Tally::default();
         for number in 0..200_000u64 {
-            tally.add(ValueRef::Text(&format!("value {number}")), CellNote::Plain, Place::default());
+            tally.add(
+                ValueRef::Text(&format!("value {number}")),
+                CellNote::Plain,
+                Place::default(),
+            );
         }
         assert!(tally.top.most(usize::MAX).len() <= 128);
         assert!(tally.breaks.len() <= forms::COUNT);

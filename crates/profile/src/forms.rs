@@ -51,8 +51,29 @@ pub const WORDS: &[(&str, &str)] = &[
 
 /// Spellings of NULL that are looked for, in any column of text.
 pub const MARKERS: &[&str] = &[
-    "", "NA", "N/A", "n/a", "#N/A", "nan", "NaN", "NAN", "null", "NULL", "Null", "None", "none",
-    "nil", "\\N", "-", "--", "?", "inf", "-inf", "INF", "Infinity", "-Infinity",
+    "",
+    "NA",
+    "N/A",
+    "n/a",
+    "#N/A",
+    "nan",
+    "NaN",
+    "NAN",
+    "null",
+    "NULL",
+    "Null",
+    "None",
+    "none",
+    "nil",
+    "\\N",
+    "-",
+    "--",
+    "?",
+    "inf",
+    "-inf",
+    "INF",
+    "Infinity",
+    "-Infinity",
 ];
 
 /// The marker that a text is.
@@ -92,17 +113,17 @@ pub fn has(forms: Forms, form: usize) -> bool {
 /// Every form that holds for a text.
 pub fn read(text: &str) -> Reading {
     let mut reading = Reading::default();
-    let Some(first) = text.bytes().next() else { return reading };
+    let Some(first) = text.bytes().next() else {
+        return reading;
+    };
     match first {
         b'0'..=b'9' | b'-' => {
             number(text, &mut reading);
             uuid(text, &mut reading);
             stamps(text, &mut reading);
         }
-        b'{' | b'[' => {
-            if json::validate(text.as_bytes(), json::Limits::default()).is_ok() {
-                reading.forms |= bit(JSON);
-            }
+        b'{' | b'[' if json::validate(text.as_bytes(), json::Limits::default()).is_ok() => {
+            reading.forms |= bit(JSON);
         }
         b'a'..=b'z' | b'A'..=b'Z' => {
             words(text, &mut reading);
@@ -119,16 +140,25 @@ pub fn read(text: &str) -> Reading {
 
 fn number(text: &str, reading: &mut Reading) {
     // Longer than any double or 128-bit integer needs; such a text is a text.
-    if text.len() > 400 || !text.bytes().all(|b| b.is_ascii_digit() || b == b'.' || b == b'-') {
+    if text.len() > 400
+        || !text
+            .bytes()
+            .all(|b| b.is_ascii_digit() || b == b'.' || b == b'-')
+    {
         return;
     }
-    let Ok(decimal) = Decimal::parse(text) else { return };
+    let Ok(decimal) = Decimal::parse(text) else {
+        return;
+    };
     if decimal.is_zero() && text.starts_with('-') {
         return;
     }
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     reading.forms |= bit(DECIMAL);
-    reading.digits = (whole.trim_start_matches('-').len() as u32, fraction.len() as u32);
+    reading.digits = (
+        whole.trim_start_matches('-').len() as u32,
+        fraction.len() as u32,
+    );
     reading.number = Some(decimal.to_f64_nearest());
     if fraction.is_empty() && decimal.to_i128_exact().is_some() {
         reading.forms |= bit(INTEGER);
@@ -181,7 +211,9 @@ pub fn has_leading_zero(text: &str) -> bool {
     bare.len() > 1
         && bare.starts_with('0')
         && bare.as_bytes()[1].is_ascii_digit()
-        && bare.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+        && bare
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || byte == b'.')
 }
 
 /// Why a text is not of the form, for people: a clause that follows "value ".
@@ -198,7 +230,8 @@ pub fn why_not(text: &str, form: usize) -> &'static str {
 fn why_no_number(text: &str, form: usize) -> &'static str {
     let bare = text.strip_prefix(['-', '+']).unwrap_or(text);
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let numeric = |text: &str| text.parse::<f64>().is_ok() && text.bytes().any(|b| b.is_ascii_digit());
+    let numeric =
+        |text: &str| text.parse::<f64>().is_ok() && text.bytes().any(|b| b.is_ascii_digit());
     if text.trim() != text {
         "has blanks around it"
     } else if text.starts_with('+') && numeric(bare) {
@@ -207,7 +240,10 @@ fn why_no_number(text: &str, form: usize) -> &'static str {
         "is in exponent form"
     } else if has_leading_zero(text) {
         "has a leading zero"
-    } else if text.starts_with('-') && numeric(bare) && bare.bytes().all(|b| matches!(b, b'0' | b'.')) {
+    } else if text.starts_with('-')
+        && numeric(bare)
+        && bare.bytes().all(|b| matches!(b, b'0' | b'.'))
+    {
         "is a negative zero"
     } else if digits(&bare.replace(',', "")) && bare.contains(',') {
         "has a comma"
@@ -233,7 +269,10 @@ mod tests {
 
     fn names(text: &str) -> Vec<String> {
         let forms = read(text).forms;
-        (0..COUNT).filter(|form| has(forms, *form)).map(name).collect()
+        (0..COUNT)
+            .filter(|form| has(forms, *form))
+            .map(name)
+            .collect()
     }
 
     fn name(form: usize) -> String {
@@ -256,7 +295,9 @@ mod tests {
 
     #[test]
     fn codes_that_look_like_numbers_are_none() {
-        for text in ["00601", "+1", "1e5", "-0", "-0.0", "1.", ".5", " 1", "1 ", "0x1F", "١"] {
+        for text in [
+            "00601", "+1", "1e5", "-0", "-0.0", "1.", ".5", " 1", "1 ", "0x1F", "١",
+        ] {
             check(text, &[]);
         }
     }

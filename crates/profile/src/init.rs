@@ -79,13 +79,18 @@ pub fn plan_for(profile: &Profile, options: &DraftOptions<'_>) -> Result<PlanDra
     let mut tables = Vec::new();
     for source in &profile.sources {
         if source.columns.is_empty() {
-            notes.push(format!("`{}` has no column yet: the plan leaves it out", source.name));
+            notes.push(format!(
+                "`{}` has no column yet: the plan leaves it out",
+                source.name
+            ));
         } else {
             tables.push(Table::of(source, &mut taken));
         }
     }
     if tables.is_empty() {
-        return Err(DraftError::Empty { folder: profile.folder.clone() });
+        return Err(DraftError::Empty {
+            folder: profile.folder.clone(),
+        });
     }
     if !profile.leftovers.is_empty() {
         let files = counted(profile.leftovers.len() as u64, "file is", "files are");
@@ -93,17 +98,26 @@ pub fn plan_for(profile: &Profile, options: &DraftOptions<'_>) -> Result<PlanDra
     }
     let plan = plan(profile, &tables, options);
     let path = format!("{}/sqlite/0001_tables.sql", options.schema);
-    Ok(PlanDraft { plan, schema: vec![(path, sql(profile, &tables))], notes })
+    Ok(PlanDraft {
+        plan,
+        schema: vec![(path, sql(profile, &tables))],
+        notes,
+    })
 }
 
 fn check_engine(target: &str) -> Result<(), DraftError> {
     // A variable may hold any URL; what it defaults to can be seen.
-    let url = target.strip_prefix("${").and_then(|rest| rest.split_once(":-")).map_or(target, |(_, url)| url);
+    let url = target
+        .strip_prefix("${")
+        .and_then(|rest| rest.split_once(":-"))
+        .map_or(target, |(_, url)| url);
     let scheme = url.split_once(':').map_or("sqlite", |(scheme, _)| scheme);
     if target.starts_with("${") && url == target || scheme == "sqlite" {
         Ok(())
     } else {
-        Err(DraftError::Engine { scheme: shown::shown(scheme, 40) })
+        Err(DraftError::Engine {
+            scheme: shown::shown(scheme, 40),
+        })
     }
 }
 
@@ -140,11 +154,17 @@ impl<'a> Table<'a> {
         }
         match &source.format {
             Format::Csv { .. } | Format::Json | Format::JsonLines => {}
-            Format::Markdown => documents(&mut columns, &mut used, "first = [\"title\", \"heading\", { fact = \"file.stem\" }]"),
+            Format::Markdown => documents(
+                &mut columns,
+                &mut used,
+                "first = [\"title\", \"heading\", { fact = \"file.stem\" }]",
+            ),
             Format::Text => documents(&mut columns, &mut used, "fact = \"file.stem\""),
         }
         let front = matches!(source.format, Format::Markdown);
-        let own = |column: &&ColumnProfile| !(front && matches!(column.name.as_str(), "title" | "heading"));
+        let own = |column: &&ColumnProfile| {
+            !(front && matches!(column.name.as_str(), "title" | "heading"))
+        };
         for column in source.columns.iter().filter(own) {
             let name = match names::snake(&column.name) {
                 name if natural.is_none() && name == "id" => "legacy_id".to_owned(),
@@ -153,11 +173,20 @@ impl<'a> Table<'a> {
             columns.push(target(column, names::unique(&name, &mut used)));
         }
         let key = natural.and_then(|key| {
-            let at = source.columns.iter().filter(own).position(|column| column.name == key)?;
+            let at = source
+                .columns
+                .iter()
+                .filter(own)
+                .position(|column| column.name == key)?;
             let made = columns.len() - source.columns.iter().filter(own).count();
             Some(columns[made + at].name.clone())
         });
-        Self { source, name, key: key.unwrap_or_else(|| "id".to_owned()), columns }
+        Self {
+            source,
+            name,
+            key: key.unwrap_or_else(|| "id".to_owned()),
+            columns,
+        }
     }
 }
 
@@ -170,7 +199,8 @@ fn natural_key(source: &SourceProfile) -> Option<&str> {
         let column = source.columns.iter().find(|column| column.name == name);
         column.is_some_and(|column| {
             let kind = Kind::parse(&column.kind);
-            matches!(kind, Some(Kind::Int(_) | Kind::Text(_) | Kind::Uuid)) && column.absent + column.nulls == 0
+            matches!(kind, Some(Kind::Int(_) | Kind::Text(_) | Kind::Uuid))
+                && column.absent + column.nulls == 0
         })
     };
     let usable: Vec<&str> = source
@@ -179,7 +209,11 @@ fn natural_key(source: &SourceProfile) -> Option<&str> {
         .filter(|key| key.unique && sounds_like_key(&key.column) && whole(&key.column))
         .map(|key| key.column.as_str())
         .collect();
-    usable.iter().find(|name| names::snake(name) == "id").or_else(|| usable.first()).copied()
+    usable
+        .iter()
+        .find(|name| names::snake(name) == "id")
+        .or_else(|| usable.first())
+        .copied()
 }
 
 fn made_key() -> Target {
@@ -206,7 +240,11 @@ fn documents(columns: &mut Vec<Target>, used: &mut BTreeSet<String>, title: &str
     };
     fact("file_path", Kind::Text(None), "fact = \"file.path\"");
     fact("title", Kind::Text(None), title);
-    fact("file_modified_at", Kind::TimestampTz, "fact = \"file.mtime\"");
+    fact(
+        "file_modified_at",
+        Kind::TimestampTz,
+        "fact = \"file.mtime\"",
+    );
 }
 
 fn target(column: &ColumnProfile, name: String) -> Target {
@@ -223,7 +261,12 @@ fn target(column: &ColumnProfile, name: String) -> Target {
             doubt.reason
         ));
     }
-    above.extend(column.notes.iter().map(|note| format!("{}: {note}", column.kind)));
+    above.extend(
+        column
+            .notes
+            .iter()
+            .map(|note| format!("{}: {note}", column.kind)),
+    );
     Target {
         name,
         kind,
@@ -261,7 +304,11 @@ fn map_name((yes, no): (&str, &str)) -> String {
 fn comment(column: &ColumnProfile) -> String {
     let mut parts = vec![column.kind.clone()];
     if let (Some(min), Some(max)) = (&column.min, &column.max) {
-        parts.push(if min == max { min.clone() } else { format!("{min}..{max}") });
+        parts.push(if min == max {
+            min.clone()
+        } else {
+            format!("{min}..{max}")
+        });
     }
     let missing = crate::render::missing(column);
     if missing > 0 {
@@ -271,26 +318,41 @@ fn comment(column: &ColumnProfile) -> String {
 }
 
 fn plan(profile: &Profile, tables: &[Table<'_>], options: &DraftOptions<'_>) -> String {
-    let name = if options.name.is_empty() { plan_name(&profile.folder) } else { options.name.to_owned() };
+    let name = if options.name.is_empty() {
+        plan_name(&profile.folder)
+    } else {
+        options.name.to_owned()
+    };
     let target = match options.target {
         // Variables in a URL that was given are meant as such.
         Some(target) => quoted(target),
         None => quoted(&format!("${{TARGET:-sqlite:{}.db}}", names::snake(&name))),
     };
     let mut out = String::new();
-    line(&mut out, format!(
-        "# Made from {} in {}: {}, {}.",
-        counted(profile.totals.files, "file", "files"),
-        profile.folder,
-        shown::bytes(profile.totals.bytes),
-        counted(profile.totals.records, "record", "records")
-    ));
+    line(
+        &mut out,
+        format!(
+            "# Made from {} in {}: {}, {}.",
+            counted(profile.totals.files, "file", "files"),
+            profile.folder,
+            shown::bytes(profile.totals.bytes),
+            counted(profile.totals.records, "record", "records")
+        ),
+    );
     out.push_str(HEAD);
     line(&mut out, format!("name   = {}", string(&name)));
     line(&mut out, format!("target = {target}"));
     line(&mut out, format!("schema = {}", string(options.schema)));
-    if tables.iter().any(|table| table.columns.iter().any(|column| column.kind == Kind::Timestamp)) {
-        line(&mut out, "# timezone = \"Europe/Berlin\"        # of times that carry none, should they become instants");
+    if tables.iter().any(|table| {
+        table
+            .columns
+            .iter()
+            .any(|column| column.kind == Kind::Timestamp)
+    }) {
+        line(
+            &mut out,
+            "# timezone = \"Europe/Berlin\"        # of times that carry none, should they become instants",
+        );
     }
     for table in tables {
         source(&mut out, table.source, options.prefix);
@@ -320,8 +382,16 @@ const TAIL: &str = "
 ";
 
 fn plan_name(folder: &str) -> String {
-    let last = folder.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
-    if last.chars().any(char::is_alphanumeric) { names::snake(last).replace('_', "-") } else { "legacy".to_owned() }
+    let last = folder
+        .trim_end_matches('/')
+        .rsplit('/')
+        .next()
+        .unwrap_or_default();
+    if last.chars().any(char::is_alphanumeric) {
+        names::snake(last).replace('_', "-")
+    } else {
+        "legacy".to_owned()
+    }
 }
 
 fn line(out: &mut String, text: impl AsRef<str>) {
@@ -332,8 +402,11 @@ fn line(out: &mut String, text: impl AsRef<str>) {
 fn source(out: &mut String, source: &SourceProfile, prefix: &str) {
     line(out, "");
     line(out, format!("[source.{}]", source.name));
-    let globs: Vec<String> =
-        source.globs.iter().map(|glob| string(&format!("{}{glob}", inspect::escape(prefix)))).collect();
+    let globs: Vec<String> = source
+        .globs
+        .iter()
+        .map(|glob| string(&format!("{}{glob}", inspect::escape(prefix))))
+        .collect();
     let globs = match globs.as_slice() {
         [one] => one.clone(),
         _ => format!("[\n    {},\n]", globs.join(",\n    ")),
@@ -343,14 +416,32 @@ fn source(out: &mut String, source: &SourceProfile, prefix: &str) {
         line(out, "ignore_case = true");
     }
     if let Some(encoding) = &source.encoding {
-        line(out, format!("encoding = {}        # guessed from the first bytes of each file", string(encoding)));
+        line(
+            out,
+            format!(
+                "encoding = {}        # guessed from the first bytes of each file",
+                string(encoding)
+            ),
+        );
     }
     if let Format::Csv { delimiter, header } = source.format {
-        if delimiter != if source.format.key() == "tsv" { '\t' } else { ',' } {
-            line(out, format!("delimiter = {}", string(&delimiter.to_string())));
+        if delimiter
+            != if source.format.key() == "tsv" {
+                '\t'
+            } else {
+                ','
+            }
+        {
+            line(
+                out,
+                format!("delimiter = {}", string(&delimiter.to_string())),
+            );
         }
         if !header {
-            line(out, "header = false             # the first line is data already");
+            line(
+                out,
+                "header = false             # the first line is data already",
+            );
         }
         if let Some(names) = &source.names {
             line(out, format!("names = [{}]", list(names)));
@@ -363,29 +454,63 @@ fn source(out: &mut String, source: &SourceProfile, prefix: &str) {
 /// Columns that some header lacks; all of them, where a file has no header at all.
 fn optional(out: &mut String, source: &SourceProfile) {
     let lacks = |name: &String| {
-        source.headerless > 0 || source.generations.iter().any(|one| !one.columns.contains(name))
+        source.headerless > 0
+            || source
+                .generations
+                .iter()
+                .any(|one| !one.columns.contains(name))
     };
-    let names: Vec<String> =
-        source.columns.iter().map(|column| column.name.clone()).filter(|name| lacks(name)).collect();
+    let names: Vec<String> = source
+        .columns
+        .iter()
+        .map(|column| column.name.clone())
+        .filter(|name| lacks(name))
+        .collect();
     if !names.is_empty() && source.names.is_none() {
-        line(out, format!("optional = [{}]        # some files lack them", list(&names)));
+        line(
+            out,
+            format!(
+                "optional = [{}]        # some files lack them",
+                list(&names)
+            ),
+        );
     }
 }
 
 fn nulls(out: &mut String, source: &SourceProfile) {
-    let declared: Vec<&ColumnProfile> =
-        source.columns.iter().filter(|column| !column.null.is_empty()).collect();
+    let declared: Vec<&ColumnProfile> = source
+        .columns
+        .iter()
+        .filter(|column| !column.null.is_empty())
+        .collect();
     if declared.is_empty() {
         return;
     }
-    line(out, format!("[source.{}.columns]             # how NULL is written", source.name));
+    line(
+        out,
+        format!(
+            "[source.{}.columns]             # how NULL is written",
+            source.name
+        ),
+    );
     for column in declared {
-        line(out, format!("{} = {{ null = [{}] }}", key(&column.name), list(&column.null)));
+        line(
+            out,
+            format!(
+                "{} = {{ null = [{}] }}",
+                key(&column.name),
+                list(&column.null)
+            ),
+        );
     }
 }
 
 fn list(values: &[String]) -> String {
-    values.iter().map(|value| string(value)).collect::<Vec<_>>().join(", ")
+    values
+        .iter()
+        .map(|value| string(value))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn maps(out: &mut String, tables: &[Table<'_>]) {
@@ -395,7 +520,13 @@ fn maps(out: &mut String, tables: &[Table<'_>]) {
         .filter_map(|column| column.words)
         .collect();
     for (yes, no) in pairs {
-        line(out, format!("\n[map.{}]\n{yes} = true\n{no} = false", map_name((yes, no))));
+        line(
+            out,
+            format!(
+                "\n[map.{}]\n{yes} = true\n{no} = false",
+                map_name((yes, no))
+            ),
+        );
     }
 }
 
@@ -405,7 +536,13 @@ fn mapping(out: &mut String, table: &Table<'_>) {
     line(out, format!("from = {}", string(&table.source.name)));
     line(out, format!("key  = [{}]", string(&table.key)));
     line(out, "[table.columns]");
-    let width = table.columns.iter().map(|column| column.name.len()).max().unwrap_or(0).min(30);
+    let width = table
+        .columns
+        .iter()
+        .map(|column| column.name.len())
+        .max()
+        .unwrap_or(0)
+        .min(30);
     for column in &table.columns {
         for above in &column.above {
             line(out, format!("# {above}"));
@@ -430,7 +567,8 @@ fn quoted(text: &str) -> String {
             '"' => out.push_str("\\\""),
             '\\' => out.push_str("\\\\"),
             letter if letter.is_control() => {
-                write!(out, "\\u{:04X}", u32::from(letter)).expect("a String takes every character");
+                write!(out, "\\u{:04X}", u32::from(letter))
+                    .expect("a String takes every character");
             }
             letter => out.push(letter),
         }
@@ -442,28 +580,49 @@ fn quoted(text: &str) -> String {
 /// A TOML key: bare where it can be. Keys hold no variables.
 fn key(name: &str) -> String {
     let bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    if !name.is_empty() && name.chars().all(bare) { name.to_owned() } else { quoted(name) }
+    if !name.is_empty() && name.chars().all(bare) {
+        name.to_owned()
+    } else {
+        quoted(name)
+    }
 }
 
 fn sql(profile: &Profile, tables: &[Table<'_>]) -> String {
-    let mut out = format!("-- Tables for the data of {}, as `whimbrel init` found it.\n", profile.folder);
+    let mut out = format!(
+        "-- Tables for the data of {}, as `whimbrel init` found it.\n",
+        profile.folder
+    );
     out.push_str("-- Types with TEXT in their names keep every character; SQLite would make numbers of the others.\n");
     for table in tables {
         let mut lines: Vec<(String, String)> = table
             .columns
             .iter()
             .map(|column| {
-                let required = if column.name == table.key { " NOT NULL" } else { "" };
+                let required = if column.name == table.key {
+                    " NOT NULL"
+                } else {
+                    ""
+                };
                 let declared = sqlite_type(column.kind);
-                (format!("    {} {declared}{required}", name(&column.name)), column.from.clone())
+                (
+                    format!("    {} {declared}{required}", name(&column.name)),
+                    column.from.clone(),
+                )
             })
             .collect();
-        lines.push((format!("    PRIMARY KEY ({})", name(&table.key)), String::new()));
+        lines.push((
+            format!("    PRIMARY KEY ({})", name(&table.key)),
+            String::new(),
+        ));
         line(&mut out, format!("\nCREATE TABLE {} (", name(&table.name)));
         let last = lines.len() - 1;
         for (at, (text, from)) in lines.iter().enumerate() {
             let comma = if at < last { "," } else { "" };
-            let from = if from.is_empty() { String::new() } else { format!("  -- {from}") };
+            let from = if from.is_empty() {
+                String::new()
+            } else {
+                format!("  -- {from}")
+            };
             line(&mut out, format!("{text}{comma}{from}"));
         }
         line(&mut out, ");");
@@ -472,7 +631,11 @@ fn sql(profile: &Profile, tables: &[Table<'_>]) -> String {
 }
 
 fn name(name: &str) -> String {
-    if names::is_keyword(name) { format!("\"{name}\"") } else { name.to_owned() }
+    if names::is_keyword(name) {
+        format!("\"{name}\"")
+    } else {
+        name.to_owned()
+    }
 }
 
 /// The declared type: a name whose affinity in SQLite alters no value of the kind

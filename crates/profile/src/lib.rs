@@ -7,20 +7,20 @@
 //! Pure computation over what a [`whimbrel_endpoint::Source`] hands over: this crate opens no
 //! file, writes none and reads no clock. Memory does not grow with the number of records.
 
+pub mod cells;
+pub mod codes;
 pub mod column;
 pub mod forms;
 pub mod infer;
-pub mod shown;
-pub mod sketch;
-pub mod stamps;
+pub mod init;
 pub mod inspect;
-pub mod names;
-pub mod sniff;
-pub mod cells;
 pub mod keys;
-pub mod codes;
+pub mod names;
 pub mod profile;
 pub mod read;
-mod summary;
 pub mod render;
-pub mod init;
+pub mod shown;
+pub mod sketch;
+pub mod sniff;
+pub mod stamps;
+mod summary;

@@ -85,25 +85,40 @@ pub async fn profile(
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Profile, ProfileError> {
     if request.sources.is_empty() {
-        return Err(ProfileError::NothingFound { folder: request.folder.to_owned() });
+        return Err(ProfileError::NothingFound {
+            folder: request.folder.to_owned(),
+        });
     }
     let begun = (request.elapsed)();
     let mut state = Progress {
         source: String::new(),
         file: String::new(),
         files_done: 0,
-        files: request.sources.iter().map(|(proposed, _)| proposed.files.len() as u64).sum(),
+        files: request
+            .sources
+            .iter()
+            .map(|(proposed, _)| proposed.files.len() as u64)
+            .sum(),
         records: 0,
         bytes_done: 0,
-        bytes: request.sources.iter().map(|(proposed, _)| proposed.bytes).sum(),
+        bytes: request
+            .sources
+            .iter()
+            .map(|(proposed, _)| proposed.bytes)
+            .sum(),
     };
     let mut sources = Vec::with_capacity(request.sources.len());
     for (proposed, source) in request.sources {
         let tally = read_source(proposed, source.as_ref(), &mut state, progress).await?;
-        sources.push(summary::source(proposed, tally));
+        sources.push(summary::source(proposed, &tally));
     }
     let seconds = (request.elapsed)().saturating_sub(begun).as_secs_f64();
-    Ok(summary::whole(request.folder, sources, request.leftovers, seconds))
+    Ok(summary::whole(
+        request.folder,
+        sources,
+        request.leftovers,
+        seconds,
+    ))
 }
 
 /// Everything found in one source.
@@ -153,10 +168,13 @@ async fn read_source(
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<SourceTally, ProfileError> {
     state.source.clone_from(&proposed.name);
-    let found = source.partitions().await.map_err(|why| ProfileError::List {
-        source_name: proposed.name.clone(),
-        why,
-    })?;
+    let found = source
+        .partitions()
+        .await
+        .map_err(|why| ProfileError::List {
+            source_name: proposed.name.clone(),
+            why,
+        })?;
     let before = state.bytes_done;
     let mut tally = SourceTally::default();
     for partition in &found.partitions {
@@ -167,7 +185,10 @@ async fn read_source(
             ..FileTally::default()
         };
         let done = state.bytes_done;
-        let outcome = read_file(proposed, source, partition, &mut tally, &mut file, state, progress).await;
+        let outcome = read_file(
+            proposed, source, partition, &mut tally, &mut file, state, progress,
+        )
+        .await;
         if let Err(error) = outcome {
             file.problem = Some(chain(&error));
         }
@@ -178,7 +199,11 @@ async fn read_source(
     }
     for unreadable in found.unreadable {
         let problem = Some(unreadable.reason);
-        tally.files.push(FileTally { path: unreadable.path, problem, ..FileTally::default() });
+        tally.files.push(FileTally {
+            path: unreadable.path,
+            problem,
+            ..FileTally::default()
+        });
         state.files_done += 1;
     }
     // Sizes were taken when the files were found; unreadable ones count as done.
@@ -221,43 +246,67 @@ async fn read_file(
     let shape = source.describe(partition).await?;
     let number = tally.files.len() as u32;
     *tally.formats.entry(shape.format.clone()).or_default() += 1;
-    let names: Vec<String> = shape.columns.into_iter().map(|column| column.name).collect();
+    let names: Vec<String> = shape
+        .columns
+        .into_iter()
+        .map(|column| column.name)
+        .collect();
     let (layout, fields) = layout(proposed, tally, &names);
     if matches!(layout, Layout::Cells { .. }) {
         tally.headers.entry(names).or_insert((0, number)).0 += 1;
     }
     let mut reader = source.open(partition, &fields, None).await?;
     let declared = proposed.encoding.is_some();
+    let by_lines = matches!(proposed.format, Format::Csv { .. } | Format::JsonLines);
     let mut last_end = None;
     while let Some(chunk) = reader.next(LIMIT).await? {
         tally.chunk(&chunk, &layout, number, declared);
-        line_ends(&chunk, &mut last_end, &mut file.ends);
+        if by_lines {
+            line_ends(&chunk, &mut last_end, &mut file.ends);
+        }
         let count = chunk.records.len() as u64;
         file.records += count;
         state.records += count;
-        let so_far = chunk.records.last().map_or(0, |record| record.position.byte);
+        let so_far = chunk
+            .records
+            .last()
+            .map_or(0, |record| record.position.byte);
         let bytes_done = state.bytes_done + so_far.min(partition.facts.size);
-        progress(Progress { bytes_done, ..state.clone() });
+        progress(Progress {
+            bytes_done,
+            ..state.clone()
+        });
     }
     let ReaderEnd { mark, lines, .. } = reader.finish().await?;
     file.lines = lines;
     // The mark stands after the last record that has its line end.
-    let lines_count = matches!(proposed.format, Format::Csv { .. } | Format::JsonLines);
-    file.torn = lines_count && mark.records < file.records;
+    file.torn = by_lines && mark.records < file.records;
     Ok(())
 }
 
-const LIMIT: Limit = Limit { rows: 4_000, bytes: 4 << 20 };
+const LIMIT: Limit = Limit {
+    rows: 4_000,
+    bytes: 4 << 20,
+};
 
-fn layout(proposed: &ProposedSource, tally: &mut SourceTally, names: &[String]) -> (Layout, Vec<Field>) {
+fn layout(
+    proposed: &ProposedSource,
+    tally: &mut SourceTally,
+    names: &[String],
+) -> (Layout, Vec<Field>) {
     match &proposed.format {
         Format::Csv { delimiter, .. } => {
             let columns = names.iter().map(|name| tally.column(name)).collect();
             let delimiter = u8::try_from(*delimiter).unwrap_or(b',');
-            let fields = names.iter().map(|name| Field::Column(name.clone())).collect();
+            let fields = names
+                .iter()
+                .map(|name| Field::Column(name.clone()))
+                .collect();
             (Layout::Cells { columns, delimiter }, fields)
         }
-        Format::Json | Format::JsonLines => (Layout::Object { beside: Vec::new() }, vec![Field::Json]),
+        Format::Json | Format::JsonLines => {
+            (Layout::Object { beside: Vec::new() }, vec![Field::Json])
+        }
         Format::Markdown => {
             let beside = vec!["body", "heading"];
             let others = beside.iter().map(|name| Field::Column((*name).to_owned()));
@@ -266,7 +315,10 @@ fn layout(proposed: &ProposedSource, tally: &mut SourceTally, names: &[String]) 
         }
         Format::Text => {
             let column = tally.column("body");
-            (Layout::Body { column }, vec![Field::Column("body".to_owned())])
+            (
+                Layout::Body { column },
+                vec![Field::Column("body".to_owned())],
+            )
         }
     }
 }
@@ -277,7 +329,7 @@ fn line_ends(chunk: &SourceChunk, last_end: &mut Option<u64>, ends: &mut (u64, u
         match last_end.map(|end| record.position.byte.saturating_sub(end)) {
             Some(1) => ends.0 += 1,
             Some(2) => ends.1 += 1,
-            Some(_) | None => {} // blank lines, comments, the header, other formats
+            Some(_) | None => {} // blank lines, comments, the header
         }
         *last_end = Some(record.position.byte + (record.raw.1 - record.raw.0) as u64);
     }
@@ -298,7 +350,11 @@ impl SourceTally {
         let mut notes = Vec::new();
         for (at, (row, record)) in chunk.rows.rows().zip(&chunk.records).enumerate() {
             let position = record.position;
-            let place = Place { file, line: position.line, record: position.record };
+            let place = Place {
+                file,
+                line: position.line,
+                record: position.record,
+            };
             self.records += 1;
             self.raw(chunk.bytes(at), place, declared);
             if let Some(defect) = &record.defect {
@@ -308,9 +364,7 @@ impl SourceTally {
             match layout {
                 Layout::Cells { columns, delimiter } => {
                     notes.clear();
-                    let marked = |value: ValueRef<'_>| {
-                        matches!(value, ValueRef::Text(text) if forms::marker(text).is_some())
-                    };
+                    let marked = |value: ValueRef<'_>| matches!(value, ValueRef::Text(text) if forms::marker(text).is_some());
                     if row.values().any(marked) {
                         cells::notes(chunk.bytes(at), *delimiter, &mut notes);
                     }
@@ -323,7 +377,9 @@ impl SourceTally {
                     let mut values = row.values();
                     let seen = values.next().and_then(|value| self.object(value, place));
                     for (name, value) in beside.iter().zip(values) {
-                        if !seen.as_ref().is_some_and(|seen| seen.contains(*name)) && !value.is_null() {
+                        if !seen.as_ref().is_some_and(|seen| seen.contains(*name))
+                            && !value.is_null()
+                        {
                             let column = self.column(name);
                             self.value(column, value, CellNote::Plain, place);
                         }
@@ -374,7 +430,8 @@ impl SourceTally {
             return None;
         };
         let parsed = json::parse_with(text.as_bytes(), json::Limits::default()).ok();
-        let Some((parsed, members)) = parsed.as_ref().and_then(|p| Some((p, p.json.as_object()?))) else {
+        let Some((parsed, members)) = parsed.as_ref().and_then(|p| Some((p, p.json.as_object()?)))
+        else {
             note_one(&mut self.not_objects, place, "");
             return None;
         };
@@ -432,10 +489,20 @@ fn note(
     message: &str,
 ) {
     let message = || message.to_owned();
-    entry.or_insert_with(|| Found { count: 0, first: place, message: message() }).count += 1;
+    entry
+        .or_insert_with(|| Found {
+            count: 0,
+            first: place,
+            message: message(),
+        })
+        .count += 1;
 }
 
 fn note_one(found: &mut Option<Found>, place: Place, message: &str) {
-    let start = || Found { count: 0, first: place, message: message.to_owned() };
+    let start = || Found {
+        count: 0,
+        first: place,
+        message: message.to_owned(),
+    };
     found.get_or_insert_with(start).count += 1;
 }

@@ -24,7 +24,8 @@ pub fn append(out: &mut String, text: &str, chars_max: usize) {
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
             letter if steers(letter) => {
-                write!(out, "\\u{{{:x}}}", u32::from(letter)).expect("a String takes every character");
+                write!(out, "\\u{{{:x}}}", u32::from(letter))
+                    .expect("a String takes every character");
             }
             letter => out.push(letter),
         }
@@ -94,7 +95,7 @@ pub fn percent(part: u64, whole: u64) -> String {
         "<0.1 %".to_owned()
     } else if ratio > 99.9 {
         ">99.9 %".to_owned()
-    } else if ratio < 10.0 || ratio > 90.0 {
+    } else if !(10.0..=90.0).contains(&ratio) {
         format!("{ratio:.1} %")
     } else {
         format!("{ratio:.0} %")
@@ -123,7 +124,10 @@ mod tests {
 
     #[test]
     fn escape_sequences_do_not_reach_a_terminal() {
-        assert_eq!(shown("a\u{1b}[31mred\u{202e}\n", 60), "a\\u{1b}[31mred\\u{202e}\\n");
+        assert_eq!(
+            shown("a\u{1b}[31mred\u{202e}\n", 60),
+            "a\\u{1b}[31mred\\u{202e}\\n"
+        );
     }
 
     #[test]

@@ -86,7 +86,9 @@ impl Distinct {
     fn spill(&mut self) {
         if let Registers::Few(few) = &self.0 {
             let mut registers = Box::new([0; 2048]);
-            few.iter().for_each(|hash| raise(&mut registers, *hash));
+            for hash in few {
+                raise(&mut registers, *hash);
+            }
             self.0 = Registers::Many(registers);
         }
     }
@@ -98,7 +100,9 @@ impl Distinct {
             Registers::Many(theirs) => {
                 self.spill();
                 if let Registers::Many(ours) = &mut self.0 {
-                    ours.iter_mut().zip(theirs.iter()).for_each(|(a, b)| *a = (*a).max(*b));
+                    ours.iter_mut()
+                        .zip(theirs.iter())
+                        .for_each(|(a, b)| *a = (*a).max(*b));
                 }
             }
         }
@@ -121,11 +125,19 @@ fn raise(registers: &mut [u8; 2048], hash: u64) {
 
 fn estimate(registers: &[u8; 2048]) -> u64 {
     let size = registers.len() as f64;
-    let sum: f64 = registers.iter().map(|rank| 2f64.powi(-i32::from(*rank))).sum();
+    let sum: f64 = registers
+        .iter()
+        .map(|rank| 2f64.powi(-i32::from(*rank)))
+        .sum();
     let raw = 0.7213 / (1.0 + 1.079 / size) * size * size / sum;
-    let zeros = registers.iter().filter(|rank| **rank == 0).count() as f64;
+    let zeros = memchr::memchr_iter(0, registers).count() as f64;
     let small = raw <= 2.5 * size && zeros > 0.0;
-    (if small { size * (size / zeros).ln() } else { raw }).round() as u64
+    (if small {
+        size * (size / zeros).ln()
+    } else {
+        raw
+    })
+    .round() as u64
 }
 
 /// The most frequent values: exact counts up to 128 different ones; beyond that Space-Saving
@@ -149,10 +161,18 @@ struct Slot {
 const SLOTS: usize = 128;
 
 impl Top {
+    /// Counts a value that holds a place already; false where it holds none.
+    pub fn again(&mut self, hash: u64) -> bool {
+        let slot = self.index.get(&hash);
+        if let Some(slot) = slot {
+            self.slots[*slot].count += 1;
+        }
+        slot.is_some()
+    }
+
     /// Counts a value; `text` is asked for where the value takes a place.
     pub fn add(&mut self, hash: u64, text: impl FnOnce(&mut String)) {
-        if let Some(slot) = self.index.get(&hash) {
-            self.slots[*slot].count += 1;
+        if self.again(hash) {
             return;
         }
         if self.slots.len() < SLOTS {
@@ -173,7 +193,12 @@ impl Top {
         let mut value = String::new();
         text(&mut value);
         self.index.insert(hash, self.slots.len());
-        self.slots.push(Slot { hash, count, error: 0, text: value });
+        self.slots.push(Slot {
+            hash,
+            count,
+            error: 0,
+            text: value,
+        });
     }
 
     // Counts only grow, so a slot passed over at this floor need not be looked at again before
@@ -207,21 +232,30 @@ impl Top {
     }
 
     fn shrink(&mut self) {
-        self.slots.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.text.cmp(&b.text)));
+        self.slots
+            .sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.text.cmp(&b.text)));
         let dropped = self.slots[SLOTS].count;
         self.slots.truncate(SLOTS);
         self.slots.iter_mut().for_each(|slot| {
             slot.count += dropped;
             slot.error += dropped;
         });
-        self.index = self.slots.iter().enumerate().map(|(at, slot)| (slot.hash, at)).collect();
+        self.index = self
+            .slots
+            .iter()
+            .enumerate()
+            .map(|(at, slot)| (slot.hash, at))
+            .collect();
         (self.cursor, self.least) = (0, 0);
     }
 
     /// The `limit` most frequent values as (value, count, how much the count may be too high).
     pub fn most(&self, limit: usize) -> Vec<(&str, u64, u64)> {
-        let mut all: Vec<_> =
-            self.slots.iter().map(|slot| (slot.text.as_str(), slot.count, slot.error)).collect();
+        let mut all: Vec<_> = self
+            .slots
+            .iter()
+            .map(|slot| (slot.text.as_str(), slot.count, slot.error))
+            .collect();
         all.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0)));
         all.truncate(limit);
         all
@@ -235,6 +269,8 @@ impl Top {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Bins {
     width_log2: i32,
+    /// 1 / width; 0 where that is no ordinary double.
+    per_width: f64,
     first: i64,
     counts: Vec<u64>,
     range: Option<(f64, f64)>,
@@ -248,7 +284,12 @@ impl Bins {
     pub fn add(&mut self, value: f64) {
         if value.is_finite() {
             self.cover(value, value);
-            let bin = bin_of(value, self.width_log2) - self.first;
+            let bin = if self.per_width == 0.0 {
+                bin_of(value, self.width_log2)
+            } else {
+                floor_bin(value, value * self.per_width)
+            };
+            let bin = bin - self.first;
             self.counts[bin as usize] += 1;
         }
     }
@@ -271,9 +312,16 @@ impl Bins {
             self.first = bin_of(min, width);
         }
         self.widen(width);
+        let ordinary = self.width_log2.abs() < 1_000;
+        self.per_width = if ordinary {
+            2f64.powi(-self.width_log2)
+        } else {
+            0.0
+        };
         let front = self.first - bin_of(min, width);
         if front > 0 {
-            self.counts.splice(0..0, std::iter::repeat_n(0, front as usize));
+            self.counts
+                .splice(0..0, std::iter::repeat_n(0, front as usize));
             self.first -= front;
         }
         let bins = (bin_of(max, width) - self.first + 1) as usize;
@@ -298,7 +346,9 @@ impl Bins {
 
     /// Adds another histogram.
     pub fn merge(&mut self, other: &Self) {
-        let Some((low, high)) = other.range else { return };
+        let Some((low, high)) = other.range else {
+            return;
+        };
         let mut other = other.clone();
         self.cover(low, high);
         other.widen(self.width_log2);
@@ -311,11 +361,17 @@ impl Bins {
     /// Counts in `bins` equal parts of the range from smallest to largest value; the border of two
     /// parts may be off by one 128th of the range.
     pub fn equal(&self, bins: usize) -> Vec<u64> {
-        let Some((min, max)) = self.range else { return Vec::new() };
+        let Some((min, max)) = self.range else {
+            return Vec::new();
+        };
         let mut out = vec![0; bins];
         for (offset, count) in self.counts.iter().enumerate() {
             let centre = self.centre(offset).clamp(min, max);
-            let part = if max > min { (centre / 2.0 - min / 2.0) / (max / 2.0 - min / 2.0) } else { 0.0 };
+            let part = if max > min {
+                (centre / 2.0 - min / 2.0) / (max / 2.0 - min / 2.0)
+            } else {
+                0.0
+            };
             let at = ((part * bins as f64) as usize).min(bins - 1);
             out[at] += count;
         }
@@ -349,7 +405,10 @@ impl Bins {
     /// How many values lie outside `low..=high`, to one bin.
     pub fn outside(&self, low: f64, high: f64) -> u64 {
         let beyond = |offset: &usize| !(low..=high).contains(&self.centre(*offset));
-        (0..self.counts.len()).filter(beyond).map(|offset| self.counts[offset]).sum()
+        (0..self.counts.len())
+            .filter(beyond)
+            .map(|offset| self.counts[offset])
+            .sum()
     }
 
     /// Values counted.
@@ -359,7 +418,11 @@ impl Bins {
 }
 
 fn bin_of(value: f64, width_log2: i32) -> i64 {
-    let bin = scale(value, -width_log2).floor() as i64;
+    floor_bin(value, scale(value, -width_log2))
+}
+
+fn floor_bin(value: f64, scaled: f64) -> i64 {
+    let bin = scaled.floor() as i64;
     // A tiny negative value that underflows to -0 still lies below zero.
     if value < 0.0 { bin.min(-1) } else { bin }
 }
@@ -373,7 +436,11 @@ fn scale(value: f64, power: i32) -> f64 {
 // Depends on the range alone, so that the order of the values does not matter.
 fn width_for(min: f64, max: f64) -> i32 {
     let largest = min.abs().max(max.abs());
-    let exponent = if largest > 0.0 { largest.log2().floor() as i32 } else { 0 };
+    let exponent = if largest > 0.0 {
+        largest.log2().floor() as i32
+    } else {
+        0
+    };
     // Bin numbers stay below 2^52, where floor and i64 are exact.
     let mut width = WIDTH_LOG2_MIN.max(exponent - 51);
     while bin_of(max, width) - bin_of(min, width) >= BINS {
@@ -389,13 +456,17 @@ mod tests {
 
     fn bins(values: &[f64]) -> Bins {
         let mut bins = Bins::default();
-        values.iter().for_each(|value| bins.add(*value));
+        for value in values {
+            bins.add(*value);
+        }
         bins
     }
 
     fn distinct(values: impl IntoIterator<Item = u32>) -> Distinct {
         let mut sketch = Distinct::default();
-        values.into_iter().for_each(|value| sketch.add(hash(&value.to_le_bytes())));
+        for value in values {
+            sketch.add(hash(&value.to_le_bytes()));
+        }
         sketch
     }
 
@@ -426,7 +497,10 @@ mod tests {
     fn a_histogram_keeps_an_hour_of_epochs_apart() {
         let hour: Vec<f64> = (0..3_600).map(|second| 1.7e9 + f64::from(second)).collect();
         let parts = bins(&hour).equal(24);
-        assert!(parts.iter().all(|count| (100..=200).contains(count)), "{parts:?}");
+        assert!(
+            parts.iter().all(|count| (100..=200).contains(count)),
+            "{parts:?}"
+        );
     }
 
     #[test]

@@ -49,7 +49,9 @@ impl Format {
     /// The key in plans.
     pub fn key(&self) -> &'static str {
         match self {
-            Self::Csv { delimiter: '\t', .. } => "tsv",
+            Self::Csv {
+                delimiter: '\t', ..
+            } => "tsv",
             Self::Csv { .. } => "csv",
             Self::Json => "json",
             Self::JsonLines => "jsonl",
@@ -83,32 +85,59 @@ pub fn sniff(file: &FoundFile) -> Result<Sniff, String> {
     if let Some(problem) = &file.problem {
         return Err(problem.clone());
     }
-    let name = file.path.rsplit('/').next().unwrap_or_default().to_lowercase();
-    let bare = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(&name);
-    let suffix = bare.rsplit_once('.').filter(|(stem, _)| !stem.is_empty()).map_or("", |(_, s)| s);
+    let name = file
+        .path
+        .rsplit('/')
+        .next()
+        .unwrap_or_default()
+        .to_lowercase();
+    let bare = name
+        .strip_suffix(".gz")
+        .or_else(|| name.strip_suffix(".zst"))
+        .unwrap_or(&name);
+    let suffix = bare
+        .rsplit_once('.')
+        .filter(|(stem, _)| !stem.is_empty())
+        .map_or("", |(_, s)| s);
     if let Some(what) = signature(&file.head) {
         return Err(format!("it is {what}"));
     }
     let (text, encoding) = decode(file);
-    let Some(text) = text else { return Err("binary: it has NUL bytes among its first".to_owned()) };
+    let Some(text) = text else {
+        return Err("binary: it has NUL bytes among its first".to_owned());
+    };
     let format = format_of(suffix, &text)?;
     let columns = match &format {
-        Format::Csv { delimiter, header: true } => header(records(&text, *delimiter, 1).remove(0)),
-        Format::Csv { delimiter, header: false } => {
+        Format::Csv {
+            delimiter,
+            header: true,
+        } => header(records(&text, *delimiter, 1).remove(0)),
+        Format::Csv {
+            delimiter,
+            header: false,
+        } => {
             let count = records(&text, *delimiter, 1).remove(0).len();
-            (1..=count).map(|number| format!("column_{number}")).collect()
+            (1..=count)
+                .map(|number| format!("column_{number}"))
+                .collect()
         }
         Format::Json if is_broken(file, &text) => Vec::new(),
         Format::Json | Format::JsonLines => top_keys(&text),
         Format::Markdown | Format::Text => Vec::new(),
     };
-    Ok(Sniff { format, columns, encoding })
+    Ok(Sniff {
+        format,
+        columns,
+        encoding,
+    })
 }
 
 /// A document that is here as a whole and is none: its keys would mislead.
 fn is_broken(file: &FoundFile, text: &str) -> bool {
     let whole = file.head.len() as u64 == file.size;
-    whole && whimbrel_model::json::validate(text.as_bytes(), whimbrel_model::json::Limits::default()).is_err()
+    whole
+        && whimbrel_model::json::validate(text.as_bytes(), whimbrel_model::json::Limits::default())
+            .is_err()
 }
 
 /// A column without a name is called by its number, as the reader does; of an empty line nothing
@@ -118,7 +147,11 @@ fn header(names: Vec<String>) -> Vec<String> {
         return Vec::new();
     }
     let named = |(at, name): (usize, String)| {
-        if name.is_empty() { format!("column_{}", at + 1) } else { name }
+        if name.is_empty() {
+            format!("column_{}", at + 1)
+        } else {
+            name
+        }
     };
     names.into_iter().enumerate().map(named).collect()
 }
@@ -132,12 +165,21 @@ fn signature(head: &[u8]) -> Option<&'static str> {
         (b"\xff\xd8\xff", "a JPEG image"),
         (b"GIF8", "a GIF image"),
         (b"\x7fELF", "a program"),
-        (b"\x1f\x8b", "compressed with gzip, but its name does not end in `.gz`"),
-        (b"\x28\xb5\x2f\xfd", "compressed with zstd, but its name does not end in `.zst`"),
+        (
+            b"\x1f\x8b",
+            "compressed with gzip, but its name does not end in `.gz`",
+        ),
+        (
+            b"\x28\xb5\x2f\xfd",
+            "compressed with zstd, but its name does not end in `.zst`",
+        ),
         (b"BZh", "compressed with bzip2"),
         (b"\xfd7zXZ", "compressed with xz"),
     ];
-    SIGNATURES.iter().find(|(magic, _)| head.starts_with(magic)).map(|(_, what)| *what)
+    SIGNATURES
+        .iter()
+        .find(|(magic, _)| head.starts_with(magic))
+        .map(|(_, what)| *what)
 }
 
 /// The head as text (lossy at its cut end) and the encoding that a plan must name.
@@ -151,7 +193,10 @@ fn decode(file: &FoundFile) -> (Option<Cow<'_, str>>, Option<String>) {
         [0xFE, 0xFF, rest @ ..] => return (Some(utf16(rest, u16::from_be_bytes)), None),
         _ => {}
     }
-    let name = file.encoding.clone().or_else(|| guess_encoding(head).map(str::to_owned));
+    let name = file
+        .encoding
+        .clone()
+        .or_else(|| guess_encoding(head).map(str::to_owned));
     match name.as_deref() {
         Some("utf-16le") => (Some(utf16(head, u16::from_le_bytes)), name),
         Some("utf-16be") => (Some(utf16(head, u16::from_be_bytes)), name),
@@ -160,7 +205,7 @@ fn decode(file: &FoundFile) -> (Option<Cow<'_, str>>, Option<String>) {
             (Some(Cow::Owned(text)), name)
         }
         // A few NUL bytes are damage in a text; many are a binary format.
-        _ if head.iter().filter(|byte| **byte == 0).count() * 50 > head.len() => (None, None),
+        _ if memchr::memchr_iter(0, head).count() * 50 > head.len() => (None, None),
         _ => (Some(String::from_utf8_lossy(head)), None),
     }
 }
@@ -168,11 +213,21 @@ fn decode(file: &FoundFile) -> (Option<Cow<'_, str>>, Option<String>) {
 fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Cow<'_, str> {
     let (pairs, _) = bytes.as_chunks::<2>();
     let units = pairs.iter().map(|pair| unit(*pair));
-    Cow::Owned(char::decode_utf16(units).map(|c| c.unwrap_or('\u{fffd}')).collect())
+    Cow::Owned(
+        char::decode_utf16(units)
+            .map(|c| c.unwrap_or('\u{fffd}'))
+            .collect(),
+    )
 }
 
 fn guess_encoding(head: &[u8]) -> Option<&'static str> {
-    let zeros = |start: usize| head.iter().skip(start).step_by(2).filter(|byte| **byte == 0).count();
+    let zeros = |start: usize| {
+        head.iter()
+            .skip(start)
+            .step_by(2)
+            .filter(|byte| **byte == 0)
+            .count()
+    };
     if head.len() >= 8 && zeros(1) * 4 > head.len() && zeros(0) * 50 < head.len() {
         return Some("utf-16le");
     }
@@ -202,7 +257,10 @@ fn format_of(suffix: &str, text: &str) -> Result<Format, String> {
         "dat" | "log" | "export" | "out" | "" => {
             table(text).ok_or_else(|| "its content fits no format".to_owned())
         }
-        other => Err(format!("the suffix `.{}` is of no format that is read", crate::shown::shown(other, 20))),
+        other => Err(format!(
+            "the suffix `.{}` is of no format that is read",
+            crate::shown::shown(other, 20)
+        )),
     }
 }
 
@@ -212,20 +270,34 @@ fn is_json_lines(text: &str) -> bool {
     let object = |line: Option<&str>| {
         line.is_some_and(|line| {
             line.trim_start().starts_with('{')
-                && whimbrel_model::json::validate(line.as_bytes(), whimbrel_model::json::Limits::default()).is_ok()
+                && whimbrel_model::json::validate(
+                    line.as_bytes(),
+                    whimbrel_model::json::Limits::default(),
+                )
+                .is_ok()
         })
     };
-    object(lines.next()) && lines.next().is_some_and(|line| line.trim_start().starts_with('{'))
+    object(lines.next())
+        && lines
+            .next()
+            .is_some_and(|line| line.trim_start().starts_with('{'))
 }
 
 /// Separated values without a suffix that says so: two columns and three lines that agree.
 fn table(text: &str) -> Option<Format> {
     let format = csv(text, ',');
-    let Format::Csv { delimiter, .. } = format else { return None };
+    let Format::Csv { delimiter, .. } = format else {
+        return None;
+    };
     let rows = records(text, delimiter, 20);
     let width = rows.first().map_or(0, Vec::len);
-    (width >= 2 && rows.len() >= 3 && rows.iter().take(rows.len() - 1).all(|row| row.len() == width))
-        .then_some(format)
+    (width >= 2
+        && rows.len() >= 3
+        && rows
+            .iter()
+            .take(rows.len() - 1)
+            .all(|row| row.len() == width))
+    .then_some(format)
 }
 
 fn csv(text: &str, usual: char) -> Format {
@@ -235,27 +307,44 @@ fn csv(text: &str, usual: char) -> Format {
         let width = rows[0].len();
         let agree = rows.iter().filter(|row| row.len() == width).count();
         // The header decides: without the delimiter in it, it is none.
-        if width < 2 { (0, 0, false) } else { (agree, width, delimiter == usual) }
+        if width < 2 {
+            (0, 0, false)
+        } else {
+            (agree, width, delimiter == usual)
+        }
     };
-    let best = DELIMITERS.into_iter().max_by_key(|delimiter| score(*delimiter)).unwrap_or(usual);
-    let delimiter = if score(best) == (0, 0, false) { usual } else { best };
+    let best = DELIMITERS
+        .into_iter()
+        .max_by_key(|delimiter| score(*delimiter))
+        .unwrap_or(usual);
+    let delimiter = if score(best) == (0, 0, false) {
+        usual
+    } else {
+        best
+    };
     let rows = records(text, delimiter, 3);
-    Format::Csv { delimiter, header: !is_data(&rows) }
+    Format::Csv {
+        delimiter,
+        header: !is_data(&rows),
+    }
 }
 
 /// The first row has a date, a UUID or a fraction where the next one has one too.
 fn is_data(rows: &[Vec<String>]) -> bool {
-    let [first, second, ..] = rows else { return false };
+    let [first, second, ..] = rows else {
+        return false;
+    };
     first.iter().zip(second).any(|(a, b)| {
         let (a_forms, b_forms) = (forms::read(a).forms, forms::read(b).forms);
         let telling = |form: usize| match form {
             forms::DECIMAL => a.contains('.'),
             forms::UUID => true,
-            form => form >= forms::FIRST_PATTERN && !a.bytes().all(|b| b.is_ascii_digit() || b == b'.'),
+            form => {
+                form >= forms::FIRST_PATTERN && !a.bytes().all(|b| b.is_ascii_digit() || b == b'.')
+            }
         };
-        (0..forms::COUNT).any(|form| {
-            forms::has(a_forms, form) && forms::has(b_forms, form) && telling(form)
-        })
+        (0..forms::COUNT)
+            .any(|form| forms::has(a_forms, form) && forms::has(b_forms, form) && telling(form))
     })
 }
 
@@ -297,7 +386,11 @@ pub fn top_keys(text: &str) -> Vec<String> {
     let mut keys = Vec::new();
     let mut depth = 0;
     // In an array of records the keys stand one level deeper.
-    let level = if text.trim_start().starts_with('[') { 2 } else { 1 };
+    let level = if text.trim_start().starts_with('[') {
+        2
+    } else {
+        1
+    };
     let mut at = 0;
     while at < bytes.len() && keys.len() < 1_000 {
         match bytes[at] {
@@ -310,7 +403,9 @@ pub fn top_keys(text: &str) -> Vec<String> {
             }
             b'"' => {
                 let end = string_end(bytes, at);
-                let after = bytes[end.min(bytes.len())..].iter().find(|byte| !byte.is_ascii_whitespace());
+                let after = bytes[end.min(bytes.len())..]
+                    .iter()
+                    .find(|byte| !byte.is_ascii_whitespace());
                 if depth == level && after == Some(&b':') {
                     keys.push(unescape(&text[at..end]));
                 }
@@ -349,6 +444,7 @@ mod tests {
     use super::*;
     use expect_test::{Expect, expect};
 
+    #[allow(clippy::needless_pass_by_value)] // an expectation is written where it is used
     fn check(path: &str, head: &[u8], expect: Expect) {
         let file = FoundFile {
             path: path.to_owned(),
@@ -357,7 +453,11 @@ mod tests {
             ..FoundFile::default()
         };
         let told = match sniff(&file) {
-            Ok(Sniff { format, columns, encoding }) => {
+            Ok(Sniff {
+                format,
+                columns,
+                encoding,
+            }) => {
                 let encoding = encoding.map(|name| format!(" {name}")).unwrap_or_default();
                 format!("{format:?} {columns:?}{encoding}")
             }
@@ -368,39 +468,107 @@ mod tests {
 
     #[test]
     fn the_header_decides_about_the_delimiter() {
-        check("a.csv", b"a;b\r\n1,5;2\r\n", expect![[r#"Csv { delimiter: ';', header: true } ["a", "b"]"#]]);
-        check("a.csv", b"c0\nv0\na;b\n", expect![[r#"Csv { delimiter: ',', header: true } ["c0"]"#]]);
-        check("a.tsv", b"a\tb\n1\t2\n", expect![[r#"Csv { delimiter: '\t', header: true } ["a", "b"]"#]]);
-        check("a.csv", b"\"a,b\",c\n1,2\n", expect![[r#"Csv { delimiter: ',', header: true } ["a,b", "c"]"#]]);
+        check(
+            "a.csv",
+            b"a;b\r\n1,5;2\r\n",
+            expect![[r#"Csv { delimiter: ';', header: true } ["a", "b"]"#]],
+        );
+        check(
+            "a.csv",
+            b"c0\nv0\na;b\n",
+            expect![[r#"Csv { delimiter: ',', header: true } ["c0"]"#]],
+        );
+        check(
+            "a.tsv",
+            b"a\tb\n1\t2\n",
+            expect![[r#"Csv { delimiter: '\t', header: true } ["a", "b"]"#]],
+        );
+        check(
+            "a.csv",
+            b"\"a,b\",c\n1,2\n",
+            expect![[r#"Csv { delimiter: ',', header: true } ["a,b", "c"]"#]],
+        );
     }
 
     #[test]
     fn a_first_line_of_dates_is_no_header() {
-        check("a.csv", b"2024-01-01,5\n2024-01-02,6\n", expect![[r#"Csv { delimiter: ',', header: false } ["column_1", "column_2"]"#]]);
-        check("a.csv", b"country,2019\nDE,7\n", expect![[r#"Csv { delimiter: ',', header: true } ["country", "2019"]"#]]);
+        check(
+            "a.csv",
+            b"2024-01-01,5\n2024-01-02,6\n",
+            expect![[r#"Csv { delimiter: ',', header: false } ["column_1", "column_2"]"#]],
+        );
+        check(
+            "a.csv",
+            b"country,2019\nDE,7\n",
+            expect![[r#"Csv { delimiter: ',', header: true } ["country", "2019"]"#]],
+        );
     }
 
     #[test]
     fn encodings_without_a_mark_are_named() {
-        check("a.csv", b"name\nM\xfcller\n", expect![[r#"Csv { delimiter: ',', header: true } ["name"] latin-1"#]]);
-        check("a.csv", b"\xff\xfea\0,\0b\0\n\0", expect![[r#"Csv { delimiter: ',', header: true } ["a", "b"]"#]]);
-        check("a.csv", b"\xef\xbb\xbfa,b\n", expect![[r#"Csv { delimiter: ',', header: true } ["a", "b"]"#]]);
-        check("a.csv", b"a\0,\0b\0\n\x001\0,\x002\0\n\0", expect![[r#"Csv { delimiter: ',', header: true } ["a", "b"] utf-16le"#]]);
+        check(
+            "a.csv",
+            b"name\nM\xfcller\n",
+            expect![[r#"Csv { delimiter: ',', header: true } ["name"] latin-1"#]],
+        );
+        check(
+            "a.csv",
+            b"\xff\xfea\0,\0b\0\n\0",
+            expect![[r#"Csv { delimiter: ',', header: true } ["a", "b"]"#]],
+        );
+        check(
+            "a.csv",
+            b"\xef\xbb\xbfa,b\n",
+            expect![[r#"Csv { delimiter: ',', header: true } ["a", "b"]"#]],
+        );
+        check(
+            "a.csv",
+            b"a\0,\0b\0\n\x001\0,\x002\0\n\0",
+            expect![[r#"Csv { delimiter: ',', header: true } ["a", "b"] utf-16le"#]],
+        );
     }
 
     #[test]
     fn json_lines_are_told_from_documents() {
-        check("a.json", b"{\"a\":1}\n{\"a\":2}\n", expect![[r#"JsonLines ["a"]"#]]);
-        check("a.json", b"{\n \"a\": {\"b\": \"}\"},\n \"c\": [1, {\"d\":1}]", expect!["Json []"]);
-        check("a.json", b"[{\"a\":1,\"b\":2},{\"c\":1}]", expect![[r#"Json ["a", "b"]"#]]);
-        check("app.log", b"{\"level\":\"WARN\"}\n{\"level\":\"ERROR\"}\n", expect![[r#"JsonLines ["level"]"#]]);
+        check(
+            "a.json",
+            b"{\"a\":1}\n{\"a\":2}\n",
+            expect![[r#"JsonLines ["a"]"#]],
+        );
+        check(
+            "a.json",
+            b"{\n \"a\": {\"b\": \"}\"},\n \"c\": [1, {\"d\":1}]",
+            expect!["Json []"],
+        );
+        check(
+            "a.json",
+            b"[{\"a\":1,\"b\":2},{\"c\":1}]",
+            expect![[r#"Json ["a", "b"]"#]],
+        );
+        check(
+            "app.log",
+            b"{\"level\":\"WARN\"}\n{\"level\":\"ERROR\"}\n",
+            expect![[r#"JsonLines ["level"]"#]],
+        );
     }
 
     #[test]
     fn what_is_no_format_says_why() {
-        check("a.db", b"SQLite format 3\0....", expect!["it is a SQLite database"]);
-        check("a.csv", &[0, 1, 2, 0, 0, 0, 9, 0, 0, 1], expect!["binary: it has NUL bytes among its first"]);
-        check("a.xyz", b"hello", expect!["the suffix `.xyz` is of no format that is read"]);
+        check(
+            "a.db",
+            b"SQLite format 3\0....",
+            expect!["it is a SQLite database"],
+        );
+        check(
+            "a.csv",
+            &[0, 1, 2, 0, 0, 0, 9, 0, 0, 1],
+            expect!["binary: it has NUL bytes among its first"],
+        );
+        check(
+            "a.xyz",
+            b"hello",
+            expect!["the suffix `.xyz` is of no format that is read"],
+        );
         check("README", b"hello", expect!["its content fits no format"]);
     }
 
@@ -408,6 +576,10 @@ mod tests {
     fn a_nul_after_a_power_cut_does_not_make_a_file_binary() {
         let mut head = b"a,b\n1,2\n".repeat(40);
         head.extend([0, 0]);
-        check("a.csv", &head, expect![[r#"Csv { delimiter: ',', header: true } ["a", "b"]"#]]);
+        check(
+            "a.csv",
+            &head,
+            expect![[r#"Csv { delimiter: ',', header: true } ["a", "b"]"#]],
+        );
     }
 }

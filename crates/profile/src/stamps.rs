@@ -13,6 +13,8 @@ pub struct Pattern {
     pub text: &'static str,
     /// Date, time, timestamp or timestamptz.
     pub kind: Kind,
+    /// How many digits a text of it begins with, and what follows them: 0 and 0 for a name.
+    lead: (usize, u8),
 }
 
 /// Every pattern that is tried. The position in this list is the pattern's number.
@@ -56,6 +58,9 @@ pub const PATTERNS: &[Pattern] = &[
 ];
 
 const RFC3339: usize = 0;
+const DAY: usize = 4;
+const SECOND: usize = 24;
+const UNIX: usize = 33;
 
 /// A text read by one pattern.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -69,19 +74,52 @@ pub struct Stamp {
 }
 
 const fn date(text: &'static str) -> Pattern {
-    Pattern { text, kind: Kind::Date }
+    Pattern {
+        text,
+        kind: Kind::Date,
+        lead: lead(text),
+    }
 }
 
 const fn local(text: &'static str) -> Pattern {
-    Pattern { text, kind: Kind::Timestamp }
+    Pattern {
+        text,
+        kind: Kind::Timestamp,
+        lead: lead(text),
+    }
 }
 
 const fn zoned(text: &'static str) -> Pattern {
-    Pattern { text, kind: Kind::TimestampTz }
+    Pattern {
+        text,
+        kind: Kind::TimestampTz,
+        lead: lead(text),
+    }
 }
 
 const fn clock(text: &'static str) -> Pattern {
-    Pattern { text, kind: Kind::Time }
+    Pattern {
+        text,
+        kind: Kind::Time,
+        lead: lead(text),
+    }
+}
+
+const fn lead(text: &str) -> (usize, u8) {
+    let text = text.as_bytes();
+    if text[0] == b'r' {
+        return (4, b'-'); // rfc3339
+    }
+    let (mut at, mut digits) = (0, 0);
+    while at + 1 < text.len() && text[at] == b'%' {
+        digits += match text[at + 1] {
+            b'Y' => 4,
+            b'm' | b'd' | b'H' | b'M' | b'S' => 2,
+            _ => return (0, 0),
+        };
+        at += 2;
+    }
+    (digits, if at < text.len() { text[at] } else { 0 })
 }
 
 /// True for patterns that count from 1970: every number of a likely size matches them.
@@ -116,19 +154,44 @@ pub fn each_match(text: &str, mut found: impl FnMut(Stamp)) {
     if digits < 4 {
         return;
     }
-    let points = bytes.iter().filter(|byte| **byte == b'.').count();
+    let points = memchr::memchr_iter(b'.', bytes).count();
     if digits + points == bytes.len() && points < 2 {
         number(text, points, &mut found);
         return;
     }
-    for (pattern, Pattern { text: format, .. }) in PATTERNS.iter().enumerate() {
-        let stamp = match *format {
-            "rfc3339" => rfc3339(bytes),
-            "unix" | "unix_ms" | "unix_us" => None,
-            format => read(format, bytes),
+    let begins = bytes
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit())
+        .count();
+    let begins = (
+        begins,
+        if begins == 0 {
+            0
+        } else {
+            bytes.get(begins).copied().unwrap_or(0)
+        },
+    );
+    for (
+        pattern,
+        Pattern {
+            text: format, lead, ..
+        },
+    ) in PATTERNS.iter().enumerate()
+    {
+        if *lead != begins {
+            continue;
+        }
+        let stamp = if pattern == RFC3339 {
+            rfc3339(bytes)
+        } else {
+            read(format, bytes)
         };
         if let Some((nanos, offset)) = stamp {
-            found(Stamp { pattern, nanos, offset });
+            found(Stamp {
+                pattern,
+                nanos,
+                offset,
+            });
         }
     }
 }
@@ -137,34 +200,46 @@ pub fn each_match(text: &str, mut found: impl FnMut(Stamp)) {
 const EPOCH_SECONDS: std::ops::Range<i128> = 946_684_800..4_102_444_800;
 
 fn number(text: &str, points: usize, found: &mut impl FnMut(Stamp)) {
-    let bytes = text.as_bytes();
-    for (pattern, Pattern { text: format, .. }) in PATTERNS.iter().enumerate() {
-        let nanos = match *format {
-            "unix" => epoch(text, 1_000_000_000),
-            "unix_ms" if points == 0 => epoch(text, 1_000_000),
-            "unix_us" if points == 0 => epoch(text, 1_000),
-            "%Y%m%d" | "%Y%m%d%H%M%S" if points == 0 => read(format, bytes).map(|(nanos, _)| nanos),
-            _ => None, // the others have a character that no number has
-        };
-        if let Some(nanos) = nanos {
-            let offset = is_epoch(pattern).then_some(0);
-            found(Stamp { pattern, nanos, offset });
-        }
+    let (pattern, nanos) = match text.split('.').next().map_or(0, str::len) {
+        8 if points == 0 => (
+            DAY,
+            read(PATTERNS[DAY].text, text.as_bytes()).map(|(nanos, _)| nanos),
+        ),
+        14 if points == 0 => (
+            SECOND,
+            read(PATTERNS[SECOND].text, text.as_bytes()).map(|(nanos, _)| nanos),
+        ),
+        9 | 10 => (UNIX, epoch(text, 1_000_000_000)),
+        12 | 13 if points == 0 => (UNIX + 1, epoch(text, 1_000_000)),
+        15 | 16 if points == 0 => (UNIX + 2, epoch(text, 1_000)),
+        _ => return, // a number of no telling length
+    };
+    if let Some(nanos) = nanos {
+        let offset = is_epoch(pattern).then_some(0);
+        found(Stamp {
+            pattern,
+            nanos,
+            offset,
+        });
     }
 }
 
 fn epoch(text: &str, unit_nanos: i128) -> Option<i128> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    if whole.is_empty() || whole.starts_with('0') || whole.len() > 16 || fraction.len() > 9 {
+    // 2000 to 2100 is 9 or 10 digits of seconds; most numbers end here.
+    let digits = whole.len() + unit_nanos.ilog10() as usize;
+    if !(18..=19).contains(&digits) || fraction.len() > 9 || text.ends_with('.') {
         return None;
     }
-    if text.ends_with('.') {
+    if whole.starts_with('0') {
         return None;
     }
     let whole: i128 = whole.parse().ok()?;
     let part: i128 = format!("{fraction:0<9}").parse().ok()?;
     let nanos = whole * unit_nanos + part * unit_nanos / 1_000_000_000;
-    EPOCH_SECONDS.contains(&(nanos / 1_000_000_000)).then_some(nanos)
+    EPOCH_SECONDS
+        .contains(&(nanos / 1_000_000_000))
+        .then_some(nanos)
 }
 
 /// RFC 3339, also with a blank or a small letter between date and time.
@@ -173,15 +248,11 @@ fn rfc3339(bytes: &[u8]) -> Option<(i128, Option<i32>)> {
     reader.run("%Y-%m-%d")?;
     reader.take(|byte| matches!(byte, b'T' | b't' | b' '))?;
     reader.run("%H:%M:%S%.f")?;
-    match reader.rest.split_first()? {
-        (b'Z' | b'z', []) => reader.offset = Some(0),
-        (_, _) => {
-            let mut sign_and_minutes = [0; 5];
-            let [sign, h1, h2, b':', m1, m2] = *reader.rest else { return None };
-            sign_and_minutes.copy_from_slice(&[sign, h1, h2, m1, m2]);
-            reader.offset = Some(offset(sign_and_minutes)?);
-        }
-    }
+    reader.offset = Some(match *reader.rest {
+        [b'Z' | b'z'] => 0,
+        [sign, h1, h2, b':', m1, m2] => offset([sign, h1, h2, m1, m2])?,
+        _ => return None, // nothing else is an offset
+    });
     reader.rest = &[];
     reader.finish()
 }
@@ -204,15 +275,25 @@ struct Reader<'a> {
     weekday: Option<u8>,
 }
 
-const MONTHS: [&str; 12] =
-    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
 const WEEKDAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 
 impl<'a> Reader<'a> {
     fn new(rest: &'a [u8]) -> Self {
         let (seconds, nanos) = (0, 0);
         let (offset, weekday) = (None, None);
-        Self { rest, year: 1970, month: 1, day: 1, seconds, nanos, offset, weekday }
+        Self {
+            rest,
+            year: 1970,
+            month: 1,
+            day: 1,
+            seconds,
+            nanos,
+            offset,
+            weekday,
+        }
     }
 
     fn run(&mut self, format: &str) -> Option<()> {
@@ -252,7 +333,8 @@ impl<'a> Reader<'a> {
         let (digits, rest) = self.rest.split_at_checked(count)?;
         self.rest = rest;
         let digit = |sum: u32, byte: &u8| {
-            byte.is_ascii_digit().then(|| sum * 10 + u32::from(byte - b'0'))
+            byte.is_ascii_digit()
+                .then(|| sum * 10 + u32::from(byte - b'0'))
         };
         digits.iter().try_fold(0, digit)
     }
@@ -266,17 +348,24 @@ impl<'a> Reader<'a> {
     fn name(&mut self, names: &[&str]) -> Option<u8> {
         let (name, rest) = self.rest.split_at_checked(3)?;
         self.rest = rest;
-        names.iter().position(|known| known.as_bytes() == name).map(|at| at as u8)
+        names
+            .iter()
+            .position(|known| known.as_bytes() == name)
+            .map(|at| at as u8)
     }
 
     fn fraction(&mut self) -> Option<()> {
-        let Some((b'.', rest)) = self.rest.split_first() else { return Some(()) };
+        let Some((b'.', rest)) = self.rest.split_first() else {
+            return Some(());
+        };
         let count = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
         if !(1..=9).contains(&count) {
             return None;
         }
         let (digits, rest) = rest.split_at(count);
-        let value = digits.iter().fold(0u64, |sum, byte| sum * 10 + u64::from(byte - b'0'));
+        let value = digits
+            .iter()
+            .fold(0u64, |sum, byte| sum * 10 + u64::from(byte - b'0'));
         self.nanos = value * 10u64.pow(9 - count as u32);
         self.rest = rest;
         Some(())
@@ -301,7 +390,11 @@ impl<'a> Reader<'a> {
         }
         let nanos = self.seconds * 1_000_000_000 + self.nanos;
         debug_assert!(nanos < NANOS_PER_DAY);
-        let local = DateTime { days: date.days, nanos }.unix_nanos();
+        let local = DateTime {
+            days: date.days,
+            nanos,
+        }
+        .unix_nanos();
         let shift = i128::from(self.offset.unwrap_or(0)) * 60_000_000_000;
         Some((local - shift, self.offset))
     }
@@ -324,16 +417,12 @@ fn offset([sign, h1, h2, m1, m2]: [u8; 5]) -> Option<i32> {
     }
 }
 
-/// The number of the RFC 3339 pattern.
-pub fn rfc3339_pattern() -> usize {
-    RFC3339
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use expect_test::{Expect, expect};
 
+    #[allow(clippy::needless_pass_by_value)] // an expectation is written where it is used
     fn check(text: &str, expect: Expect) {
         let mut lines = Vec::new();
         each_match(text, |stamp| {
@@ -345,8 +434,14 @@ mod tests {
 
     #[test]
     fn an_instant_with_offset_is_counted_in_utc() {
-        check("2024-03-31T01:59:59.25+02:00", expect!["rfc3339 2024-03-30T23:59:59.250"]);
-        check("2024-03-31T01:59:59Z", expect!["rfc3339 2024-03-31T01:59:59"]);
+        check(
+            "2024-03-31T01:59:59.25+02:00",
+            expect!["rfc3339 2024-03-30T23:59:59.250"],
+        );
+        check(
+            "2024-03-31T01:59:59Z",
+            expect!["rfc3339 2024-03-31T01:59:59"],
+        );
     }
 
     #[test]
@@ -366,7 +461,10 @@ mod tests {
 
     #[test]
     fn a_clock_alone_is_a_time() {
-        check("23:59:59.750", expect!["%H:%M:%S%.f 1970-01-01T23:59:59.750"]);
+        check(
+            "23:59:59.750",
+            expect!["%H:%M:%S%.f 1970-01-01T23:59:59.750"],
+        );
         check("24:00:00", expect![""]);
     }
 
@@ -395,6 +493,39 @@ mod tests {
     #[test]
     fn fields_without_their_zero_match_nothing() {
         check("1/2/2024 00:00", expect![""]);
+    }
+
+    #[test]
+    fn patterns_stand_where_their_numbers_say() {
+        assert_eq!(PATTERNS[RFC3339].text, "rfc3339");
+        assert_eq!(PATTERNS[DAY].text, "%Y%m%d");
+        assert_eq!(PATTERNS[SECOND].text, "%Y%m%d%H%M%S");
+        let epochs: Vec<_> = PATTERNS[UNIX..]
+            .iter()
+            .map(|pattern| pattern.text)
+            .collect();
+        assert_eq!(epochs, ["unix", "unix_ms", "unix_us"]);
+    }
+
+    #[test]
+    fn dates_that_begin_with_a_name_are_read() {
+        check("Jan 05, 2024", expect!["%b %d, %Y 2024-01-05T00:00:00"]);
+        check(
+            "20240131_235959",
+            expect!["%Y%m%d_%H%M%S 2024-01-31T23:59:59"],
+        );
+        check(
+            "20240131235959",
+            expect!["%Y%m%d%H%M%S 2024-01-31T23:59:59"],
+        );
+        check(
+            "05/Jan/2024:10:00:00 +0100",
+            expect!["%d/%b/%Y:%H:%M:%S %z 2024-01-05T09:00:00"],
+        );
+        check(
+            "Fri Jan 05 10:00:00 2024",
+            expect!["%a %b %d %H:%M:%S %Y 2024-01-05T10:00:00"],
+        );
     }
 
     #[test]

@@ -1,5 +1,11 @@
 //! From files to profile, plan and schema: what a person gets from `analyze` and `init`.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::needless_pass_by_value,
+    clippy::format_push_string
+)] // tests
+
 mod folder;
 
 use std::time::Duration;
@@ -21,7 +27,7 @@ fn profile_of(files: &Files) -> (Vec<ProposedSource>, Profile) {
     let sources: Vec<_> = proposal
         .sources
         .iter()
-        .map(|proposed| (proposed.clone(), Folder::new(proposed, files)))
+        .map(|proposed| (proposed.clone(), Folder::source(proposed, files)))
         .collect();
     let clock = std::sync::atomic::AtomicU64::new(0);
     let elapsed = || Duration::from_secs(clock.fetch_add(1, std::sync::atomic::Ordering::SeqCst));
@@ -31,16 +37,25 @@ fn profile_of(files: &Files) -> (Vec<ProposedSource>, Profile) {
         leftovers: proposal.leftovers,
         elapsed: &elapsed,
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
     let mut last = None;
-    let profile = runtime.block_on(profile(request, &mut |progress| last = Some(progress))).unwrap();
+    let profile = runtime
+        .block_on(profile(request, &mut |progress| last = Some(progress)))
+        .unwrap();
     let last = last.expect("progress is told");
     assert_eq!((last.files_done, last.bytes_done), (last.files, last.bytes));
     (proposal.sources, profile)
 }
 
 fn draft_of(profile: &Profile) -> PlanDraft {
-    let options = DraftOptions { name: "", target: None, prefix: "legacy/", schema: "schema" };
+    let options = DraftOptions {
+        name: "",
+        target: None,
+        prefix: "legacy/",
+        schema: "schema",
+    };
     plan_for(profile, &options).unwrap()
 }
 
@@ -62,12 +77,15 @@ fn declared(draft: &PlanDraft, table: &str, column: &str) -> String {
         .unwrap_or_else(|| panic!("{table} in {sql}"))
         .1;
     let body = body.split_once("\n);").unwrap().0;
-    let line = body
-        .lines()
-        .map(str::trim)
-        .find(|line| line.starts_with(&format!("{column} ")) || line.starts_with(&format!("\"{column}\" ")));
+    let line = body.lines().map(str::trim).find(|line| {
+        line.starts_with(&format!("{column} ")) || line.starts_with(&format!("\"{column}\" "))
+    });
     let line = line.unwrap_or_else(|| panic!("{column} in {body}"));
-    line.split_whitespace().nth(1).unwrap().trim_end_matches(',').to_owned()
+    line.split_whitespace()
+        .nth(1)
+        .unwrap()
+        .trim_end_matches(',')
+        .to_owned()
 }
 
 /// Whether a value would load into a column of that declared type, by rules of their own.
@@ -82,9 +100,13 @@ fn loads(value: &Json<'_>, declared: &str, expr: &Expr, plan: &Plan) -> bool {
     let base = declared.split('(').next().unwrap();
     match base {
         "TEXT" => true,
-        "INTEGER" => text.parse::<i64>().is_ok_and(|number| number.to_string() == text),
+        "INTEGER" => text
+            .parse::<i64>()
+            .is_ok_and(|number| number.to_string() == text),
         "DOUBLE" => forms::has(reading.forms, forms::EXACT),
-        "DECIMAL_TEXT" => forms::has(reading.forms, forms::DECIMAL) || matches!(value, Json::Number(_)),
+        "DECIMAL_TEXT" => {
+            forms::has(reading.forms, forms::DECIMAL) || matches!(value, Json::Number(_))
+        }
         "BOOLEAN" => match &expr.map {
             Some(map) => plan.maps.iter().any(|own| {
                 own.name.value == map.value && own.pairs.iter().any(|(old, _)| *old == text)
@@ -95,7 +117,11 @@ fn loads(value: &Json<'_>, declared: &str, expr: &Expr, plan: &Plan) -> bool {
         "JSON_TEXT" => whimbrel_model::json::parse(text.as_bytes()).is_ok(),
         "TIME_TEXT" => expr.timestamp.is_empty(),
         "DATE_TEXT" | "TIMESTAMP_TEXT" | "TIMESTAMPTZ_TEXT" => {
-            let formats: Vec<&str> = expr.timestamp.iter().map(|format| format.value.as_str()).collect();
+            let formats: Vec<&str> = expr
+                .timestamp
+                .iter()
+                .map(|format| format.value.as_str())
+                .collect();
             reading.stamps.iter().flatten().any(|stamp| {
                 formats.contains(&whimbrel_profile::stamps::PATTERNS[stamp.pattern].text)
             })
@@ -111,11 +137,17 @@ fn check_draft(files: &Files) -> PlanDraft {
     let plan = decode(&draft);
     for table in &plan.tables {
         let source = plan.source(&table.from[0].value).unwrap();
-        let proposed = proposed.iter().find(|one| one.name == source.name.value).unwrap();
+        let proposed = proposed
+            .iter()
+            .find(|one| one.name == source.name.value)
+            .unwrap();
         for path in &proposed.files {
             let bytes = &files.iter().find(|(own, _)| own == path).unwrap().1;
             let (_, records) = parse(&proposed.format, proposed.names(), bytes);
-            for record in records.iter().filter_map(|record| record.fields.as_ref().ok()) {
+            for record in records
+                .iter()
+                .filter_map(|record| record.fields.as_ref().ok())
+            {
                 check_record(&members(record), table, source, &draft, &plan);
             }
         }
@@ -131,18 +163,30 @@ fn check_record(
     plan: &Plan,
 ) {
     for (column, expr) in &table.columns {
-        let Base::Field(field) = &expr.base else { continue };
+        let Base::Field(field) = &expr.base else {
+            continue;
+        };
         let name = match field.value.strip_prefix('/') {
             Some(pointer) => pointer.replace("~1", "/").replace("~0", "~"),
             None => field.value.clone(),
         };
-        let value = members.iter().find(|(own, _)| *own == name).and_then(|(_, value)| value.clone());
+        let value = members
+            .iter()
+            .find(|(own, _)| *own == name)
+            .and_then(|(_, value)| value.clone());
         let Some(value) = value else { continue };
-        let nulls = source.columns.iter().find(|own| own.name.value == name).and_then(|own| own.null.clone());
+        let nulls = source
+            .columns
+            .iter()
+            .find(|own| own.name.value == name)
+            .and_then(|own| own.null.clone());
         if let Json::String(text) = &value {
             let nulls = nulls.unwrap_or_default();
             // Quotes are gone here; the reader compares cells as written.
-            if nulls.iter().any(|null| null == text || *null == format!("\"{text}\"")) {
+            if nulls
+                .iter()
+                .any(|null| null == text || *null == format!("\"{text}\""))
+            {
                 continue;
             }
         }
@@ -176,22 +220,40 @@ fn runs() -> Files {
             "Timestamp,Time_Str,Status,T1_Feed,Pwr_Z1_%,RPM_Main\r\n\
              1735729200.250,12:00:00,READY,20.25,0.0,0\r\n",
         ),
-        csv("logs/run_20250101_130000.csv", "Timestamp,Status,T1_Feed,Pwr_Z1_%,RPM_Main\r\n"),
-        csv("config.json", "{\"z1\":{\"kp\":5.0},\"logging\":{\"interval\":0.25}}"),
-        csv("logs/app.jsonl", "{\"level\":\"WARN\",\"timestamp\":1735729200.5}\n{\"level\":\"ERROR\",\"timestamp\":1735729201.25,\"context\":{}}\n"),
+        csv(
+            "logs/run_20250101_130000.csv",
+            "Timestamp,Status,T1_Feed,Pwr_Z1_%,RPM_Main\r\n",
+        ),
+        csv(
+            "config.json",
+            "{\"z1\":{\"kp\":5.0},\"logging\":{\"interval\":0.25}}",
+        ),
+        csv(
+            "logs/app.jsonl",
+            "{\"level\":\"WARN\",\"timestamp\":1735729200.5}\n{\"level\":\"ERROR\",\"timestamp\":1735729201.25,\"context\":{}}\n",
+        ),
         csv("notes.pdf", "%PDF-1.4"),
     ]
 }
 
 fn content() -> Files {
     vec![
-        csv("a/1.json", r#"{"id":"a1","title":"One","content":"x","tags":["p"],"created_at":"2024-01-02T03:04:05Z"}"#),
-        csv("a/2.json", r#"{"id":"a2","title":12,"content":"y","tags":"p, q","created_at":"2024-01-03T03:04:05Z","n":9007199254740993}"#),
+        csv(
+            "a/1.json",
+            r#"{"id":"a1","title":"One","content":"x","tags":["p"],"created_at":"2024-01-02T03:04:05Z"}"#,
+        ),
+        csv(
+            "a/2.json",
+            r#"{"id":"a2","title":12,"content":"y","tags":"p, q","created_at":"2024-01-03T03:04:05Z","n":9007199254740993}"#,
+        ),
         csv("a/broken.json", "{\"id\":"),
         csv("b/3.MD", "---\ntitle: Three\nid: 7\n---\n# Head\ntext\n"),
         csv("b/4.md", "no front matter\n"),
         csv("c.txt", "plain"),
-        csv("items.csv", "id,title,content\n1,One,\"line one\nline two\"\n1,Two,\"\"\n"),
+        csv(
+            "items.csv",
+            "id,title,content\n1,One,\"line one\nline two\"\n1,Two,\"\"\n",
+        ),
     ]
 }
 
@@ -394,7 +456,11 @@ fn the_draft_for_documents_loads_everything_that_is_well_formed() {
 #[test]
 fn the_text_of_a_profile() {
     let (_, profile) = profile_of(&runs());
-    let look = Look { width: 80, ascii: false, values: true };
+    let look = Look {
+        width: 80,
+        ascii: false,
+        values: true,
+    };
     expect![[r#"
         legacy/: 5 files, 490 bytes, 9 records
 
@@ -457,7 +523,14 @@ fn the_text_of_a_profile() {
 #[test]
 fn own_ascii_only_where_asked_for() {
     let (_, profile) = profile_of(&runs());
-    let text = render::text(&profile, Look { width: 120, ascii: true, values: true });
+    let text = render::text(
+        &profile,
+        Look {
+            width: 120,
+            ascii: true,
+            values: true,
+        },
+    );
     assert!(text.is_ascii(), "{text}");
 }
 
@@ -467,31 +540,49 @@ fn anomalies(files: Files, expect: Expect) {
     let lines: Vec<String> = profile.sources[0]
         .anomalies
         .iter()
-        .map(|one| format!("{} {} {:?}\n", one.code, one.message, one.first.as_deref().unwrap_or("")))
+        .map(|one| {
+            format!(
+                "{} {} {:?}\n",
+                one.code,
+                one.message,
+                one.first.as_deref().unwrap_or("")
+            )
+        })
         .collect();
     expect.assert_eq(&lines.concat());
 }
 
 #[test]
 fn ragged_and_torn_lines_are_told() {
-    anomalies(vec![csv("a.csv", "x,y\n1,2\n3\n4,5,6\n7")], expect![[r#"
+    anomalies(
+        vec![csv("a.csv", "x,y\n1,2\n3\n4,5,6\n7")],
+        expect![[r#"
         WB0500 3 records would be rejected (WB0101): the number of fields is not the header's "a.csv:3"
         WB0503 1 file ends within a line "a.csv"
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn repeated_keys_and_records_are_told() {
-    anomalies(vec![csv("a.csv", "id,v\n1,a\n2,b\n1,c\n2,b\n")], expect![[r#"
+    anomalies(
+        vec![csv("a.csv", "id,v\n1,a\n2,b\n1,c\n2,b\n")],
+        expect![[r#"
         WB0501 `id` repeats 2 values "a.csv:4"
         WB0502 1 record repeats an earlier one, byte for byte "a.csv:5"
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn files_without_data_or_access_are_told() {
     anomalies(
-        vec![csv("a1.csv", "x\n1\n"), csv("a2.csv", "x\n"), csv("a3.csv", ""), csv("a4.csv", "x\nUNREADABLE\n")],
+        vec![
+            csv("a1.csv", "x\n1\n"),
+            csv("a2.csv", "x\n"),
+            csv("a3.csv", ""),
+            csv("a4.csv", "x\nUNREADABLE\n"),
+        ],
         expect![[r#"
             WB0512 cannot be read: permission denied "a4.csv"
             WB0510 1 file without a record "a2.csv"
@@ -503,7 +594,10 @@ fn files_without_data_or_access_are_told() {
 #[test]
 fn mixed_headers_and_line_ends_are_told() {
     anomalies(
-        vec![csv("a1.csv", "x,y,z\n1,2,3\n4,5,6\n7,8,9\n"), csv("a2.csv", "x,y,z,w\r\n1,2,3,4\r\n5,6,7,8\r\n")],
+        vec![
+            csv("a1.csv", "x,y,z\n1,2,3\n4,5,6\n7,8,9\n"),
+            csv("a2.csv", "x,y,z,w\r\n1,2,3,4\r\n5,6,7,8\r\n"),
+        ],
         expect![[r#"
             WB0504 2 different headers; only in some: `w` "a2.csv"
             WB0506 lines end with LF in 1 file, with CR LF in 1 file "a2.csv"
@@ -515,12 +609,15 @@ fn mixed_headers_and_line_ends_are_told() {
 fn nul_bytes_and_control_characters_are_told() {
     let mut rows = "x,y\n1,2\n".repeat(30);
     rows.push_str("a\u{0},b\u{1b}[31m\n");
-    anomalies(vec![csv("a.csv", &rows)], expect![[r#"
+    anomalies(
+        vec![csv("a.csv", &rows)],
+        expect![[r#"
         WB0502 57 records repeat an earlier one, byte for byte "a.csv:4"
         WB0507 1 record with NUL bytes "a.csv:61"
         WB0513 `x`: 1 value with control characters ""
         WB0513 `y`: 1 value with control characters ""
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -528,18 +625,24 @@ fn outliers_are_told() {
     let mut rows = "t\n".to_owned();
     (0..200).for_each(|at| rows += &format!("{}.5\n", 20 + at % 7));
     rows += "9999.5\n";
-    anomalies(vec![csv("a.csv", &rows)], expect![[r#"
+    anomalies(
+        vec![csv("a.csv", &rows)],
+        expect![[r#"
         WB0502 more than 101 records repeat an earlier one, byte for byte "a.csv:9"
         WB0508 `t`: 1 value far from the others, outside -608.0000..672.0000 ""
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn json_keys_said_twice_and_records_without_keys_are_told() {
-    anomalies(vec![csv("a.jsonl", "{\"a\":1,\"a\":2}\n{\"a\":3}\n[1]\n")], expect![[r#"
+    anomalies(
+        vec![csv("a.jsonl", "{\"a\":1,\"a\":2}\n{\"a\":3}\n[1]\n")],
+        expect![[r#"
         WB0515 1 record without keys: no JSON object "a.jsonl:3"
         WB0514 1 record with a key said twice "a.jsonl:1"
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -551,7 +654,10 @@ fn hostile_names_and_values_make_a_plan_that_decodes() {
     )];
     let draft = check_draft(&files);
     let plan = decode(&draft);
-    assert_eq!(plan.sources[0].globs[0].value, "legacy/we\"ird $[{]HOME[}] [[]x[]].csv");
+    assert_eq!(
+        plan.sources[0].globs[0].value,
+        "legacy/we\"ird $[{]HOME[}] [[]x[]].csv"
+    );
     assert!(!draft.plan.contains('\u{1b}') && !draft.schema[0].1.contains('\u{1b}'));
     let (_, profile) = profile_of(&files);
     let page = render::html(&profile, true);
@@ -560,24 +666,40 @@ fn hostile_names_and_values_make_a_plan_that_decodes() {
 
 #[test]
 fn a_postal_code_stays_text_and_says_why() {
-    let draft = check_draft(&vec![csv("zips.csv", "zip,n\n10115,1\n00601,2\n1e5,3\n10117,4\n")]);
+    let draft = check_draft(&vec![csv(
+        "zips.csv",
+        "zip,n\n10115,1\n00601,2\n1e5,3\n10117,4\n",
+    )]);
     let why = "# text: 2 of 4 are integers, but `00601` at zips.csv:3 has a leading zero\nzip";
     assert!(draft.plan.contains(why), "{}", draft.plan);
 }
 
 #[test]
 fn empty_quoted_empty_and_na_stay_three_things() {
-    let draft = check_draft(&vec![csv("a.csv", "n,t\n1,NA\n,\"\"\n\"\",\nNA,x\n\"NA\",y\n2,z\n")]);
+    let draft = check_draft(&vec![csv(
+        "a.csv",
+        "n,t\n1,NA\n,\"\"\n\"\",\nNA,x\n\"NA\",y\n2,z\n",
+    )]);
     let plan = decode(&draft);
     let null = plan.sources[0].columns[0].null.clone().unwrap();
     assert_eq!(null, ["", "\"\"", "NA", "\"NA\""]);
-    assert!(draft.plan.contains("# text: empty (2), `NA` (1) stay text"), "{}", draft.plan);
+    assert!(
+        draft.plan.contains("# text: empty (2), `NA` (1) stay text"),
+        "{}",
+        draft.plan
+    );
 }
 
 #[test]
 fn words_for_true_and_false_become_a_map() {
     let draft = check_draft(&vec![csv("a.csv", "ok,on\nyes,true\nno,false\n")]);
-    assert!(draft.plan.contains("[map.yes_no]\nyes = true\nno = false\n"), "{}", draft.plan);
+    assert!(
+        draft
+            .plan
+            .contains("[map.yes_no]\nyes = true\nno = false\n"),
+        "{}",
+        draft.plan
+    );
 }
 
 #[test]
@@ -601,9 +723,17 @@ fn a_header_that_repeats_a_name_is_named_anew() {
 #[test]
 fn a_natural_key_is_used_and_a_repeated_one_is_not() {
     let unique = check_draft(&vec![csv("a.csv", "id,v\n7,a\n5,b\n")]);
-    assert!(unique.plan.contains("key  = [\"id\"]") && !unique.plan.contains("uuid5"), "{}", unique.plan);
+    assert!(
+        unique.plan.contains("key  = [\"id\"]") && !unique.plan.contains("uuid5"),
+        "{}",
+        unique.plan
+    );
     let repeated = check_draft(&vec![csv("a.csv", "id,v\n7,a\n7,b\n")]);
-    assert!(repeated.plan.contains("uuid5") && repeated.plan.contains("legacy_id"), "{}", repeated.plan);
+    assert!(
+        repeated.plan.contains("uuid5") && repeated.plan.contains("legacy_id"),
+        "{}",
+        repeated.plan
+    );
 }
 
 #[test]
@@ -624,8 +754,15 @@ fn the_json_form_names_its_version() {
 
 #[test]
 fn nothing_to_look_at_is_an_error_with_a_code() {
-    let request = Request { folder: "empty/", sources: &[], leftovers: Vec::new(), elapsed: &|| Duration::ZERO };
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let request = Request {
+        folder: "empty/",
+        sources: &[],
+        leftovers: Vec::new(),
+        elapsed: &|| Duration::ZERO,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
     let error = runtime.block_on(profile(request, &mut |_| {})).unwrap_err();
     assert!(matches!(error, ProfileError::NothingFound { .. }));
     assert_eq!(error.code(), "WB0520");
@@ -635,11 +772,21 @@ fn nothing_to_look_at_is_an_error_with_a_code() {
 fn other_engines_are_refused() {
     let (_, profile) = profile_of(&runs());
     let draft = |target| {
-        let options = DraftOptions { name: "x", target: Some(target), prefix: "", schema: "schema" };
+        let options = DraftOptions {
+            name: "x",
+            target: Some(target),
+            prefix: "",
+            schema: "schema",
+        };
         plan_for(&profile, &options)
     };
     let refused = draft("postgres://u:p@h/db").unwrap_err();
-    assert_eq!(refused, DraftError::Engine { scheme: "postgres".to_owned() });
+    assert_eq!(
+        refused,
+        DraftError::Engine {
+            scheme: "postgres".to_owned()
+        }
+    );
     assert!(draft("sqlite:new.db").is_ok() && draft("${TARGET}").is_ok());
 }
 
@@ -647,4 +794,59 @@ fn other_engines_are_refused() {
 fn the_next_command_names_the_plan_where_it_has_to() {
     assert_eq!(next_command("whimbrel.toml"), "whimbrel plan");
     assert_eq!(next_command("plans/a.toml"), "whimbrel plan plans/a.toml");
+}
+
+mod any_table {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn cell() -> impl Strategy<Value = String> {
+        prop_oneof![
+            Just(String::new()),
+            Just("NA".to_owned()),
+            "-?[0-9]{1,20}",
+            "-?[0-9]{1,4}\\.[0-9]{1,3}",
+            "[0-9]{1,2}/[0-9]{1,2}/20[0-9]{2}",
+            "20[0-9]{2}-[01][0-9]-[0-3][0-9]( [0-2][0-9]:[0-5][0-9]:00)?",
+            "true|false|yes|no|Y|N",
+            "1[67][0-9]{8}(\\.[0-9]{1,3})?",
+            "\\PC{0,8}",
+            "[\\[{]\\PC{0,4}[\\]}]",
+        ]
+    }
+
+    fn written(cell: &str) -> String {
+        if cell.contains(['"', ',', '\n', '\r']) {
+            format!("\"{}\"", cell.replace('"', "\"\""))
+        } else {
+            cell.to_owned()
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn a_draft_loads_any_table(
+            header in prop::collection::vec("\\PC{1,12}", 3),
+            kinds in prop::collection::vec(prop::collection::vec(cell(), 4), 1..12),
+            pure in prop::collection::vec(cell(), 3),
+        ) {
+            let mut text = String::new();
+            let names: Vec<String> = header.iter().map(|name| written(name)).collect();
+            text += &format!("key_{},{}\n", names[0].replace('"', ""), names.join(","));
+            for (at, row) in kinds.iter().enumerate() {
+                // One column holds one sort of value, the others anything.
+                let same = pure[at % pure.len()].clone();
+                let cells: Vec<String> = row[..3].iter().map(|cell| written(cell)).collect();
+                text += &format!("{},{}\n", written(&same), cells.join(","));
+            }
+            if !names[0].contains(',') {
+                let file = ("any.csv", text.into_bytes());
+                let (_, profile) = profile_of(&vec![file.clone()]);
+                if profile.sources[0].columns.iter().any(|column| column.records > 0) {
+                    check_draft(&vec![file]);
+                }
+            }
+        }
+    }
 }

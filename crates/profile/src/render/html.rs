@@ -23,11 +23,14 @@ svg{display:block;width:120px;height:28px}path{fill:var(--bar)}\
 pub fn html(profile: &Profile, include_values: bool) -> String {
     let mut out = String::with_capacity(64 << 10);
     let title = format!("Profile of {}", escaped(&profile.folder));
-    write(&mut out, format_args!(
-        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
+    write(
+        &mut out,
+        format_args!(
+            "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width\">\
          <title>{title}</title><style>{STYLE}</style></head><body><h1>{title}</h1>"
-    ));
+        ),
+    );
     overview(&mut out, profile);
     for source in &profile.sources {
         source_html(&mut out, source, include_values);
@@ -43,25 +46,34 @@ fn write(out: &mut String, text: std::fmt::Arguments<'_>) {
 
 fn overview(out: &mut String, profile: &Profile) {
     let (totals, estimate) = (&profile.totals, &profile.estimate);
-    write(out, format_args!(
-        "<p>{}, {}, {}, {} defective.</p>",
-        counted(totals.files, "file", "files"),
-        shown::bytes(totals.bytes),
-        counted(totals.records, "record", "records"),
-        shown::count(totals.defects),
-    ));
-    write(out, format_args!(
-        "<p>A load would write about {} and {}",
-        counted(estimate.rows, "row", "rows"),
-        shown::bytes(estimate.target_bytes),
-    ));
+    write(
+        out,
+        format_args!(
+            "<p>{}, {}, {}, {} defective.</p>",
+            counted(totals.files, "file", "files"),
+            shown::bytes(totals.bytes),
+            counted(totals.records, "record", "records"),
+            shown::count(totals.defects),
+        ),
+    );
+    write(
+        out,
+        format_args!(
+            "<p>A load would write about {} and {}",
+            counted(estimate.rows, "row", "rows"),
+            shown::bytes(estimate.target_bytes),
+        ),
+    );
     if estimate.records_per_second > 0.0 {
-        write(out, format_args!(
-            " in {} at {} records/s <span class=\"soft\">({})</span>",
-            shown::seconds(estimate.load_seconds),
-            shown::count(estimate.records_per_second as u64),
-            escaped(&estimate.basis)
-        ));
+        write(
+            out,
+            format_args!(
+                " in {} at {} records/s <span class=\"soft\">({})</span>",
+                shown::seconds(estimate.load_seconds),
+                shown::count(estimate.records_per_second as u64),
+                escaped(&estimate.basis)
+            ),
+        );
     }
     out.push_str(".</p>");
 }
@@ -74,34 +86,49 @@ fn source_html(out: &mut String, source: &SourceProfile, include_values: bool) {
         .take(20)
         .map(|glob| format!("<code>{}</code>", escaped(&shown::shown(glob, 120))))
         .collect();
-    write(out, format_args!(
-        "<h2>{} <span class=\"soft\">{}</span></h2><p>{}</p><p>{}, {}, {}, {} defective.</p>",
-        escaped(&source.name),
-        source.format.key(),
-        globs.join(", "),
-        counted(totals.files, "file", "files"),
-        shown::bytes(totals.bytes),
-        counted(totals.records, "record", "records"),
-        shown::count(totals.defects)
-    ));
+    write(
+        out,
+        format_args!(
+            "<h2>{} <span class=\"soft\">{}</span></h2><p>{}</p><p>{}, {}, {}, {} defective.</p>",
+            escaped(&source.name),
+            source.format.key(),
+            globs.join(", "),
+            counted(totals.files, "file", "files"),
+            shown::bytes(totals.bytes),
+            counted(totals.records, "record", "records"),
+            shown::count(totals.defects)
+        ),
+    );
     let formats: Vec<String> = source
         .formats
         .iter()
         .take(10)
-        .map(|one| format!("{} ({})", escaped(&one.what), counted(one.count, "file", "files")))
+        .map(|one| {
+            format!(
+                "{} ({})",
+                escaped(&one.what),
+                counted(one.count, "file", "files")
+            )
+        })
         .collect();
     if !formats.is_empty() {
-        write(out, format_args!("<p class=\"soft\">{}</p>", formats.join("; ")));
+        write(
+            out,
+            format_args!("<p class=\"soft\">{}</p>", formats.join("; ")),
+        );
     }
     if source.generations.len() > 1 {
         out.push_str("<ul>");
         for generation in source.generations.iter().take(50) {
-            write(out, format_args!(
-                "<li>header of {} in {}, first in {}</li>",
-                counted(generation.columns.len() as u64, "column", "columns"),
-                counted(generation.files, "file", "files"),
-                escaped(&generation.first)
-            ));
+            write(
+                out,
+                format_args!(
+                    "<li>header of {} in {}, first in {}</li>",
+                    counted(generation.columns.len() as u64, "column", "columns"),
+                    counted(generation.files, "file", "files"),
+                    escaped(&generation.first)
+                ),
+            );
         }
         out.push_str("</ul>");
     }
@@ -115,19 +142,28 @@ fn notes(out: &mut String, source: &SourceProfile) {
     }
     out.push_str("<ul>");
     for key in source.keys.iter().filter(|key| key.unique) {
-        write(out, format_args!(
-            "<li><code>{}</code> has a different value in every record</li>",
-            escaped(&shown::shown(&key.column, 60))
-        ));
+        write(
+            out,
+            format_args!(
+                "<li><code>{}</code> has a different value in every record</li>",
+                escaped(&shown::shown(&key.column, 60))
+            ),
+        );
     }
     for anomaly in source.anomalies.iter().take(500) {
-        let first = anomaly.first.as_ref().map(|first| format!(" <span class=\"soft\">first: {}</span>", escaped(first)));
-        write(out, format_args!(
-            "<li class=\"warn\">&#9888; {} {}{}</li>",
-            anomaly.code,
-            escaped(&anomaly.message),
-            first.unwrap_or_default()
-        ));
+        let first = anomaly
+            .first
+            .as_ref()
+            .map(|first| format!(" <span class=\"soft\">first: {}</span>", escaped(first)));
+        write(
+            out,
+            format_args!(
+                "<li class=\"warn\">&#9888; {} {}{}</li>",
+                anomaly.code,
+                escaped(&anomaly.message),
+                first.unwrap_or_default()
+            ),
+        );
     }
     out.push_str("</ul>");
 }
@@ -142,16 +178,19 @@ fn columns(out: &mut String, source: &SourceProfile, include_values: bool) {
          <th scope=\"col\">Different</th><th scope=\"col\">Remarks</th></tr></thead><tbody>",
     );
     for column in &source.columns {
-        write(out, format_args!(
-            "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td class=\"r\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"r\">{}</td></tr>",
-            escaped(&shown::shown(&column.name, 60)),
-            column.kind,
-            histogram(column),
-            escaped(&super::range(column)),
-            percent(super::missing(column), column.records),
-            super::distinct(column),
-            remarks(column, include_values)
-        ));
+        write(
+            out,
+            format_args!(
+                "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td class=\"r\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"r\">{}</td></tr>",
+                escaped(&shown::shown(&column.name, 60)),
+                column.kind,
+                histogram(column),
+                escaped(&super::range(column)),
+                percent(super::missing(column), column.records),
+                super::distinct(column),
+                remarks(column, include_values)
+            ),
+        );
     }
     out.push_str("</tbody></table>");
 }
@@ -163,10 +202,17 @@ fn remarks(column: &ColumnProfile, include_values: bool) -> String {
     }
     remarks.extend(super::doubt(column, include_values));
     if include_values && !column.top.is_empty() {
-        let top = column.top.iter().map(|top| format!("`{}` {}", top.value, shown::count(top.count)));
+        let top = column
+            .top
+            .iter()
+            .map(|top| format!("`{}` {}", top.value, shown::count(top.count)));
         remarks.push(top.collect::<Vec<_>>().join(", "));
     }
-    remarks.iter().map(|remark| escaped(remark)).collect::<Vec<_>>().join("; ")
+    remarks
+        .iter()
+        .map(|remark| escaped(remark))
+        .collect::<Vec<_>>()
+        .join("; ")
 }
 
 /// 24 bars of at most 28 pixels as one path: about 300 bytes.
@@ -176,9 +222,17 @@ fn histogram(column: &ColumnProfile) -> String {
         return String::new();
     }
     let mut path = String::new();
-    for (at, count) in column.histogram.iter().enumerate().filter(|(_, count)| **count > 0) {
+    for (at, count) in column
+        .histogram
+        .iter()
+        .enumerate()
+        .filter(|(_, count)| **count > 0)
+    {
         let height = (count * 28).div_ceil(most).max(1);
-        write(&mut path, format_args!("M{} 28v-{height}h4v{height}z", at * 5));
+        write(
+            &mut path,
+            format_args!("M{} 28v-{height}h4v{height}z", at * 5),
+        );
     }
     format!(
         "<svg viewBox=\"0 0 120 28\" role=\"img\"><title>{} in 24 parts, at most {}</title><path d=\"{path}\"/></svg>",
@@ -194,10 +248,20 @@ fn leftovers(out: &mut String, profile: &Profile) {
     }
     out.push_str("<h2>Not read</h2><ul>");
     for leftover in profile.leftovers.iter().take(SHOWN) {
-        write(out, format_args!("<li><code>{}</code>: {}</li>", escaped(&leftover.path), escaped(&leftover.reason)));
+        write(
+            out,
+            format_args!(
+                "<li><code>{}</code>: {}</li>",
+                escaped(&leftover.path),
+                escaped(&leftover.reason)
+            ),
+        );
     }
     if profile.leftovers.len() > SHOWN {
-        write(out, format_args!("<li>and {} more</li>", profile.leftovers.len() - SHOWN));
+        write(
+            out,
+            format_args!("<li>and {} more</li>", profile.leftovers.len() - SHOWN),
+        );
     }
     out.push_str("</ul>");
 }
@@ -239,7 +303,11 @@ mod tests {
             chars_max: Some(40),
             histogram_of: "values",
             histogram: (1..=24).map(|part| part * 997).collect(),
-            top: vec![TopValue { value: "secret".to_owned(), count: 7, error: 0 }],
+            top: vec![TopValue {
+                value: "secret".to_owned(),
+                count: 7,
+                error: 0,
+            }],
             beyond_double: 0,
             leading_zeros: 1,
             blank: 0,
@@ -253,17 +321,27 @@ mod tests {
     fn profile(columns: usize) -> Profile {
         let source = SourceProfile {
             name: "wide".to_owned(),
-            format: Format::Csv { delimiter: ',', header: true },
+            format: Format::Csv {
+                delimiter: ',',
+                header: true,
+            },
             globs: vec!["<b>.csv".to_owned()],
             ignore_case: false,
             encoding: None,
             names: None,
-            totals: Totals { files: 1, bytes: 5_000_000, records: 100_000, defects: 0 },
+            totals: Totals {
+                files: 1,
+                bytes: 5_000_000,
+                records: 100_000,
+                defects: 0,
+            },
             lines: 100_001,
             formats: Vec::new(),
             headerless: 0,
             generations: Vec::new(),
-            columns: (0..columns).map(|at| column(&format!("Some_Column_<{at}>"))).collect(),
+            columns: (0..columns)
+                .map(|at| column(&format!("Some_Column_<{at}>")))
+                .collect(),
             keys: Vec::new(),
             anomalies: Vec::new(),
         };
@@ -271,7 +349,11 @@ mod tests {
             schema: SCHEMA,
             folder: "<img src=x>".to_owned(),
             sources: vec![source],
-            leftovers: vec![Leftover { path: "<i>".to_owned(), size: 1, reason: "it is a PDF document".to_owned() }],
+            leftovers: vec![Leftover {
+                path: "<i>".to_owned(),
+                size: 1,
+                reason: "it is a PDF document".to_owned(),
+            }],
             totals: Totals::default(),
             estimate: Estimate {
                 rows: 1,
@@ -300,7 +382,10 @@ mod tests {
     fn values_stand_in_the_page_only_where_asked_for() {
         assert!(!html(&profile(1), false).contains("secret"));
         let page = html(&profile(1), true);
-        assert!(page.contains("secret") && !page.contains("<script"), "{page}");
+        assert!(
+            page.contains("secret") && !page.contains("<script"),
+            "{page}"
+        );
     }
 
     #[test]

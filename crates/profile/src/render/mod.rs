@@ -14,7 +14,9 @@ fn range(column: &ColumnProfile) -> String {
     match (&column.min, &column.max, column.chars_min, column.chars_max) {
         (Some(min), Some(max), _, _) if min == max => min.clone(),
         (Some(min), Some(max), _, _) => format!("{min}..{max}"),
-        (_, _, Some(min), Some(max)) if min == max => shown::counted(min, "character", "characters"),
+        (_, _, Some(min), Some(max)) if min == max => {
+            shown::counted(min, "character", "characters")
+        }
         (_, _, Some(min), Some(max)) => format!("{min}..{max} characters"),
         (_, _, _, _) => String::new(),
     }
@@ -23,7 +25,12 @@ fn range(column: &ColumnProfile) -> String {
 /// Values that are NULL or would be, of all records.
 pub(crate) fn missing(column: &ColumnProfile) -> u64 {
     let declared = |what: &String| column.null.contains(what);
-    let marked: u64 = column.markers.iter().filter(|one| declared(&one.what)).map(|one| one.count).sum();
+    let marked: u64 = column
+        .markers
+        .iter()
+        .filter(|one| declared(&one.what))
+        .map(|one| one.count)
+        .sum();
     column.absent + column.nulls + marked
 }
 
@@ -37,7 +44,10 @@ fn remarks(column: &ColumnProfile) -> Vec<String> {
     let mut out = column.notes.clone();
     let mut count = |number: u64, what: &str| {
         if number > 0 {
-            out.push(format!("{} {what}", shown::counted(number, "value", "values")));
+            out.push(format!(
+                "{} {what}",
+                shown::counted(number, "value", "values")
+            ));
         }
     };
     count(column.leading_zeros, "with leading zeros");
@@ -51,7 +61,11 @@ fn remarks(column: &ColumnProfile) -> Vec<String> {
 /// Why the column is not what most of its values are.
 fn doubt(column: &ColumnProfile, with_value: bool) -> Option<String> {
     let doubt = column.doubt.as_ref()?;
-    let value = if with_value { format!("`{}` ", doubt.value) } else { "the value ".to_owned() };
+    let value = if with_value {
+        format!("`{}` ", doubt.value)
+    } else {
+        "the value ".to_owned()
+    };
     Some(format!(
         "{} of {} are {}; {value}at {} {}",
         shown::count(doubt.fits),

@@ -23,19 +23,25 @@ const SHADES: [char; 8] = ['.', ':', '-', '=', '+', '*', '#', '@'];
 pub fn text(profile: &Profile, look: Look) -> String {
     let mut out = String::new();
     let totals = &profile.totals;
-    line(&mut out, format!(
-        "{}: {}, {}, {}",
-        profile.folder,
-        counted(totals.files, "file", "files"),
-        shown::bytes(totals.bytes),
-        counted(totals.records, "record", "records"),
-    ));
+    line(
+        &mut out,
+        format!(
+            "{}: {}, {}, {}",
+            profile.folder,
+            counted(totals.files, "file", "files"),
+            shown::bytes(totals.bytes),
+            counted(totals.records, "record", "records"),
+        ),
+    );
     for source in &profile.sources {
         source_text(&mut out, source, look);
     }
     leftovers(&mut out, profile);
     estimate(&mut out, profile);
-    line(&mut out, format!("\nNext: whimbrel init {}", profile.folder));
+    line(
+        &mut out,
+        format!("\nNext: whimbrel init {}", profile.folder),
+    );
     out
 }
 
@@ -46,28 +52,59 @@ fn line(out: &mut String, text: impl AsRef<str>) {
 
 fn source_text(out: &mut String, source: &SourceProfile, look: Look) {
     let totals = &source.totals;
-    let globs: Vec<String> = source.globs.iter().take(4).map(|glob| shown::shown(glob, 80)).collect();
+    let globs: Vec<String> = source
+        .globs
+        .iter()
+        .take(4)
+        .map(|glob| shown::shown(glob, 80))
+        .collect();
     let more = source.globs.len().saturating_sub(globs.len());
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    line(out, format!("\n{}  {} {}{more}", source.name, source.format.key(), globs.join(", ")));
+    let more = if more > 0 {
+        format!(" and {more} more")
+    } else {
+        String::new()
+    };
+    line(
+        out,
+        format!(
+            "\n{}  {} {}{more}",
+            source.name,
+            source.format.key(),
+            globs.join(", ")
+        ),
+    );
     let mut facts = vec![
         counted(totals.files, "file", "files"),
         shown::bytes(totals.bytes),
         counted(totals.records, "record", "records"),
     ];
     if totals.defects > 0 {
-        facts.push(format!("{} of them defective", shown::count(totals.defects)));
+        facts.push(format!(
+            "{} of them defective",
+            shown::count(totals.defects)
+        ));
     }
-    let formats = source.formats.iter().take(3).map(|format| format.what.clone());
+    let formats = source
+        .formats
+        .iter()
+        .take(3)
+        .map(|format| format.what.clone());
     facts.extend(formats.filter(|format| !format.is_empty()));
     line(out, format!("  {}", facts.join(", ")));
-    for generation in source.generations.iter().filter(|_| source.generations.len() > 1) {
-        line(out, format!(
-            "  header of {} in {}, first in {}",
-            counted(generation.columns.len() as u64, "column", "columns"),
-            counted(generation.files, "file", "files"),
-            generation.first
-        ));
+    for generation in source
+        .generations
+        .iter()
+        .filter(|_| source.generations.len() > 1)
+    {
+        line(
+            out,
+            format!(
+                "  header of {} in {}, first in {}",
+                counted(generation.columns.len() as u64, "column", "columns"),
+                counted(generation.files, "file", "files"),
+                generation.first
+            ),
+        );
     }
     columns(out, source, look);
     for key in &source.keys {
@@ -82,22 +119,29 @@ fn columns(out: &mut String, source: &SourceProfile, look: Look) {
     if source.columns.is_empty() {
         return;
     }
-    let name_width = widest(source, 12, 28, |column| shown::shown(&column.name, 28).chars().count());
+    let name_width = widest(source, 12, 28, |column| {
+        shown::shown(&column.name, 28).chars().count()
+    });
     let kind_width = widest(source, 7, 14, |column| column.kind.len());
     let bars = if look.width >= 100 { 24 } else { 12 };
     for column in &source.columns {
         let name = shown::shown(&column.name, name_width - 1);
         let bar = histogram(&column.histogram, bars, look.ascii);
-        let mut text = format!("  {name:<name_width$} {:<kind_width$} {bar:<bars$}", column.kind);
+        let mut text = format!(
+            "  {name:<name_width$} {:<kind_width$} {bar:<bars$}",
+            column.kind
+        );
         let range = super::range(column);
         if !range.is_empty() {
             write!(text, " {range}").expect("a String takes every character");
         }
         let missing = super::missing(column);
         if missing > 0 {
-            write!(text, " null {}", percent(missing, column.records)).expect("a String takes every character");
+            write!(text, " null {}", percent(missing, column.records))
+                .expect("a String takes every character");
         }
-        write!(text, " distinct {}", super::distinct(column)).expect("a String takes every character");
+        write!(text, " distinct {}", super::distinct(column))
+            .expect("a String takes every character");
         line(out, text.trim_end());
         below(out, column, look, name_width + 3);
     }
@@ -113,9 +157,16 @@ fn below(out: &mut String, column: &ColumnProfile, look: Look, indent: usize) {
     if let Some(format) = column.timestamp {
         remarks.push(format!("written as `{format}`"));
     }
-    if look.values && column.distinct <= 10 && column.distinct > 0 && column.chars_max.unwrap_or(0) <= 60 {
+    if look.values
+        && column.distinct <= 10
+        && column.distinct > 0
+        && column.chars_max.unwrap_or(0) <= 60
+    {
         let present = column.records - column.nulls - column.absent;
-        let values = column.top.iter().map(|top| format!("`{}` {}", top.value, percent(top.count, present)));
+        let values = column
+            .top
+            .iter()
+            .map(|top| format!("`{}` {}", top.value, percent(top.count, present)));
         remarks.push(values.collect::<Vec<_>>().join(", "));
     }
     for remark in remarks {
@@ -123,8 +174,19 @@ fn below(out: &mut String, column: &ColumnProfile, look: Look, indent: usize) {
     }
 }
 
-fn widest(source: &SourceProfile, least: usize, most: usize, of: impl Fn(&ColumnProfile) -> usize) -> usize {
-    source.columns.iter().map(of).max().unwrap_or(0).clamp(least, most)
+fn widest(
+    source: &SourceProfile,
+    least: usize,
+    most: usize,
+    of: impl Fn(&ColumnProfile) -> usize,
+) -> usize {
+    source
+        .columns
+        .iter()
+        .map(of)
+        .max()
+        .unwrap_or(0)
+        .clamp(least, most)
 }
 
 /// One character per part; an empty part is blank.
@@ -149,14 +211,21 @@ fn key_text(key: &KeyProfile) -> String {
         format!("`{column}`: a different value in every record")
     } else if key.checked {
         let first = key.first_repeat.as_deref().unwrap_or("");
-        format!("`{column}`: {} repeat, the first at {first}", counted(key.repeats, "value", "values"))
+        format!(
+            "`{column}`: {} repeat, the first at {first}",
+            counted(key.repeats, "value", "values")
+        )
     } else {
         format!("`{column}`: not checked to the end")
     }
 }
 
 fn anomaly_text(anomaly: &Anomaly) -> String {
-    let first = anomaly.first.as_ref().map(|first| format!("; first: {first}")).unwrap_or_default();
+    let first = anomaly
+        .first
+        .as_ref()
+        .map(|first| format!("; first: {first}"))
+        .unwrap_or_default();
     format!("{} {}{first}", anomaly.code, anomaly.message)
 }
 
@@ -166,7 +235,10 @@ fn leftovers(out: &mut String, profile: &Profile) {
         return;
     }
     let count = profile.leftovers.len();
-    line(out, format!("\nNot read: {}", counted(count as u64, "file", "files")));
+    line(
+        out,
+        format!("\nNot read: {}", counted(count as u64, "file", "files")),
+    );
     for leftover in profile.leftovers.iter().take(SHOWN) {
         line(out, format!("  {}: {}", leftover.path, leftover.reason));
     }
@@ -177,18 +249,24 @@ fn leftovers(out: &mut String, profile: &Profile) {
 
 fn estimate(out: &mut String, profile: &Profile) {
     let estimate = &profile.estimate;
-    line(out, format!(
-        "\nA load would write about {} and {}",
-        counted(estimate.rows, "row", "rows"),
-        shown::bytes(estimate.target_bytes)
-    ));
+    line(
+        out,
+        format!(
+            "\nA load would write about {} and {}",
+            counted(estimate.rows, "row", "rows"),
+            shown::bytes(estimate.target_bytes)
+        ),
+    );
     if estimate.records_per_second > 0.0 {
-        line(out, format!(
-            "in {} at {} records/s ({})",
-            shown::seconds(estimate.load_seconds),
-            shown::count(estimate.records_per_second as u64),
-            estimate.basis
-        ));
+        line(
+            out,
+            format!(
+                "in {} at {} records/s ({})",
+                shown::seconds(estimate.load_seconds),
+                shown::count(estimate.records_per_second as u64),
+                estimate.basis
+            ),
+        );
     }
 }
 
