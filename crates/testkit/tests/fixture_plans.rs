@@ -11,10 +11,9 @@ fn fixtures() -> PathBuf {
 }
 
 fn folders(below: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(below)
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
+    let entries = fs::read_dir(below).expect("the folder of the fixtures is there");
     let mut folders: Vec<PathBuf> = entries
+        .map(|entry| entry.expect("it can be listed").path())
         .filter(|path| path.join("whimbrel.toml").is_file())
         .collect();
     folders.sort();
@@ -22,7 +21,7 @@ fn folders(below: &Path) -> Vec<PathBuf> {
 }
 
 fn check(folder: &Path) {
-    let text = fs::read_to_string(folder.join("whimbrel.toml")).unwrap();
+    let text = fs::read_to_string(folder.join("whimbrel.toml")).expect("a plan is text");
     let unset = |_: &str| None;
     let no_file = |_: &str| Err(io::ErrorKind::NotFound.into());
     if let Err(errors) = decode(&text, &unset, &no_file) {
@@ -41,12 +40,16 @@ fn check(folder: &Path) {
 fn the_systems_have_plans_that_decode() {
     let systems = folders(&fixtures());
     assert!(systems.len() >= 2);
-    systems.iter().for_each(|folder| check(folder));
+    for folder in &systems {
+        check(folder);
+    }
 }
 
 #[test]
 fn the_eight_silent_corruptions_have_plans_that_decode() {
     let cases = folders(&fixtures().join("exactness"));
     assert_eq!(cases.len(), 8);
-    cases.iter().for_each(|folder| check(folder));
+    for folder in &cases {
+        check(folder);
+    }
 }
