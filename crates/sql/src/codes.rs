@@ -131,8 +131,8 @@ pub const CODES: &[(&str, &str, &str)] = &[
     (
         UNHOLDABLE,
         "SQLite cannot hold this value",
-        "SQLite's integers have 64 bits, and it stores NaN as NULL. Map the value to text or to a \
-         decimal, or declare what becomes of it (`invalid = \"null\"`).",
+        "SQLite's integers have 64 bits; it stores NaN as NULL, and -0.0 in a REAL column as 0.0. Map \
+         the value to text or to a decimal, or declare what becomes of it (`invalid = \"null\"`).",
     ),
     (
         WOULD_CHANGE,

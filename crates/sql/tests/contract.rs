@@ -1,4 +1,5 @@
 //! SQLite keeps the contract of targets.
+#![allow(clippy::unwrap_used)] // helpers of tests are tests as well
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -70,6 +70,9 @@ fn classify(path: &Path, error: &rusqlite::Error) -> (ErrorClass, &'static str, 
         ErrorCode::ConstraintViolation => (Constraint, constraint_code(extended(error)), words),
         ErrorCode::TypeMismatch => (Data, codes::STORED_TYPE, words),
         ErrorCode::OperationInterrupted => (Transient, codes::ENGINE, words),
+        _ if words.starts_with("no such table: whimbrel_") => {
+            (Configuration, whimbrel_endpoint::codes::NO_LEDGER, "the ledger is not there".to_owned())
+        }
         _ if words.starts_with("no such table") || words.contains("no such column")
             || words.contains("has no column named") =>
         {
@@ -77,6 +80,19 @@ fn classify(path: &Path, error: &rusqlite::Error) -> (ErrorClass, &'static str, 
         }
         _ => (System, codes::ENGINE, words),
     }
+}
+
+/// Whether an error of COMMIT leaves open what a later reader will find: flushing, or ending the
+/// journal, failed. Where writing fails, SQLite undoes the transaction.
+pub(crate) fn leaves_commit_unknown(error: &rusqlite::Error) -> bool {
+    matches!(
+        extended(error),
+        ffi::SQLITE_IOERR_FSYNC
+            | ffi::SQLITE_IOERR_DIR_FSYNC
+            | ffi::SQLITE_IOERR_DELETE
+            | ffi::SQLITE_IOERR_TRUNCATE
+            | ffi::SQLITE_IOERR_CLOSE
+    )
 }
 
 /// The code of a constraint that refused a row.

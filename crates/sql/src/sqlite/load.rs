@@ -6,6 +6,7 @@
 use rusqlite::{Connection, OptionalExtension as _};
 use whimbrel_endpoint::{EndpointError, ErrorClass, failpoint};
 
+use super::fault;
 use super::session::Session;
 use crate::codes;
 
@@ -20,15 +21,9 @@ const CACHE_KIB_DEFAULT: i64 = 2000;
 
 /// WAL and synchronous NORMAL: rows and mark are lost together at worst, and only to power loss.
 pub(crate) fn enter(session: &mut Session) -> Result<(), EndpointError> {
+    let path = session.path().to_owned();
     session.atomically("prepare for loading", |connection| {
-        remember(connection).map_err(|error| {
-            EndpointError::new(
-                ErrorClass::Configuration,
-                whimbrel_endpoint::codes::NO_LEDGER,
-                "prepare for loading: the ledger is not there",
-            )
-            .because(error)
-        })
+        remember(connection).map_err(|error| fault::failed(&path, "prepare for loading", error))
     })?;
     failpoint!("sqlite.enter_load.remembered");
     let cache_kib = (session.options().cache_bytes / 1024) as i64;
@@ -130,7 +125,7 @@ fn put_back(connection: &Connection) -> rusqlite::Result<()> {
 
 fn is_busy(error: &rusqlite::Error) -> bool {
     use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked};
-    matches!(super::fault::primary(error), Some(DatabaseBusy | DatabaseLocked))
+    matches!(fault::primary(error), Some(DatabaseBusy | DatabaseLocked))
 }
 
 fn journal_mode(connection: &Connection) -> rusqlite::Result<String> {

@@ -154,9 +154,9 @@ impl Txn for SqliteTxn {
 
 fn commit(connection: &Connection, path: &Path) -> Result<(), EndpointError> {
     let Err(error) = connection.execute_batch("COMMIT") else { return Ok(()) };
+    let is_unknown = fault::leaves_commit_unknown(&error);
     let told = fault::failed(path, "commit", error);
-    // Writing failed while pages or their log were on their way to the medium.
-    if told.code == codes::INPUT_OUTPUT {
+    if is_unknown {
         let what = format!("it is not known whether the commit succeeded: `{}`", path.display());
         return Err(EndpointError::new(ErrorClass::Unknown, codes::COMMIT_UNKNOWN, what)
             .because(told));

@@ -4,7 +4,8 @@
 //! times and UUIDs as text (RFC 3339 with `T`; `Z` only for instants; UUIDs hyphenated lower-case,
 //! or 16 bytes in a BLOB column); doubles as they are. A value whose natural form the column's
 //! affinity would alter is refused, never altered. Decimals in NUMERIC columns are the stated
-//! exception: there the number counts, not its spelling (`12.50` comes back as `12.5`).
+//! exception: there the number counts, not its spelling (`12.50` comes back as `12.5`). What SQLite
+//! cannot hold is refused as well: integers beyond 64 bits, NaN, and −0 but in untyped columns.
 //!
 //! A stored value that is not of its column's kind comes back as what it is: text as text, an
 //! integer as an integer. Text counts as a date only where it is spelled as we would spell it.
@@ -216,6 +217,9 @@ fn integer<'a>(slot: Slot, value: i64) -> Result<Stored<'a>, Refusal> {
 fn double<'a>(slot: Slot, value: f64) -> Result<Stored<'a>, Refusal> {
     if value.is_nan() {
         return Err(unholdable("SQLite stores NaN as NULL: `NaN`"));
+    }
+    if value == 0.0 && value.is_sign_negative() && slot.affinity != Affinity::Blob {
+        return Err(unholdable("SQLite stores -0.0 as 0.0 here: `-0.0`"));
     }
     let whole = || value.fract() == 0.0 && value.abs() < 9.3e18;
     match slot.affinity {

@@ -14,31 +14,31 @@ use whimbrel_model::{Chunk, ChunkBuilder, Table, Value, ValueRef};
 use whimbrel_sql::{Options, open};
 
 /// A database that goes with this value.
-pub struct Place {
-    pub folder: PathBuf,
+pub(crate) struct Place {
+    pub(crate) folder: PathBuf,
     _kept: tempfile::TempDir,
 }
 
 impl Place {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let kept = tempfile::tempdir().unwrap();
         Self { folder: kept.path().to_owned(), _kept: kept }
     }
 
-    pub fn file(&self) -> PathBuf {
+    pub(crate) fn file(&self) -> PathBuf {
         self.folder.join("target.db")
     }
 
     /// Another program's connection.
-    pub fn stranger(&self) -> rusqlite::Connection {
+    pub(crate) fn stranger(&self) -> rusqlite::Connection {
         rusqlite::Connection::open(self.file()).unwrap()
     }
 
-    pub async fn target(&self) -> Box<dyn Target> {
+    pub(crate) async fn target(&self) -> Box<dyn Target> {
         self.target_at("target.db").await
     }
 
-    pub async fn target_at(&self, file: &str) -> Box<dyn Target> {
+    pub(crate) async fn target_at(&self, file: &str) -> Box<dyn Target> {
         let options = Options {
             base: self.folder.clone(),
             busy: Duration::from_millis(50),
@@ -48,7 +48,7 @@ impl Place {
     }
 
     /// A target with a ledger, the lease, and what `schema` creates.
-    pub async fn ready(&self, schema: &str) -> (Box<dyn Target>, Fence) {
+    pub(crate) async fn ready(&self, schema: &str) -> (Box<dyn Target>, Fence) {
         let target = self.target().await;
         target.prepare_ledger().await.unwrap();
         let fence = lease(&*target).await;
@@ -59,11 +59,11 @@ impl Place {
     }
 }
 
-pub fn file(sql: &str) -> SchemaFile {
+pub(crate) fn file(sql: &str) -> SchemaFile {
     SchemaFile { name: "schema/001.sql".to_owned(), sql: sql.to_owned() }
 }
 
-pub async fn lease(target: &dyn Target) -> Fence {
+pub(crate) async fn lease(target: &dyn Target) -> Fence {
     let request = LeaseRequest {
         holder: holder("run"),
         ttl: Duration::from_mins(1),
@@ -76,7 +76,7 @@ pub async fn lease(target: &dyn Target) -> Fence {
     }
 }
 
-pub fn chunk(rows: &[&[ValueRef<'_>]]) -> Chunk {
+pub(crate) fn chunk(rows: &[&[ValueRef<'_>]]) -> Chunk {
     let mut chunk = ChunkBuilder::new(rows.first().map_or(0, |row| row.len()));
     for row in rows {
         for value in *row {
@@ -87,24 +87,24 @@ pub fn chunk(rows: &[&[ValueRef<'_>]]) -> Chunk {
     chunk.finish()
 }
 
-pub async fn write(txn: &mut Box<dyn Txn>, table: &Table, rows: &[&[ValueRef<'_>]]) -> Vec<RowFate> {
+pub(crate) async fn write(txn: &mut Box<dyn Txn>, table: &Table, rows: &[&[ValueRef<'_>]]) -> Vec<RowFate> {
     txn.write(table, Arc::new(chunk(rows)), WriteMode::Insert).await.unwrap()
 }
 
-pub async fn described(target: &dyn Target, table: &str) -> Table {
+pub(crate) async fn described(target: &dyn Target, table: &str) -> Table {
     target.describe(table).await.unwrap().expect("the table exists")
 }
 
-pub fn values(chunk: &Chunk) -> Vec<Vec<Value>> {
+pub(crate) fn values(chunk: &Chunk) -> Vec<Vec<Value>> {
     chunk.rows().map(|row| row.values().map(ValueRef::to_owned).collect()).collect()
 }
 
-pub async fn all(target: &dyn Target, table: &str, columns: &[&str]) -> Vec<Vec<Value>> {
+pub(crate) async fn all(target: &dyn Target, table: &str, columns: &[&str]) -> Vec<Vec<Value>> {
     values(&target.select(&Query::table(table, columns)).await.unwrap())
 }
 
 /// Class, code and whole text of an error, its causes included.
-pub fn told(error: &EndpointError) -> (whimbrel_endpoint::ErrorClass, &'static str, String) {
+pub(crate) fn told(error: &EndpointError) -> (whimbrel_endpoint::ErrorClass, &'static str, String) {
     let mut text = error.what.clone();
     let mut cause = std::error::Error::source(error);
     while let Some(why) = cause {
