@@ -69,7 +69,7 @@ impl AuditEntry {
         let seq = self.seq.to_be_bytes();
         let texts = [&self.at, &self.actor, &self.action, &self.object, &self.detail];
         let mut fields = vec![seq.as_slice()];
-        fields.extend(texts.map(|text| text.as_bytes()));
+        fields.extend(texts.map(String::as_bytes));
         link(&self.previous, &fields)
     }
 }
@@ -80,7 +80,7 @@ impl Checkpoint {
         let seq = self.seq.to_be_bytes();
         let texts = [&self.run, &self.name, &self.phase, &self.detail, &self.created_at];
         let mut fields = vec![seq.as_slice()];
-        fields.extend(texts.map(|text| text.as_bytes()));
+        fields.extend(texts.map(String::as_bytes));
         link(&self.previous, &fields)
     }
 }

@@ -1,0 +1,155 @@
+//! Rejects by cause, by source, by stage; the first of each cause as samples.
+
+use std::collections::BTreeMap;
+
+use whimbrel_ledger::{RejectHead, RejectStatus, Stage};
+
+use super::{Options, limits};
+use super::run::{name, place};
+use crate::report::{
+    Listed, RejectGroup, RejectSample, Rejects, SourceRejects, SpilledReject, StageRejects, StatusCounts, Waiver,
+};
+use crate::shown::{self, shown};
+
+/// Table, code, column, rule.
+type Cause = (String, String, Option<String>, Option<String>);
+
+pub(super) struct RejectTally {
+    include_values: bool,
+    title_of: fn(&str) -> Option<&'static str>,
+    total: u64,
+    statuses: StatusCounts,
+    groups: BTreeMap<Cause, Group>,
+    by_source: BTreeMap<String, u64>,
+    by_stage: BTreeMap<Stage, u64>,
+    waivers: BTreeMap<(String, String), u64>,
+    spilled: Listed<SpilledReject>,
+}
+
+#[derive(Default)]
+struct Group {
+    count: u64,
+    statuses: StatusCounts,
+    samples: Vec<RejectSample>,
+}
+
+impl RejectTally {
+    pub(super) fn new(options: &Options) -> Self {
+        Self {
+            include_values: options.include_values,
+            title_of: options.title_of,
+            total: 0,
+            statuses: StatusCounts::default(),
+            groups: BTreeMap::new(),
+            by_source: BTreeMap::new(),
+            by_stage: BTreeMap::new(),
+            waivers: BTreeMap::new(),
+            spilled: Listed::default(),
+        }
+    }
+
+    pub(super) fn reject(&mut self, step: u64, reject: &RejectHead) {
+        self.total += 1;
+        count_status(&mut self.statuses, reject.status);
+        *self.by_stage.entry(reject.stage).or_default() += 1;
+        let known = self.by_source.contains_key(&reject.source);
+        if known || self.by_source.len() < limits::GROUPS_COUNTED {
+            *self.by_source.entry(reject.source.clone()).or_default() += 1;
+        }
+        if let (RejectStatus::Waived, Some(reason)) = (reject.status, &reject.resolution) {
+            self.waived(reason, reject.resolved_by.as_deref().unwrap_or(""));
+        }
+        if let Some(file) = &reject.spill {
+            self.spilled.push(limits::SPILLED, || SpilledReject {
+                reject: format!("{step}.{}", reject.unit),
+                file: shown::path(file, limits::PATH),
+                bytes: reject.byte_len,
+            });
+        }
+        self.grouped(step, reject);
+    }
+
+    fn waived(&mut self, reason: &str, by: &str) {
+        let key = (shown(reason, limits::MESSAGE), name(by));
+        if self.waivers.len() < limits::WAIVERS_COUNTED || self.waivers.contains_key(&key) {
+            *self.waivers.entry(key).or_default() += 1;
+        }
+    }
+
+    fn grouped(&mut self, step: u64, reject: &RejectHead) {
+        let cause = (
+            name(&reject.target_table),
+            name(&reject.code),
+            reject.target_column.as_deref().map(name),
+            reject.rule.as_deref().map(name),
+        );
+        if self.groups.len() >= limits::GROUPS_COUNTED && !self.groups.contains_key(&cause) {
+            return;
+        }
+        let group = self.groups.entry(cause).or_default();
+        group.count += 1;
+        count_status(&mut group.statuses, reject.status);
+        if group.samples.len() < limits::REJECT_SAMPLES {
+            group.samples.push(sample(step, reject, self.include_values));
+        }
+    }
+
+    pub(super) fn finish(self) -> (Rejects, Listed<SpilledReject>) {
+        let title_of = self.title_of;
+        let mut groups: Vec<RejectGroup> = self
+            .groups
+            .into_iter()
+            .map(|((table, code, column, rule), group)| RejectGroup {
+                title: title_of(&code),
+                table,
+                code,
+                column,
+                rule,
+                count: group.count,
+                statuses: group.statuses,
+                samples: group.samples,
+            })
+            .collect();
+        // The sort is stable: equal counts stay in the order of their causes.
+        groups.sort_by_key(|group| std::cmp::Reverse(group.count));
+        let groups = Listed::first(groups, limits::GROUPS);
+        let listed: u64 = groups.shown.iter().map(|group| group.count).sum();
+        let by_source = self.by_source.into_iter();
+        let by_source = by_source.map(|(source, count)| SourceRejects { source: name(&source), count });
+        let by_stage = self.by_stage.into_iter();
+        let waivers = self.waivers.into_iter();
+        let waivers = waivers.map(|((reason, by), count)| Waiver { reason, by, count });
+        let rejects = Rejects {
+            total: self.total,
+            statuses: self.statuses,
+            groups,
+            unlisted: self.total - listed,
+            by_source: Listed::first(by_source.collect(), limits::SOURCES),
+            by_stage: by_stage.map(|(stage, count)| StageRejects { stage: stage.word(), count }).collect(),
+            waivers: Listed::first(waivers.collect(), limits::WAIVERS),
+        };
+        (rejects, self.spilled)
+    }
+}
+
+fn count_status(counts: &mut StatusCounts, status: RejectStatus) {
+    match status {
+        RejectStatus::Open => counts.open += 1,
+        RejectStatus::Fixed => counts.fixed += 1,
+        RejectStatus::Waived => counts.waived += 1,
+    }
+}
+
+fn sample(step: u64, reject: &RejectHead, include_values: bool) -> RejectSample {
+    let value = reject.value.as_deref().filter(|_| include_values);
+    RejectSample {
+        reject: format!("{step}.{}", reject.unit),
+        place: place(&reject.source_file, reject.line),
+        record: reject.record,
+        byte_offset: reject.byte_offset,
+        byte_len: reject.byte_len,
+        field: reject.source_field.as_deref().map(name),
+        value: value.map(|value| shown(value, limits::VALUE)),
+        message: include_values.then(|| shown(&reject.message, limits::MESSAGE)),
+    }
+}
