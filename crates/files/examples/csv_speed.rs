@@ -1,6 +1,6 @@
 //! Measures the CSV reader against `csv-core` on generated telemetry: 1 M records of 12 fields.
 //!
-//! `cargo run --release -p whimbrel-files --example csv_speed [RECORDS]`
+//! `cargo run --release -p whimbrel-files --example csv_speed [RECORDS [READER]]`
 #![allow(clippy::print_stdout)] // its purpose is to print
 
 use std::fmt::Write as _;
@@ -23,7 +23,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         let bytes = std::fs::metadata(&path)?.len();
         println!("{}: {bytes} bytes, quoted text: {quoted}", path.display());
-        for (name, read) in READERS {
+        let only = std::env::args().nth(2).unwrap_or_default();
+        for (name, read) in READERS.iter().filter(|(name, _)| name.contains(&only)) {
             let best = (0..5).map(|_| timed(*read, &path)).collect::<Result<Vec<_>, _>>()?;
             let (time, sum) = best.into_iter().min().ok_or("no run")?;
             let rate = bytes as f64 / time.as_secs_f64() / 1e6;

@@ -65,9 +65,6 @@ codes! {
         "The plan declares `ragged = \"pad\"`. Nothing, if that is what the source means.";
     TRUNCATED = "WB0122", "surplus fields were dropped",
         "The plan declares `ragged = \"truncate\"`. Nothing, if that is what the source means.";
-    UNTERMINATED = "WB0123", "the last line has no line end",
-        "Some programs write no last line end; a crash may also have cut the last value. Look at \
-         the last value of the file.";
     BAD_GLOB = "WB0131", "a pattern for files cannot be used",
         "Brackets or braces are not closed, or the pattern is empty. Correct the pattern in the \
          plan.";

@@ -209,6 +209,7 @@ struct Taken {
     /// Original bytes of both.
     original: (usize, usize),
     fields: usize,
+    escaped: bool,
 }
 
 enum Step {
@@ -371,8 +372,9 @@ impl CsvReader {
                     self.input.consume(whole, lines);
                     self.skipped += 1;
                 }
-                Scanned::Record { length, whole, lines, fields } if length <= max => {
-                    return Ok(Step::Record(self.take(length, whole, lines, fields)));
+                Scanned::Record { length, whole, lines, fields, escaped } if length <= max => {
+                    let taken = self.take(length, whole, lines);
+                    return Ok(Step::Record(Taken { fields, escaped, ..taken }));
                 }
                 // One more than the longest record, so that a CR LF at its end is seen whole.
                 Scanned::More if self.input.unread().len() <= max + 1 => {
@@ -407,7 +409,7 @@ impl CsvReader {
         Position { record: self.records, line: self.input.line(), byte: self.input.byte() }
     }
 
-    fn take(&mut self, length: usize, whole: usize, lines: u64, fields: usize) -> Taken {
+    fn take(&mut self, length: usize, whole: usize, lines: u64) -> Taken {
         if whole == length {
             self.settle();
         }
@@ -415,7 +417,7 @@ impl CsvReader {
         let original = (self.input.original_len(length), self.input.original_len(whole));
         self.terminated = whole > length;
         self.input.consume(whole, lines);
-        Taken { position, length, whole, original, fields }
+        Taken { position, length, whole, original, fields: 0, escaped: false }
     }
 
     /// Makes a record of what was taken, or says what ails it.
@@ -450,7 +452,8 @@ impl CsvReader {
             }
         };
         self.unescaped.clear();
-        for span in self.spans.iter_mut().filter(|span| span.form == Form::Escaped) {
+        let spans = if taken.escaped { &mut self.spans[..] } else { &mut [] };
+        for span in spans.iter_mut().filter(|span| span.form == Form::Escaped) {
             let start = self.unescaped.len() as u32;
             let field = &text[span.start as usize..span.end as usize];
             self.scanner.unescape(field, &mut self.unescaped);

@@ -272,7 +272,7 @@ impl Walk<'_> {
             // Not asked for.
         } else if kind.is_file() {
             match entry.metadata() {
-                Ok(metadata) => self.keep(path, &metadata),
+                Ok(metadata) => self.keep(path, &entry.path(), &metadata),
                 Err(error) => self.report(path, &error.to_string()),
             }
         } else {
@@ -299,7 +299,7 @@ impl Walk<'_> {
                 }
                 self.descend(folder, above, disk, &path, searches);
             }
-            Ok(metadata) if wanted && metadata.is_file() => self.keep(path, &metadata),
+            Ok(metadata) if wanted && metadata.is_file() => self.keep(path, &disk, &metadata),
             Ok(_) if wanted => self.report(path, "it leads to a pipe, socket or device"),
             Err(error) if wanted => self.report(path, &format!("broken link: {error}")),
             Ok(_) | Err(_) => {}
@@ -347,7 +347,10 @@ impl Walk<'_> {
         self.unreadable.insert(Unreadable { path, reason: reason.to_owned() });
     }
 
-    fn keep(&mut self, path: String, metadata: &Metadata) {
+    fn keep(&mut self, path: String, disk: &Path, metadata: &Metadata) {
+        if let Err(error) = may_read(disk) {
+            return self.report(path, &error.to_string());
+        }
         let file = FoundFile::new(&path, Stamp::from_metadata(metadata));
         self.files.insert(path, file);
     }
@@ -393,6 +396,16 @@ pub fn escape(bytes: &[u8]) -> String {
         }
     }
     out
+}
+
+#[cfg(unix)]
+fn may_read(disk: &Path) -> io::Result<()> {
+    Ok(rustix::fs::access(disk, rustix::fs::Access::READ_OK)?)
+}
+
+#[cfg(not(unix))]
+fn may_read(disk: &Path) -> io::Result<()> {
+    std::fs::File::open(disk).map(|_| ())
 }
 
 /// Identities of the folders that a folder really lies in.

@@ -20,6 +20,7 @@ pub mod jsonl;
 mod lines;
 pub mod mark;
 pub mod markdown;
+mod source;
 pub mod text;
 pub mod yaml;
 
@@ -28,4 +29,5 @@ pub use compression::Compression;
 pub use encoding::Encoding;
 pub use input::{Input, ReadError};
 pub use mark::Mark;
+pub use source::{FileOptions, FileSource, Format, open};
 pub use whimbrel_model::{Defect, Position};

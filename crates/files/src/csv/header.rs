@@ -57,7 +57,7 @@ impl CsvReader {
                     self.input.consume(whole, lines);
                     self.skipped += 1;
                 }
-                Scanned::Record { length, whole, lines, fields } => {
+                Scanned::Record { length, whole, lines, fields, .. } => {
                     if length > self.options.record_bytes_max || fields > FIELDS_MAX {
                         return Err(refuse("it has more than 65536 columns or is too long"));
                     }

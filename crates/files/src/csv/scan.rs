@@ -42,6 +42,8 @@ pub(super) enum Scanned {
         lines: u64,
         /// Fields, also those whose place is not kept.
         fields: usize,
+        /// Whether one of them is [`Form::Escaped`].
+        escaped: bool,
     },
     /// Its end is not in sight.
     More,
@@ -64,20 +66,17 @@ pub(super) struct Scanner {
 /// Bytes looked at together.
 const BLOCK: usize = 32;
 
-const LOW: u64 = 0x7F7F_7F7F_7F7F_7F7F;
+const HIGH: u64 = everywhere(0x80);
 
-fn everywhere(byte: u8) -> u64 {
-    u64::from(byte) * 0x0101_0101_0101_0101
+const fn everywhere(byte: u8) -> u64 {
+    byte as u64 * 0x0101_0101_0101_0101
 }
 
-/// 0x80 in every byte that is zero, without carries into neighbours.
-fn zeros(word: u64) -> u64 {
-    !(((word & LOW) + LOW) | word | LOW)
-}
-
-/// 0x80 in every byte below 0x10: CR and LF, and rare others.
-fn below_16(word: u64) -> u64 {
-    !(((word & LOW) + everywhere(0x70)) | word | LOW)
+/// The top bit in every byte below `bound`, and sometimes, by a borrow, in the byte after one:
+/// whoever looks at the marked bytes decides. Never in bytes from 0x80.
+#[inline(always)]
+fn below(word: u64, bound: u64) -> u64 {
+    word.wrapping_sub(bound) & !word
 }
 
 impl Scanner {
@@ -94,7 +93,7 @@ impl Scanner {
     /// Looks at the record at the front of `text`; `ended` says that nothing follows `text`.
     pub(super) fn scan(&self, text: &[u8], ended: bool, spans: &mut Vec<Span>) -> Scanned {
         spans.clear();
-        let mut found = Found { spans, fields: 0, start: 0, lines: 0 };
+        let mut found = Found { spans, fields: 0, start: 0, lines: 0, escaped: false };
         let mut base = 0;
         let mut marks = self.marks(text, base);
         loop {
@@ -118,7 +117,10 @@ impl Scanner {
                     Ok(close) => close,
                     Err(scanned) => return scanned.unwrap_or(Scanned::Open { at }),
                 };
-                found.lines += line_ends(&text[at + 1..end]);
+                if memchr::memchr2(b'\n', b'\r', &text[at + 1..end]).is_some() {
+                    found.lines += line_ends(&text[at + 1..end]);
+                }
+                found.escaped |= form == Form::Escaped;
                 found.start = at + 1;
                 match text.get(end + 1) {
                     None if ended => {
@@ -146,7 +148,7 @@ impl Scanner {
     }
 
     /// A bit for every byte of the block at `base` that may be a delimiter, quote or line end.
-    #[inline]
+    #[inline(always)]
     fn marks(&self, text: &[u8], base: usize) -> u64 {
         match text[base.min(text.len())..].first_chunk() {
             Some(block) => self.marks_of(block),
@@ -154,15 +156,18 @@ impl Scanner {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn marks_of(&self, block: &[u8; BLOCK]) -> u64 {
         let mut marks = 0;
         for (index, bytes) in block.chunks_exact(8).enumerate() {
             let word = u64::from_le_bytes(bytes.try_into().expect("eight bytes"));
-            let hits =
-                zeros(word ^ self.delimiters) | zeros(word ^ self.quotes) | below_16(word);
+            let one = everywhere(1);
+            let hits = below(word ^ self.delimiters, one)
+                | below(word ^ self.quotes, one)
+                // CR and LF, and rare others.
+                | below(word, everywhere(0x10));
             // Gathers the eight top bits in one byte.
-            let bits = (hits >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+            let bits = ((hits & HIGH) >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56;
             marks |= bits << (8 * index);
         }
         marks
@@ -288,6 +293,7 @@ struct Found<'a> {
     /// Where the current field begins.
     start: usize,
     lines: u64,
+    escaped: bool,
 }
 
 impl Found<'_> {
@@ -325,6 +331,7 @@ impl Found<'_> {
     }
 
     fn record(&self, length: usize, whole: usize) -> Scanned {
-        Scanned::Record { length, whole, lines: self.lines, fields: self.fields }
+        let Self { fields, lines, escaped, .. } = *self;
+        Scanned::Record { length, whole, lines, fields, escaped }
     }
 }
