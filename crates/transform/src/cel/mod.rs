@@ -19,7 +19,6 @@ use ::cel::context::VariableResolver;
 use ::cel::parser::Expression;
 use ::cel::{Context, Env};
 use regex::Regex;
-use whimbrel_model::ValueRef;
 
 use crate::codes;
 use crate::op::Fault;
@@ -86,20 +85,15 @@ impl<I: Copy + PartialEq> Program<I> {
         if mistakes.is_empty() { Ok(Self { tree, inputs, patterns }) } else { Err(mistakes) }
     }
 
-    /// What has to be bound.
-    pub(crate) fn inputs(&self) -> &[I] {
-        &self.inputs
-    }
-
     /// Evaluates the expression; `value` gives the value of an input.
-    pub(crate) fn run<'a>(&self, value: impl Fn(I) -> Result<ValueRef<'a>, Fault>) -> Result<Cell<'static>, Fault> {
-        let inputs = self.inputs.iter().map(|input| value(*input).and_then(Bound::new));
-        let bindings = Bindings { inputs: inputs.collect::<Result<_, _>>()?, patterns: &self.patterns };
+    pub(crate) fn run<'a, E: From<Fault>>(&self, value: impl Fn(I) -> Result<Cell<'a>, E>) -> Result<Cell<'static>, E> {
+        let inputs = self.inputs.iter().map(|input| Ok(Bound::of_cell(value(*input)?)?));
+        let bindings = Bindings { inputs: inputs.collect::<Result<_, E>>()?, patterns: &self.patterns };
         let root: &Context<'_, '_> = &CONTEXT;
         let mut scope = root.new_inner_scope();
         scope.set_variable_resolver(&bindings);
         let result = ::cel::Value::resolve_val(&self.tree, &scope).map_err(|error| failed(&error))?;
-        values::to_cell(&*result)
+        Ok(values::to_cell(&*result)?)
     }
 }
 
@@ -211,7 +205,7 @@ mod tests {
                 return all.collect::<Vec<_>>().join("; ");
             }
         };
-        match program.run(|input| Ok(fields[input].1.as_ref())) {
+        match program.run::<Fault>(|input| Ok(Cell::Ref(fields[input].1.as_ref()))) {
             Ok(cell) => format!("{} {}", cell.as_ref().noun(), cell.as_ref()),
             Err(fault) => format!("{} {}", fault.code, fault.message),
         }

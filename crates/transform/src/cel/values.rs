@@ -64,6 +64,26 @@ impl<'r> Bound<'r> {
     }
 
     #[inline]
+    pub(super) fn of_cell(cell: Cell<'r>) -> Result<Self, Fault> {
+        match cell {
+            Cell::Ref(value) => Self::new(value),
+            Cell::Owned(Value::Text(text)) => Ok(Self::Text(CelString::from(text))),
+            Cell::Owned(Value::Decimal(literal)) => number(&literal),
+            Cell::Owned(Value::Json(document)) => Ok(Self::Document(parse(&document)?)),
+            Cell::Owned(Value::Bytes(bytes)) => Ok(Self::Bytes(CelBytes::from(bytes))),
+            Cell::Owned(Value::Null) => Self::new(ValueRef::Null),
+            Cell::Owned(Value::Bool(value)) => Self::new(ValueRef::Bool(value)),
+            Cell::Owned(Value::Int(value)) => Self::new(ValueRef::Int(value)),
+            Cell::Owned(Value::Float(value)) => Self::new(ValueRef::Float(value)),
+            Cell::Owned(Value::Date(value)) => Self::new(ValueRef::Date(value)),
+            Cell::Owned(Value::Time(value)) => Self::new(ValueRef::Time(value)),
+            Cell::Owned(Value::Timestamp(value)) => Self::new(ValueRef::Timestamp(value)),
+            Cell::Owned(Value::TimestampTz(value)) => Self::new(ValueRef::TimestampTz(value)),
+            Cell::Owned(Value::Uuid(value)) => Self::new(ValueRef::Uuid(value)),
+        }
+    }
+
+    #[inline]
     pub(super) fn as_val(&self) -> &(dyn Val + 'r) {
         match self {
             Self::Null(value) => value,
@@ -100,7 +120,7 @@ fn inexact(what: &str, value: &str) -> Fault {
     Fault::new(codes::CEL_FAILED, format!("{what}: `{}`", excerpt_text(value)))
 }
 
-fn parse<'r>(document: &'r str) -> Result<Box<dyn Val + 'r>, Fault> {
+fn parse<'r>(document: &str) -> Result<Box<dyn Val + 'r>, Fault> {
     let json = json::parse(document.as_bytes())
         .map_err(|error| Fault::new(codes::CEL_FAILED, format!("not a JSON document: {error}")))?;
     let mut nodes = 0;

@@ -71,6 +71,19 @@ pub struct Limits {
 impl Limits {
     /// An engine that holds everything.
     pub const NONE: Self = Self { negative_zero: true, nan: true, nul_in_text: true };
+
+    /// What an engine is known to hold; of an unknown one, only what all do.
+    ///
+    /// SQLite stores NaN as NULL and drops the sign of a zero; its text functions end at U+0000.
+    /// PostgreSQL refuses U+0000, MariaDB and MySQL refuse NaN.
+    pub fn of_engine(engine: &str) -> Self {
+        match engine {
+            "memory" => Self::NONE,
+            "postgres" => Self { negative_zero: true, nan: true, nul_in_text: false },
+            "mysql" => Self { negative_zero: false, nan: false, nul_in_text: true },
+            _ => Self { negative_zero: false, nan: false, nul_in_text: false },
+        }
+    }
 }
 
 /// What a value has to become.
