@@ -510,7 +510,7 @@ impl CsvReader {
     fn begin_too_long(&mut self) -> Result<Step, ReadError> {
         let line = self.input.line();
         self.settle();
-        self.step_too_long(line, self.scanner.track())
+        self.step_too_long(line, Track::FieldStart)
     }
 
     fn step_too_long(&mut self, line: u64, track: Track) -> Result<Step, ReadError> {

@@ -104,6 +104,8 @@ pub struct Input {
     line: u64,
     received: u64,
     ended: bool,
+    /// What stood before the buffer.
+    before: Option<u8>,
     hasher: blake3::Hasher,
     /// Up to where the hasher has seen the original buffer (`raw` if transcoding, else `text`).
     hashed: usize,
@@ -143,6 +145,7 @@ impl Input {
             line: 1,
             received: 0,
             ended: false,
+            before: None,
             hasher: blake3::Hasher::new(),
             hashed: 0,
         };
@@ -351,9 +354,15 @@ impl Input {
         }
     }
 
+    /// The last byte of text that was consumed.
+    pub(crate) fn last(&self) -> Option<u8> {
+        if self.begin > 0 { self.text.get(self.begin - 1).copied() } else { self.before }
+    }
+
     /// Drops what was consumed, and memory that one long record needed.
     fn make_room(&mut self) {
         self.hash_consumed();
+        self.before = self.last();
         self.text.copy_within(self.begin..self.end, 0);
         self.end -= self.begin;
         self.begin = 0;

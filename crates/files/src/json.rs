@@ -145,7 +145,7 @@ impl JsonReader {
 
     /// Physical lines so far.
     pub fn lines(&self) -> u64 {
-        self.input.line() - 1 + u64::from(self.input.byte() > 0)
+        self.input.line() - 1 + u64::from(self.input.last().is_some_and(|last| last != b'\n'))
     }
 
     /// Where to go on after the last record.

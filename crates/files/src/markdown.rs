@@ -177,7 +177,7 @@ mod tests {
     use expect_test::{Expect, expect};
     use proptest::prelude::*;
 
-    fn check(text: &str, expect: Expect) {
+    fn check(text: &str, expect: &Expect) {
         let shown = match parse(text) {
             Ok(Document { front, body }) => {
                 let heading = heading(body);
@@ -190,27 +190,27 @@ mod tests {
 
     #[test]
     fn front_matter_and_body_are_taken_apart_without_stripping() {
-        check("---\ntitle: T\ntags: [a, b]\n---\n\n# H\ntext\n", expect![[r#"
+        check("---\ntitle: T\ntags: [a, b]\n---\n\n# H\ntext\n", &expect![[r#"
             {"title":"T","tags":["a","b"]}
             body "\n# H\ntext\n"
             heading Some("H")
         "#]]);
-        check("---\r\ntitle: T\r\n---\r\nbody\r\n", expect![[r#"
+        check("---\r\ntitle: T\r\n---\r\nbody\r\n", &expect![[r#"
             {"title":"T"}
             body "body\r\n"
             heading None
         "#]]);
-        check("---\ntitle: T\n...\nbody", expect![[r#"
+        check("---\ntitle: T\n...\nbody", &expect![[r#"
             {"title":"T"}
             body "body"
             heading None
         "#]]);
-        check("---\n---\nbody", expect![[r#"
+        check("---\n---\nbody", &expect![[r#"
             {}
             body "body"
             heading None
         "#]]);
-        check("---\ntitle: T\n---", expect![[r#"
+        check("---\ntitle: T\n---", &expect![[r#"
             {"title":"T"}
             body ""
             heading None
@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn three_dashes_inside_values_end_nothing() {
-        check("---\ntitle: a --- b\nlong: |\n  x\n  ---\n  y\n---\nbody --- body\n---\n", expect![[r#"
+        check("---\ntitle: a --- b\nlong: |\n  x\n  ---\n  y\n---\nbody --- body\n---\n", &expect![[r#"
             {"title":"a --- b","long":"x\n---\ny\n"}
             body "body --- body\n---\n"
             heading Some("body --- body")
@@ -228,17 +228,17 @@ mod tests {
 
     #[test]
     fn without_front_matter_everything_is_body() {
-        check("# T\n---\nx\n", expect![[r##"
+        check("# T\n---\nx\n", &expect![[r##"
             {}
             body "# T\n---\nx\n"
             heading Some("T")
         "##]]);
-        check("--- \ntitle: T\n---\n", expect![[r#"
+        check("--- \ntitle: T\n---\n", &expect![[r#"
             {}
             body "--- \ntitle: T\n---\n"
             heading Some("title: T")
         "#]]);
-        check("", expect![[r#"
+        check("", &expect![[r#"
             {}
             body ""
             heading None
@@ -247,27 +247,27 @@ mod tests {
 
     #[test]
     fn front_matter_without_end_is_a_defect() {
-        check("---\ntitle: T\n\n# H\n", expect![[r#"
+        check("---\ntitle: T\n\n# H\n", &expect![[r#"
             WB0112 col 1: the front matter that line 1 begins with `---` has no end
         "#]]);
-        check("---", expect![[r#"
+        check("---", &expect![[r#"
             WB0112 col 1: the front matter that line 1 begins with `---` has no end
         "#]]);
     }
 
     #[test]
     fn titles_keep_their_text() {
-        check("---\ntitle: 2024-01-01\n---\n", expect![[r#"
+        check("---\ntitle: 2024-01-01\n---\n", &expect![[r#"
             {"title":"2024-01-01"}
             body ""
             heading None
         "#]]);
-        check("---\ntitle: yes\n---\n", expect![[r#"
+        check("---\ntitle: yes\n---\n", &expect![[r#"
             {"title":"yes"}
             body ""
             heading None
         "#]]);
-        check("---\ntitle: 1.10\n---\n", expect![[r#"
+        check("---\ntitle: 1.10\n---\n", &expect![[r#"
             {"title":1.10}
             body ""
             heading None
@@ -276,16 +276,16 @@ mod tests {
 
     #[test]
     fn bad_yaml_is_a_defect_with_its_place_in_the_file() {
-        check("---\nok: 1\na: b: c\n---\n", expect![[r#"
+        check("---\nok: 1\na: b: c\n---\n", &expect![[r#"
             WB0113 col 5: mapping values are not allowed in this context, on line 3
         "#]]);
-        check("---\na: 1\na: 2\n---\n", expect![[r#"
+        check("---\na: 1\na: 2\n---\n", &expect![[r#"
             WB0109 col 1: `a` stands twice, on line 3
         "#]]);
-        check("---\n- a\n- b\n---\n", expect![[r#"
+        check("---\n- a\n- b\n---\n", &expect![[r#"
             WB0115 col 0: the front matter is a YAML array, not a mapping
         "#]]);
-        check("---\nbody: x\n---\n", expect![[r#"
+        check("---\nbody: x\n---\n", &expect![[r#"
             WB0115 col 0: the front matter names `body`, which is the text after it
         "#]]);
     }
@@ -294,16 +294,16 @@ mod tests {
     fn toml_front_matter_keeps_order_and_numbers() {
         check(
             "+++\nz = 'x'\na = 1.10\nd = 2024-01-01T10:00:00Z\ni = 0x1F\nf = +inf\n[t]\nk = [1, 'b']\n+++\nbody",
-            expect![[r#"
+            &expect![[r#"
                 {"z":"x","a":1.10,"d":"2024-01-01T10:00:00Z","i":31,"f":"+inf","t":{"k":[1,"b"]}}
                 body "body"
                 heading None
             "#]],
         );
-        check("+++\na = 1\nb = \n+++\n", expect![[r#"
+        check("+++\na = 1\nb = \n+++\n", &expect![[r#"
             WB0114 col 5: string values must be quoted, expected literal string, on line 3
         "#]]);
-        check("+++\na = 1\na = 2\n+++\n", expect![[r#"
+        check("+++\na = 1\na = 2\n+++\n", &expect![[r#"
             WB0114 col 1: duplicate key, on line 3
         "#]]);
     }

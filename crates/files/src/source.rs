@@ -174,14 +174,14 @@ impl FileSource {
         let file = File::open(self.root.join(path)).map_err(|why| unreadable(path, why))?;
         let stamp = Stamp::of(&file).map_err(|why| unreadable(path, why))?;
         let (from, compression) = compression::unpack(file, path, self.options.unpacked_bytes_max)
-            .map_err(|error| not_read(path, ReadError::at(0, error)))?;
+            .map_err(|error| not_read(path, &ReadError::at(0, error)))?;
         Ok(Opened { from, stamp, compression })
     }
 
     fn input(&self, path: &str) -> Result<(Input, Stamp, Compression), EndpointError> {
         let Opened { from, stamp, compression } = self.unpacked(path)?;
         let input =
-            Input::new(from, self.options.encoding).map_err(|error| not_read(path, error))?;
+            Input::new(from, self.options.encoding).map_err(|error| not_read(path, &error))?;
         Ok((input, stamp, compression))
     }
 
@@ -190,7 +190,7 @@ impl FileSource {
         Ok(match &self.options.format {
             Format::Csv(options) => {
                 let reader = CsvReader::new(input, options.clone());
-                Records::Csv(reader.map_err(|error| not_read(path, error))?)
+                Records::Csv(reader.map_err(|error| not_read(path, &error))?)
             }
             Format::Json(pointer) => Records::Json(JsonReader::new(input, pointer.clone(), max)),
             Format::JsonLines => Records::Lines(JsonLinesReader::new(input, max)),
@@ -240,12 +240,12 @@ impl FileSource {
     fn compare_from(&self, path: &str, byte: u64, digest: &[u8; 32]) -> Result<Freshness, EndpointError> {
         let mut opened = self.unpacked(path)?;
         let found = fingerprint::digest_of_prefix(&mut *opened.from, byte);
-        let found = found.map_err(|error| not_read(path, ReadError::at(byte, error)))?;
+        let found = found.map_err(|error| not_read(path, &ReadError::at(byte, error)))?;
         if found.as_ref() != Some(digest) {
             return Ok(Freshness::Changed);
         }
         let more = fingerprint::digest_of_prefix(&mut *opened.from, 1);
-        let more = more.map_err(|error| not_read(path, ReadError::at(byte, error)))?;
+        let more = more.map_err(|error| not_read(path, &ReadError::at(byte, error)))?;
         Ok(if more.is_some() { Freshness::Appended } else { Freshness::Same })
     }
 
@@ -271,7 +271,7 @@ impl Source for FileSource {
     }
 
     async fn partitions(&self) -> Result<Discovery, EndpointError> {
-        let found = discover(&self.root, &self.options.patterns).map_err(not_found)?;
+        let found = discover(&self.root, &self.options.patterns).map_err(|error| not_found(&error))?;
         let unreadable = |path: crate::discovery::Unreadable| Unreadable {
             path: path.path,
             reason: path.reason,
@@ -323,7 +323,7 @@ impl Source for FileSource {
         let path = &partition.id.path;
         let (input, _, _) = self.input(path)?;
         let file = read_whole(input, self.options.record_bytes_max)
-            .map_err(|error| not_read(path, error))?;
+            .map_err(|error| not_read(path, &error))?;
         match file.defect {
             None => Ok(file.text),
             Some(defect) => {
@@ -380,10 +380,10 @@ fn columns(names: impl IntoIterator<Item = String>) -> Vec<ShapeColumn> {
     names.into_iter().map(|name| ShapeColumn { name, kind: None }).collect()
 }
 
-fn not_found(error: DiscoveryError) -> EndpointError {
+fn not_found(error: &DiscoveryError) -> EndpointError {
     let code = error.code();
     EndpointError::new(ErrorClass::Configuration, code, error.to_string())
-        .because_of(std::error::Error::source(&error))
+        .because_of(std::error::Error::source(error))
 }
 
 /// Keeps the cause of an error whose own words were taken.
@@ -408,8 +408,8 @@ fn unreadable(path: &str, why: std::io::Error) -> EndpointError {
     EndpointError::new(class, codes::UNREADABLE, format!("open the file `{path}`")).because(why)
 }
 
-fn not_read(path: &str, error: ReadError) -> EndpointError {
-    let class = match &error {
+fn not_read(path: &str, error: &ReadError) -> EndpointError {
+    let class = match error {
         ReadError::Io { .. } => ErrorClass::System,
         ReadError::Archive { .. } | ReadError::DuplicateColumn { .. } | ReadError::Header { .. } => {
             ErrorClass::Data
@@ -417,7 +417,7 @@ fn not_read(path: &str, error: ReadError) -> EndpointError {
         ReadError::Options(_) => ErrorClass::Configuration,
     };
     EndpointError::new(class, error.code(), format!("{error}: `{path}`"))
-        .because_of(std::error::Error::source(&error))
+        .because_of(std::error::Error::source(error))
 }
 
 fn bad_mark(path: &str) -> EndpointError {

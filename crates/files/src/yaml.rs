@@ -290,7 +290,7 @@ mod tests {
         let mut bomb = String::from("a0: &a0 [lol, lol, lol, lol, lol, lol, lol, lol, lol]\n");
         for n in 1..12 {
             let before = format!("*a{}", n - 1);
-            bomb += &format!("a{n}: &a{n} [{}]\n", vec![before; 9].join(", "));
+            bomb.push_str(&(format!("a{n}: &a{n} [{}]", vec![before; 9].join(", ")) + "\n"));
         }
         assert_eq!(parse(&bomb).unwrap_err().kind, YamlFault::Shape);
     }

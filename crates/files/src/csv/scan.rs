@@ -74,7 +74,7 @@ const fn everywhere(byte: u8) -> u64 {
 
 /// The top bit in every byte below `bound`, and sometimes, by a borrow, in the byte after one:
 /// whoever looks at the marked bytes decides. Never in bytes from 0x80.
-#[inline(always)]
+#[inline]
 fn below(word: u64, bound: u64) -> u64 {
     word.wrapping_sub(bound) & !word
 }
@@ -148,7 +148,7 @@ impl Scanner {
     }
 
     /// A bit for every byte of the block at `base` that may be a delimiter, quote or line end.
-    #[inline(always)]
+    #[inline]
     fn marks(&self, text: &[u8], base: usize) -> u64 {
         match text[base.min(text.len())..].first_chunk() {
             Some(block) => self.marks_of(block),
@@ -156,7 +156,7 @@ impl Scanner {
         }
     }
 
-    #[inline(always)]
+    #[inline]
     fn marks_of(&self, block: &[u8; BLOCK]) -> u64 {
         let mut marks = 0;
         for (index, bytes) in block.chunks_exact(8).enumerate() {
@@ -197,15 +197,11 @@ impl Scanner {
             if follows.is_none() && !ended {
                 return Err(Some(Scanned::More));
             }
-            if text[at] != quote {
-                form = Form::Escaped;
-                at += 2;
-            } else if follows == Some(&quote) {
-                form = Form::Escaped;
-                at += 2;
-            } else {
+            if text[at] == quote && follows != Some(&quote) {
                 return Ok((at, form));
             }
+            form = Form::Escaped;
+            at += 2;
         }
     }
 
@@ -230,11 +226,6 @@ impl Scanner {
             }
         }
         out.push_str(&field[from..]);
-    }
-
-    /// A tracker at the start of a record.
-    pub(super) fn track(&self) -> Track {
-        Track::FieldStart
     }
 
     /// Follows quoting through a stretch of one line, without its end.

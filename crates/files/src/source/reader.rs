@@ -201,7 +201,7 @@ impl FileReader {
     /// False where the file is not what the token remembers.
     pub(super) fn resume(&mut self, token: &Token) -> Result<bool, EndpointError> {
         let resumed = self.records.resume(&token.mark, &token.digest);
-        resumed.map_err(|error| not_read(&self.path, error))
+        resumed.map_err(|error| not_read(&self.path, &error))
     }
 
     /// Columns and format, from the header or the first records.
@@ -213,7 +213,7 @@ impl FileReader {
             Records::Json(reader) => {
                 let mut keys = Keys::default();
                 while keys.records < RECORDS_DESCRIBED
-                    && let Some(record) = reader.next().map_err(|error| not_read(&self.path, error))?
+                    && let Some(record) = reader.next().map_err(|error| not_read(&self.path, &error))?
                 {
                     keys.add(&record.json);
                 }
@@ -222,14 +222,14 @@ impl FileReader {
             Records::Lines(reader) => {
                 let mut keys = Keys::default();
                 while keys.records < RECORDS_DESCRIBED
-                    && let Some(record) = reader.next().map_err(|error| not_read(&self.path, error))?
+                    && let Some(record) = reader.next().map_err(|error| not_read(&self.path, &error))?
                 {
                     keys.add(&record.json);
                 }
                 keys.names
             }
             Records::Whole(whole) if whole.markdown => {
-                let file = whole.read().map_err(|error| not_read(&self.path, error))?;
+                let file = whole.read().map_err(|error| not_read(&self.path, &error))?;
                 let text = file.map(|file| file.text).unwrap_or_default();
                 let mut keys = Keys::default();
                 if let Ok(document) = markdown::parse(&text) {
@@ -330,7 +330,7 @@ impl FileReader {
 #[async_trait]
 impl Reader for FileReader {
     async fn next(&mut self, limit: Limit) -> Result<Option<SourceChunk>, EndpointError> {
-        self.read(limit).map_err(|error| not_read(&self.path, error))
+        self.read(limit).map_err(|error| not_read(&self.path, &error))
     }
 
     async fn finish(mut self: Box<Self>) -> Result<ReaderEnd, EndpointError> {

@@ -1,5 +1,6 @@
 //! Files through the traits: the contract of every source, and what is this one's alone.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
 
@@ -80,9 +81,9 @@ impl SourceUnderTest for Under {
     }
 
     fn alter(&self, partition: &Partition) {
-        self.rewrite(partition, |text| match text.contains("r0") {
-            true => text.replacen("r0", "s0", 1),
-            false => text.replacen("s0", "r0", 1),
+        self.rewrite(partition, |text| {
+            let (from, to) = if text.contains("r0") { ("r0", "s0") } else { ("s0", "r0") };
+            text.replacen(from, to, 1)
         });
     }
 
@@ -143,7 +144,7 @@ async fn read(source: &FileSource, fields: &[Field]) -> Result<String, EndpointE
         out += &shown(&chunk);
     }
     let end = reader.finish().await?;
-    out += &format!("{} lines, {} skipped, {} bytes, mark {}\n", end.lines, end.skipped_lines, end.bytes, end.mark.records);
+    let _ = writeln!(out, "{} lines, {} skipped, {} bytes, mark {}", end.lines, end.skipped_lines, end.bytes, end.mark.records);
     Ok(out)
 }
 
@@ -153,10 +154,10 @@ fn shown(chunk: &SourceChunk) -> String {
         let values: Vec<_> = row.values().map(|value| format!("{value:?}")).collect();
         out += &values.join(" ");
         if let Some(defect) = &record.defect {
-            out += &format!(" {} {}", defect.code, defect.message);
+            let _ = write!(out, " {} {}", defect.code, defect.message);
         }
         for repair in chunk.repairs.iter().filter(|repair| repair.record == index) {
-            out += &format!(" [{} {}]", repair.code, repair.message);
+            let _ = write!(out, " [{} {}]", repair.code, repair.message);
         }
         out += "\n";
     }
@@ -172,7 +173,7 @@ fn fields(names: &[&str]) -> Vec<Field> {
     names.iter().map(field).collect()
 }
 
-async fn check(options: FileOptions, name: &str, text: &str, names: &[&str], expect: Expect) {
+async fn check(options: FileOptions, name: &str, text: &str, names: &[&str], expect: &Expect) {
     expect.assert_eq(&show(options, name, text.as_bytes(), &fields(names)).await);
 }
 
@@ -180,7 +181,7 @@ async fn check(options: FileOptions, name: &str, text: &str, names: &[&str], exp
 async fn null_markers_are_compared_with_cells_as_written() {
     let text = "a,b\n,\nNA,\"NA\"\n\"\",nan\n";
     let mut options = FileOptions::new(csv(), &["*"]);
-    check(options.clone(), "a.csv", text, &["a", "b", "*"], expect![[r#"
+    check(options.clone(), "a.csv", text, &["a", "b", "*"], &expect![[r#"
         csv, delimiter ',', utf-8 [a b]
         Text("") Text("") Json("{\"a\":\"\",\"b\":\"\"}")
         Text("NA") Text("NA") Json("{\"a\":\"NA\",\"b\":\"NA\"}")
@@ -189,7 +190,7 @@ async fn null_markers_are_compared_with_cells_as_written() {
     "#]]).await;
     options.null = vec![String::new(), "NA".into()];
     options.null_of.insert("b".into(), vec!["\"NA\"".into(), "nan".into()]);
-    check(options.clone(), "a.csv", text, &["a", "b", "*"], expect![[r#"
+    check(options.clone(), "a.csv", text, &["a", "b", "*"], &expect![[r#"
         csv, delimiter ',', utf-8 [a b]
         Null Text("") Json("{\"a\":null,\"b\":\"\"}")
         Null Null Json("{\"a\":null,\"b\":null}")
@@ -197,7 +198,7 @@ async fn null_markers_are_compared_with_cells_as_written() {
         4 lines, 0 skipped, 21 bytes, mark 3
     "#]]).await;
     options.null = vec!["\"\"".into()];
-    check(options, "a.csv", text, &["a"], expect![[r#"
+    check(options, "a.csv", text, &["a"], &expect![[r#"
         csv, delimiter ',', utf-8 [a b]
         Text("")
         Text("NA")
@@ -209,7 +210,7 @@ async fn null_markers_are_compared_with_cells_as_written() {
 #[tokio::test]
 async fn csv_records_are_flat_json_objects() {
     let options = FileOptions::new(csv(), &["*"]);
-    check(options, "a.csv", "a,b/c,\"q\"\"\"\n1,\"x\ny\",\\\n2\n", &["/a", "/b~1c", "/a/b", "/x", "", "*"], expect![[r#"
+    check(options, "a.csv", "a,b/c,\"q\"\"\"\n1,\"x\ny\",\\\n2\n", &["/a", "/b~1c", "/a/b", "/x", "", "*"], &expect![[r#"
         csv, delimiter ',', utf-8 [a b/c q"]
         Text("1") Text("x\ny") Null Null Null Json("{\"a\":\"1\",\"b/c\":\"x\\ny\",\"q\\\"\":\"\\\\\"}")
         Null Null Null Null Null Null WB0101 1 field, the header has 3
@@ -221,7 +222,7 @@ async fn csv_records_are_flat_json_objects() {
 async fn declared_repairs_are_reported() {
     let pad = CsvOptions { ragged: csv::Ragged::Pad, ..CsvOptions::default() };
     let options = FileOptions::new(Format::Csv(pad), &["*"]);
-    check(options, "a.csv", "a,b\n1\n1,2\n", &["b"], expect![[r#"
+    check(options, "a.csv", "a,b\n1\n1,2\n", &["b"], &expect![[r#"
         csv, delimiter ',', utf-8 [a b]
         Null [WB0121 missing fields were taken as NULL]
         Text("2")
@@ -233,7 +234,7 @@ async fn declared_repairs_are_reported() {
 async fn json_values_keep_their_kind_and_text() {
     let text = r#"[{"a": 9007199254740993, "b": 1.10, "c": "x", "d": null, "e": true, "f": {"g": [1e5]}}, {"a": -0}, 7, {"a": 1]"#;
     let options = FileOptions::new(Format::Json(None), &["*"]);
-    check(options.clone(), "a.json", text, &["a", "b", "c", "d", "e", "f", "/f/g/0", "*"], expect![[r#"
+    check(options.clone(), "a.json", text, &["a", "b", "c", "d", "e", "f", "/f/g/0", "*"], &expect![[r#"
         json, utf-8 [a b c d e f]
         Int(9007199254740993) Decimal("1.10") Text("x") Null Bool(true) Json("{\"g\":[1e5]}") Decimal("1e5") Json("{\"a\": 9007199254740993, \"b\": 1.10, \"c\": \"x\", \"d\": null, \"e\": true, \"f\": {\"g\": [1e5]}}")
         Decimal("-0") Null Null Null Null Null Null Json("{\"a\": -0}")
@@ -241,7 +242,7 @@ async fn json_values_keep_their_kind_and_text() {
         Null Null Null Null Null Null Null Null WB0110 a bracket does not match; 8 bytes from here on were not read
         1 lines, 0 skipped, 110 bytes, mark 4
     "#]]).await;
-    check(options, "a.json", "", &["a"], expect![[r#"
+    check(options, "a.json", "", &["a"], &expect![[r#"
         json, utf-8 []
         Null WB0108 the file is empty
         0 lines, 0 skipped, 0 bytes, mark 1
@@ -253,17 +254,17 @@ async fn markdown_gives_keys_heading_and_body() {
     let options = FileOptions::new(Format::Markdown, &["*"]);
     let text = "---\ntitle: 2024-01-01\ntags: [a, b]\nmeta: {x: 1}\n---\n# H\nbody\n";
     let names = ["title", "tags", "/meta/x", "heading", "body", "none", "*"];
-    check(options.clone(), "a.md", text, &names, expect![[r##"
+    check(options.clone(), "a.md", text, &names, &expect![[r##"
         markdown, utf-8 [title tags meta heading body]
         Text("2024-01-01") Json("[\"a\",\"b\"]") Int(1) Text("H") Text("# H\nbody\n") Null Json("{\"title\":\"2024-01-01\",\"tags\":[\"a\",\"b\"],\"meta\":{\"x\":1},\"heading\":\"H\",\"body\":\"# H\\nbody\\n\"}")
         7 lines, 0 skipped, 61 bytes, mark 1
     "##]]).await;
-    check(options.clone(), "a.md", "---\nheading: own\n---\n# H", &["heading", "*"], expect![[r##"
+    check(options.clone(), "a.md", "---\nheading: own\n---\n# H", &["heading", "*"], &expect![[r##"
         markdown, utf-8 [heading body]
         Text("own") Json("{\"heading\":\"own\",\"body\":\"# H\"}")
         4 lines, 0 skipped, 24 bytes, mark 1
     "##]]).await;
-    check(options, "a.md", "---\na: b: c\n---\n", &names, expect![[r#"
+    check(options, "a.md", "---\na: b: c\n---\n", &names, &expect![[r#"
         markdown, utf-8 [heading body]
         Null Null Null Null Null Null Null WB0113 mapping values are not allowed in this context, on line 2
         3 lines, 0 skipped, 16 bytes, mark 1
@@ -273,12 +274,12 @@ async fn markdown_gives_keys_heading_and_body() {
 #[tokio::test]
 async fn text_is_one_record_a_file() {
     let options = FileOptions::new(Format::Text, &["*"]);
-    check(options.clone(), "a.txt", " one\r\n\r\ntwo", &["body", "title", "*"], expect![[r#"
+    check(options.clone(), "a.txt", " one\r\n\r\ntwo", &["body", "title", "*"], &expect![[r#"
         text, utf-8 [body]
         Text(" one\r\n\r\ntwo") Null Json("{\"body\":\" one\\r\\n\\r\\ntwo\"}")
         3 lines, 0 skipped, 11 bytes, mark 1
     "#]]).await;
-    check(options, "a.txt", "", &["body"], expect![[r#"
+    check(options, "a.txt", "", &["body"], &expect![[r#"
         text, utf-8 [body]
         Text("")
         0 lines, 0 skipped, 0 bytes, mark 1
@@ -288,14 +289,16 @@ async fn text_is_one_record_a_file() {
 #[tokio::test]
 async fn files_that_cannot_be_read_are_errors_with_class_and_code() {
     let options = FileOptions::new(csv(), &["*"]);
-    check(options.clone(), "a.csv", "a,a\n", &[], expect![[r#"
+    check(options.clone(), "a.csv", "a,a\n", &[], &expect![[r#"
         Data WB0138 name the columns: `a` stands at column 1 and at column 2: `a.csv`
     "#]]).await;
-    check(options.clone(), "a.csv.gz", "a,b\n", &[], expect![[r#"
+    check(options.clone(), "a.csv.gz", "a,b\n", &[], &expect![[r#"
         Data WB0136 unpack the file at byte 0 of its text: `a.csv.gz` (the file is named as gzip but does not begin so)
     "#]]).await;
     let mut text = String::from("a,b\n");
-    (0..40_000u32).for_each(|n| text += &format!("{n},{}\n", n.wrapping_mul(2_654_435_761)));
+    for n in 0..40_000u32 {
+        let _ = writeln!(text, "{n},{}", n.wrapping_mul(2_654_435_761));
+    }
     let mut packed = Pack::Gzip.pack(&text);
     packed.truncate(packed.len() / 2);
     let cut = show(options.clone(), "a.csv.gz", &packed, &[]).await;
