@@ -1,5 +1,4 @@
 //! The in-memory endpoints keep the contract.
-#![cfg(feature = "contract")]
 
 use whimbrel_endpoint::contract::{Connect, SourceUnderTest, source_contract, target_contract};
 use whimbrel_endpoint::memory::{MemoryRecord, MemorySource, MemoryTarget};

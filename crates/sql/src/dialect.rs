@@ -313,7 +313,7 @@ pub(crate) fn rest(table: &Table) -> impl Iterator<Item = usize> {
     (0..table.columns.len()).filter(|index| !table.key.contains(index))
 }
 
-/// SQLite's rule (datatype3.html §3.1), in its order.
+/// SQLite's rule (datatype3.html §3.1), in its order; in STRICT tables `ANY` changes nothing.
 pub(crate) fn affinity(declared: &str) -> Affinity {
     let name = declared.to_ascii_uppercase();
     let contains = |part: &str| name.contains(part);
@@ -321,7 +321,7 @@ pub(crate) fn affinity(declared: &str) -> Affinity {
         Affinity::Integer
     } else if contains("CHAR") || contains("CLOB") || contains("TEXT") {
         Affinity::Text
-    } else if contains("BLOB") || name.trim().is_empty() || name == "ANY" {
+    } else if contains("BLOB") || name.trim().is_empty() {
         Affinity::Blob
     } else if contains("REAL") || contains("FLOA") || contains("DOUB") {
         Affinity::Real

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use place::{Place, lease, told, write};
-use whimbrel_endpoint::{EndpointError, ErrorClass, Query, Target};
+use whimbrel_endpoint::{EndpointError, ErrorClass, Query, RowFate, Target};
 use whimbrel_model::ValueRef as V;
 
 fn check(error: &EndpointError, class: ErrorClass, code: &str, words: &str) {
@@ -288,16 +288,32 @@ async fn a_file_without_permission() {
     };
     set(0o000);
     if std::fs::File::open(place.file()).is_ok() {
-        return skipped("a_file_without_permission", "this user may open every file");
+        return as_an_ordinary_user("a_file_without_permission");
     }
     let target = place.target().await;
     let error = target.has_ledger().await.unwrap_err();
-    check(&error, ErrorClass::Configuration, "WB0404", "permission");
+    check(&error, ErrorClass::Configuration, "WB0404", "Permission denied");
     set(0o400);
     let target = place.target().await;
     assert!(target.facts().await.unwrap().read_only.is_some());
     let error = target.lease(&request()).await.unwrap_err();
     check(&error, ErrorClass::Configuration, "WB0405", "the database is read-only");
+}
+
+/// Runs a test of this binary once more, as a user whom permissions bind.
+#[cfg(unix)]
+fn as_an_ordinary_user(test: &str) {
+    let binary = std::env::current_exe().unwrap();
+    let mut run = Command::new("setpriv");
+    run.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(binary);
+    let outcome = run.args(["--exact", test, "--nocapture"]).output();
+    match outcome {
+        Ok(outcome) if outcome.status.success() => {}
+        Ok(outcome) if String::from_utf8_lossy(&outcome.stdout).contains("running 1 test") => {
+            panic!("as an ordinary user: {}", String::from_utf8_lossy(&outcome.stderr));
+        }
+        Ok(_) | Err(_) => skipped(test, "this user may open every file and cannot become another"),
+    }
 }
 
 /// A small file system of its own; unmounted when dropped.
@@ -338,4 +354,64 @@ async fn rows_survive_beside_a_refused_batch() {
     assert_eq!(error.class, ErrorClass::Configuration);
     drop(txn);
     assert_eq!(committed(&*target).await, 1);
+}
+
+#[tokio::test]
+async fn a_process_that_dies_in_a_transaction_leaves_nothing_of_it() {
+    for tuned in ["plain", "tuned"] {
+        let place = Place::new();
+        let (target, _) = place.ready(T).await;
+        drop(target);
+        let mut dying = child("die_in_a_transaction", &place.folder);
+        let status = dying.env("WHIMBREL_TEST_TUNED", tuned).stdout(Stdio::null()).status().unwrap();
+        assert!(!status.success());
+        // Pages of the transaction had reached the disk: a journal or a log has to be read first.
+        let beside = place.folder.join(if tuned == "tuned" { "target.db-wal" } else { "target.db-journal" });
+        assert!(std::fs::metadata(&beside).is_ok_and(|facts| facts.len() > 0), "{tuned}");
+        let target = place.target().await;
+        assert_eq!(committed(&*target).await, 1, "{tuned}");
+        let takeover = whimbrel_endpoint::LeaseRequest {
+            dead: Some(whimbrel_endpoint::contract::holder("run")),
+            holder: whimbrel_endpoint::contract::holder("successor"),
+            ..request()
+        };
+        let whimbrel_endpoint::LeaseAnswer::Granted(fence) = target.lease(&takeover).await.unwrap()
+        else {
+            panic!("the dead process still holds the target");
+        };
+        let table = place::described(&*target, "t").await;
+        let mut txn = target.begin(fence).await.unwrap();
+        let fates = write(&mut txn, &table, &[&[V::Int(1), V::Null], &[V::Int(2), V::Null]]).await;
+        assert_eq!(fates, [RowFate::Taken, RowFate::Inserted]);
+        txn.commit().await.unwrap();
+        target.leave_load().await.unwrap();
+        assert_eq!(committed(&*target).await, 2, "{tuned}");
+    }
+}
+
+/// Not a test of its own: what `a_process_that_dies_in_a_transaction_leaves_nothing_of_it` starts.
+#[tokio::test]
+async fn die_in_a_transaction() {
+    let Some(tuned) = std::env::var_os("WHIMBREL_TEST_TUNED") else { return };
+    let folder = std::env::var_os("WHIMBREL_TEST_DATABASE").unwrap();
+    let options = whimbrel_sql::Options {
+        base: folder.into(),
+        cache_bytes: 1 << 20,
+        ..whimbrel_sql::Options::default()
+    };
+    let target = whimbrel_sql::open("sqlite:target.db", options).await.unwrap();
+    if tuned == "tuned" {
+        target.enter_load().await.unwrap();
+    }
+    let fence = lease(&*target).await;
+    let table = place::described(&*target, "t").await;
+    let mut txn = target.begin(fence).await.unwrap();
+    write(&mut txn, &table, &[&[V::Int(1), V::Null]]).await;
+    txn.commit().await.unwrap();
+    let text = "x".repeat(1_000);
+    let mut txn = target.begin(fence).await.unwrap();
+    for id in 2..12_000i64 {
+        write(&mut txn, &table, &[&[V::Int(id.into()), V::Text(&text)]]).await;
+    }
+    std::process::abort();
 }

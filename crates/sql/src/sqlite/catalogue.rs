@@ -18,12 +18,18 @@ pub(crate) struct Facts {
 impl Facts {
     /// Looks a table up; no columns where there is none.
     pub(crate) fn of(connection: &Connection, table: &str) -> rusqlite::Result<Self> {
+        let strict = found(connection, table)?.is_some_and(|found| found.strict);
         let columns = declared(connection, table)?
             .into_iter()
-            .map(|column| {
-                let affinity = affinity(&column.type_name);
-                let bytes = affinity == Affinity::Blob && !column.type_name.is_empty();
-                (column.name, affinity, bytes)
+            .map(|column| match column.type_name.as_str() {
+                name if strict && name.eq_ignore_ascii_case("ANY") => {
+                    (column.name, Affinity::Blob, false)
+                }
+                name => {
+                    let affinity = affinity(name);
+                    let bytes = affinity == Affinity::Blob && !name.is_empty();
+                    (column.name, affinity, bytes)
+                }
             })
             .collect();
         let has_triggers = connection.query_row(
@@ -73,7 +79,7 @@ pub(crate) fn named(connection: &Connection, name: &str) -> rusqlite::Result<Nam
 /// All tables that rows can be loaded into, by name; SQLite's own and virtual ones left out.
 pub(crate) fn tables(connection: &Connection) -> rusqlite::Result<Vec<Table>> {
     let mut statement = connection.prepare(
-        "SELECT name, type, wr FROM pragma_table_list
+        "SELECT name, type, wr, strict FROM pragma_table_list
          WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
          ORDER BY name",
     )?;
@@ -90,18 +96,19 @@ struct Found {
     name: String,
     kind: String,
     without_rowid: bool,
+    strict: bool,
 }
 
 impl Found {
     fn from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self { name: row.get(0)?, kind: row.get(1)?, without_rowid: row.get(2)? })
+        Ok(Self { name: row.get(0)?, kind: row.get(1)?, without_rowid: row.get(2)?, strict: row.get(3)? })
     }
 }
 
 fn found(connection: &Connection, name: &str) -> rusqlite::Result<Option<Found>> {
     connection
         .prepare_cached(
-            "SELECT name, type, wr FROM pragma_table_list
+            "SELECT name, type, wr, strict FROM pragma_table_list
              WHERE schema = 'main' AND name = ?1 COLLATE NOCASE",
         )?
         .query_row([name], Found::from_row)

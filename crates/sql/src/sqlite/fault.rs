@@ -131,14 +131,10 @@ fn unopenable(path: &Path, words: &str) -> (ErrorClass, &'static str, String) {
         let reason = format!("there is no folder `{}`", folder.display());
         (Configuration, codes::NO_DATABASE, reason)
     } else {
-        let reason = match std::fs::metadata(path) {
-            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
-                "permission denied".to_owned()
-            }
-            Err(_) | Ok(_) => match unwritable(folder) {
-                Some(reason) => format!("its folder cannot be written: {reason}"),
-                None => words.to_owned(),
-            },
+        let reason = match (refused(path, Wish::Read), unwritable(folder)) {
+            (Some(reason), _) if path.exists() => reason,
+            (_, Some(reason)) => format!("its folder cannot be written: {reason}"),
+            (_, None) => words.to_owned(),
         };
         (Configuration, codes::CANNOT_OPEN, reason)
     }
@@ -149,20 +145,38 @@ pub(crate) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Why this user may not write to a file or folder, if that is so. Nothing is opened: closing a
-/// second descriptor of a database would drop SQLite's locks on it.
-#[cfg(unix)]
+/// Why this user may not write to a file or folder, if that is so.
 pub(crate) fn unwritable(path: &Path) -> Option<String> {
-    rustix::fs::access(path, rustix::fs::Access::WRITE_OK)
-        .err()
-        .map(|error| std::io::Error::from(error).to_string())
+    refused(path, Wish::Write)
 }
 
-/// Why this user may not write to a file or folder, as far as its attributes tell.
+#[derive(Clone, Copy)]
+enum Wish {
+    Read,
+    Write,
+}
+
+/// Why the system would refuse. Nothing is opened to find out: closing a second descriptor of a
+/// database would drop SQLite's locks on it.
+#[cfg(unix)]
+fn refused(path: &Path, wish: Wish) -> Option<String> {
+    let access = match wish {
+        Wish::Read => rustix::fs::Access::READ_OK,
+        Wish::Write => rustix::fs::Access::WRITE_OK,
+    };
+    rustix::fs::access(path, access).err().map(|error| std::io::Error::from(error).to_string())
+}
+
+/// Why the system would refuse, as far as a file's attributes tell.
 #[cfg(not(unix))]
-pub(crate) fn unwritable(path: &Path) -> Option<String> {
-    let read_only = std::fs::metadata(path).is_ok_and(|facts| facts.permissions().readonly());
-    read_only.then(|| "it is marked read-only".to_owned())
+fn refused(path: &Path, wish: Wish) -> Option<String> {
+    match (wish, std::fs::metadata(path)) {
+        (_, Err(error)) => Some(error.to_string()),
+        (Wish::Write, Ok(facts)) if facts.permissions().readonly() => {
+            Some("it is marked read-only".to_owned())
+        }
+        (Wish::Read | Wish::Write, Ok(_)) => None,
+    }
 }
 
 /// Who holds locks on the database, as a clause for a message; Linux tells, other systems do not.
