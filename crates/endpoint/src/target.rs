@@ -31,13 +31,16 @@ pub trait Target: Send + Sync {
     /// Committed rows of a bookkeeping table. The table must exist.
     async fn select(&self, query: &Query) -> Result<Rows, EndpointError>;
 
-    /// Takes or renews the right to write (see [`LeaseRequest`]).
+    /// Takes or renews the right to write (see [`LeaseRequest`]). The holder itself, asking again,
+    /// gets a larger fence. While the own transaction is open only a renewal is possible; where
+    /// another connection's transaction locks the target, the error has class `Transient`.
     async fn lease(&self, request: &LeaseRequest) -> Result<LeaseAnswer, EndpointError>;
 
     /// Gives the right to write back, if it is still held under this fence.
     async fn release(&self, fence: Fence) -> Result<(), EndpointError>;
 
-    /// Begins the only transaction; it can commit only while `fence` is current.
+    /// Begins the only transaction; it can commit only while `fence` is current. While another
+    /// connection's is open the error has class `Transient`.
     async fn begin(&self, fence: Fence) -> Result<Box<dyn Txn>, EndpointError>;
 
     /// Tunes the target for a load (SQLite: WAL, synchronous NORMAL), remembering what was.
@@ -74,6 +77,7 @@ pub trait Txn: Send {
     ) -> Result<Vec<RowFate>, EndpointError>;
 
     /// Inserts or replaces bookkeeping rows by the table's key (`table.key` empty: inserts).
+    /// Columns that `table` leaves out keep what they held.
     async fn put(&mut self, table: &Table, rows: &Chunk) -> Result<(), EndpointError>;
 
     /// Deletes bookkeeping rows that match all of the query's conditions; returns how many.
@@ -162,7 +166,8 @@ pub struct LeaseRequest {
     pub holder: Holder,
     /// How long the right holds without renewal, by the target's clock.
     pub ttl: Duration,
-    /// A renewal: only if this is still the current fence.
+    /// A renewal: only if this is still the current fence, also after it ran out. Otherwise the
+    /// answer is who holds it, or an error of class `Fenced` where nobody does.
     pub renew: Option<Fence>,
     /// The caller knows that the current holder's process is dead: take over at once, if the
     /// holder is still this one.
