@@ -10,9 +10,9 @@ mod style;
 
 use std::fmt::Write as _;
 
-use crate::markdown::{mark, mark_of};
+use crate::markdown::{mark, mark_of, time};
 use crate::report::{NoteRow, NoteSample, RejectGroup, RejectSample, Related, RunReport, TableRow, Verdict};
-use crate::shown::{bytes, count, counted, percent, rate, seconds};
+use crate::shown::{bytes, clock, count, counted, percent, rate, seconds};
 
 /// What the lists of a section may take, in bytes; all together stay below 2 MB.
 mod share {
@@ -64,8 +64,19 @@ fn code(text: &str) -> String {
     format!("<code>{}</code>", escaped(text))
 }
 
-fn optional(text: Option<&str>) -> String {
-    text.map(code).unwrap_or_default()
+/// Prose; what stands between backticks becomes code.
+fn prose(text: &str) -> String {
+    if !text.matches('`').count().is_multiple_of(2) {
+        return escaped(text);
+    }
+    let parts = text.split('`').enumerate();
+    parts.map(|(at, part)| if at % 2 == 0 { escaped(part) } else { code(part) }).collect()
+}
+
+/// A table, and what of it.
+fn about(table: &str, column: Option<&str>, rule: Option<&str>) -> String {
+    let part = |word: &str, name: Option<&str>| name.map(|name| format!("<br/>{word} {}", code(name))).unwrap_or_default();
+    format!("{}{}{}", code(table), part("column", column), part("rule", rule))
 }
 
 /// A column of a table: figures are set right, prose may wrap anywhere.
@@ -121,10 +132,10 @@ impl Page {
             capital(outcome.verdict.words())
         ));
         if let Some(stop) = &outcome.error {
-            self.put(format_args!("<p class=\"bad\">Stopped by {}: {}</p>", code(&stop.code), escaped(&stop.message)));
+            self.put(format_args!("<p class=\"bad\">Stopped by {}: {}</p>", code(&stop.code), prose(&stop.message)));
         }
         for remark in &outcome.remarks.shown {
-            self.put(format_args!("<p class=\"warn\">⚠ {} {}</p>", remark.code, escaped(&remark.message)));
+            self.put(format_args!("<p class=\"warn\">⚠ {} {}</p>", remark.code, prose(&remark.message)));
         }
     }
 
@@ -149,7 +160,7 @@ impl Page {
         let tiles = [
             ("read", count(units.read.count), bytes(units.read.bytes)),
             ("rows written", count(outcome.rows.inserted.count + outcome.rows.updated.count), counted(outcome.tables.shown.len() as u64 + outcome.tables.more, "table")),
-            ("rejects that wait", count(outcome.rejects.statuses.open), percent(units.rejected.count, units.read.count) + " of all rejected"),
+            ("rejects that wait", count(outcome.rejects.statuses.open), format!("of {}", counted(outcome.rejects.total, "reject"))),
             ("files", count(files), counted(outcome.sources.shown.len() as u64 + outcome.sources.more, "source")),
             ("time", seconds(circumstances.active_seconds), counted(circumstances.attempts, "attempt")),
             ("units per second", rate(circumstances.pace.units_per_second), format!("{}/s", bytes(circumstances.pace.bytes_per_second as u64))),
@@ -164,7 +175,7 @@ impl Page {
     fn next(&mut self, report: &RunReport) {
         self.out.push_str("<h2>What to do next</h2><ol class=\"next\">");
         for step in &report.circumstances.next {
-            self.put(format_args!("<li>{}<br/>{}</li>", capital(&escaped(&step.why)), code(&step.command)));
+            self.put(format_args!("<li>{}<br/>{}</li>", capital(&prose(&step.why)), code(&step.command)));
         }
         self.out.push_str("</ol>");
     }
@@ -215,8 +226,8 @@ impl Page {
         ));
         self.out.push_str(&pictures::pareto(rejects));
         let columns = [
-            Number("#"), Number("Rejects"), Number("Share"), Number("Open"), Prose("Cause"), Name("Table"),
-            Name("Column"), Name("Rule"), Prose("First of them"),
+            Number("#"), Number("Rejects"), Number("Share"), Number("Open"), Prose("Cause"), Name("Where"),
+            Prose("First of them"),
         ];
         let rows = rejects.groups.shown.iter().enumerate().map(|(index, group)| {
             vec![
@@ -225,9 +236,7 @@ impl Page {
                 percent(group.count, rejects.total),
                 count(group.statuses.open),
                 cause(group),
-                code(&group.table),
-                optional(group.column.as_deref()),
-                optional(group.rule.as_deref()),
+                about(&group.table, group.column.as_deref(), group.rule.as_deref()),
                 group.samples.iter().map(sample).collect(),
             ]
         });
@@ -257,16 +266,14 @@ impl Page {
             return;
         }
         let columns = [
-            Number("Count"), Name("Effect"), Prose("What"), Name("Table"), Name("Column"), Name("Rule"), Prose("First of them"),
+            Number("Count"), Name("Effect"), Prose("What"), Name("Where"), Prose("First of them"),
         ];
         let rows = notes.shown.iter().map(|note| {
             vec![
                 count(note.count),
                 note.effect.word().to_owned(),
                 what(note),
-                code(&note.table),
-                optional(note.column.as_deref()),
-                optional(note.rule.as_deref()),
+                about(&note.table, note.column.as_deref(), note.rule.as_deref()),
                 note.samples.iter().map(note_sample).collect(),
             ]
         });
@@ -290,7 +297,7 @@ impl Page {
                 status(check.status),
                 check.expected.map(count).unwrap_or_default(),
                 check.actual.map(count).unwrap_or_default(),
-                check.message.as_deref().map(escaped).unwrap_or_default(),
+                check.message.as_deref().map(prose).unwrap_or_default(),
             ]
         });
         self.table("What was checked", &columns, rows, checks.more, "check", share::CHECKS);
@@ -308,8 +315,8 @@ impl Page {
         let rows = circumstances.phases.shown.iter().map(|phase| {
             vec![
                 code(&phase.name),
-                seconds(phase.from_seconds),
-                seconds(phase.to_seconds),
+                clock(phase.from_seconds),
+                clock(phase.to_seconds),
                 seconds(phase.active_seconds),
                 percent((phase.active_seconds * 1e6) as u64, whole),
                 count(phase.units),
@@ -322,8 +329,8 @@ impl Page {
             vec![
                 attempt.attempt.to_string(),
                 escaped(&attempt.started_at),
-                seconds(attempt.from_seconds),
-                seconds(attempt.to_seconds),
+                clock(attempt.from_seconds),
+                clock(attempt.to_seconds),
                 count(attempt.units),
                 count(attempt.batches),
             ]
@@ -353,8 +360,8 @@ impl Page {
         let rows = pace.points.iter().map(|point| {
             let mean = if point.active_seconds > 0.0 { point.units as f64 / point.active_seconds } else { 0.0 };
             vec![
-                seconds(point.from_seconds),
-                seconds(point.to_seconds),
+                clock(point.from_seconds),
+                clock(point.to_seconds),
                 count(point.units),
                 count(point.rows),
                 count(point.rejected),
@@ -383,7 +390,7 @@ impl Page {
         }
         if !outcome.set_aside.shown.is_empty() {
             let rows = outcome.set_aside.shown.iter().map(|file| {
-                let why = file.reason.as_deref().map(escaped).unwrap_or_default();
+                let why = file.reason.as_deref().map(prose).unwrap_or_default();
                 vec![code(&file.file), code(&file.table), file.bytes.map(bytes).unwrap_or_default(), file.fate.to_owned(), why]
             });
             let columns = [Prose("File"), Name("Table"), Number("Size"), Name("Fate"), Prose("Why")];
@@ -399,12 +406,7 @@ impl Page {
         self.fact("Target", &format!("{} {}, {}", escaped(&target.engine), escaped(&target.version), code(&target.location)));
         self.fact("Started", &format!("{} by {}", escaped(&circumstances.started_at), escaped(&circumstances.started_by)));
         self.fact("Ended", &circumstances.ended_at.as_deref().map_or_else(|| "not yet".to_owned(), escaped));
-        self.fact("Time", &format!(
-            "{} in {}, {} with the pauses between them",
-            seconds(circumstances.active_seconds),
-            counted(circumstances.attempts, "attempt"),
-            seconds(circumstances.elapsed_seconds)
-        ));
+        self.fact("Time", &time(circumstances));
         self.fact("Batches", &count(circumstances.batches));
         self.fact("Options", &code(&outcome.options.to_string()));
         self.fact("Plan digest", &code(&outcome.plan_digest));
@@ -488,7 +490,7 @@ impl Page {
         }
         self.out.push_str("</tbody></table></div>");
         if more + left > 0 {
-            self.put(format_args!("<p class=\"soft\">… and {} more.</p>", counted(more + left, noun)));
+            self.put(format_args!("<p class=\"soft\">… and {}.</p>", counted(more + left, &format!("more {noun}"))));
         }
     }
 }
@@ -543,7 +545,7 @@ fn what(note: &NoteRow) -> String {
 fn sample(sample: &RejectSample) -> String {
     let field = sample.field.as_deref().map(|field| format!(" {}", code(field))).unwrap_or_default();
     let value = sample.value.as_deref().map(|value| format!(" = {}", code(value))).unwrap_or_default();
-    let message = sample.message.as_deref().map(|why| format!(" <span class=\"soft\">{}</span>", escaped(why)));
+    let message = sample.message.as_deref().map(|why| format!(" <span class=\"soft\">{}</span>", prose(why)));
     format!("<div>{}{field}{value}{}</div>", code(&sample.place), message.unwrap_or_default())
 }
 

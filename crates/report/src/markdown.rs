@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use crate::report::{Effect, RejectGroup, RowAccounts, RunReport, TableRow, Verdict};
+use crate::report::{Circumstances, Effect, RejectGroup, RowAccounts, RunReport, TableRow, Verdict};
 use crate::shown::{bytes, count, counted, percent, rate, seconds};
 
 /// The most bytes of a report as Markdown: what a comment on GitHub holds.
@@ -344,17 +344,12 @@ fn times(out: &mut String, report: &RunReport) {
 fn circumstances(out: &mut String, report: &RunReport) {
     let (outcome, circumstances) = (&report.outcome, &report.circumstances);
     heading(out, "Circumstances");
-    let attempts = counted(circumstances.attempts, "attempt");
     let mut rows = vec![
         ("Kind", text(outcome.kind)),
         ("Target", format!("{} {}, {}", text(&circumstances.target.engine), text(&circumstances.target.version), code(&circumstances.target.location))),
         ("Started", format!("{} by {}", text(&circumstances.started_at), text(&circumstances.started_by))),
         ("Ended", circumstances.ended_at.as_deref().map_or_else(|| "not yet".to_owned(), text)),
-        ("Time", format!(
-            "{} in {attempts}, {} with the pauses between them",
-            seconds(circumstances.active_seconds),
-            seconds(circumstances.elapsed_seconds)
-        )),
+        ("Time", time(circumstances)),
         ("Batches", count(circumstances.batches)),
         ("Options", code(&outcome.options.to_string())),
         ("Plan digest", code(&outcome.plan_digest)),
@@ -389,6 +384,15 @@ fn circumstances(out: &mut String, report: &RunReport) {
         let head = ["Long reject", "Size:", "Its bytes are in"];
         grid(out, &head, rows, circumstances.spilled.more, "reject", share::SMALL);
     }
+}
+
+/// The time worked; pauses only where there were any.
+pub(crate) fn time(circumstances: &Circumstances) -> String {
+    let worked = format!("{} in {}", seconds(circumstances.active_seconds), counted(circumstances.attempts, "attempt"));
+    if circumstances.attempts < 2 {
+        return worked;
+    }
+    format!("{worked}, {} with the pauses between them", seconds(circumstances.elapsed_seconds))
 }
 
 fn digests(out: &mut String, report: &RunReport) {
@@ -431,7 +435,7 @@ fn grid(
     let missing = more + left as u64;
     if missing > 0 {
         line(out, "");
-        line(out, &format!("… and {} more.", counted(missing, noun)));
+        line(out, &format!("… and {}.", counted(missing, &format!("more {noun}"))));
     }
     left
 }
@@ -472,19 +476,37 @@ fn code(text: &str) -> String {
     format!("<code>{}</code>", references(text))
 }
 
-/// Prose that may quote legacy text.
+/// Prose that may quote legacy text; what stands between backticks becomes code.
 fn text(text: &str) -> String {
+    if !text.matches('`').count().is_multiple_of(2) {
+        return prose(text);
+    }
+    let parts = text.split('`').enumerate().map(|(at, part)| match (at % 2, part) {
+        (0, "") => String::new(),
+        (0, part) => prose(part),
+        (_quoted, part) => code(part),
+    });
+    parts.collect()
+}
+
+fn prose(text: &str) -> String {
     if text.contains(['@', '#']) || text.contains("://") || text.contains("www.") {
         return code(text);
     }
     references(text)
 }
 
-/// Every character that Markdown or HTML could read as its own becomes a reference.
+/// Every character that Markdown or HTML could read as its own becomes a reference; so do those
+/// that make GitHub see an address.
 fn references(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for letter in text.chars() {
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        let address = (letter == ':' && letters.peek() == Some(&'/')) || (letter == '.' && out.ends_with("www"));
         match letter {
+            letter if address => {
+                write!(out, "&#{};", u32::from(letter)).expect("a String takes every character");
+            }
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
@@ -510,7 +532,9 @@ mod tests {
         assert_eq!(code(" "), "<code> </code>");
         assert_eq!(text("*a* [b](c) <img>"), "&#42;a&#42; &#91;b&#93;(c) &lt;img&gt;");
         assert_eq!(text("ask @someone"), "`ask @someone`");
-        assert_eq!(text("see https://a|b"), "<code>see https://a&#124;b</code>");
+        assert_eq!(text("writing to `a|b`: `x`"), "writing to <code>a&#124;b</code>: `x`");
+        assert_eq!(text("an odd ` one"), "an odd &#96; one");
+        assert_eq!(text("see https://a|b"), "<code>see https&#58;//a&#124;b</code>");
     }
 
     #[test]

@@ -86,6 +86,17 @@ pub(crate) fn seconds(seconds: f64) -> String {
     }
 }
 
+/// A time since the start of the run: `0:07.25`, `1:02:03.50`.
+pub(crate) fn clock(seconds: f64) -> String {
+    let hundredths = (seconds.max(0.0) * 100.0).round() as u64;
+    let (whole, hundredths) = (hundredths / 100, hundredths % 100);
+    let (minutes, seconds) = (whole / 60, whole % 60);
+    if minutes < 60 {
+        return format!("{minutes}:{seconds:02}.{hundredths:02}");
+    }
+    format!("{}:{:02}:{seconds:02}.{hundredths:02}", minutes / 60, minutes % 60)
+}
+
 /// A rate without false precision: `0.4`, `87`, `9,120`.
 pub(crate) fn rate(per_second: f64) -> String {
     if per_second < 10.0 { format!("{per_second:.1}") } else { count(per_second.round() as u64) }
@@ -101,9 +112,9 @@ pub(crate) fn percent(part: u64, whole: u64) -> String {
     }
     let ratio = part as f64 / whole as f64 * 100.0;
     if ratio < 0.1 {
-        "<0.1 %".to_owned()
+        "under 0.1 %".to_owned()
     } else if ratio > 99.9 {
-        ">99.9 %".to_owned()
+        "over 99.9 %".to_owned()
     } else {
         format!("{ratio:.1} %")
     }
@@ -152,14 +163,16 @@ mod tests {
         assert_eq!(seconds(0.421), "0.42 s");
         assert_eq!(seconds(222.0), "3 min 42 s");
         assert_eq!(seconds(7_500.0), "2 h 5 min");
+        assert_eq!(clock(7.254), "0:07.25");
+        assert_eq!(clock(3_723.5), "1:02:03.50");
         assert_eq!(rate(0.44), "0.4");
         assert_eq!(rate(9_120.2), "9,120");
     }
 
     #[test]
     fn something_is_never_nothing_and_less_is_never_all() {
-        assert_eq!(percent(1, 1_000_000), "<0.1 %");
-        assert_eq!(percent(999_999, 1_000_000), ">99.9 %");
+        assert_eq!(percent(1, 1_000_000), "under 0.1 %");
+        assert_eq!(percent(999_999, 1_000_000), "over 99.9 %");
         assert_eq!(percent(1, 1), "100 %");
         assert_eq!(percent(0, 0), "0 %");
         assert_eq!(percent(312, 1_000), "31.2 %");

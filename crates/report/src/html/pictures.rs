@@ -348,10 +348,13 @@ fn band(picture: &mut Picture, axis: &Axis, points: &[PacePoint], height: impl F
 
 fn course(picture: &mut Picture, axis: &Axis, points: &[PacePoint], height: impl Fn(f64) -> f64) {
     let mut path = String::new();
+    let mut end = f64::MIN;
     for point in points.iter().filter(|point| point.active_seconds > 0.0) {
         let (left, right) = (axis.place(point.from_seconds), axis.place(point.to_seconds));
         let y = height(mean(point));
-        let step = if path.is_empty() { "M" } else { "L" };
+        // The line is broken where the run stood still.
+        let step = if point.from_seconds > end + 0.001 { "M" } else { "L" };
+        end = point.to_seconds;
         write!(path, "{step}{left:.1} {y:.1}H{right:.1}").expect("a String takes every character");
     }
     if !path.is_empty() {
@@ -385,7 +388,6 @@ pub(super) fn pareto(rejects: &Rejects) -> String {
         rows.push(("all other causes".to_owned(), rest));
     }
     let bottom = 10.0 + rows.len() as f64 * 26.0;
-    let most = rows.iter().map(|(_, amount)| *amount).max().unwrap_or(1).max(1);
     let mut picture = Picture {
         name: "pareto",
         title: "What to mend first",
@@ -396,13 +398,14 @@ pub(super) fn pareto(rejects: &Rejects) -> String {
         body: String::new(),
     };
     let (left, right) = (270.0, 680.0);
+    picture.put(format_args!("<path class=\"line\" d=\"M{left} 6V{bottom:.1}M{right} 6V{bottom:.1}\"/>"));
     let mut sum = 0;
     let mut line = String::new();
     let mut dots = Vec::new();
     for (row, (name, amount)) in rows.iter().enumerate() {
         let y = 10.0 + row as f64 * 26.0;
         sum += amount;
-        let width = (right - left) * *amount as f64 / most as f64;
+        let width = (right - left) * *amount as f64 / rejects.total.max(1) as f64;
         picture.text(left - 10.0, y + 15.0, "e", name);
         picture.bar(left, y + 3.0, width.max(1.5), 17.0, "rejected node", &format!("{name}: {}", count(*amount)));
         let label = format!("{} · together {}", count(*amount), percent(sum, rejects.total));
@@ -418,7 +421,7 @@ pub(super) fn pareto(rejects: &Rejects) -> String {
             picture.put(format_args!("<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\" class=\"dot\"/>"));
         }
     }
-    picture.figure("Bars: rejects of a cause. Line: the share of all rejects up to it; the right edge is all of them. The table below holds the figures.")
+    picture.figure("Bars: rejects of a cause, as a part of all. Line: what the causes up to it add up to. The table below holds the figures.")
 }
 
 #[cfg(test)]

@@ -38,13 +38,14 @@ code{font:.86em/1.45 ui-monospace,'DejaVu Sans Mono',monospace;background:var(--
 .scroll{overflow-x:auto;margin:1rem 0}.scroll:focus-visible,summary:focus-visible{outline:2px solid var(--updated);outline-offset:2px}\
 table{border-collapse:collapse;width:100%;font-size:.9rem}\
 caption{text-align:left;color:var(--soft);padding:.2rem 0;font-size:.9rem}\
-th,td{text-align:left;vertical-align:top;padding:.3rem .9rem .3rem 0;border-bottom:1px solid var(--line)}\
+th,td{text-align:left;vertical-align:top;padding:.3rem 1.1rem .3rem 0;border-bottom:1px solid var(--line)}\
 th{font-weight:600;white-space:nowrap}th.n,td.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}\
-td.p{min-width:13rem;overflow-wrap:anywhere}td.p div{margin-bottom:.2rem}td span{white-space:nowrap}td.p span{white-space:normal}\
+td code{display:inline-block;max-width:16rem;overflow-wrap:break-word}td.p code{display:inline;overflow-wrap:anywhere}\
+td.p{min-width:15rem;overflow-wrap:anywhere}td.p div{margin-bottom:.2rem}td span{white-space:nowrap}td.p span{white-space:normal}\
 .pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(14rem,1fr));gap:0 2.5rem}\
 .facts>div{display:grid;grid-template-columns:9rem 1fr;gap:.75rem;padding:.2rem 0}.facts dt{color:var(--soft)}.facts dd{margin:0;overflow-wrap:anywhere}\
 details{margin:.5rem 0}summary{cursor:pointer;color:var(--soft)}\
-figure{margin:1rem 0}figure svg{display:block;width:100%;height:auto;max-width:61rem}figcaption{color:var(--soft);font-size:.9rem;margin-top:.3rem}\
+figure{margin:1rem 0;overflow-x:auto}figure svg{display:block;width:100%;min-width:40rem;height:auto}figcaption{color:var(--soft);font-size:.9rem;margin-top:.3rem}\
 svg text{font:13px system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif;fill:var(--ink)}svg .soft{fill:var(--soft)}\
 svg .line{stroke:var(--line);fill:none}svg .e{text-anchor:end}svg .m{text-anchor:middle}\
 svg .ribbon{fill-opacity:.32;stroke-opacity:.5;stroke-width:.6}\
@@ -53,7 +54,7 @@ svg .median{stroke:var(--ink);stroke-dasharray:5 4;fill:none}svg .sum{stroke:var
 svg .pause{fill:var(--sheet);stroke:none}svg .hatch{stroke:var(--soft);stroke-width:1}svg .attempt{stroke:var(--ink);stroke-dasharray:2 3}";
 
 const PAPER: &str = "\
-@media print{body{font-size:11px}main{max-width:none;padding:0}.scroll{overflow:visible}\
+@media print{figure svg{min-width:0}body{font-size:11px}main{max-width:none;padding:0}.scroll{overflow:visible}\
 h2{break-after:avoid}tr,figure,.tiles>div{break-inside:avoid}\
 details::details-content{content-visibility:visible;display:block;height:auto}}";
 
