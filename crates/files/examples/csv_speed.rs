@@ -9,8 +9,10 @@ use std::io::{BufRead, BufReader, Write as _};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use whimbrel_files::Input;
+use whimbrel_endpoint::{Limit, Source as _};
 use whimbrel_files::csv::{CsvOptions, CsvReader};
+use whimbrel_files::{FileOptions, FileSource, Format, Input};
+use whimbrel_model::{Field, ValueRef};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let records = std::env::args().nth(1).map_or(Ok(1_000_000), |text| text.parse())?;
@@ -40,6 +42,7 @@ type Read = fn(&Path) -> Result<u64, Box<dyn std::error::Error>>;
 const READERS: &[(&str, Read)] = &[
     ("whimbrel, fields", whimbrel),
     ("whimbrel, fields and digest", whimbrel_digest),
+    ("whimbrel, chunks of a source", whimbrel_source),
     ("csv-core, fields", csv_core),
 ];
 
@@ -93,6 +96,32 @@ fn whimbrel_digest(path: &Path) -> Result<u64, Box<dyn std::error::Error>> {
         }
         std::hint::black_box(reader.digest());
     }
+}
+
+/// As a run reads: places, original bytes and all fields in chunks of 1,000 rows.
+fn whimbrel_source(path: &Path) -> Result<u64, Box<dyn std::error::Error>> {
+    let name = path.file_name().and_then(|name| name.to_str()).ok_or("a name")?;
+    let folder = path.parent().ok_or("a folder")?;
+    let format = Format::Csv(CsvOptions::default());
+    let source = FileSource::new("speed", folder, FileOptions::new(format, &[name]));
+    tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+        let partition = source.partitions().await?.partitions.remove(0);
+        let columns = source.describe(&partition).await?.columns;
+        let fields: Vec<_> = columns.into_iter().map(|c| Field::Column(c.name)).collect();
+        let mut reader = source.open(&partition, &fields, None).await?;
+        let mut sum = 0;
+        while let Some(chunk) = reader.next(Limit::default()).await? {
+            for row in chunk.rows.rows() {
+                for value in row.values() {
+                    if let ValueRef::Text(text) = value {
+                        sum += text.len() as u64;
+                    }
+                }
+            }
+        }
+        reader.finish().await?;
+        Ok(sum)
+    })
 }
 
 fn csv_core(path: &Path) -> Result<u64, Box<dyn std::error::Error>> {

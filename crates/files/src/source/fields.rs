@@ -95,7 +95,10 @@ impl CsvFields {
     pub(super) fn push(&mut self, record: &CsvRecord<'_>, rows: &mut ChunkBuilder) {
         for take in &self.takes {
             match take {
-                CsvTake::Column(column) => rows.push(value(record, *column, &self.markers)),
+                CsvTake::Column(column) => match text(record, *column, &self.markers) {
+                    Some(text) => rows.push_text_with(|out| out.push_str(text)),
+                    None => rows.push(ValueRef::Null),
+                },
                 CsvTake::Absent => rows.push(ValueRef::Null),
                 CsvTake::Object => {
                     self.scratch.clear();
@@ -111,12 +114,11 @@ impl CsvFields {
     }
 }
 
+/// The cell of a column, unless it is missing or means NULL.
 #[inline]
-fn value<'a>(record: &CsvRecord<'a>, column: usize, markers: &[Markers]) -> ValueRef<'a> {
-    match record.get(column) {
-        Some(field) if !markers[column].mean_null(field) => ValueRef::Text(field.text),
-        Some(_) | None => ValueRef::Null,
-    }
+fn text<'a>(record: &CsvRecord<'a>, column: usize, markers: &[Markers]) -> Option<&'a str> {
+    let field = record.get(column)?;
+    (!markers[column].mean_null(field)).then_some(field.text)
 }
 
 fn object(record: &CsvRecord<'_>, names: &[String], markers: &[Markers], out: &mut String) {
@@ -127,9 +129,9 @@ fn object(record: &CsvRecord<'_>, names: &[String], markers: &[Markers], out: &m
         }
         write_string(out, name);
         out.push(':');
-        match value(record, column, markers) {
-            ValueRef::Text(text) => write_string(out, text),
-            _ => out.push_str("null"),
+        match text(record, column, markers) {
+            Some(text) => write_string(out, text),
+            None => out.push_str("null"),
         }
     }
     out.push('}');

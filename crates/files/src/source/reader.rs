@@ -28,6 +28,9 @@ use crate::text::{WholeFile, read_whole};
 /// Rows that room is made for at once, whatever the limit.
 const ROWS_AHEAD: usize = 4096;
 
+/// Bytes that room is made for at once.
+const BYTES_AHEAD_MAX: usize = 2 << 20;
+
 /// Records that [`FileReader::describe`] looks at where keys may vary.
 const RECORDS_DESCRIBED: u64 = 100;
 
@@ -176,6 +179,7 @@ pub(super) struct FileReader {
     compression: Compression,
     fields: Fields,
     width: usize,
+    bytes_ahead: usize,
 }
 
 impl FileReader {
@@ -195,7 +199,7 @@ impl FileReader {
             }
         };
         let path = path.to_owned();
-        Self { source, path, records, stamp, compression, fields: own, width: fields.len() }
+        Self { source, path, records, stamp, compression, fields: own, width: fields.len(), bytes_ahead: 0 }
     }
 
     /// False where the file is not what the token remembers.
@@ -264,10 +268,11 @@ impl FileReader {
     }
 
     fn read(&mut self, limit: Limit) -> Result<Option<SourceChunk>, ReadError> {
+        let rows = limit.rows.min(ROWS_AHEAD);
         let mut out = Out {
-            rows: ChunkBuilder::with_capacity(self.width, limit.rows.min(ROWS_AHEAD), 0),
-            records: Vec::with_capacity(limit.rows.min(ROWS_AHEAD)),
-            raw: Vec::new(),
+            rows: ChunkBuilder::with_capacity(self.width, rows, self.bytes_ahead),
+            records: Vec::with_capacity(rows),
+            raw: Vec::with_capacity(self.bytes_ahead),
             repairs: Vec::new(),
         };
         match (&mut self.records, &mut self.fields) {
@@ -299,6 +304,8 @@ impl FileReader {
         if out.records.is_empty() {
             return Ok(None);
         }
+        // The next chunk is likely to be as large as this one.
+        self.bytes_ahead = out.raw.len().min(BYTES_AHEAD_MAX);
         let (mark, digest) = (self.records.mark(), self.records.digest());
         let mark = self.source_mark(mark, digest, (mark.byte, digest));
         let Out { rows, records, raw, repairs } = out;
