@@ -20,6 +20,7 @@ use crate::op::timestamp::{Format, Yields};
 use crate::op::value_map::{Map, literal_value};
 use crate::op::zone::Zone;
 use crate::op::uuid5;
+use crate::plain::Plain;
 use crate::reason::excerpt_text;
 use crate::step::{Clock, Condition, DuplicateKey, Each, Let, Needs, RowRule, SourcePlan, Step};
 use crate::suggest::did_you_mean;
@@ -196,7 +197,10 @@ impl<'a> Compiler<'a> {
         });
         let duplicates = self.duplicates(&table);
         let archive = self.archive();
-        self.check_coverage();
+        // Where a name is wrong already, the column it should have been looks unused.
+        if self.errors.is_empty() {
+            self.check_coverage();
+        }
         self.finish(each, table, columns, filter, rules, legacy_key, duplicates, archive)
     }
 
@@ -225,6 +229,10 @@ impl<'a> Compiler<'a> {
         let sources = (0..self.sources.len()).map(|source| self.source_plan(source, &archive[source])).collect();
         let lets = std::mem::take(&mut self.lets).into_iter().enumerate();
         let lets = lets.map(|(index, each)| Let { node: each.node, used: used.contains(&index) }).collect();
+        let is_required = |(index, column): (usize, &Column)| {
+            (!column.nullable || table.key.contains(&index)).then_some(index)
+        };
+        let required = table.columns.iter().enumerate().filter_map(is_required).collect();
         Step {
             table,
             each,
@@ -235,6 +243,8 @@ impl<'a> Compiler<'a> {
             clocks: std::mem::take(&mut self.clocks),
             aggregations: std::mem::take(&mut self.aggregations),
             filter,
+            plain: columns.iter().map(Plain::of).collect(),
+            required,
             columns,
             rules,
             legacy_key,
@@ -351,8 +361,10 @@ impl<'a> Compiler<'a> {
             self.check_key_expression(name, expr);
         }
         let wanted = Wanted { column: Some(&column), top: true };
+        let errors = self.errors.len();
         let typed = self.node(expr, &label, wanted);
         if let Some(kind) = typed.kind
+            && self.errors.len() == errors
             && !can_become(kind, column.kind)
         {
             let message = format!("`{}` holds {}, the expression gives {}", label, column.kind.name(), kind.name());
@@ -503,6 +515,7 @@ impl<'a> Compiler<'a> {
         let is_aggregate = matches!(expr.base, PlanBase::Aggregate { .. });
         let made_kind = match (said.as_ref(), parsed) {
             (Some(said), _) => Some(said.kind),
+            (None, _) if is_clock => Some(Kind::TimestampTz),
             (None, Some(parsed)) if !formats.is_empty() && !is_aggregate => Some(parsed),
             (None, _) if listed => Some(Kind::Json),
             (None, _) if mapped => None,

@@ -18,6 +18,7 @@ mod node;
 mod notes;
 pub mod op;
 mod out;
+mod plain;
 mod reason;
 mod state;
 mod step;

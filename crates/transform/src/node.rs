@@ -24,7 +24,7 @@ use crate::op::timestamp::{Format, Moment, not_a_time, written};
 use crate::op::value_map::Map;
 use crate::op::zone::Zone;
 use crate::op::{Fault, canonical_json, hash, list, split, uuid5};
-use crate::reason::{Reason, excerpt};
+use crate::reason::{Reason, excerpt, excerpt_text};
 use crate::step::Step;
 
 /// A compiled expression.
@@ -324,14 +324,16 @@ impl Node {
         pending: &mut Pending,
     ) -> Result<Cell<'a>, Box<Reason>> {
         let shown = || original.filter(|original| !original.is_null()).map(|original| excerpt(original.as_ref()));
+        // Without a single original value, as in CEL, the sample says what failed.
+        let shown_or_why = || shown().or_else(|| Some(excerpt_text(&fault.message)));
         match self.invalid {
             Invalid::Reject => Err(self.refuse(fault, shown())),
             Invalid::Null => {
-                pending.convert(codes::INVALID_NULL, &self.label, shown);
+                pending.convert(codes::INVALID_NULL, &self.label, shown_or_why);
                 Ok(Cell::NULL)
             }
             Invalid::Default => {
-                pending.convert(codes::INVALID_DEFAULT, &self.label, shown);
+                pending.convert(codes::INVALID_DEFAULT, &self.label, shown_or_why);
                 Ok(self.default.as_ref().map_or(Cell::NULL, |default| Cell::Ref(default.as_ref().as_ref())))
             }
         }

@@ -26,6 +26,7 @@ use crate::op::kind::{Cell, Conversion, append_json};
 use crate::op::timestamp::{Format, Moment, not_a_time, written};
 use crate::op::zone::Zone;
 use crate::op::Fault;
+use crate::plain::Plain;
 use crate::out::{Out, Unit, UnitFate, UnitKind};
 use crate::reason::{Reason, excerpt};
 use crate::state::{State, StateError};
@@ -58,6 +59,10 @@ pub struct Step {
     pub(crate) aggregations: Vec<Aggregation>,
     pub(crate) filter: Option<Condition>,
     pub(crate) columns: Vec<Node>,
+    /// For each column whether it is a plain field.
+    pub(crate) plain: Vec<Plain>,
+    /// Columns that must not be NULL.
+    pub(crate) required: Vec<usize>,
     pub(crate) rules: Vec<RowRule>,
     pub(crate) legacy_key: Option<Vec<Node>>,
     pub(crate) duplicates: Option<DuplicateKey>,
@@ -423,7 +428,10 @@ impl Step {
         {
             return Ok(false);
         }
-        for node in &self.columns {
+        for (node, plain) in self.columns.iter().zip(&self.plain) {
+            if plain.push(&cx, &mut out.rows) {
+                continue;
+            }
             let value = node.eval(&cx, &mut out.pending)?;
             out.rows.push(value.as_ref());
         }
@@ -445,17 +453,16 @@ impl Step {
     }
 
     fn check_nulls(&self, rows: &ChunkBuilder) -> Result<(), Box<Reason>> {
-        for (index, column) in self.table.columns.iter().enumerate() {
-            let key = self.table.key.contains(&index);
-            if (key || !column.nullable) && rows.current(index).is_null() {
-                let node = &self.columns[index];
-                let fault = if key {
-                    Fault::new(codes::KEY_NULL, "a key column is NULL")
-                } else {
-                    Fault::new(codes::REQUIRED_NULL, "a required column is NULL")
-                };
-                return Err(node.refuse(fault, None));
+        for index in &self.required {
+            if !rows.current(*index).is_null() {
+                continue;
             }
+            let fault = if self.table.key.contains(index) {
+                Fault::new(codes::KEY_NULL, "a key column is NULL")
+            } else {
+                Fault::new(codes::REQUIRED_NULL, "a required column is NULL")
+            };
+            return Err(self.columns[*index].refuse(fault, None));
         }
         Ok(())
     }

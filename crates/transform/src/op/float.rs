@@ -53,7 +53,7 @@ fn integer_is(float: f64, value: i128) -> bool {
 
 /// `-?(0|[1-9][0-9]*)(\.[0-9]+)?` with at most 15 digits; `None` says nothing.
 #[inline]
-fn parse_short(bytes: &[u8]) -> Option<f64> {
+pub(crate) fn parse_short(bytes: &[u8]) -> Option<f64> {
     let (negative, rest) = match bytes {
         [b'-', rest @ ..] => (true, rest),
         _ => (false, bytes),

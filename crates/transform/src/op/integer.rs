@@ -54,7 +54,7 @@ pub fn fit(value: i128, width: IntWidth) -> Result<i128, Fault> {
 
 /// Up to 18 digits by hand; `None` says nothing.
 #[inline]
-fn parse_short(text: &str) -> Option<i64> {
+pub(crate) fn parse_short(text: &str) -> Option<i64> {
     let bytes = text.as_bytes();
     let (negative, digits) = match bytes {
         [b'-', rest @ ..] => (true, rest),
