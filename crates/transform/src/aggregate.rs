@@ -39,7 +39,11 @@ pub(crate) struct Aggregation {
 pub(crate) enum Compare {
     Numbers,
     Texts,
-    Instants { formats: Vec<Format>, zone: Zone, fold: Fold },
+    Instants {
+        formats: Vec<Format>,
+        zone: Zone,
+        fold: Fold,
+    },
 }
 
 /// How far an aggregate has come.
@@ -60,7 +64,9 @@ impl Aggregation {
 
     /// Takes the next record's value; `Err` where it cannot be aggregated and is left out.
     pub(crate) fn take(&self, state: &mut Aggregated, value: ValueRef<'_>) -> Result<(), Fault> {
-        if matches!(state, Aggregated::Failed { .. }) || (self.slot.is_some() && self.is_null(value)) {
+        if matches!(state, Aggregated::Failed { .. })
+            || (self.slot.is_some() && self.is_null(value))
+        {
             return Ok(());
         }
         match self.step(state, value) {
@@ -72,7 +78,10 @@ impl Aggregation {
             }
             Err(fault) if self.skip_invalid => Err(fault),
             Err(fault) => {
-                *state = Aggregated::Failed { code: fault.code, message: fault.message.into_owned() };
+                *state = Aggregated::Failed {
+                    code: fault.code,
+                    message: fault.message.into_owned(),
+                };
                 Ok(())
             }
         }
@@ -92,19 +101,27 @@ impl Aggregation {
 
     fn is_null(&self, value: ValueRef<'_>) -> bool {
         value.is_null()
-            || (!self.null.is_empty() && text::form(value).is_some_and(|form| self.null.iter().any(|null| *null == form)))
+            || (!self.null.is_empty()
+                && text::form(value).is_some_and(|form| self.null.iter().any(|null| *null == form)))
     }
 
     fn step(&self, state: &Aggregated, value: ValueRef<'_>) -> Result<Option<Aggregated>, Fault> {
         match self.of {
             Aggregate::Count => {
-                let count = if let Aggregated::Count(count) = state { *count } else { 0 };
+                let count = if let Aggregated::Count(count) = state {
+                    *count
+                } else {
+                    0
+                };
                 Ok(Some(Aggregated::Count(count + 1)))
             }
             Aggregate::Last => self.keep(value.to_owned()).map(Some),
             Aggregate::FirstOf => match state {
                 Aggregated::Nothing => self.keep(value.to_owned()).map(Some),
-                Aggregated::Count(_) | Aggregated::Value(_) | Aggregated::Sum { .. } | Aggregated::Failed { .. } => Ok(None),
+                Aggregated::Count(_)
+                | Aggregated::Value(_)
+                | Aggregated::Sum { .. }
+                | Aggregated::Failed { .. } => Ok(None),
             },
             Aggregate::Min => self.better(state, value, Ordering::Less),
             Aggregate::Max => self.better(state, value, Ordering::Greater),
@@ -133,10 +150,21 @@ impl Aggregation {
         Ok(Aggregated::Value(value))
     }
 
-    fn better(&self, state: &Aggregated, value: ValueRef<'_>, wanted: Ordering) -> Result<Option<Aggregated>, Fault> {
+    fn better(
+        &self,
+        state: &Aggregated,
+        value: ValueRef<'_>,
+        wanted: Ordering,
+    ) -> Result<Option<Aggregated>, Fault> {
         let value = self.comparable(value)?;
-        let Aggregated::Value(best) = state else { return self.keep(value).map(Some) };
-        if self.order(&value, best) == wanted { self.keep(value).map(Some) } else { Ok(None) }
+        let Aggregated::Value(best) = state else {
+            return self.keep(value).map(Some);
+        };
+        if Self::order(&value, best) == wanted {
+            self.keep(value).map(Some)
+        } else {
+            Ok(None)
+        }
     }
 
     /// The value in the form that it is compared and kept in.
@@ -159,9 +187,15 @@ impl Aggregation {
                 | ValueRef::Timestamp(_)
                 | ValueRef::TimestampTz(_)
                 | ValueRef::Uuid(_)
-                | ValueRef::Json(_) => Value::Text(text::form(value).unwrap_or_default().into_owned()),
+                | ValueRef::Json(_) => {
+                    Value::Text(text::form(value).unwrap_or_default().into_owned())
+                }
             }),
-            Compare::Instants { formats, zone, fold } => {
+            Compare::Instants {
+                formats,
+                zone,
+                fold,
+            } => {
                 let form = written(value).ok_or_else(crate::op::timestamp::not_a_time)?;
                 let moment = formats.iter().find_map(|format| format.parse(&form).ok());
                 match moment.ok_or_else(crate::op::timestamp::not_a_time)? {
@@ -173,13 +207,15 @@ impl Aggregation {
         }
     }
 
-    fn order(&self, a: &Value, b: &Value) -> Ordering {
+    fn order(a: &Value, b: &Value) -> Ordering {
         match (a, b) {
             (Value::TimestampTz(a), Value::TimestampTz(b)) => a.cmp(b),
-            (Value::Decimal(a), Value::Decimal(b)) => match (Decimal::parse(a), Decimal::parse(b)) {
-                (Ok(a), Ok(b)) => a.cmp(&b),
-                (_, _) => a.cmp(b),
-            },
+            (Value::Decimal(a), Value::Decimal(b)) => {
+                match (Decimal::parse(a), Decimal::parse(b)) {
+                    (Ok(a), Ok(b)) => a.cmp(&b),
+                    (_, _) => a.cmp(b),
+                }
+            }
             (a, b) => a.as_text().cmp(&b.as_text()),
         }
     }
@@ -191,19 +227,37 @@ fn add(state: &Aggregated, value: ValueRef<'_>) -> Result<Aggregated, Fault> {
     let too_large = || Fault::new(codes::NO_SUM, "the sum has more than 38 digits");
     let (sum, scale) = match state {
         Aggregated::Sum { mantissa, scale } => (*mantissa, *scale),
-        Aggregated::Nothing | Aggregated::Count(_) | Aggregated::Value(_) | Aggregated::Failed { .. } => (0, 0),
+        Aggregated::Nothing
+        | Aggregated::Count(_)
+        | Aggregated::Value(_)
+        | Aggregated::Failed { .. } => (0, 0),
     };
     let own_scale = u32::try_from(number.scale()).map_err(|_| too_large())?;
     if number.digit_count() > 38 || number.exponent() > 38 || own_scale > 38 {
         return Err(too_large());
     }
-    let digits = number.digits().fold(0i128, |sum, digit| sum * 10 + i128::from(digit));
-    let digits = if number.is_negative() { -digits } else { digits };
+    let digits = number
+        .digits()
+        .fold(0i128, |sum, digit| sum * 10 + i128::from(digit));
+    let digits = if number.is_negative() {
+        -digits
+    } else {
+        digits
+    };
     let wide = scale.max(own_scale);
-    let raise = |value: i128, by: u32| 10i128.checked_pow(by).and_then(|factor| value.checked_mul(factor));
+    let raise = |value: i128, by: u32| {
+        10i128
+            .checked_pow(by)
+            .and_then(|factor| value.checked_mul(factor))
+    };
     let own_zeros = wide - own_scale + number.exponent().max(0) as u32;
-    let mantissa = raise(sum, wide - scale).zip(raise(digits, own_zeros)).and_then(|(a, b)| a.checked_add(b));
-    Ok(Aggregated::Sum { mantissa: mantissa.ok_or_else(too_large)?, scale: wide })
+    let mantissa = raise(sum, wide - scale)
+        .zip(raise(digits, own_zeros))
+        .and_then(|(a, b)| a.checked_add(b));
+    Ok(Aggregated::Sum {
+        mantissa: mantissa.ok_or_else(too_large)?,
+        scale: wide,
+    })
 }
 
 fn sum_text(mantissa: i128, scale: u32) -> String {
@@ -211,7 +265,11 @@ fn sum_text(mantissa: i128, scale: u32) -> String {
     let digits = format!("{:0width$}", mantissa.unsigned_abs(), width = scale + 1);
     let sign = if mantissa < 0 { "-" } else { "" };
     let (whole, part) = digits.split_at(digits.len() - scale);
-    if part.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{part}") }
+    if part.is_empty() {
+        format!("{sign}{whole}")
+    } else {
+        format!("{sign}{whole}.{part}")
+    }
 }
 
 fn not_a_number() -> Fault {
@@ -256,7 +314,10 @@ impl Aggregated {
                 let code = bytes.text()?;
                 let known = codes::CODES.iter().find(|(known, ..)| *known == code);
                 let (code, ..) = known.ok_or_else(|| damaged("a code in it is unknown"))?;
-                Self::Failed { code, message: bytes.text()? }
+                Self::Failed {
+                    code,
+                    message: bytes.text()?,
+                }
             }
             _ => return Err(damaged("an aggregate in it is of no known kind")),
         })
@@ -285,7 +346,10 @@ mod tests {
             state.save(&mut saved);
             assert_eq!(Aggregated::restore(&mut Bytes::of(&saved)).unwrap(), state);
         }
-        aggregation.result(&state).map_or_else(|fault| fault.code.to_owned(), |value| value.as_ref().to_string())
+        aggregation.result(&state).map_or_else(
+            |fault| fault.code.to_owned(),
+            |value| value.as_ref().to_string(),
+        )
     }
 
     #[test]
@@ -295,7 +359,13 @@ mod tests {
         assert_eq!(aggregate(Aggregate::Sum, &["0.1", "0.2", "-1e2"]), "-99.7");
         assert_eq!(aggregate(Aggregate::Sum, &["1", "x"]), codes::NO_SUM);
         assert_eq!(aggregate(Aggregate::Sum, &[]), "NULL");
-        assert_eq!(aggregate(Aggregate::Sum, &["99999999999999999999999999999999999999", "9e38"]), codes::NO_SUM);
+        assert_eq!(
+            aggregate(
+                Aggregate::Sum,
+                &["99999999999999999999999999999999999999", "9e38"]
+            ),
+            codes::NO_SUM
+        );
     }
 
     #[test]
@@ -304,7 +374,10 @@ mod tests {
         assert_eq!(aggregate(Aggregate::FirstOf, &["-", "a", "b"]), "a");
         assert_eq!(aggregate(Aggregate::Count, &["-", "a", "b"]), "2");
         assert_eq!(aggregate(Aggregate::Count, &[]), "0");
-        assert_eq!(aggregate(Aggregate::Last, &["012345678901234567890"]), codes::STATE_TOO_LARGE);
+        assert_eq!(
+            aggregate(Aggregate::Last, &["012345678901234567890"]),
+            codes::STATE_TOO_LARGE
+        );
     }
 
     proptest! {

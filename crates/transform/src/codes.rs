@@ -52,8 +52,6 @@ codes! {
         "A time zone is an IANA name such as `Europe/Berlin`, or `UTC`.";
     KEY_NOT_FILLED = "WB0214", "a key column is not filled by the mapping",
         "Every column of `key`, and of `duplicates`, must have an expression under `[table.columns]`.";
-    BAD_POINTER = "WB0215", "a JSON Pointer cannot be read",
-        "A pointer is empty or begins with `/`; `~` is written `~0` and `/` within a key `~1` (RFC 6901).";
     BAD_REFERENCE = "WB0216", "a reference leads nowhere",
         "`ref` names a table that an earlier step of the plan fills, and `by` has as many parts as that \
          table's legacy key (`legacy_key`, the parts of its `uuid5` key, or its key columns).";
@@ -185,6 +183,10 @@ mod tests {
     #[test]
     fn codes_are_distinct_and_rise() {
         assert!(CODES.windows(2).all(|pair| pair[0].0 < pair[1].0));
-        assert!(CODES.iter().all(|(code, ..)| code.starts_with("WB02") && code.len() == 6));
+        assert!(
+            CODES
+                .iter()
+                .all(|(code, ..)| code.starts_with("WB02") && code.len() == 6)
+        );
     }
 }

@@ -54,15 +54,32 @@ pub(crate) enum Base {
     Fact(Fact),
     Value(Value),
     First(Vec<Node>),
-    Concat { parts: Vec<Node>, separator: String },
-    Split { of: Box<Node>, by: String, part: i64 },
-    Uuid5 { namespace: [u8; 16], parts: Vec<Node> },
-    Ref { table: String, by: Vec<Node>, missing: MissingRef },
+    Concat {
+        parts: Vec<Node>,
+        separator: String,
+    },
+    Split {
+        of: Box<Node>,
+        by: String,
+        part: i64,
+    },
+    Uuid5 {
+        namespace: [u8; 16],
+        parts: Vec<Node>,
+    },
+    Ref {
+        table: String,
+        by: Vec<Node>,
+        missing: MissingRef,
+    },
     Cel(Program<Input>),
     Aggregate(usize),
     Clock(usize),
     BySource(Vec<Option<Node>>),
-    Hash { algorithm: HashAlgorithm, parts: Vec<Node> },
+    Hash {
+        algorithm: HashAlgorithm,
+        parts: Vec<Node>,
+    },
     Object(Vec<(String, Node)>),
     JsonChecksum(Box<Node>),
 }
@@ -170,17 +187,24 @@ impl<'a: 'c, 'c> Context<'a, 'c> {
                 Some(Err(reason)) => Err(Failure::Final(reason.clone())),
                 None => Ok(Cell::NULL),
             },
-            Input::New(column) => Ok(self.rows.map_or(Cell::NULL, |rows| Cell::Ref(rows.current(column)))),
+            Input::New(column) => Ok(self
+                .rows
+                .map_or(Cell::NULL, |rows| Cell::Ref(rows.current(column)))),
         }
     }
 
     /// A field as its source declares it.
     fn declared_field(&self, slot: usize) -> Result<Cell<'a>, Failure> {
         let value = Cell::Ref(self.field(slot));
-        let Some(conversion) = self.step.declared_of(self.source, slot) else { return Ok(value) };
+        let Some(conversion) = self.step.declared_of(self.source, slot) else {
+            return Ok(value);
+        };
         let converted = conversion.apply(value).map_err(|fault| {
             let name = self.step.field_name(slot);
-            Fault::new(codes::CEL_FAILED, format!("field `{name}`: {}", fault.message))
+            Fault::new(
+                codes::CEL_FAILED,
+                format!("field `{name}`: {}", fault.message),
+            )
         });
         Ok(converted?.cell)
     }
@@ -197,7 +221,9 @@ impl<'a: 'c, 'c> Context<'a, 'c> {
     fn fact(&self, fact: Fact) -> Result<Cell<'a>, Failure> {
         let text = |text: &'a str| Ok(Cell::Ref(ValueRef::Text(text)));
         let int = |value: u64| Ok(Cell::Ref(ValueRef::Int(value.into())));
-        let position = self.record.map(|record| record.chunk.records[record.index].position);
+        let position = self
+            .record
+            .map(|record| record.chunk.records[record.index].position);
         let hash = |hash: &'a Option<String>| match hash {
             Some(hash) => text(hash),
             None => Err(Fault::new(codes::NO_FILE_TEXT, "the file's hash is not known").into()),
@@ -222,22 +248,31 @@ impl<'a: 'c, 'c> Context<'a, 'c> {
             },
             Fact::RecordNumber => position.map_or(Ok(Cell::NULL), |position| int(position.record)),
             Fact::RecordLine => position.map_or(Ok(Cell::NULL), |position| int(position.line)),
-            Fact::RecordText => match self.record.map(|record| std::str::from_utf8(record.chunk.bytes(record.index))) {
+            Fact::RecordText => match self
+                .record
+                .map(|record| std::str::from_utf8(record.chunk.bytes(record.index)))
+            {
                 Some(Ok(whole)) => text(whole),
-                Some(Err(_)) => Err(Fault::new(codes::NOT_UTF8, "the record's bytes are not UTF-8").into()),
+                Some(Err(_)) => {
+                    Err(Fault::new(codes::NOT_UTF8, "the record's bytes are not UTF-8").into())
+                }
                 None => Ok(Cell::NULL),
             },
-            Fact::RecordJson => Ok(self.step.json_slot().map_or(Cell::NULL, |slot| Cell::Ref(self.field(slot)))),
-            Fact::ElementNumber => self.element.map_or(Ok(Cell::NULL), |(number, _)| int(number)),
+            Fact::RecordJson => Ok(self
+                .step
+                .json_slot()
+                .map_or(Cell::NULL, |slot| Cell::Ref(self.field(slot)))),
+            Fact::ElementNumber => self
+                .element
+                .map_or(Ok(Cell::NULL), |(number, _)| int(number)),
             Fact::Element => Ok(match self.element {
                 Some((_, Cell::Ref(value))) => Cell::Ref(*value),
                 Some((_, Cell::Owned(value))) => Cell::Owned(value.clone()),
                 None => Cell::NULL,
             }),
             Fact::SourceName => text(self.step.source_name(self.source)),
-            Fact::SourceOrdinal => {
-                int(self.facts.ordinal + position.map_or(0, |position| position.record.saturating_sub(1)))
-            }
+            Fact::SourceOrdinal => int(self.facts.ordinal
+                + position.map_or(0, |position| position.record.saturating_sub(1))),
             Fact::PlanTimezone => text(self.step.timezone()),
         }
     }
@@ -246,40 +281,52 @@ impl<'a: 'c, 'c> Context<'a, 'c> {
 impl Node {
     /// The value on a record, or why the unit is refused.
     #[inline]
-    pub(crate) fn eval<'a>(&'a self, cx: &Context<'a, '_>, pending: &mut Pending) -> Result<Cell<'a>, Box<Reason>> {
+    pub(crate) fn eval<'a>(
+        &'a self,
+        cx: &Context<'a, '_>,
+        pending: &mut Pending,
+    ) -> Result<Cell<'a>, Box<Reason>> {
         let value = match self.base(cx, pending) {
             Ok(value) => value,
             Err(Failure::Final(reason)) => return Err(reason),
             Err(Failure::Own(fault)) => return self.on_invalid(fault, None, pending),
         };
-        if self.ops.is_none() && self.parse.is_none() && self.kind.is_none() && self.default.is_none() {
+        if self.ops.is_none()
+            && self.parse.is_none()
+            && self.kind.is_none()
+            && self.default.is_none()
+        {
             return match (&self.target, value) {
                 (None, value) => Ok(value),
                 (Some(target), value) => self.convert(target, value, pending),
             };
         }
-        self.operate(value, pending)
+        self.operate(&value, pending)
     }
 
-    fn operate<'a>(&'a self, base: Cell<'a>, pending: &mut Pending) -> Result<Cell<'a>, Box<Reason>> {
+    fn operate<'a>(
+        &'a self,
+        base: &Cell<'a>,
+        pending: &mut Pending,
+    ) -> Result<Cell<'a>, Box<Reason>> {
         let mut value = base.clone();
         if let Some(ops) = &self.ops {
             value = match ops.apply(value, self, pending) {
                 Ok(value) => value,
                 Err(Failure::Final(reason)) => return Err(reason),
-                Err(Failure::Own(fault)) => return self.on_invalid(fault, Some(&base), pending),
+                Err(Failure::Own(fault)) => return self.on_invalid(fault, Some(base), pending),
             };
         }
         if let Some(parse) = &self.parse {
             value = match parse.apply(value) {
                 Ok(value) => value,
-                Err(fault) => return self.on_invalid(fault, Some(&base), pending),
+                Err(fault) => return self.on_invalid(fault, Some(base), pending),
             };
         }
         if let Some(kind) = &self.kind {
             value = match kind.apply(value) {
-                Ok(converted) => self.note(converted, Some(&base), pending),
-                Err(fault) => return self.on_invalid(fault, Some(&base), pending),
+                Ok(converted) => self.note(converted, Some(base), pending),
+                Err(fault) => return self.on_invalid(fault, Some(base), pending),
             };
         }
         if let (true, Some(default)) = (value.is_null(), &self.default) {
@@ -288,8 +335,8 @@ impl Node {
         match &self.target {
             None => Ok(value),
             Some(target) => match target.apply(value) {
-                Ok(converted) => Ok(self.note(converted, Some(&base), pending)),
-                Err(fault) => self.on_invalid(fault, Some(&base), pending),
+                Ok(converted) => Ok(self.note(converted, Some(base), pending)),
+                Err(fault) => self.on_invalid(fault, Some(base), pending),
             },
         }
     }
@@ -301,7 +348,11 @@ impl Node {
         value: Cell<'a>,
         pending: &mut Pending,
     ) -> Result<Cell<'a>, Box<Reason>> {
-        let original = if let Cell::Ref(value) = &value { Cell::Ref(*value) } else { value.clone() };
+        let original = if let Cell::Ref(value) = &value {
+            Cell::Ref(*value)
+        } else {
+            value.clone()
+        };
         match target.apply(value) {
             Ok(Converted { cell, note: None }) => Ok(cell),
             Ok(converted) => Ok(self.note(converted, Some(&original), pending)),
@@ -309,9 +360,16 @@ impl Node {
         }
     }
 
-    fn note<'a>(&self, converted: Converted<'a>, original: Option<&Cell<'_>>, pending: &mut Pending) -> Cell<'a> {
+    fn note<'a>(
+        &self,
+        converted: Converted<'a>,
+        original: Option<&Cell<'_>>,
+        pending: &mut Pending,
+    ) -> Cell<'a> {
         if let Some(code) = converted.note {
-            pending.convert(code, &self.label, || original.map(|original| excerpt(original.as_ref())));
+            pending.convert(code, &self.label, || {
+                original.map(|original| excerpt(original.as_ref()))
+            });
         }
         converted.cell
     }
@@ -323,7 +381,11 @@ impl Node {
         original: Option<&Cell<'_>>,
         pending: &mut Pending,
     ) -> Result<Cell<'a>, Box<Reason>> {
-        let shown = || original.filter(|original| !original.is_null()).map(|original| excerpt(original.as_ref()));
+        let shown = || {
+            original
+                .filter(|original| !original.is_null())
+                .map(|original| excerpt(original.as_ref()))
+        };
         // Without a single original value, as in CEL, the sample says what failed.
         let shown_or_why = || shown().or_else(|| Some(excerpt_text(&fault.message)));
         match self.invalid {
@@ -334,7 +396,10 @@ impl Node {
             }
             Invalid::Default => {
                 pending.convert(codes::INVALID_DEFAULT, &self.label, shown_or_why);
-                Ok(self.default.as_ref().map_or(Cell::NULL, |default| Cell::Ref(default.as_ref().as_ref())))
+                Ok(self
+                    .default
+                    .as_ref()
+                    .map_or(Cell::NULL, |default| Cell::Ref(default.as_ref().as_ref())))
             }
         }
     }
@@ -348,13 +413,19 @@ impl Node {
     }
 
     #[inline]
-    fn base<'a>(&'a self, cx: &Context<'a, '_>, pending: &mut Pending) -> Result<Cell<'a>, Failure> {
+    fn base<'a>(
+        &'a self,
+        cx: &Context<'a, '_>,
+        pending: &mut Pending,
+    ) -> Result<Cell<'a>, Failure> {
         match &self.base {
             Base::Field(slot) => Ok(Cell::Ref(cx.field(*slot))),
             Base::Let(index) => cx.let_value(*index),
             Base::Fact(fact) => cx.fact(*fact),
             Base::Value(value) => Ok(Cell::Ref(value.as_ref())),
-            Base::Clock(slot) => self.clock(cx.clocks.get(*slot).unwrap_or(&ClockValue::Null), pending),
+            Base::Clock(slot) => {
+                self.clock(cx.clocks.get(*slot).unwrap_or(&ClockValue::Null), pending)
+            }
             Base::Uuid5 { namespace, parts } => {
                 let name = self.join(parts, cx, pending)?;
                 Ok(Cell::Ref(ValueRef::Uuid(uuid5::of_name(namespace, &name))))
@@ -372,7 +443,11 @@ impl Node {
         }
     }
 
-    fn composed<'a>(&'a self, cx: &Context<'a, '_>, pending: &mut Pending) -> Result<Cell<'a>, Failure> {
+    fn composed<'a>(
+        &'a self,
+        cx: &Context<'a, '_>,
+        pending: &mut Pending,
+    ) -> Result<Cell<'a>, Failure> {
         match &self.base {
             Base::First(parts) => {
                 for part in parts {
@@ -391,19 +466,25 @@ impl Node {
             Base::Split { of, by, part } => {
                 let value = of.eval(cx, pending).map_err(Failure::Final)?;
                 if let Cell::Ref(ValueRef::Text(text)) = value {
-                    return Ok(split::part(text, by, *part).map_or(Cell::NULL, |part| Cell::Ref(ValueRef::Text(part))));
+                    return Ok(split::part(text, by, *part)
+                        .map_or(Cell::NULL, |part| Cell::Ref(ValueRef::Text(part))));
                 }
                 let form = text::form(value.as_ref());
-                let part = form.as_deref().and_then(|form| split::part(form, by, *part));
+                let part = form
+                    .as_deref()
+                    .and_then(|form| split::part(form, by, *part));
                 Ok(part.map_or(Cell::NULL, |part| Cell::Owned(Value::Text(part.to_owned()))))
             }
             Base::Ref { table, by, missing } => self.parent(table, by, *missing, cx, pending),
-            Base::Aggregate(index) => {
-                Ok(Cell::Owned(cx.step.aggregation(*index).result(&cx.aggregates[*index])?))
-            }
+            Base::Aggregate(index) => Ok(Cell::Owned(
+                cx.step.aggregation(*index).result(&cx.aggregates[*index])?,
+            )),
             Base::Hash { algorithm, parts } => {
                 let joined = self.join(parts, cx, pending)?;
-                Ok(Cell::Owned(Value::Text(hash::hex(*algorithm, joined.as_bytes()))))
+                Ok(Cell::Owned(Value::Text(hash::hex(
+                    *algorithm,
+                    joined.as_bytes(),
+                ))))
             }
             Base::Object(members) => object(members, cx, pending),
             Base::JsonChecksum(of) => {
@@ -436,14 +517,22 @@ impl Node {
                 }
                 Invalid::Default => {
                     pending.convert(codes::INVALID_DEFAULT, &self.label, || value.clone());
-                    Ok(self.default.as_ref().map_or(Cell::NULL, |default| Cell::Ref(default.as_ref().as_ref())))
+                    Ok(self
+                        .default
+                        .as_ref()
+                        .map_or(Cell::NULL, |default| Cell::Ref(default.as_ref().as_ref())))
                 }
             },
         }
     }
 
     /// The parts' text forms, joined; NULL in one refuses the unit.
-    fn join<'a>(&'a self, parts: &'a [Node], cx: &Context<'a, '_>, pending: &mut Pending) -> Result<String, Failure> {
+    fn join<'a>(
+        &'a self,
+        parts: &'a [Node],
+        cx: &Context<'a, '_>,
+        pending: &mut Pending,
+    ) -> Result<String, Failure> {
         let mut joined = String::with_capacity(64);
         append_parts(&mut joined, parts, cx, pending).map_err(|failure| match failure {
             Failure::Own(fault) => Failure::Final(self.refuse(fault, None)),
@@ -471,11 +560,17 @@ impl Node {
         match (cx.lookups.get(table, &key), missing) {
             (Some(Parent::Key(value)), _) => Ok(Cell::Ref(value.as_ref())),
             (Some(Parent::Unreadable), _) => {
-                let fault = Fault::new(codes::NO_PARENT, format!("the key of the row in `{table}` cannot be read"));
+                let fault = Fault::new(
+                    codes::NO_PARENT,
+                    format!("the key of the row in `{table}` cannot be read"),
+                );
                 Err(Failure::Final(self.refuse(fault, Some(shown()))))
             }
             (None, MissingRef::Reject) => {
-                let fault = Fault::new(codes::NO_PARENT, format!("no row of `{table}` was made from this record"));
+                let fault = Fault::new(
+                    codes::NO_PARENT,
+                    format!("no row of `{table}` was made from this record"),
+                );
                 Err(Failure::Final(self.refuse(fault, Some(shown()))))
             }
             (None, MissingRef::Null) => {
@@ -609,7 +704,11 @@ fn concat<'a>(
     Ok(out.map_or(Cell::NULL, |out| Cell::Owned(Value::Text(out))))
 }
 
-fn object<'a>(members: &'a [(String, Node)], cx: &Context<'a, '_>, pending: &mut Pending) -> Result<Cell<'a>, Failure> {
+fn object<'a>(
+    members: &'a [(String, Node)],
+    cx: &Context<'a, '_>,
+    pending: &mut Pending,
+) -> Result<Cell<'a>, Failure> {
     let mut out = String::from("{");
     for (index, (key, node)) in members.iter().enumerate() {
         if index > 0 {
@@ -643,7 +742,12 @@ fn on_text<'a>(cell: Cell<'a>, op: impl for<'t> Fn(&'t str) -> Cow<'t, str>) -> 
 }
 
 impl Ops {
-    fn apply<'a>(&'a self, cell: Cell<'a>, node: &'a Node, pending: &mut Pending) -> Result<Cell<'a>, Failure> {
+    fn apply<'a>(
+        &'a self,
+        cell: Cell<'a>,
+        node: &'a Node,
+        pending: &mut Pending,
+    ) -> Result<Cell<'a>, Failure> {
         let mut cell = cell;
         if !self.null.is_empty() && self.means_null(&cell) {
             return Ok(Cell::NULL);
@@ -686,13 +790,20 @@ impl Ops {
             return Ok(());
         }
         let form = text::form(cell.as_ref()).unwrap_or_default();
-        if self.matches.as_ref().is_some_and(|matches| !matches.is_match(&form)) {
+        if self
+            .matches
+            .as_ref()
+            .is_some_and(|matches| !matches.is_match(&form))
+        {
             return Err(Fault::new(codes::NO_MATCH, "the text does not match"));
         }
         if let Some(most) = self.max_chars {
             let count = form.chars().count() as u64;
             if count > most {
-                return Err(Fault::new(codes::TOO_LONG, format!("{count} characters, at most {most} are wanted")));
+                return Err(Fault::new(
+                    codes::TOO_LONG,
+                    format!("{count} characters, at most {most} are wanted"),
+                ));
             }
         }
         Ok(())
@@ -765,7 +876,9 @@ impl Parse {
             Moment::Instant(at) => ValueRef::TimestampTz(at),
             Moment::Local(at) if self.zoneless => ValueRef::Timestamp(at),
             Moment::Local(at) => ValueRef::TimestampTz(self.zone.instant(at, self.fold)?),
-            Moment::Clock(nanos) => ValueRef::Time(Time { nanos: nanos as i64 }),
+            Moment::Clock(nanos) => ValueRef::Time(Time {
+                nanos: nanos as i64,
+            }),
         }))
     }
 }

@@ -12,19 +12,38 @@ use crate::op::{float, integer};
 /// A column that is a field of text, or left to its node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Plain {
-    Float { slot: usize, negative_zero: bool },
-    Int { slot: usize, least: i64, most: i64 },
-    Text { slot: usize, bytes_max: usize, nul: bool },
+    Float {
+        slot: usize,
+        negative_zero: bool,
+    },
+    Int {
+        slot: usize,
+        least: i64,
+        most: i64,
+    },
+    Text {
+        slot: usize,
+        bytes_max: usize,
+        nul: bool,
+    },
     No,
 }
 
 impl Plain {
     pub(crate) fn of(node: &Node) -> Self {
-        let whole = node.ops.is_none() && node.parse.is_none() && node.kind.is_none() && node.default.is_none();
-        let (Base::Field(slot), true, Some(target)) = (&node.base, whole, &node.target) else { return Self::No };
+        let whole = node.ops.is_none()
+            && node.parse.is_none()
+            && node.kind.is_none()
+            && node.default.is_none();
+        let (Base::Field(slot), true, Some(target)) = (&node.base, whole, &node.target) else {
+            return Self::No;
+        };
         let (slot, limits) = (*slot, target.limits);
         match target.kind {
-            Kind::Float => Self::Float { slot, negative_zero: limits.negative_zero },
+            Kind::Float => Self::Float {
+                slot,
+                negative_zero: limits.negative_zero,
+            },
             Kind::Int(width) => {
                 let (least, most) = match width {
                     IntWidth::I16 => (i16::MIN.into(), i16::MAX.into()),
@@ -37,7 +56,11 @@ impl Plain {
             // A character has at least one byte: that many bytes surely fit.
             Kind::Text(chars) => {
                 let bytes_max = chars.map_or(usize::MAX, |chars| chars as usize);
-                Self::Text { slot, bytes_max, nul: limits.nul_in_text }
+                Self::Text {
+                    slot,
+                    bytes_max,
+                    nul: limits.nul_in_text,
+                }
             }
             Kind::Bool
             | Kind::Decimal(_)
@@ -55,7 +78,10 @@ impl Plain {
     /// Appends the value; false where the node has to.
     #[inline]
     pub(crate) fn push(self, cx: &Context<'_, '_>, rows: &mut ChunkBuilder) -> bool {
-        let (Self::Float { slot, .. } | Self::Int { slot, .. } | Self::Text { slot, .. }) = self else { return false };
+        let (Self::Float { slot, .. } | Self::Int { slot, .. } | Self::Text { slot, .. }) = self
+        else {
+            return false;
+        };
         let text = match cx.field(slot) {
             ValueRef::Text(text) => text,
             ValueRef::Null => {

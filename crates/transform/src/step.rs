@@ -19,15 +19,17 @@ use crate::cel::Program;
 use crate::codes;
 use crate::facts::PartitionFacts;
 use crate::lookups::{Lookup, Lookups};
-use crate::node::{ClockValue, Context, Failure, Input, LetValue, Node, RecordView, append_parts, parse_any};
+use crate::node::{
+    ClockValue, Context, Failure, Input, LetValue, Node, RecordView, append_parts, parse_any,
+};
 use crate::notes::Pending;
+use crate::op::Fault;
 use crate::op::clock::ClockState;
 use crate::op::kind::{Cell, Conversion, append_json};
 use crate::op::timestamp::{Format, Moment, not_a_time, written};
 use crate::op::zone::Zone;
-use crate::op::Fault;
-use crate::plain::Plain;
 use crate::out::{Out, Unit, UnitFate, UnitKind};
+use crate::plain::Plain;
 use crate::reason::{Reason, excerpt};
 use crate::state::{State, StateError};
 
@@ -178,7 +180,12 @@ impl Step {
     }
 
     /// Begins a file of the step's source at `ordinal`, or goes on after what [`State::save`] gave.
-    pub fn start(&self, ordinal: usize, facts: &PartitionFacts, saved: Option<&[u8]>) -> Result<State, StateError> {
+    pub fn start(
+        &self,
+        ordinal: usize,
+        facts: &PartitionFacts,
+        saved: Option<&[u8]>,
+    ) -> Result<State, StateError> {
         let mut state = State {
             source: ordinal,
             path: Arc::from(facts.id.path.as_str()),
@@ -223,8 +230,18 @@ impl Step {
             match self.each {
                 Each::Record | Each::File => self.want(&cx, &mut wanted),
                 Each::Element(slot) => {
-                    for (number, element) in elements(cx.field(slot)).unwrap_or_default().iter().enumerate() {
-                        self.want(&Context { element: Some((number as u64 + 1, element)), ..cx }, &mut wanted);
+                    for (number, element) in elements(cx.field(slot))
+                        .unwrap_or_default()
+                        .iter()
+                        .enumerate()
+                    {
+                        self.want(
+                            &Context {
+                                element: Some((number as u64 + 1, element)),
+                                ..cx
+                            },
+                            &mut wanted,
+                        );
                     }
                 }
             }
@@ -238,7 +255,10 @@ impl Step {
         let mut wanted = Wanted::new(self);
         if self.each == Each::File && !wanted.references.is_empty() {
             let (lookups, facts) = (Lookups::default(), Arc::clone(&state.facts));
-            self.want(&self.file_context(state.source, &facts, &lookups, &[], &state.aggregates), &mut wanted);
+            self.want(
+                &self.file_context(state.source, &facts, &lookups, &[], &state.aggregates),
+                &mut wanted,
+            );
         }
         wanted.finish()
     }
@@ -266,7 +286,10 @@ impl Step {
                 for (index, row) in chunk.rows.rows().enumerate() {
                     let record = RecordView { chunk, row, index };
                     let cx = self.file_context(state.source, &facts, lookups, &[], &[]);
-                    let cx = Context { record: Some(record), ..cx };
+                    let cx = Context {
+                        record: Some(record),
+                        ..cx
+                    };
                     self.record(state, &cx, &mut clocks, record, out);
                 }
             }
@@ -305,7 +328,18 @@ impl Step {
         aggregates: &'c [Aggregated],
     ) -> Context<'a, 'c> {
         let (record, element, rows) = (None, None, None);
-        Context { step: self, source, facts, record, element, lookups, lets: &[], clocks, aggregates, rows }
+        Context {
+            step: self,
+            source,
+            facts,
+            record,
+            element,
+            lookups,
+            lets: &[],
+            clocks,
+            aggregates,
+            rows,
+        }
     }
 
     /// Adds the records of a chunk to the aggregates of their file.
@@ -315,8 +349,12 @@ impl Step {
             let record = &chunk.records[index];
             if let Some(defect) = &record.defect {
                 if !self.aggregations.is_empty() {
-                    out.pending.convert(codes::RECORD_SKIPPED, &Arc::from(""), || Some(defect.code.to_owned()));
-                    out.pending.flush(&mut out.done.notes, &state.path, record.position);
+                    out.pending
+                        .convert(codes::RECORD_SKIPPED, &Arc::from(""), || {
+                            Some(defect.code.to_owned())
+                        });
+                    out.pending
+                        .flush(&mut out.done.notes, &state.path, record.position);
                 }
                 continue;
             }
@@ -325,10 +363,12 @@ impl Step {
                 let value = column.map_or(ValueRef::Null, |column| row.get(column));
                 if aggregation.take(aggregated, value).is_err() {
                     let shown = || Some(excerpt(value));
-                    out.pending.convert(codes::INVALID_NULL, &aggregation.column, shown);
+                    out.pending
+                        .convert(codes::INVALID_NULL, &aggregation.column, shown);
                 }
             }
-            out.pending.flush(&mut out.done.notes, &state.path, record.position);
+            out.pending
+                .flush(&mut out.done.notes, &state.path, record.position);
         }
     }
 
@@ -382,13 +422,20 @@ impl Step {
         };
         let mut rows = 0;
         for (number, element) in elements.iter().enumerate() {
-            let cx = Context { element: Some((number as u64 + 1, element)), ..*cx };
+            let cx = Context {
+                element: Some((number as u64 + 1, element)),
+                ..*cx
+            };
             match self.row(&cx, out) {
                 Ok(made) => rows += u32::from(made),
                 Err(reason) => return Ended::Refused(reason),
             }
         }
-        if rows == 0 && !elements.is_empty() { Ended::LeftOut } else { Ended::Rows(rows) }
+        if rows == 0 && !elements.is_empty() {
+            Ended::LeftOut
+        } else {
+            Ended::Rows(rows)
+        }
     }
 
     /// Reads every clock of the step, also for records that end nowhere: the day depends on them.
@@ -406,14 +453,28 @@ impl Step {
         let cx = Context { lets: &lets, ..*cx };
         for (clock, progress) in self.clocks.iter().zip(&mut state.clocks) {
             let here = clock.sources.is_empty() || clock.sources.contains(&cx.source);
-            values.push(if here { clock.read(progress, &cx, pending) } else { ClockValue::Null });
+            values.push(if here {
+                clock.read(progress, &cx, pending)
+            } else {
+                ClockValue::Null
+            });
         }
     }
 
     fn lets<'a>(&'a self, cx: &Context<'a, '_>, pending: &mut Pending) -> Vec<LetValue<'a>> {
         let mut values: Vec<LetValue<'a>> = Vec::with_capacity(self.lets.len());
         for each in &self.lets {
-            let value = if each.used { each.node.eval(&Context { lets: &values, ..*cx }, pending) } else { Ok(Cell::NULL) };
+            let value = if each.used {
+                each.node.eval(
+                    &Context {
+                        lets: &values,
+                        ..*cx
+                    },
+                    pending,
+                )
+            } else {
+                Ok(Cell::NULL)
+            };
             values.push(value);
         }
         values
@@ -439,10 +500,12 @@ impl Step {
         self.check_rules(&cx, out)?;
         if let Some(parts) = &self.legacy_key {
             let mut key = String::new();
-            append_parts(&mut key, parts, &cx, &mut out.pending).map_err(|failure| match failure {
-                Failure::Own(fault) => Reason::of_fault(fault),
-                Failure::Final(reason) => reason,
-            })?;
+            append_parts(&mut key, parts, &cx, &mut out.pending).map_err(
+                |failure| match failure {
+                    Failure::Own(fault) => Reason::of_fault(fault),
+                    Failure::Final(reason) => reason,
+                },
+            )?;
             out.done.legacy_keys.push(key);
         }
         if let Some(duplicates) = &self.duplicates {
@@ -469,12 +532,18 @@ impl Step {
 
     fn check_rules(&self, cx: &Context<'_, '_>, out: &mut Out) -> Result<(), Box<Reason>> {
         for rule in &self.rules {
-            let cx = Context { rows: Some(&out.rows), ..*cx };
+            let cx = Context {
+                rows: Some(&out.rows),
+                ..*cx
+            };
             match (rule.holds(&cx), rule.severity) {
                 (Ok(true), _) => {}
-                (Ok(false) | Err(_), Severity::Warn) => out.pending.rule(codes::RULE_WARNED, &rule.name),
+                (Ok(false) | Err(_), Severity::Warn) => {
+                    out.pending.rule(codes::RULE_WARNED, &rule.name);
+                }
                 (Ok(false), Severity::Reject) => {
-                    let mut reason = Reason::new(codes::RULE_BROKEN, "a rule of the plan is broken");
+                    let mut reason =
+                        Reason::new(codes::RULE_BROKEN, "a rule of the plan is broken");
                     reason.rule = Some(rule.name.to_string());
                     return Err(reason);
                 }
@@ -492,15 +561,22 @@ impl Step {
         let fate = match ended {
             Ended::Rows(rows) => {
                 let index = out.done.units.len() as u32;
-                out.done.row_units.extend(std::iter::repeat_n(index, rows as usize));
+                out.done
+                    .row_units
+                    .extend(std::iter::repeat_n(index, rows as usize));
                 has_rows = rows > 0;
                 UnitFate::Rows(rows)
             }
             Ended::LeftOut => {
-                let rule = self.filter.as_ref().map_or_else(|| Arc::from(""), |filter| Arc::clone(&filter.source));
+                let rule = self
+                    .filter
+                    .as_ref()
+                    .map_or_else(|| Arc::from(""), |filter| Arc::clone(&filter.source));
                 out.pending.clear();
                 out.pending.rule(codes::FILTERED, &rule);
-                UnitFate::Filtered { rule: rule.to_string() }
+                UnitFate::Filtered {
+                    rule: rule.to_string(),
+                }
             }
             Ended::Refused(reason) => {
                 out.pending.clear();
@@ -511,17 +587,27 @@ impl Step {
             out.rows.truncate(unit.first);
             out.done.legacy_keys.truncate(unit.first);
         }
-        out.pending.flush(&mut out.done.notes, unit.path, unit.position);
+        out.pending
+            .flush(&mut out.done.notes, unit.path, unit.position);
         if let Some(duplicates) = &self.duplicates {
-            let digest = if has_rows { duplicates.digest(unit, &out.compared) } else { None };
+            let digest = if has_rows {
+                duplicates.digest(unit, &out.compared)
+            } else {
+                None
+            };
             out.compared.clear();
             out.done.duplicates.push(digest);
         }
         if self.sources.iter().any(|source| !source.archive.is_empty()) {
             let record = unit.record.filter(|_| has_rows);
-            out.done.archive.push(record.and_then(|record| self.sources[unit.source].archived(record)));
+            out.done
+                .archive
+                .push(record.and_then(|record| self.sources[unit.source].archived(record)));
         }
-        out.done.units.push(Unit { what: unit.what, fate });
+        out.done.units.push(Unit {
+            what: unit.what,
+            fate,
+        });
     }
 
     /// Place of a slot in the projection of a source.
@@ -584,8 +670,14 @@ impl Clock {
         let start = self.start.eval(cx, &mut Pending::default());
         match start.as_ref().map(Cell::as_ref) {
             Ok(ValueRef::TimestampTz(start)) => Ok(ClockState::new(start, &self.zone)),
-            Ok(_) => Err(Fault::new(codes::NOT_A_TIME, "the file does not say when it began")),
-            Err(reason) => Err(Fault::new(reason.code, format!("`start` of the file: {reason}"))),
+            Ok(_) => Err(Fault::new(
+                codes::NOT_A_TIME,
+                "the file does not say when it began",
+            )),
+            Err(reason) => Err(Fault::new(
+                reason.code,
+                format!("`start` of the file: {reason}"),
+            )),
         }
     }
 
@@ -614,7 +706,9 @@ impl Clock {
             | ValueRef::Uuid(_)
             | ValueRef::Json(_) => {}
         }
-        let moment = written(value.as_ref()).ok_or_else(not_a_time).and_then(|text| parse_any(&self.formats, &text));
+        let moment = written(value.as_ref())
+            .ok_or_else(not_a_time)
+            .and_then(|text| parse_any(&self.formats, &text));
         let later = self.fold == whimbrel_model::plan::Fold::Later;
         let instant = moment.and_then(|moment| match (moment, progress) {
             (Moment::Instant(at), _) => Ok(at),
@@ -724,7 +818,9 @@ fn elements(value: ValueRef<'_>) -> Result<Vec<Cell<'static>>, Fault> {
         | ValueRef::Uuid(_) => return Err(not_an_array()),
     };
     let json = json::parse(text.as_bytes()).map_err(|_| not_an_array())?;
-    let Json::Array(elements) = json else { return Err(not_an_array()) };
+    let Json::Array(elements) = json else {
+        return Err(not_an_array());
+    };
     let cell = |element: &Json<'_>| match element {
         Json::Null => Cell::NULL,
         Json::Bool(value) => Cell::Ref(ValueRef::Bool(*value)),
@@ -744,8 +840,15 @@ struct Wanted<'a> {
 impl<'a> Wanted<'a> {
     fn new(step: &'a Step) -> Self {
         let mut references = Vec::new();
-        let lets = step.lets.iter().filter(|each| each.used).map(|each| &each.node);
-        for node in lets.chain(&step.columns).chain(step.legacy_key.iter().flatten()) {
+        let lets = step
+            .lets
+            .iter()
+            .filter(|each| each.used)
+            .map(|each| &each.node);
+        for node in lets
+            .chain(&step.columns)
+            .chain(step.legacy_key.iter().flatten())
+        {
             node.references(&mut |table, by| references.push((table, by)));
         }
         let keys = vec![BTreeSet::new(); references.len()];
@@ -753,9 +856,10 @@ impl<'a> Wanted<'a> {
     }
 
     fn is_settled(&self) -> bool {
-        self.references.iter().zip(&self.keys).all(|((_, by), keys)| {
-            !keys.is_empty() && by.iter().all(Node::is_of_the_file)
-        })
+        self.references
+            .iter()
+            .zip(&self.keys)
+            .all(|((_, by), keys)| !keys.is_empty() && by.iter().all(Node::is_of_the_file))
     }
 
     fn add(&mut self, reference: usize, key: String) {
@@ -770,6 +874,11 @@ impl<'a> Wanted<'a> {
             tables.entry(table).or_default().extend(keys);
         }
         let lookups = tables.into_iter().filter(|(_, keys)| !keys.is_empty());
-        lookups.map(|(table, keys)| Lookup { table: table.to_owned(), keys: keys.into_iter().collect() }).collect()
+        lookups
+            .map(|(table, keys)| Lookup {
+                table: table.to_owned(),
+                keys: keys.into_iter().collect(),
+            })
+            .collect()
     }
 }

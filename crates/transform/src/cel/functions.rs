@@ -1,12 +1,15 @@
 //! Functions that plans have instead of, or beyond, the standard ones.
 
+// The `cel` crate hands functions their arguments by value.
+#![allow(clippy::needless_pass_by_value)]
+
 use std::any::Any;
 use std::cmp::Ordering;
 
 use ::cel::common::traits::Comparer;
 use ::cel::common::types::{
-    CelBool, CelDouble, CelInt, CelString, CelUInt, DOUBLE_TYPE, DYN_TYPE, INT_TYPE, STRING_TYPE, Type,
-    UINT_TYPE,
+    CelBool, CelDouble, CelInt, CelString, CelUInt, DOUBLE_TYPE, DYN_TYPE, INT_TYPE, STRING_TYPE,
+    Type, UINT_TYPE,
 };
 use ::cel::common::value::{CowVal, StaticVal, Val};
 use ::cel::{Env, ExecutionError};
@@ -17,16 +20,39 @@ use crate::op::timestamp::{Moment as Parsed, parse_iso};
 use crate::op::{Fault, float, integer, text};
 
 /// Exact conversions stand under these names in a rewritten tree.
-pub(super) const EXACT: &[(&str, &str)] = &[("int", "int!"), ("double", "double!"), ("uint", "uint!")];
+pub(super) const EXACT: &[(&str, &str)] =
+    &[("int", "int!"), ("double", "double!"), ("uint", "uint!")];
 
 /// `matches` with a compiled pattern.
 pub(super) const MATCHES: &str = "matches!";
 
 /// Functions that an expression may call; operators and loops apart.
 pub(super) const KNOWN: &[&str] = &[
-    "size", "contains", "startsWith", "endsWith", "matches", "int", "uint", "double", "string", "bool", "bytes",
-    "type", "dyn", "timestamp", "charAt", "indexOf", "lastIndexOf", "lowerAscii", "upperAscii", "trim", "replace",
-    "split", "join", "substring", "reverse",
+    "size",
+    "contains",
+    "startsWith",
+    "endsWith",
+    "matches",
+    "int",
+    "uint",
+    "double",
+    "string",
+    "bool",
+    "bytes",
+    "type",
+    "dyn",
+    "timestamp",
+    "charAt",
+    "indexOf",
+    "lastIndexOf",
+    "lowerAscii",
+    "upperAscii",
+    "trim",
+    "replace",
+    "split",
+    "join",
+    "substring",
+    "reverse",
 ];
 
 type Answer<'b, 'v> = Result<CowVal<'b, 'v>, ExecutionError>;
@@ -54,9 +80,11 @@ pub(super) fn declare(env: &mut Env) {
         ("string", "string_date", DATE, to_string),
         ("string", "string_time", TIME, to_string),
     ] {
-        env.add_overload(function, id, vec![argument], op).expect(from_text);
+        env.add_overload(function, id, vec![argument], op)
+            .expect(from_text);
     }
-    env.add_overload(MATCHES, "matches!", vec![STRING_TYPE, DYN_TYPE], matches).expect(from_text);
+    env.add_overload(MATCHES, "matches!", vec![STRING_TYPE, DYN_TYPE], matches)
+        .expect(from_text);
     for named in [INSTANT, LOCAL, DATE, TIME] {
         env.add_type(named).expect("the names of types are free");
     }
@@ -65,12 +93,16 @@ pub(super) fn declare(env: &mut Env) {
 type Op = for<'b, 'v> fn(Vec<CowVal<'b, 'v>>) -> Answer<'b, 'v>;
 
 fn first<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Answer<'b, 'v> {
-    args.into_iter().next().ok_or(ExecutionError::MissingArgumentOrTarget)
+    args.into_iter()
+        .next()
+        .ok_or(ExecutionError::MissingArgumentOrTarget)
 }
 
 /// A number or text as an integer of any width.
 fn integer_of(function: &str, args: &[CowVal<'_, '_>]) -> Result<i128, ExecutionError> {
-    let value = args.first().ok_or(ExecutionError::MissingArgumentOrTarget)?;
+    let value = args
+        .first()
+        .ok_or(ExecutionError::MissingArgumentOrTarget)?;
     let integer = if let Some(value) = value.downcast_ref::<CelInt>() {
         Ok(i128::from(*value.inner()))
     } else if let Some(value) = value.downcast_ref::<CelUInt>() {
@@ -102,7 +134,9 @@ fn exact_uint<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Answer<'b, 'v> {
 }
 
 fn exact_double<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Answer<'b, 'v> {
-    let value = args.first().ok_or(ExecutionError::MissingArgumentOrTarget)?;
+    let value = args
+        .first()
+        .ok_or(ExecutionError::MissingArgumentOrTarget)?;
     let double = if let Some(text) = value.downcast_ref::<CelString<'_>>() {
         float::parse(text.inner())
     } else if let Some(value) = value.downcast_ref::<CelDouble>() {
@@ -110,32 +144,52 @@ fn exact_double<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Answer<'b, 'v> {
     } else {
         float::of_integer(integer_of("double", &args)?)
     };
-    double.map(|value| CowVal::owned(CelDouble::from(value))).map_err(|fault| error("double", &fault))
+    double
+        .map(|value| CowVal::owned(CelDouble::from(value)))
+        .map_err(|fault| error("double", &fault))
 }
 
 fn timestamp<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Answer<'b, 'v> {
-    let value = args.first().ok_or(ExecutionError::MissingArgumentOrTarget)?;
-    let text = value.downcast_ref::<CelString<'_>>().map_or("", |text| text.inner());
+    let value = args
+        .first()
+        .ok_or(ExecutionError::MissingArgumentOrTarget)?;
+    let text = value
+        .downcast_ref::<CelString<'_>>()
+        .map_or("", |text| text.inner());
     match parse_iso(text) {
         Ok(Parsed::Instant(at)) => Ok(CowVal::owned(Moment::Instant(at))),
-        Ok(Parsed::Local(_) | Parsed::Clock(_)) | Err(_) => {
-            Err(ExecutionError::function_error("timestamp", "not an instant of RFC 3339"))
-        }
+        Ok(Parsed::Local(_) | Parsed::Clock(_)) | Err(_) => Err(ExecutionError::function_error(
+            "timestamp",
+            "not an instant of RFC 3339",
+        )),
     }
 }
 
 fn to_string<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Answer<'b, 'v> {
-    let value = args.first().and_then(|value| value.downcast_ref::<Moment>());
+    let value = args
+        .first()
+        .and_then(|value| value.downcast_ref::<Moment>());
     let mut out = String::new();
-    text::append(&mut out, value.ok_or(ExecutionError::MissingArgumentOrTarget)?.value());
+    text::append(
+        &mut out,
+        value
+            .ok_or(ExecutionError::MissingArgumentOrTarget)?
+            .value(),
+    );
     Ok(CowVal::owned(CelString::from(out)))
 }
 
 fn matches<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Answer<'b, 'v> {
-    let [value, pattern] = args.as_slice() else { return Err(ExecutionError::MissingArgumentOrTarget) };
-    let value = value.downcast_ref::<CelString<'_>>().zip(pattern.downcast_ref::<Pattern>());
+    let [value, pattern] = args.as_slice() else {
+        return Err(ExecutionError::MissingArgumentOrTarget);
+    };
+    let value = value
+        .downcast_ref::<CelString<'_>>()
+        .zip(pattern.downcast_ref::<Pattern>());
     let (text, pattern) = value.ok_or(ExecutionError::MissingArgumentOrTarget)?;
-    Ok(CowVal::owned(CelBool::from(pattern.0.is_match(text.inner()))))
+    Ok(CowVal::owned(CelBool::from(
+        pattern.0.is_match(text.inner()),
+    )))
 }
 
 /// A compiled regular expression, as an argument of [`MATCHES`].
@@ -216,7 +270,9 @@ impl Val for Moment {
     }
 
     fn equals(&self, other: &dyn Val) -> bool {
-        other.downcast_ref::<Self>().is_some_and(|other| other == self)
+        other
+            .downcast_ref::<Self>()
+            .is_some_and(|other| other == self)
     }
 
     fn clone_as_boxed<'v>(&self) -> Box<dyn Val + 'v>
@@ -236,13 +292,18 @@ impl StaticVal for Moment {}
 impl Comparer for Moment {
     fn compare(&self, rhs: &dyn Val) -> Result<Ordering, ExecutionError> {
         let order = match (self, rhs.downcast_ref::<Self>()) {
-            (Self::Instant(a), Some(Self::Instant(b))) | (Self::Local(a), Some(Self::Local(b))) => Some(a.cmp(b)),
+            (Self::Instant(a), Some(Self::Instant(b))) | (Self::Local(a), Some(Self::Local(b))) => {
+                Some(a.cmp(b))
+            }
             (Self::Date(a), Some(Self::Date(b))) => Some(a.cmp(b)),
             (Self::Time(a), Some(Self::Time(b))) => Some(a.cmp(b)),
             (Self::Instant(_) | Self::Local(_) | Self::Date(_) | Self::Time(_), _) => None,
         };
         order.ok_or_else(|| {
-            let types = vec![self.get_type().name().to_owned(), rhs.get_type().name().to_owned()];
+            let types = vec![
+                self.get_type().name().to_owned(),
+                rhs.get_type().name().to_owned(),
+            ];
             ExecutionError::no_such_overload("comparison", types)
         })
     }

@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use ::cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue, SourceInfo, operators};
+use ::cel::common::ast::{
+    CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue, SourceInfo, operators,
+};
 
 use super::functions::{self, Pattern};
 use super::{Mistake, Name, Unknown};
@@ -12,8 +14,19 @@ use crate::codes;
 const LOOPS_MAX: usize = 2;
 
 /// Names of types, which are values too.
-const TYPES: &[&str] =
-    &["bool", "int", "uint", "double", "string", "bytes", "list", "map", "null_type", "type", "timestamp"];
+const TYPES: &[&str] = &[
+    "bool",
+    "int",
+    "uint",
+    "double",
+    "string",
+    "bytes",
+    "list",
+    "map",
+    "null_type",
+    "type",
+    "timestamp",
+];
 
 /// Names of fields, and what a name stands for.
 type Inputs<'s, I> = &'s mut dyn FnMut(Name<'_>) -> Result<I, Unknown>;
@@ -61,7 +74,10 @@ impl<'s, I: Copy + PartialEq> Rewriting<'s, I> {
             Expr::Call(call) => self.call(call, id),
             Expr::Comprehension(_) => self.comprehension(node),
             Expr::Select(select) => self.rewrite(&mut select.operand),
-            Expr::List(list) => list.elements.iter_mut().for_each(|element| self.rewrite(element)),
+            Expr::List(list) => list
+                .elements
+                .iter_mut()
+                .for_each(|element| self.rewrite(element)),
             Expr::Map(map) => {
                 for entry in &mut map.entries {
                     if let EntryExpr::MapEntry(entry) = &mut entry.expr {
@@ -70,7 +86,12 @@ impl<'s, I: Copy + PartialEq> Rewriting<'s, I> {
                     }
                 }
             }
-            Expr::Struct(_) => self.mistake(codes::CEL_FORM, id, "messages are not known here".to_owned(), None),
+            Expr::Struct(_) => self.mistake(
+                codes::CEL_FORM,
+                id,
+                "messages are not known here".to_owned(),
+                None,
+            ),
             Expr::Literal(_) | Expr::Unspecified => {}
         }
     }
@@ -80,14 +101,20 @@ impl<'s, I: Copy + PartialEq> Rewriting<'s, I> {
         match &node.expr {
             Expr::Select(select) => {
                 let base = self.base(&select.operand)?;
-                let input = self.named(base, &select.field, node)?;
-                Some(if select.test { is_not_null(input, node.id) } else { input })
+                let input = self.named(base, &select.field, node);
+                Some(if select.test {
+                    is_not_null(input, node.id)
+                } else {
+                    input
+                })
             }
             Expr::Call(call) if call.func_name == operators::INDEX => {
-                let [operand, key] = call.args.as_slice() else { return None };
+                let [operand, key] = call.args.as_slice() else {
+                    return None;
+                };
                 let base = self.base(operand)?;
                 if let Expr::Literal(LiteralValue::String(name)) = &key.expr {
-                    return self.named(base, name.inner(), node);
+                    return Some(self.named(base, name.inner(), node));
                 }
                 let message = format!("the name in `{}[…]` must be a literal text", base.word());
                 self.mistake_in(codes::CEL_FORM, node, message, None);
@@ -126,7 +153,7 @@ impl<'s, I: Copy + PartialEq> Rewriting<'s, I> {
         }
     }
 
-    fn named(&mut self, base: Base, name: &str, node: &IdedExpr) -> Option<Expr> {
+    fn named(&mut self, base: Base, name: &str, node: &IdedExpr) -> Expr {
         let name = match base {
             Base::Row => Name::Plain(name),
             Base::New => Name::New(name),
@@ -135,18 +162,27 @@ impl<'s, I: Copy + PartialEq> Rewriting<'s, I> {
     }
 
     /// The identifier of an input; a mistake, and NULL, where the name stands for nothing.
-    fn bind(&mut self, name: Name<'_>, place: Option<Range<usize>>) -> Option<Expr> {
+    fn bind(&mut self, name: Name<'_>, place: Option<Range<usize>>) -> Expr {
         match (self.input)(name) {
             Ok(input) => {
-                let number = self.inputs.iter().position(|known| *known == input).unwrap_or_else(|| {
-                    self.inputs.push(input);
-                    self.inputs.len() - 1
-                });
-                Some(Expr::Ident(format!("@i{number}")))
+                let number = self
+                    .inputs
+                    .iter()
+                    .position(|known| *known == input)
+                    .unwrap_or_else(|| {
+                        self.inputs.push(input);
+                        self.inputs.len() - 1
+                    });
+                Expr::Ident(format!("@i{number}"))
             }
             Err(Unknown { message, help }) => {
-                self.mistakes.push(Mistake { code: codes::CEL_NAME, message, help, place });
-                Some(Expr::Literal(LiteralValue::Null))
+                self.mistakes.push(Mistake {
+                    code: codes::CEL_NAME,
+                    message,
+                    help,
+                    place,
+                });
+                Expr::Literal(LiteralValue::Null)
             }
         }
     }
@@ -157,17 +193,30 @@ impl<'s, I: Copy + PartialEq> Rewriting<'s, I> {
         }
         match (self.input)(Name::Plain(name)) {
             Err(_) if TYPES.contains(&name) => None,
-            Ok(_) | Err(_) => self.bind(Name::Plain(name), self.place(id)),
+            Ok(_) | Err(_) => Some(self.bind(Name::Plain(name), self.place(id))),
         }
     }
 
     fn call(&mut self, call: &mut CallExpr, id: u64) {
-        let is_operator = !call.func_name.starts_with(|char: char| char.is_ascii_alphabetic());
+        let is_operator = !call
+            .func_name
+            .starts_with(|char: char| char.is_ascii_alphabetic());
         if !is_operator && !functions::KNOWN.contains(&call.func_name.as_str()) {
-            let message = format!("unknown function `{}`", crate::reason::excerpt_text(&call.func_name));
-            let help = crate::suggest::did_you_mean(&call.func_name, functions::KNOWN.iter().copied());
-            let place = self.place(id).map(|place| self.before(place, &call.func_name));
-            return self.mistakes.push(Mistake { code: codes::CEL_NAME, message, help, place });
+            let message = format!(
+                "unknown function `{}`",
+                crate::reason::excerpt_text(&call.func_name)
+            );
+            let help =
+                crate::suggest::did_you_mean(&call.func_name, functions::KNOWN.iter().copied());
+            let place = self
+                .place(id)
+                .map(|place| self.before(place, &call.func_name));
+            return self.mistakes.push(Mistake {
+                code: codes::CEL_NAME,
+                message,
+                help,
+                place,
+            });
         }
         if call.func_name == "matches" {
             return self.matches(call, id);
@@ -175,8 +224,12 @@ impl<'s, I: Copy + PartialEq> Rewriting<'s, I> {
         if let Some(target) = &mut call.target {
             self.rewrite(target);
         }
-        call.args.iter_mut().for_each(|argument| self.rewrite(argument));
-        let exact = functions::EXACT.iter().find(|(name, _)| *name == call.func_name && call.target.is_none());
+        call.args
+            .iter_mut()
+            .for_each(|argument| self.rewrite(argument));
+        let exact = functions::EXACT
+            .iter()
+            .find(|(name, _)| *name == call.func_name && call.target.is_none());
         if let Some((_, exact)) = exact {
             (*exact).clone_into(&mut call.func_name);
         }
@@ -185,9 +238,17 @@ impl<'s, I: Copy + PartialEq> Rewriting<'s, I> {
     /// `text.matches('pattern')` becomes a call with the compiled pattern.
     fn matches(&mut self, call: &mut CallExpr, id: u64) {
         let target = call.target.take().map(|target| *target);
-        let mut arguments: Vec<IdedExpr> = target.into_iter().chain(std::mem::take(&mut call.args)).collect();
+        let mut arguments: Vec<IdedExpr> = target
+            .into_iter()
+            .chain(std::mem::take(&mut call.args))
+            .collect();
         let [text, pattern] = arguments.as_mut_slice() else {
-            return self.mistake(codes::CEL_FORM, id, "`matches` takes a text and a pattern".to_owned(), None);
+            return self.mistake(
+                codes::CEL_FORM,
+                id,
+                "`matches` takes a text and a pattern".to_owned(),
+                None,
+            );
         };
         self.rewrite(text);
         let Expr::Literal(LiteralValue::String(literal)) = &pattern.expr else {
@@ -207,10 +268,17 @@ impl<'s, I: Copy + PartialEq> Rewriting<'s, I> {
 
     fn comprehension(&mut self, node: &mut IdedExpr) {
         let id = node.id;
-        let Expr::Comprehension(comprehension) = &mut node.expr else { return };
+        let Expr::Comprehension(comprehension) = &mut node.expr else {
+            return;
+        };
         self.rewrite(&mut comprehension.iter_range);
         if self.loops == LOOPS_MAX {
-            return self.mistake(codes::CEL_FORM, id, format!("loops nest at most {}", times(LOOPS_MAX)), None);
+            return self.mistake(
+                codes::CEL_FORM,
+                id,
+                format!("loops nest at most {}", times(LOOPS_MAX)),
+                None,
+            );
         }
         self.loops += 1;
         self.rewrite(&mut comprehension.accu_init);
@@ -227,25 +295,50 @@ impl<'s, I: Copy + PartialEq> Rewriting<'s, I> {
 
     fn mistake(&mut self, code: &'static str, id: u64, message: String, help: Option<String>) {
         let place = self.place(id);
-        self.mistakes.push(Mistake { code, message, help, place });
+        self.mistakes.push(Mistake {
+            code,
+            message,
+            help,
+            place,
+        });
     }
 
     /// The name before a call's bracket, where the parser places the call.
     fn before(&self, bracket: Range<usize>, name: &str) -> Range<usize> {
         let before = self.source[..bracket.start].trim_end();
-        if before.ends_with(name) { before.len() - name.len()..before.len() } else { bracket }
+        if before.ends_with(name) {
+            before.len() - name.len()..before.len()
+        } else {
+            bracket
+        }
     }
 
-    fn mistake_in(&mut self, code: &'static str, node: &IdedExpr, message: String, help: Option<String>) {
+    fn mistake_in(
+        &mut self,
+        code: &'static str,
+        node: &IdedExpr,
+        message: String,
+        help: Option<String>,
+    ) {
         let place = self.place_of(node);
-        self.mistakes.push(Mistake { code, message, help, place });
+        self.mistakes.push(Mistake {
+            code,
+            message,
+            help,
+            place,
+        });
     }
 
     /// Bytes of a node and what it applies to: the parser places an index at its bracket.
     fn place_of(&self, node: &IdedExpr) -> Option<Range<usize>> {
         let below: Vec<&IdedExpr> = match &node.expr {
             Expr::Select(select) => vec![&select.operand],
-            Expr::Call(call) => call.target.iter().map(AsRef::as_ref).chain(&call.args).collect(),
+            Expr::Call(call) => call
+                .target
+                .iter()
+                .map(AsRef::as_ref)
+                .chain(&call.args)
+                .collect(),
             Expr::Unspecified
             | Expr::Comprehension(_)
             | Expr::Ident(_)
@@ -254,11 +347,19 @@ impl<'s, I: Copy + PartialEq> Rewriting<'s, I> {
             | Expr::Map(_)
             | Expr::Struct(_) => Vec::new(),
         };
-        let places = below.into_iter().map(|node| node.id).chain([node.id]).filter_map(|id| self.place(id));
+        let places = below
+            .into_iter()
+            .map(|node| node.id)
+            .chain([node.id])
+            .filter_map(|id| self.place(id));
         let place = places.reduce(|a, b| a.start.min(b.start)..a.end.max(b.end))?;
-        let Expr::Select(select) = &node.expr else { return Some(place) };
+        let Expr::Select(select) = &node.expr else {
+            return Some(place);
+        };
         let rest = &self.source[place.end..];
-        let field = rest.find(&select.field).filter(|at| rest[..*at].trim().is_empty());
+        let field = rest
+            .find(&select.field)
+            .filter(|at| rest[..*at].trim().is_empty());
         Some(place.start..field.map_or(place.end, |at| place.end + at + select.field.len()))
     }
 

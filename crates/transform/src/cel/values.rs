@@ -44,7 +44,12 @@ impl<'r> Bound<'r> {
             ValueRef::Int(value) => match (i64::try_from(value), u64::try_from(value)) {
                 (Ok(value), _) => Self::Int(CelInt::from(value)),
                 (Err(_), Ok(value)) => Self::UInt(CelUInt::from(value)),
-                (Err(_), Err(_)) => return Err(inexact("the integer has more than 64 bits", &value.to_string())),
+                (Err(_), Err(_)) => {
+                    return Err(inexact(
+                        "the integer has more than 64 bits",
+                        &value.to_string(),
+                    ));
+                }
             },
             ValueRef::Decimal(literal) => return number(literal),
             ValueRef::Float(value) => Self::Double(CelDouble::from(value)),
@@ -106,18 +111,25 @@ fn number<'r>(literal: &str) -> Result<Bound<'r>, Fault> {
     {
         return Ok(Bound::Int(CelInt::from(value)));
     }
-    let whole = Decimal::parse(literal).is_ok_and(|number| number.is_integer() && !literal.contains(['.', 'e', 'E']));
+    let whole = Decimal::parse(literal)
+        .is_ok_and(|number| number.is_integer() && !literal.contains(['.', 'e', 'E']));
     if !whole && let Ok(value) = float::parse(literal) {
         return Ok(Bound::Double(CelDouble::from(value)));
     }
     match literal.parse::<u64>() {
         Ok(value) if whole => Ok(Bound::UInt(CelUInt::from(value))),
-        Ok(_) | Err(_) => Err(inexact("the number is neither a 64-bit integer nor exactly a double", literal)),
+        Ok(_) | Err(_) => Err(inexact(
+            "the number is neither a 64-bit integer nor exactly a double",
+            literal,
+        )),
     }
 }
 
 fn inexact(what: &str, value: &str) -> Fault {
-    Fault::new(codes::CEL_FAILED, format!("{what}: `{}`", excerpt_text(value)))
+    Fault::new(
+        codes::CEL_FAILED,
+        format!("{what}: `{}`", excerpt_text(value)),
+    )
 }
 
 fn parse<'r>(document: &str) -> Result<Box<dyn Val + 'r>, Fault> {
@@ -147,7 +159,8 @@ fn tree<'r>(json: &Json<'_>, nodes: &mut usize) -> Result<Box<dyn Val + 'r>, Fau
             Box::new(CelList::from(elements.collect::<Result<Vec<_>, _>>()?))
         }
         Json::Object(members) => {
-            let mut map: HashMap<CelMapKey<'r>, Box<dyn Val + 'r>> = HashMap::with_capacity(members.len());
+            let mut map: HashMap<CelMapKey<'r>, Box<dyn Val + 'r>> =
+                HashMap::with_capacity(members.len());
             for (key, member) in members {
                 map.insert(CelMapKey::from(key.to_string()), tree(member, nodes)?);
             }
@@ -210,7 +223,9 @@ fn write_json(out: &mut String, value: &CelValue) -> Result<(), Fault> {
         CelValue::Map(map) => {
             let mut members: Vec<(&str, &CelValue)> = Vec::with_capacity(map.map.len());
             for (key, member) in map.map.iter() {
-                let Key::String(key) = key else { return Err(no_form()) };
+                let Key::String(key) = key else {
+                    return Err(no_form());
+                };
                 members.push((key, member));
             }
             members.sort_by_key(|(key, _)| *key);

@@ -12,7 +12,10 @@ pub fn checksum(text: &str) -> Result<String, Fault> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let document = json::parse(text.as_bytes())
         .map_err(|error| Fault::new(codes::NOT_JSON, excerpt_text(&error.to_string())))?;
-    Ok(hash::hex(HashAlgorithm::Sha256, document.to_canonical_text().as_bytes()))
+    Ok(hash::hex(
+        HashAlgorithm::Sha256,
+        document.to_canonical_text().as_bytes(),
+    ))
 }
 
 #[cfg(test)]
@@ -21,7 +24,10 @@ mod tests {
 
     #[test]
     fn blanks_order_and_spelling_do_not_count() {
-        assert_eq!(checksum("{\"b\":1.0,\"a\":[]}"), checksum("{ \"a\" : [ ],\n\"b\" : 1 }"));
+        assert_eq!(
+            checksum("{\"b\":1.0,\"a\":[]}"),
+            checksum("{ \"a\" : [ ],\n\"b\" : 1 }")
+        );
         assert_ne!(checksum("{\"a\":1}"), checksum("{\"a\":\"1\"}"));
         assert_eq!(checksum("{\"a\":NaN}").unwrap_err().code, codes::NOT_JSON);
     }

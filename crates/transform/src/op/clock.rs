@@ -10,8 +10,8 @@
 
 use whimbrel_model::DateTime;
 
-use super::zone::{self, Named, Zone};
 use super::Fault;
+use super::zone::{self, Named, Zone};
 
 const MINUTE: u64 = 60_000_000_000;
 const HALF_DAY: u64 = 12 * 60 * MINUTE;
@@ -50,7 +50,10 @@ impl ClockState {
                 self.later = false;
                 Err(zone::gap())
             }
-            Named::Fold { earlier, later: second } => {
+            Named::Fold {
+                earlier,
+                later: second,
+            } => {
                 let stepped = (30 * MINUTE..=90 * MINUTE).contains(&back);
                 let entered = !matches!(zone.instants(was), Named::Fold { .. });
                 let from_after = entered && back > 0 && back <= HALF_DAY;
@@ -69,64 +72,95 @@ mod tests {
 
     fn check(start: &str, clocks: &[&str], expected: &Expect) {
         let zone = Zone::named("Europe/Berlin").unwrap();
-        let start = zone.instant(parse_iso(start).unwrap().local().unwrap(), whimbrel_model::plan::Fold::Earlier);
+        let start = zone.instant(
+            parse_iso(start).unwrap().local().unwrap(),
+            whimbrel_model::plan::Fold::Earlier,
+        );
         let mut state = ClockState::new(start.unwrap(), &zone);
         let lines: Vec<String> = clocks
             .iter()
-            .map(|clock| match state.advance(parse_clock(clock).unwrap(), &zone, false) {
-                Ok(instant) => format!("{clock} {instant}Z"),
-                Err(fault) => format!("{clock} {}", fault.code),
-            })
+            .map(
+                |clock| match state.advance(parse_clock(clock).unwrap(), &zone, false) {
+                    Ok(instant) => format!("{clock} {instant}Z"),
+                    Err(fault) => format!("{clock} {}", fault.code),
+                },
+            )
             .collect();
         expected.assert_eq(&lines.join("\n"));
     }
 
     #[test]
     fn midnight_is_a_step_back_of_more_than_twelve_hours() {
-        check("2024-05-31T23:59:58", &["23:59:59.5", "00:00:00", "23:00:00", "00:10:00"], &expect![[r"
+        check(
+            "2024-05-31T23:59:58",
+            &["23:59:59.5", "00:00:00", "23:00:00", "00:10:00"],
+            &expect![[r"
             23:59:59.5 2024-05-31T21:59:59.500Z
             00:00:00 2024-05-31T22:00:00Z
             23:00:00 2024-06-01T21:00:00Z
-            00:10:00 2024-06-01T22:10:00Z"]]);
+            00:10:00 2024-06-01T22:10:00Z"]],
+        );
     }
 
     #[test]
     fn a_file_named_just_before_midnight_begins_the_next_day() {
-        check("2024-05-31T23:59:59", &["00:00:00.1"], &expect!["00:00:00.1 2024-05-31T22:00:00.100Z"]);
+        check(
+            "2024-05-31T23:59:59",
+            &["00:00:00.1"],
+            &expect!["00:00:00.1 2024-05-31T22:00:00.100Z"],
+        );
     }
 
     #[test]
     fn small_steps_back_keep_the_day() {
-        check("2024-05-31T12:00:00", &["12:00:05", "12:00:03", "11:00:00"], &expect![[r"
+        check(
+            "2024-05-31T12:00:00",
+            &["12:00:05", "12:00:03", "11:00:00"],
+            &expect![[r"
             12:00:05 2024-05-31T10:00:05Z
             12:00:03 2024-05-31T10:00:03Z
-            11:00:00 2024-05-31T09:00:00Z"]]);
+            11:00:00 2024-05-31T09:00:00Z"]],
+        );
     }
 
     #[test]
     fn the_repeated_hour_is_told_by_the_step_back() {
-        check("2024-10-27T01:59:00", &["02:00:00", "02:59:59", "02:00:00", "02:59:58", "02:59:50", "03:00:00", "02:59:59"], &expect![[r"
+        check(
+            "2024-10-27T01:59:00",
+            &[
+                "02:00:00", "02:59:59", "02:00:00", "02:59:58", "02:59:50", "03:00:00", "02:59:59",
+            ],
+            &expect![[r"
             02:00:00 2024-10-27T00:00:00Z
             02:59:59 2024-10-27T00:59:59Z
             02:00:00 2024-10-27T01:00:00Z
             02:59:58 2024-10-27T01:59:58Z
             02:59:50 2024-10-27T01:59:50Z
             03:00:00 2024-10-27T02:00:00Z
-            02:59:59 2024-10-27T01:59:59Z"]]);
+            02:59:59 2024-10-27T01:59:59Z"]],
+        );
     }
 
     #[test]
     fn a_correction_of_seconds_within_the_repeated_hour_stays_on_its_side() {
-        check("2024-10-27T01:59:00", &["02:30:00", "02:29:58", "02:30:01"], &expect![[r"
+        check(
+            "2024-10-27T01:59:00",
+            &["02:30:00", "02:29:58", "02:30:01"],
+            &expect![[r"
             02:30:00 2024-10-27T00:30:00Z
             02:29:58 2024-10-27T00:29:58Z
-            02:30:01 2024-10-27T00:30:01Z"]]);
+            02:30:01 2024-10-27T00:30:01Z"]],
+        );
     }
 
     #[test]
     fn the_missing_hour_is_refused() {
-        check("2024-03-31T01:59:59", &["02:00:00", "03:00:00"], &expect![[r"
+        check(
+            "2024-03-31T01:59:59",
+            &["02:00:00", "03:00:00"],
+            &expect![[r"
             02:00:00 WB0237
-            03:00:00 2024-03-31T01:00:00Z"]]);
+            03:00:00 2024-03-31T01:00:00Z"]],
+        );
     }
 }

@@ -12,8 +12,8 @@ use super::Fault;
 use crate::codes;
 
 const POWERS: [f64; 23] = [
-    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18,
-    1e19, 1e20, 1e21, 1e22,
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
+    1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
 ];
 
 /// The double that a literal says exactly; `-0` keeps its sign.
@@ -48,7 +48,9 @@ pub fn of_integer(value: i128) -> Result<f64, Fault> {
 
 fn integer_is(float: f64, value: i128) -> bool {
     // `as` saturates: 2^127 as a double is no i128.
-    float.abs() < 1.7e38 && float as i128 == value && to_text(float).is_some_and(|text| super::integer::of_number(&text) == Ok(value))
+    float.abs() < 1.7e38
+        && float as i128 == value
+        && to_text(float).is_some_and(|text| super::integer::of_number(&text) == Ok(value))
 }
 
 /// `-?(0|[1-9][0-9]*)(\.[0-9]+)?` with at most 15 digits; `None` says nothing.
@@ -58,7 +60,8 @@ pub(crate) fn parse_short(bytes: &[u8]) -> Option<f64> {
         [b'-', rest @ ..] => (true, rest),
         _ => (false, bytes),
     };
-    if rest.len() > 16 || rest.is_empty() || (rest[0] == b'0' && rest.len() > 1 && rest[1] != b'.') {
+    if rest.len() > 16 || rest.is_empty() || (rest[0] == b'0' && rest.len() > 1 && rest[1] != b'.')
+    {
         return None;
     }
     let (mut mantissa, mut digits, mut scale, mut point) = (0u64, 0u32, 0usize, false);
@@ -82,8 +85,8 @@ pub(crate) fn parse_short(bytes: &[u8]) -> Option<f64> {
 }
 
 fn parse_long(text: &str) -> Result<f64, Fault> {
-    let number =
-        Decimal::parse(text).map_err(|_| Fault::new(codes::NOT_A_NUMBER, "not a number as it stands"))?;
+    let number = Decimal::parse(text)
+        .map_err(|_| Fault::new(codes::NOT_A_NUMBER, "not a number as it stands"))?;
     number.to_f64_exact().ok_or_else(not_exact)
 }
 
@@ -102,17 +105,29 @@ mod tests {
         assert_eq!(parse("1e5"), Ok(1e5));
         assert_eq!(parse("120"), Ok(120.0));
         assert_eq!(parse("-0").map(f64::to_bits), Ok((-0.0f64).to_bits()));
-        for text in ["9007199254740993", "0.10000000000000000001", "1e400", "123456789012345678"] {
+        for text in [
+            "9007199254740993",
+            "0.10000000000000000001",
+            "1e400",
+            "123456789012345678",
+        ] {
             assert_eq!(parse(text).unwrap_err().code, codes::NOT_EXACT, "{text}");
         }
-        for text in ["", "-", "nan", "NAN", "inf", "+1", "007", ".5", "5.", "1,5", " 1", "--", "1.2.3", "0x1p3", "1.-2"] {
+        for text in [
+            "", "-", "nan", "NAN", "inf", "+1", "007", ".5", "5.", "1,5", " 1", "--", "1.2.3",
+            "0x1p3", "1.-2",
+        ] {
             assert_eq!(parse(text).unwrap_err().code, codes::NOT_A_NUMBER, "{text}");
         }
     }
 
     #[test]
     fn integers_beyond_53_bits_may_be_doubles_by_luck() {
-        assert_eq!(of_integer(1 << 60), Err(not_exact()), "its shortest text is 1152921504606847000");
+        assert_eq!(
+            of_integer(1 << 60),
+            Err(not_exact()),
+            "its shortest text is 1152921504606847000"
+        );
         assert_eq!(of_integer((1 << 53) + 1), Err(not_exact()));
         assert_eq!(of_integer(1_000_000_000_000_000_000), Ok(1e18));
         assert_eq!(of_integer(i128::MAX), Err(not_exact()));

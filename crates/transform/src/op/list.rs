@@ -14,7 +14,10 @@ use crate::codes;
 /// An array's texts are taken whole (they are not split), its numbers as written, its booleans as
 /// words; arrays and objects in it refuse the whole.
 pub fn apply(value: ValueRef<'_>, rule: &ListRule) -> Result<String, Fault> {
-    let mut list = Texts { out: String::from("["), seen: rule.unique.then(HashSet::new) };
+    let mut list = Texts {
+        out: String::from("["),
+        seen: rule.unique.then(HashSet::new),
+    };
     match value {
         ValueRef::Text(text) => list.split(text, &rule.split),
         ValueRef::Decimal(text) => list.push(text),
@@ -42,7 +45,12 @@ struct Texts {
 impl Texts {
     fn push(&mut self, part: &str) {
         let part = part.trim();
-        if part.is_empty() || self.seen.as_mut().is_some_and(|seen| !seen.insert(part.to_owned())) {
+        if part.is_empty()
+            || self
+                .seen
+                .as_mut()
+                .is_some_and(|seen| !seen.insert(part.to_owned()))
+        {
             return;
         }
         if self.out.len() > 1 {
@@ -57,9 +65,14 @@ impl Texts {
             let next = separators
                 .iter()
                 .filter(|separator| !separator.is_empty())
-                .filter_map(|separator| rest.find(separator.as_str()).map(|at| (at, separator.len())))
+                .filter_map(|separator| {
+                    rest.find(separator.as_str())
+                        .map(|at| (at, separator.len()))
+                })
                 .min_by_key(|(at, len)| (*at, usize::MAX - len));
-            let Some((at, len)) = next else { break self.push(rest) };
+            let Some((at, len)) = next else {
+                break self.push(rest);
+            };
             self.push(&rest[..at]);
             rest = &rest[at + len..];
         }
@@ -89,7 +102,10 @@ mod tests {
     use super::*;
 
     fn check(value: ValueRef<'_>, expected: &str) {
-        let rule = ListRule { split: vec![",".into(), ";".into()], unique: true };
+        let rule = ListRule {
+            split: vec![",".into(), ";".into()],
+            unique: true,
+        };
         let got = apply(value, &rule).unwrap_or_else(|fault| fault.code.into());
         assert_eq!(got, expected);
     }
@@ -103,7 +119,10 @@ mod tests {
 
     #[test]
     fn arrays_keep_their_texts_whole() {
-        check(ValueRef::Json(r#"["a,b", " c ", null, 1.50, true, "c"]"#), r#"["a,b","c","1.50","true"]"#);
+        check(
+            ValueRef::Json(r#"["a,b", " c ", null, 1.50, true, "c"]"#),
+            r#"["a,b","c","1.50","true"]"#,
+        );
         check(ValueRef::Json(r#"[["a"]]"#), codes::NOT_A_LIST);
         check(ValueRef::Json(r#"{"a":1}"#), codes::NOT_A_LIST);
     }

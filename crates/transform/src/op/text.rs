@@ -15,7 +15,10 @@ pub fn trim(text: &str) -> &str {
 
 /// Unicode lower case (locale-free). No inverse.
 pub fn lower(text: &str) -> Cow<'_, str> {
-    if text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
+    if text
+        .bytes()
+        .all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase())
+    {
         Cow::Borrowed(text)
     } else {
         Cow::Owned(text.to_lowercase())
@@ -106,7 +109,13 @@ mod tests {
         assert_eq!(form(ValueRef::Null), None);
         assert_eq!(form(ValueRef::Float(1.0)), Some("1".into()));
         assert_eq!(form(ValueRef::Decimal("1.0")), Some("1.0".into()));
-        assert_eq!(form(ValueRef::TimestampTz(DateTime { days: 0, nanos: 0 })), Some("1970-01-01T00:00:00Z".into()));
-        assert_eq!(form(ValueRef::Uuid([0; 16])), Some("00000000-0000-0000-0000-000000000000".into()));
+        assert_eq!(
+            form(ValueRef::TimestampTz(DateTime { days: 0, nanos: 0 })),
+            Some("1970-01-01T00:00:00Z".into())
+        );
+        assert_eq!(
+            form(ValueRef::Uuid([0; 16])),
+            Some("00000000-0000-0000-0000-000000000000".into())
+        );
     }
 }

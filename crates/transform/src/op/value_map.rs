@@ -16,7 +16,9 @@ impl Map {
     pub fn new(map: &ValueMap) -> Self {
         let mut values = HashMap::with_capacity(map.pairs.len());
         for (key, literal) in &map.pairs {
-            values.entry(key.clone()).or_insert_with(|| literal_value(literal));
+            values
+                .entry(key.clone())
+                .or_insert_with(|| literal_value(literal));
         }
         Self { values }
     }
@@ -56,8 +58,14 @@ mod tests {
 
     fn map(pairs: &[(&str, &str)]) -> Map {
         Map::new(&ValueMap {
-            name: At { value: "m".into(), span: 0..0 },
-            pairs: pairs.iter().map(|(old, new)| ((*old).into(), Literal::Text((*new).into()))).collect(),
+            name: At {
+                value: "m".into(),
+                span: 0..0,
+            },
+            pairs: pairs
+                .iter()
+                .map(|(old, new)| ((*old).into(), Literal::Text((*new).into())))
+                .collect(),
         })
     }
 

@@ -49,8 +49,12 @@ impl Zone {
 
     /// The instants that a local time names.
     pub fn instants(&self, local: DateTime) -> Named {
-        let Rules::Zone(zone) = &self.0 else { return Named::One(local) };
-        let Some(civil) = to_civil(local) else { return Named::Gap };
+        let Rules::Zone(zone) = &self.0 else {
+            return Named::One(local);
+        };
+        let Some(civil) = to_civil(local) else {
+            return Named::Gap;
+        };
         match zone.to_ambiguous_timestamp(civil).offset() {
             AmbiguousOffset::Unambiguous { offset } => Named::One(minus(local, offset.seconds())),
             AmbiguousOffset::Gap { .. } => Named::Gap,
@@ -68,15 +72,18 @@ impl Zone {
             (Named::Gap, _) => Err(gap()),
             (Named::Fold { earlier, .. }, Fold::Earlier) => Ok(earlier),
             (Named::Fold { later, .. }, Fold::Later) => Ok(later),
-            (Named::Fold { .. }, Fold::Reject) => {
-                Err(Fault::new(codes::TIME_FOLD, "the clocks showed this local time twice"))
-            }
+            (Named::Fold { .. }, Fold::Reject) => Err(Fault::new(
+                codes::TIME_FOLD,
+                "the clocks showed this local time twice",
+            )),
         }
     }
 
     /// The local time at an instant: the inverse of [`Zone::instant`] outside of folds.
     pub fn local(&self, instant: DateTime) -> DateTime {
-        let Rules::Zone(zone) = &self.0 else { return instant };
+        let Rules::Zone(zone) = &self.0 else {
+            return instant;
+        };
         let seconds = i64::from(instant.days) * 86_400 + (instant.nanos / 1_000_000_000) as i64;
         match jiff::Timestamp::from_second(seconds) {
             Ok(timestamp) => minus(instant, -zone.to_offset(timestamp).seconds()),
@@ -93,7 +100,10 @@ pub(crate) fn gap() -> Fault {
 fn minus(local: DateTime, seconds: i32) -> DateTime {
     let nanos = local.nanos as i64 - i64::from(seconds) * 1_000_000_000;
     let day = NANOS_PER_DAY as i64;
-    DateTime { days: local.days + nanos.div_euclid(day) as i32, nanos: nanos.rem_euclid(day) as u64 }
+    DateTime {
+        days: local.days + nanos.div_euclid(day) as i32,
+        nanos: nanos.rem_euclid(day) as u64,
+    }
 }
 
 fn to_civil(local: DateTime) -> Option<civil::DateTime> {
@@ -117,13 +127,19 @@ mod tests {
     use proptest::prelude::*;
 
     fn local(text: &str) -> DateTime {
-        crate::op::timestamp::parse_iso(text).unwrap().local().unwrap()
+        crate::op::timestamp::parse_iso(text)
+            .unwrap()
+            .local()
+            .unwrap()
     }
 
     fn check(text: &str, fold: Fold, expected: &str) {
         let zone = Zone::named("Europe/Berlin").unwrap();
         let got = zone.instant(local(text), fold);
-        let got = got.map_or_else(|fault| fault.code.to_owned(), |instant| format!("{instant}Z"));
+        let got = got.map_or_else(
+            |fault| fault.code.to_owned(),
+            |instant| format!("{instant}Z"),
+        );
         assert_eq!(got, expected, "{text}");
     }
 
@@ -134,7 +150,11 @@ mod tests {
         check("2024-03-31T03:00:00", Fold::Reject, "2024-03-31T01:00:00Z");
         check("2024-10-27T02:30:00", Fold::Reject, codes::TIME_FOLD);
         check("2024-10-27T02:30:00", Fold::Earlier, "2024-10-27T00:30:00Z");
-        check("2024-10-27T02:30:00.5", Fold::Later, "2024-10-27T01:30:00.500Z");
+        check(
+            "2024-10-27T02:30:00.5",
+            Fold::Later,
+            "2024-10-27T01:30:00.500Z",
+        );
         check("2024-10-27T03:00:00", Fold::Reject, "2024-10-27T02:00:00Z");
     }
 

@@ -54,7 +54,11 @@ fn what_the_engine_cannot_hold_is_counted_or_refused() {
 
 #[test]
 fn decimals_are_exact_or_rounded_as_declared() {
-    Trial::columns("d = \"d\"\nr = { from = \"d\", round = true }", "d decimal(6,3), r decimal(4,1)").check(
+    Trial::columns(
+        "d = \"d\"\nr = { from = \"d\", round = true }",
+        "d decimal(6,3), r decimal(4,1)",
+    )
+    .check(
         "d\n1.100\n2.250\n1.2345\n1e2\n9999.9",
         &expect![[r#"
             1: 1.100 | 1.100
@@ -110,5 +114,8 @@ fn defective_records_are_rejected_with_their_own_code() {
 fn hostile_text_is_shown_escaped_and_bounded() {
     let long = "\u{1b}[2J".repeat(1_000);
     let outcome = Trial::columns("a = \"a\"", "a integer").outcome(&format!("a\n{long}"));
-    assert!(outcome.len() < 1_500 && !outcome.contains('\u{1b}'), "{outcome}");
+    assert!(
+        outcome.len() < 1_500 && !outcome.contains('\u{1b}'),
+        "{outcome}"
+    );
 }

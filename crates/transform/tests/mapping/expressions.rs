@@ -49,7 +49,11 @@ fn maps_compare_text_exactly() {
 
 #[test]
 fn first_tries_branches_in_the_column_s_kind() {
-    Trial::columns("a = { first = [{ from = \"a\", invalid = \"null\" }, \"b\"] }", "a integer").check(
+    Trial::columns(
+        "a = { first = [{ from = \"a\", invalid = \"null\" }, \"b\"] }",
+        "a integer",
+    )
+    .check(
         "a|b\n1|2\nx|2\n~|y\n~|~",
         &expect![[r#"
             1: 1
@@ -76,7 +80,11 @@ fn concat_leaves_null_out_and_split_takes_a_part() {
 
 #[test]
 fn uuids_are_made_of_parts_and_need_them_all() {
-    Trial::columns("a = { uuid5 = [\"a\", \"b\"] }\nb = { uuid5 = [{ from = \"a\" }, \"b\"] }", "a uuid, b text").check(
+    Trial::columns(
+        "a = { uuid5 = [\"a\", \"b\"] }\nb = { uuid5 = [{ from = \"a\" }, \"b\"] }",
+        "a uuid, b text",
+    )
+    .check(
         "a|b\nx|y\nx|~",
         &expect![[r#"
             1: b51c1c6a-3121-557f-b3d4-49d25a9aa927 | "b51c1c6a-3121-557f-b3d4-49d25a9aa927"
@@ -133,7 +141,11 @@ fn checks_on_text_are_invalid_values() {
 
 #[test]
 fn pointers_reach_into_documents() {
-    Trial::json("a = \"/m/x\"\nb = \"m\"\nc = { fact = \"record.json\" }", "a integer, b json, c json").check(
+    Trial::json(
+        "a = \"/m/x\"\nb = \"m\"\nc = { fact = \"record.json\" }",
+        "a integer, b json, c json",
+    )
+    .check(
         "{\"m\":{\"x\":5.0}}\n{\"m\":[1]}",
         &expect![[r#"
             1: 5 | {"x":5.0} | {"m":{"x":5.0}}
@@ -254,12 +266,18 @@ fn references_lead_to_the_parent_s_new_key_or_reject() {
     );
     let step = trial.compile("a|b\n").unwrap();
     let chunk = &crate::harness::chunks(&step, 0, "a|b\n1|2\n1|~\n1|2\n3|4", 9)[0];
-    let id = whimbrel_model::PartitionId { source: "s".into(), path: "f".into() };
+    let id = whimbrel_model::PartitionId {
+        source: "s".into(),
+        path: "f".into(),
+    };
     let facts = whimbrel_transform::PartitionFacts::new(id, std::sync::Arc::default(), 1);
     let state = step.start(0, &facts, None).unwrap();
     let lookups = step.lookups(&state, chunk);
     assert_eq!(lookups.len(), 1);
-    assert_eq!(lookups[0].keys, ["1\u{1f}2", "2\u{1f}1", "3\u{1f}4", "4\u{1f}3"]);
+    assert_eq!(
+        lookups[0].keys,
+        ["1\u{1f}2", "2\u{1f}1", "3\u{1f}4", "4\u{1f}3"]
+    );
 }
 
 #[test]
@@ -334,11 +352,16 @@ fn elements_make_rows_and_one_bad_element_rejects_them_all() {
 fn unions_take_one_expression_per_source() {
     let plan = "[source.a]\njsonl = \"*\"\n[source.b]\ncsv = \"*\"\n[[table]]\ninto = \"t\"\nfrom = [\"a\", \"b\"]\nkey = [\"k\"]\n[table.columns]\nk = { fact = \"record.number\" }\nv.by_source = { a = { from = \"x\", invalid = \"null\" }, b = { value = 7 } }";
     let mut trial = Trial::new(plan).table("k integer, v integer");
-    trial.check("{\"x\":1}\n{\"x\":\"y\"}", &expect![[r#"
+    trial.check(
+        "{\"x\":1}\n{\"x\":\"y\"}",
+        &expect![[r#"
         1: 1 | 1
         2: 2 | NULL
-        note WB0260 v × 1: 2:"y""#]]);
-    trial.plan = trial.plan.replace("csv = \"*\"", "csv = \"*\"\nignore = [\"z\"]");
+        note WB0260 v × 1: 2:"y""#]],
+    );
+    trial.plan = trial
+        .plan
+        .replace("csv = \"*\"", "csv = \"*\"\nignore = [\"z\"]");
     trial.source = 1;
     trial.check("z\n1", &expect!["1: 1 | 7"]);
 }
@@ -350,11 +373,14 @@ fn archived_columns_and_legacy_keys_accompany_rows() {
     )
     .table("id integer");
     trial.referenced = true;
-    trial.check("id|note|x\n1|a\"b|~\nx|y|~\n2|~|~", &expect![[r#"
+    trial.check(
+        "id|note|x\n1|a\"b|~\nx|y|~\n2|~|~",
+        &expect![[r#"
         1: 1 key 1
         1: archived {"note":"a\"b"}
         2: WB0230 column `id` field `id`: not an integer as it stands: `x`
-        3: 2 key 2"#]]);
+        3: 2 key 2"#]],
+    );
 }
 
 #[test]
@@ -363,8 +389,14 @@ fn duplicates_are_compared_by_record_or_by_columns() {
         let trial = Trial::new(&format!(
             "[source.s]\ncsv = \"*\"\n[[table]]\ninto = \"t\"\nfrom = \"s\"\nkey = [\"zz\"]\nduplicates = {duplicates}\n[table.columns]\nzz = {{ fact = \"record.number\" }}\na = \"a\"\nb = \"b\""
         ));
-        let outputs = trial.table("zz integer, a double, b text").run(records).unwrap();
-        outputs.into_iter().flat_map(|output| output.duplicates).collect::<Vec<_>>()
+        let outputs = trial
+            .table("zz integer, a double, b text")
+            .run(records)
+            .unwrap();
+        outputs
+            .into_iter()
+            .flat_map(|output| output.duplicates)
+            .collect::<Vec<_>>()
     };
     let by_record = digests("{ by = \"record\" }", "a|b\n1|x\n1|x\n1.0|x\nbad|x");
     assert_eq!(by_record[0], by_record[1]);

@@ -17,18 +17,34 @@ fn aggregates_look_at_all_records() {
         "l = { last = \"s\", strip_suffix = \"_P\", map = \"m\", map_other = \"null\", default = \"none\" }\nf = { first_of = \"s\" }\nc = { count = true }\nlo = { min = \"x\" }\nhi = { max = \"x\" }\nsum = { sum = \"x\" }\n[map.m]\nRUN = \"running\"",
         "l text, f text, c integer, lo double, hi double, sum decimal",
     );
-    trial.check("s|x\nREADY|10\nRUN_P|9.5\n~|-1", &expect![[r#"file: "running" | "READY" | 3 | -1.0 | 10.0 | 18.5"#]]);
-    trial.check("s|x", &expect![[r#"file: "none" | NULL | 0 | NULL | NULL | NULL"#]]);
-    trial.check("s|x\nREADY|1\n!!|", &expect![[r#"
+    trial.check(
+        "s|x\nREADY|10\nRUN_P|9.5\n~|-1",
+        &expect![[r#"file: "running" | "READY" | 3 | -1.0 | 10.0 | 18.5"#]],
+    );
+    trial.check(
+        "s|x",
+        &expect![[r#"file: "none" | NULL | 0 | NULL | NULL | NULL"#]],
+    );
+    trial.check(
+        "s|x\nREADY|1\n!!|",
+        &expect![[r#"
         file: "none" | "READY" | 1 | 1.0 | 1.0 | 1
         note WB0265 l × 1: 0:"READY"
-        note WB0271  × 1: 2:"WB0101""#]]);
-    trial.check("s|x\nREADY|abc", &expect![[r#"file: WB0256 column `lo`: not a number"#]]);
+        note WB0271  × 1: 2:"WB0101""#]],
+    );
+    trial.check(
+        "s|x\nREADY|abc",
+        &expect![[r#"file: WB0256 column `lo`: not a number"#]],
+    );
 }
 
 #[test]
 fn values_that_cannot_be_aggregated_are_left_out_as_declared() {
-    file("hi = { max = \"x\", null = [\"-\"], invalid = \"null\" }", "hi double").check(
+    file(
+        "hi = { max = \"x\", null = [\"-\"], invalid = \"null\" }",
+        "hi double",
+    )
+    .check(
         "x\n1\nnan\n-\n3",
         &expect![[r#"
             file: 3.0
@@ -38,8 +54,14 @@ fn values_that_cannot_be_aggregated_are_left_out_as_declared() {
 
 #[test]
 fn instants_are_aggregated_by_their_formats() {
-    file("hi = { max = \"x\", timestamp = [\"%d.%m.%Y %H:%M\"] }", "hi timestamptz")
-        .check("x\n2.1.2024 00:00\n10.1.2024 00:00\n9.1.2024 23:00", &expect!["file: 2024-01-10T00:00:00Z"]);
+    file(
+        "hi = { max = \"x\", timestamp = [\"%d.%m.%Y %H:%M\"] }",
+        "hi timestamptz",
+    )
+    .check(
+        "x\n2.1.2024 00:00\n10.1.2024 00:00\n9.1.2024 23:00",
+        &expect!["file: 2024-01-10T00:00:00Z"],
+    );
 }
 
 #[test]
@@ -60,8 +82,13 @@ fn a_file_is_a_unit_with_its_text() {
 #[test]
 fn where_leaves_files_out() {
     let plan = "[source.s]\ncsv = \"*\"\nignore = [\"x\"]\n[[table]]\ninto = \"t\"\nfrom = \"s\"\neach = \"file\"\nkey = [\"zz\"]\nwhere = \"n > 1\"\n[table.let]\nn = { count = true }\n[table.columns]\nzz = { fact = \"file.path\" }";
-    Trial::new(plan).table("zz text").check("x\n1", &expect![[r#"
+    Trial::new(plan).table("zz text").check(
+        "x\n1",
+        &expect![[r#"
         file: filtered by n > 1
-        note WB0268 n > 1 × 1: 0:"""#]]);
-    Trial::new(plan).table("zz text").check("x\n1\n2", &expect!["file:"]);
+        note WB0268 n > 1 × 1: 0:"""#]],
+    );
+    Trial::new(plan)
+        .table("zz text")
+        .check("x\n1\n2", &expect!["file:"]);
 }

@@ -7,14 +7,19 @@ use expect_test::Expect;
 use whimbrel_model::json::{self, Json, Pointer};
 use whimbrel_model::plan::{self, Plan};
 use whimbrel_model::{
-    ChunkBuilder, Column, Defect, Field, FileFacts, Kind, PartitionId, Position, Record, Shape, ShapeColumn,
-    SourceChunk, SourceMark, Table, Value, ValueRef,
+    ChunkBuilder, Column, Defect, Field, FileFacts, Kind, PartitionId, Position, Record, Shape,
+    ShapeColumn, SourceChunk, SourceMark, Table, Value, ValueRef,
 };
 use whimbrel_transform::{
-    Environment, Limits, Lookups, Notes, Out, Output, PartitionFacts, SourceShape, Step, UnitFate, UnitKind,
+    Environment, Limits, Lookups, Notes, Out, Output, PartitionFacts, SourceShape, Step, UnitFate,
+    UnitKind,
 };
 
-pub(crate) const SQLITE: Limits = Limits { negative_zero: false, nan: false, nul_in_text: false };
+pub(crate) const SQLITE: Limits = Limits {
+    negative_zero: false,
+    nan: false,
+    nul_in_text: false,
+};
 
 /// One mapping and what it is tried on.
 #[derive(Clone)]
@@ -40,7 +45,11 @@ pub(crate) struct Trial {
 impl Trial {
     pub(crate) fn new(plan: &str) -> Self {
         let header = "name = \"t\"\ntarget = \"sqlite:t.db\"\n";
-        let plan = if plan.contains("target =") { plan.to_owned() } else { format!("{header}{plan}") };
+        let plan = if plan.contains("target =") {
+            plan.to_owned()
+        } else {
+            format!("{header}{plan}")
+        };
         let file = FileFacts {
             name: "run_20241027_013000.csv".into(),
             stem: "run_20241027_013000".into(),
@@ -93,7 +102,10 @@ impl Trial {
         let env = |_: &str| None;
         let files = |_: &str| Err(std::io::Error::other("no files"));
         plan::decode(&self.plan, &env, &files).unwrap_or_else(|errors| {
-            let shown: Vec<String> = errors.iter().map(|error| error.render("plan", &self.plan)).collect();
+            let shown: Vec<String> = errors
+                .iter()
+                .map(|error| error.render("plan", &self.plan))
+                .collect();
             panic!("{}", shown.join("\n"))
         })
     }
@@ -102,7 +114,10 @@ impl Trial {
     pub(crate) fn compile(&self, records: &str) -> Result<Step, String> {
         let plan = self.plan();
         let mapping = &plan.tables[self.mapping];
-        let table = self.table.as_ref().map(|columns| table(&mapping.into.value, columns));
+        let table = self
+            .table
+            .as_ref()
+            .map(|columns| table(&mapping.into.value, columns));
         let sources = mapping.from.iter().map(|from| SourceShape {
             source: from.value.clone(),
             shapes: shapes(&plan, &from.value, records),
@@ -115,8 +130,15 @@ impl Trial {
         };
         Step::compile(&plan, mapping, &environment).map_err(|errors| {
             let lines = errors.iter().map(|error| {
-                let place = error.span.as_ref().map_or("", |span| &self.plan[span.clone()]);
-                let help = error.help.as_ref().map(|help| format!(" ({help})")).unwrap_or_default();
+                let place = error
+                    .span
+                    .as_ref()
+                    .map_or("", |span| &self.plan[span.clone()]);
+                let help = error
+                    .help
+                    .as_ref()
+                    .map(|help| format!(" ({help})"))
+                    .unwrap_or_default();
                 format!("{} at `{place}`: {}{help}", error.code, error.message)
             });
             lines.collect::<Vec<_>>().join("\n")
@@ -125,11 +147,16 @@ impl Trial {
 
     pub(crate) fn run(&self, records: &str) -> Result<Vec<Output>, String> {
         let step = self.compile(records)?;
-        let id = PartitionId { source: step_source(&self.plan(), self), path: "logs/run.csv".into() };
+        let id = PartitionId {
+            source: step_source(&self.plan(), self),
+            path: "logs/run.csv".into(),
+        };
         let mut facts = PartitionFacts::new(id, Arc::new(self.file.clone()), 1);
         facts.text.clone_from(&self.text);
         facts.sha256 = step.needs().sha256.then(|| "5ha".into());
-        let mut state = step.start(self.source, &facts, None).unwrap();
+        let mut state = step
+            .start(self.source, &facts, None)
+            .expect("a fresh state");
         let mut lookups = Lookups::default();
         for (table, key, value) in &self.parents {
             lookups.insert_value(table, key, value.clone());
@@ -141,7 +168,9 @@ impl Trial {
             outputs.push(out.finish());
             if self.resume {
                 let saved = state.save();
-                state = step.start(self.source, &facts, Some(&saved)).unwrap();
+                state = step
+                    .start(self.source, &facts, Some(&saved))
+                    .expect("its own state");
             }
         }
         let mut out = Out::new(&step);
@@ -160,13 +189,35 @@ impl Trial {
         let mut notes = Notes::default();
         let mut number = 0;
         for output in outputs {
-            show(&mut lines, &output, &mut number, usize::from(self.plan.contains("\nzz = ")));
+            show(
+                &mut lines,
+                &output,
+                &mut number,
+                usize::from(self.plan.contains("\nzz = ")),
+            );
             notes.merge(output.notes);
         }
         for (key, note) in notes.iter() {
-            let samples: Vec<String> =
-                note.samples.iter().map(|sample| format!("{}:{:?}", sample.position.record, sample.value.as_deref().unwrap_or(""))).collect();
-            let _ = writeln!(lines, "note {} {}{} × {}: {}", key.code, key.column, key.rule, note.count, samples.join(" "));
+            let samples: Vec<String> = note
+                .samples
+                .iter()
+                .map(|sample| {
+                    format!(
+                        "{}:{:?}",
+                        sample.position.record,
+                        sample.value.as_deref().unwrap_or("")
+                    )
+                })
+                .collect();
+            let _ = writeln!(
+                lines,
+                "note {} {}{} × {}: {}",
+                key.code,
+                key.column,
+                key.rule,
+                note.count,
+                samples.join(" ")
+            );
         }
         lines.trim_end().to_owned()
     }
@@ -196,8 +247,19 @@ fn show(lines: &mut String, output: &Output, number: &mut u64, skip: usize) {
             UnitFate::Filtered { rule } => _ = writeln!(lines, "{name}: filtered by {rule}"),
             UnitFate::Rejected(reason) => _ = writeln!(lines, "{name}: {reason}"),
         }
-        for (row, _) in output.row_units.iter().enumerate().filter(|(_, unit)| **unit == index as u32) {
-            let values: Vec<String> = output.rows.row(row).values().skip(skip).map(value_text).collect();
+        for (row, _) in output
+            .row_units
+            .iter()
+            .enumerate()
+            .filter(|(_, unit)| **unit == index as u32)
+        {
+            let values: Vec<String> = output
+                .rows
+                .row(row)
+                .values()
+                .skip(skip)
+                .map(value_text)
+                .collect();
             let _ = write!(lines, "{name}: {}", values.join(" | "));
             if let Some(key) = output.legacy_keys.get(row) {
                 let _ = write!(lines, " key {}", key.replace('\u{1f}', "·"));
@@ -230,37 +292,72 @@ pub(crate) fn value_text(value: ValueRef<'_>) -> String {
 
 fn table(name: &str, columns: &[String]) -> Table {
     let column = |text: &String| {
-        let (text, nullable) = text.strip_suffix('!').map_or((text.as_str(), true), |text| (text, false));
-        let (name, kind) = text.split_once(' ').unwrap();
-        let (kind, has_default) = kind.strip_suffix('=').map_or((kind, false), |kind| (kind, true));
-        Column { name: name.into(), kind: Kind::parse(kind).unwrap(), nullable, has_default }
+        let (text, nullable) = text
+            .strip_suffix('!')
+            .map_or((text.as_str(), true), |text| (text, false));
+        let (name, kind) = text.split_once(' ').expect("`name kind`");
+        let (kind, has_default) = kind
+            .strip_suffix('=')
+            .map_or((kind, false), |kind| (kind, true));
+        Column {
+            name: name.into(),
+            kind: Kind::parse(kind).expect("a kind"),
+            nullable,
+            has_default,
+        }
     };
-    Table { name: name.into(), columns: columns.iter().map(column).collect(), key: Vec::new() }
+    Table {
+        name: name.into(),
+        columns: columns.iter().map(column).collect(),
+        key: Vec::new(),
+    }
 }
 
 /// Records that begin with `{` are JSON, else the first line is a header and `|` separates.
 fn shapes(plan: &Plan, source: &str, records: &str) -> Vec<Shape> {
-    let is_csv = matches!(plan.source(source).unwrap().format, plan::Format::Csv(_));
+    let is_csv = matches!(
+        plan.source(source).expect("a source of the plan").format,
+        plan::Format::Csv(_)
+    );
     if !is_csv || records.trim_start().starts_with('{') {
         return vec![Shape::default()];
     }
     let header = records.lines().next().unwrap_or_default();
-    let columns = header.split('|').map(|name| ShapeColumn { name: name.into(), kind: None }).collect();
-    vec![Shape { columns, closed: true, format: "csv".into() }]
+    let columns = header
+        .split('|')
+        .map(|name| ShapeColumn {
+            name: name.into(),
+            kind: None,
+        })
+        .collect();
+    vec![Shape {
+        columns,
+        closed: true,
+        format: "csv".into(),
+    }]
 }
 
 pub(crate) fn chunks(step: &Step, source: usize, records: &str, size: usize) -> Vec<SourceChunk> {
     let json = records.trim_start().starts_with('{');
     let mut lines = records.lines();
-    let header: Vec<&str> = if json { Vec::new() } else { lines.next().unwrap_or_default().split('|').collect() };
+    let header: Vec<&str> = if json {
+        Vec::new()
+    } else {
+        lines.next().unwrap_or_default().split('|').collect()
+    };
     let lines: Vec<(usize, &str)> = lines.enumerate().collect();
     let fields = step.fields(source);
     lines
         .chunks(size.min(lines.len()).max(1))
         .map(|lines| {
             let mut rows = ChunkBuilder::new(fields.len());
-            let mut chunk =
-                SourceChunk { rows: rows_of(0), records: Vec::new(), raw: Vec::new(), mark: SourceMark::default(), repairs: Vec::new() };
+            let mut chunk = SourceChunk {
+                rows: rows_of(0),
+                records: Vec::new(),
+                raw: Vec::new(),
+                mark: SourceMark::default(),
+                repairs: Vec::new(),
+            };
             for (number, line) in lines {
                 let start = chunk.raw.len();
                 chunk.raw.extend_from_slice(line.as_bytes());
@@ -275,15 +372,27 @@ pub(crate) fn chunks(step: &Step, source: usize, records: &str, size: usize) -> 
                             Field::Column(name) => header.iter().position(|column| column == name),
                             Field::Pointer(_) | Field::Json => None,
                         };
-                        let cell = cell.and_then(|index| line.split('|').nth(index)).filter(|cell| *cell != "~");
+                        let cell = cell
+                            .and_then(|index| line.split('|').nth(index))
+                            .filter(|cell| *cell != "~");
                         let cell = cell.map(|cell| cell.replace("\\0", "\0"));
                         rows.push(cell.as_deref().map_or(ValueRef::Null, ValueRef::Text));
                     }
                 }
                 rows.end_row();
-                let defect = broken.then(|| Arc::new(Defect { code: "WB0101", column: 0, message: "torn".into() }));
+                let defect = broken.then(|| {
+                    Arc::new(Defect {
+                        code: "WB0101",
+                        column: 0,
+                        message: "torn".into(),
+                    })
+                });
                 chunk.records.push(Record {
-                    position: Position { record: *number as u64 + 1, line: *number as u64 + 2, byte: 0 },
+                    position: Position {
+                        record: *number as u64 + 1,
+                        line: *number as u64 + 2,
+                        byte: 0,
+                    },
                     raw: (start, chunk.raw.len()),
                     defect,
                 });
@@ -299,10 +408,10 @@ fn rows_of(width: usize) -> whimbrel_model::Chunk {
 }
 
 fn push_json(rows: &mut ChunkBuilder, line: &str, field: &Field) {
-    let document = json::parse(line.as_bytes()).unwrap();
+    let document = json::parse(line.as_bytes()).expect("sound JSON");
     let found = match field {
         Field::Column(name) => document.get(name),
-        Field::Pointer(pointer) => document.at(&Pointer::parse(pointer).unwrap()),
+        Field::Pointer(pointer) => document.at(&Pointer::parse(pointer).expect("a sound pointer")),
         Field::Json => Some(&document),
     };
     match found {
@@ -310,6 +419,8 @@ fn push_json(rows: &mut ChunkBuilder, line: &str, field: &Field) {
         Some(Json::Bool(value)) => rows.push(ValueRef::Bool(*value)),
         Some(Json::Number(number)) => rows.push(ValueRef::Decimal(number.as_str())),
         Some(Json::String(text)) => rows.push(ValueRef::Text(text)),
-        Some(nested @ (Json::Array(_) | Json::Object(_))) => rows.push(ValueRef::Json(&nested.to_text())),
+        Some(nested @ (Json::Array(_) | Json::Object(_))) => {
+            rows.push(ValueRef::Json(&nested.to_text()))
+        }
     }
 }
