@@ -540,6 +540,16 @@ impl<'a> Compiler<'a> {
         })
     }
 
+    /// Of the tables that take records of a source, the first one archives.
+    fn archives(&self, source: usize) -> bool {
+        let name = &self.sources[source].plan.name.value;
+        let reads = |table: &&TableMapping| {
+            table.each != PlanEach::File && table.from.iter().any(|from| from.value == *name)
+        };
+        let first = self.plan.tables.iter().find(reads);
+        first.is_some_and(|first| first.span == self.mapping.span)
+    }
+
     /// Slots of archived columns, by source.
     fn archive(&mut self) -> Vec<Vec<(String, usize)>> {
         if self.mapping.each == PlanEach::File {
@@ -550,7 +560,8 @@ impl<'a> Compiler<'a> {
         for source in 0..self.sources.len() {
             self.scope = vec![source];
             let mut slots = Vec::new();
-            for name in &self.sources[source].plan.archive {
+            let own = self.archives(source);
+            for name in self.sources[source].plan.archive.iter().filter(|_| own) {
                 match self.field(&name.value) {
                     Ok(slot) => slots.push((name.value.clone(), slot)),
                     Err(unknown) => self.error(

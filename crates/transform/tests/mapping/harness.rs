@@ -420,7 +420,7 @@ fn push_json(rows: &mut ChunkBuilder, line: &str, field: &Field) {
         Some(Json::Number(number)) => rows.push(ValueRef::Decimal(number.as_str())),
         Some(Json::String(text)) => rows.push(ValueRef::Text(text)),
         Some(nested @ (Json::Array(_) | Json::Object(_))) => {
-            rows.push(ValueRef::Json(&nested.to_text()))
+            rows.push(ValueRef::Json(&nested.to_text()));
         }
     }
 }
