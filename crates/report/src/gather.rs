@@ -10,7 +10,7 @@ mod rejects;
 mod run;
 
 use whimbrel_endpoint::{EndpointError, Target};
-use whimbrel_ledger::{Batch, Run, Step, chain, check, pages, step};
+use whimbrel_ledger::{Batch, Run, RunStatus, Step, chain, check, pages, step};
 
 use crate::codes::{CHAIN_BROKEN, NO_SUCH_RUN};
 use crate::report::{Listed, Outcome, Remark, RunReport, SCHEMA};
@@ -173,6 +173,7 @@ impl Tallies {
         let mut after = None;
         loop {
             let page = pages::rejects(target, &run.id, step.step, after, PAGE).await?;
+            self.tables.rejects(page.len() as u64);
             for reject in &page {
                 self.rejects.reject(step.step, reject);
             }
@@ -207,7 +208,7 @@ async fn put_together(
     }
     let options_json = run::options_of(run, &mut tallies.remarks);
     let sources = run::sources_of(run, &mut tallies.remarks);
-    let totals = tallies.tables.finish();
+    let totals = tallies.tables.finish(run.status == RunStatus::Running);
     let (rejects, spilled) = tallies.rejects.finish();
     let verdict = run::verdict(run, totals.balanced, &rejects);
     let outcome = Outcome {

@@ -10,7 +10,7 @@ mod style;
 
 use std::fmt::Write as _;
 
-use crate::markdown::{mark, mark_of, time};
+use crate::markdown::{gaps, mark, mark_of, time};
 use crate::report::{NoteRow, NoteSample, RejectGroup, RejectSample, Related, RunReport, TableRow, Verdict};
 use crate::shown::{bytes, clock, count, counted, percent, rate, seconds};
 
@@ -519,13 +519,11 @@ fn status(status: &str) -> String {
 }
 
 fn balance(table: &TableRow) -> String {
-    let (tone, words) = match (table.units_balance, table.rows_balance) {
-        (true, true) => ("ok", "✔ balanced"),
-        (false, true) => ("bad", "✖ units do not balance"),
-        (true, false) => ("bad", "✖ rows do not balance"),
-        (false, false) => ("bad", "✖ neither balances"),
-    };
-    format!("<span class=\"{tone}\">{words}</span>")
+    let gaps = gaps(table);
+    if gaps.is_empty() {
+        return "<span class=\"ok\">✔ balanced</span>".to_owned();
+    }
+    format!("<span class=\"bad\">✖ {gaps}</span>")
 }
 
 fn cause(group: &RejectGroup) -> String {

@@ -144,13 +144,24 @@ fn accounts(out: &mut String, report: &RunReport) {
 }
 
 fn balanced(table: &TableRow) -> String {
-    match (table.units_balance, table.rows_balance) {
-        (true, true) => "✔ balanced",
-        (false, true) => "✖ units do not balance",
-        (true, false) => "✖ rows do not balance",
-        (false, false) => "✖ neither balances",
+    let gaps = gaps(table);
+    if gaps.is_empty() { "✔ balanced".to_owned() } else { format!("✖ {gaps}") }
+}
+
+/// What does not balance in a table's accounts; nothing where all does.
+pub(crate) fn gaps(table: &TableRow) -> String {
+    let mut gaps = Vec::new();
+    if !table.units_balance {
+        gaps.push("units do not balance".to_owned());
     }
-    .to_owned()
+    if !table.rows_balance {
+        gaps.push("rows do not balance".to_owned());
+    }
+    if !table.rejects_agree {
+        let (listed, rejected) = (count(table.rejects_listed), count(table.units.rejected.count));
+        gaps.push(format!("{rejected} rejected, but {listed} listed"));
+    }
+    gaps.join("; ")
 }
 
 fn status(status: &str) -> String {

@@ -80,7 +80,8 @@ pub struct Outcome {
     pub units: UnitAccounts,
     /// Target rows of all tables together.
     pub rows: RowAccounts,
-    /// True where every account of every table balances, in counts, bytes and digests.
+    /// True where every account of every table balances, in counts, bytes and digests, and every
+    /// rejected unit is listed.
     pub balanced: bool,
     /// The accounts of each table, in the order of the steps.
     pub tables: Listed<TableRow>,
@@ -225,6 +226,10 @@ pub struct TableRow {
     pub rows: RowAccounts,
     /// True where the rows balance in counts, bytes and digests.
     pub rows_balance: bool,
+    /// Rejects in the ledger: one for each rejected unit.
+    pub rejects_listed: u64,
+    /// True where they are as many as the account says; not looked at while a run is under way.
+    pub rejects_agree: bool,
     /// Its files.
     pub files: FilesOfTable,
 }

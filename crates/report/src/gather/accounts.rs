@@ -20,6 +20,7 @@ struct Tally {
     status: &'static str,
     units: Account,
     rows: RowAccount,
+    rejects: u64,
     files: FilesOfTable,
 }
 
@@ -40,6 +41,7 @@ impl Tables {
             status: step.status.word(),
             units: Account::default(),
             rows: RowAccount::default(),
+            rejects: 0,
             files: FilesOfTable::default(),
         });
     }
@@ -48,6 +50,10 @@ impl Tables {
         let tally = self.all.last_mut().expect("a table was begun");
         tally.units.merge(&batch.units);
         tally.rows.merge(&batch.rows);
+    }
+
+    pub(super) fn rejects(&mut self, listed: u64) {
+        self.all.last_mut().expect("a table was begun").rejects += listed;
     }
 
     pub(super) fn item(&mut self, item: &ItemHead) {
@@ -62,7 +68,8 @@ impl Tables {
         files.skipped += item.skipped.unwrap_or(0);
     }
 
-    pub(super) fn finish(&self) -> Totals {
+    /// The totals. A run under way may have committed more rejects since its batches were read.
+    pub(super) fn finish(&self, under_way: bool) -> Totals {
         let mut units = Account::default();
         let mut rows = RowAccount::default();
         for tally in &self.all {
@@ -72,14 +79,24 @@ impl Tables {
         Totals {
             units: unit_accounts(&units),
             rows: row_accounts(&rows),
-            balanced: self.all.iter().all(|tally| tally.units.balances() && tally.rows.balances()),
-            tables: Listed::first(self.all.iter().map(table_row).collect(), limits::TABLES),
+            balanced: self.all.iter().all(|tally| tally.balances(under_way)),
+            tables: Listed::first(self.all.iter().map(|tally| table_row(tally, under_way)).collect(), limits::TABLES),
             digests: Listed::first(self.all.iter().map(digests).collect(), limits::TABLES),
         }
     }
 }
 
-fn table_row(tally: &Tally) -> TableRow {
+impl Tally {
+    fn balances(&self, under_way: bool) -> bool {
+        self.units.balances() && self.rows.balances() && self.rejects_agree(under_way)
+    }
+
+    fn rejects_agree(&self, under_way: bool) -> bool {
+        under_way || self.rejects == self.units.class(Class::Rejected).n()
+    }
+}
+
+fn table_row(tally: &Tally, under_way: bool) -> TableRow {
     TableRow {
         step: tally.step,
         table: tally.table.clone(),
@@ -88,6 +105,8 @@ fn table_row(tally: &Tally) -> TableRow {
         units_balance: tally.units.balances(),
         rows: row_accounts(&tally.rows),
         rows_balance: tally.rows.balances(),
+        rejects_listed: tally.rejects,
+        rejects_agree: tally.rejects_agree(under_way),
         files: tally.files,
     }
 }

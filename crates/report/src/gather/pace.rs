@@ -29,7 +29,9 @@ pub(super) struct Clocked {
     last: Option<Instant>,
     steps: BTreeMap<u64, StepTimes>,
     batches: u64,
+    /// All of `per_point` batches but the last.
     points: Vec<Point>,
+    per_point: u64,
     peak: f64,
     hours: BTreeMap<String, u64>,
 }
@@ -84,6 +86,7 @@ impl Clocked {
             steps: BTreeMap::new(),
             batches: 0,
             points: Vec::new(),
+            per_point: 1,
             peak: 0.0,
             hours: BTreeMap::new(),
         })
@@ -106,7 +109,7 @@ impl Clocked {
         let active = at.since(from);
         let rate = (active > 0.0).then(|| units as f64 / active);
         self.peak = self.peak.max(rate.unwrap_or(0.0));
-        self.points.push(Point {
+        self.point(Point {
             from,
             to: at,
             active,
@@ -116,8 +119,18 @@ impl Clocked {
             rejected,
             rates: rate.map(|rate| (rate, rate)),
         });
-        if self.points.len() >= 2 * limits::POINTS {
+    }
+
+    /// Adds a batch to the last point, or begins another; too many points become half as many.
+    fn point(&mut self, batch: Point) {
+        match self.points.last_mut().filter(|last| last.batches < self.per_point) {
+            Some(last) => *last = last.with(&batch),
+            None => self.points.push(batch),
+        }
+        let full = self.points.last().is_some_and(|last| last.batches == self.per_point);
+        if self.points.len() == limits::POINTS && full {
             self.points = halved(&self.points);
+            self.per_point *= 2;
         }
     }
 
@@ -216,8 +229,7 @@ impl Clocked {
 
     fn pace(&self, began: Option<Instant>, active: f64, outcome: &Outcome) -> Pace {
         let per_second = |amount: u64| if active > 0.0 { amount as f64 / active } else { 0.0 };
-        let points = if self.points.len() > limits::POINTS { halved(&self.points) } else { self.points.clone() };
-        let mut rates: Vec<f64> = points.iter().filter_map(Point::rate).collect();
+        let mut rates: Vec<f64> = self.points.iter().filter_map(Point::rate).collect();
         rates.sort_by(f64::total_cmp);
         Pace {
             units_per_second: per_second(outcome.units.read.count),
@@ -225,7 +237,7 @@ impl Clocked {
             bytes_per_second: per_second(outcome.units.read.bytes),
             units_per_second_max: self.peak,
             units_per_second_median: rates.get(rates.len() / 2).copied().unwrap_or(0.0),
-            points: began.map(|began| points.iter().map(|point| point.told(began)).collect()).unwrap_or_default(),
+            points: began.map(|began| self.points.iter().map(|point| point.told(began)).collect()).unwrap_or_default(),
         }
     }
 
@@ -274,11 +286,6 @@ impl Point {
 
 /// Each two neighbours as one, so that the slowest and the fastest stay visible.
 fn halved(points: &[Point]) -> Vec<Point> {
-    points
-        .chunks(2)
-        .map(|pair| match pair {
-            [first, second] => first.with(second),
-            one => one[0],
-        })
-        .collect()
+    let (pairs, alone) = points.as_chunks::<2>();
+    pairs.iter().map(|[first, second]| first.with(second)).chain(alone.iter().copied()).collect()
 }

@@ -381,7 +381,7 @@ pub(super) fn pareto(rejects: &Rejects) -> String {
         .iter()
         .map(|group| {
             let about = group.column.as_deref().or(group.rule.as_deref()).unwrap_or(&group.table);
-            (format!("{} {}", group.code, short(about, 24)), group.count)
+            (format!("{} {}", short(&group.code, 10), short(about, 24)), group.count)
         })
         .collect();
     if rest > 0 {

@@ -32,9 +32,9 @@ code{font:.86em/1.45 ui-monospace,'DejaVu Sans Mono',monospace;background:var(--
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(9rem,1fr));gap:.75rem;margin:1.25rem 0}\
 .tiles>div{background:var(--sheet);border-radius:6px;padding:.7rem .85rem}\
 .tiles dt{color:var(--soft);font-size:.85rem}.tiles dd{margin:0}\
-.tiles b{display:block;font-size:1.35rem;font-variant-numeric:tabular-nums;line-height:1.3}\
+.tiles b{display:block;font-size:1.2rem;font-variant-numeric:tabular-nums;line-height:1.3}\
 .tiles span{color:var(--soft);font-size:.85rem}\
-.next li{margin:.55rem 0}.next code{display:inline-block;margin-top:.15rem;padding:.25em .6em;font-size:.92em}\
+.next li{margin:.55rem 0}.next br+code{display:inline-block;margin-top:.15rem;padding:.25em .6em;font-size:.92em}\
 .scroll{overflow-x:auto;margin:1rem 0}.scroll:focus-visible,summary:focus-visible{outline:2px solid var(--updated);outline-offset:2px}\
 table{border-collapse:collapse;width:100%;font-size:.9rem}\
 caption{text-align:left;color:var(--soft);padding:.2rem 0;font-size:.9rem}\
