@@ -37,7 +37,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
             let reading = start.elapsed();
             let rate = found.len() as f64 / reading.as_secs_f64();
-            println!("{} files found in {finding:?}, read in {reading:?}: {rate:.0} files/s", found.len());
+            println!(
+                "{} files found in {finding:?}, read in {reading:?}: {rate:.0} files/s",
+                found.len()
+            );
         }
         Ok(())
     })

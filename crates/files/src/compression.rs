@@ -192,7 +192,8 @@ mod tests {
 
     #[test]
     fn a_cut_archive_gives_what_it_can_and_says_so() {
-        let text: Vec<u8> = (0..50_000u32).flat_map(|n| (n.wrapping_mul(2_654_435_761)).to_le_bytes()).collect();
+        let text: Vec<u8> =
+            (0..50_000u32).flat_map(|n| (n.wrapping_mul(2_654_435_761)).to_le_bytes()).collect();
         for stored in [gzip(&text), zstd::encode_all(&text[..], 1).unwrap()] {
             let cut = stored[..stored.len() * 3 / 4].to_vec();
             let (out, damage) = read(cut, "x", 1 << 20);

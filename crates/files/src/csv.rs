@@ -97,7 +97,9 @@ impl CsvOptions {
             "delimiter, quote, escape and comment are ASCII and no line ends"
         } else if Some(self.delimiter) == self.quote || Some(self.delimiter) == self.escape {
             "the delimiter is also the quote or the escape"
-        } else if self.comment.is_some() && (self.comment == self.quote || self.comment == Some(self.delimiter)) {
+        } else if self.comment.is_some()
+            && (self.comment == self.quote || self.comment == Some(self.delimiter))
+        {
             "the comment is also the quote or the delimiter"
         } else if self.record_bytes_max == 0 || self.record_bytes_max > RECORD_MAX {
             "a record may have between 1 byte and 1 GiB"
@@ -447,7 +449,8 @@ impl CsvReader {
                 return reject(ragged(codes::TOO_FEW_FIELDS, taken.fields, width, 0));
             }
             (std::cmp::Ordering::Greater, Ragged::Reject | Ragged::Pad) => {
-                let first = self.spans.get(width).map_or(0, |span| column(bytes, span.start as usize));
+                let first =
+                    self.spans.get(width).map_or(0, |span| column(bytes, span.start as usize));
                 return reject(ragged(codes::TOO_MANY_FIELDS, taken.fields, width, first));
             }
         };

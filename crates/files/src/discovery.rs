@@ -119,13 +119,8 @@ pub fn discover(root: &Path, patterns: &Patterns) -> Result<Found, DiscoveryErro
         .iter()
         .map(|pattern| compile(pattern, patterns.ignore_case))
         .collect::<Result<Vec<_>, _>>()?;
-    let mut walk = Walk {
-        root,
-        patterns,
-        exclude,
-        files: BTreeMap::new(),
-        unreadable: BTreeSet::new(),
-    };
+    let mut walk =
+        Walk { root, patterns, exclude, files: BTreeMap::new(), unreadable: BTreeSet::new() };
     for (base, searches) in searches(patterns)? {
         walk.search(&base, &searches)?;
     }
@@ -165,7 +160,8 @@ fn searches(patterns: &Patterns) -> Result<BTreeMap<String, Vec<Search>>, Discov
 
 /// The part up to the last `/` before the first wildcard; with `ignore_case` any letter is one.
 fn base_of(pattern: &str, ignore_case: bool) -> &str {
-    let wild = |c: char| matches!(c, '*' | '?' | '[' | '{' | '\\') || (ignore_case && c.is_alphabetic());
+    let wild =
+        |c: char| matches!(c, '*' | '?' | '[' | '{' | '\\') || (ignore_case && c.is_alphabetic());
     let fixed = pattern.find(wild).unwrap_or(pattern.len());
     let parents = pattern[..fixed].rfind('/').map_or(0, |slash| slash + 1);
     &pattern[..parents]
@@ -413,7 +409,10 @@ fn may_read(disk: &Path) -> io::Result<()> {
 fn ancestors(disk: &Path) -> Vec<(u64, u64)> {
     let real = std::fs::canonicalize(disk).unwrap_or_default();
     let above = real.ancestors().skip(1);
-    above.filter_map(|folder| std::fs::metadata(folder).ok()).map(|found| identity(&found)).collect()
+    above
+        .filter_map(|folder| std::fs::metadata(folder).ok())
+        .map(|found| identity(&found))
+        .collect()
 }
 
 #[cfg(unix)]
@@ -577,7 +576,8 @@ mod tests {
         #[test]
         fn sockets_that_match_are_reported_not_opened() {
             let root = folder(&["a.csv"]);
-            let _socket = std::os::unix::net::UnixListener::bind(root.path().join("b.csv")).unwrap();
+            let _socket =
+                std::os::unix::net::UnixListener::bind(root.path().join("b.csv")).unwrap();
             let found = discover(root.path(), &patterns(&["*.csv"])).unwrap();
             assert_eq!(found.files.len(), 1);
             assert_eq!(reasons(&found), [("b.csv", "it is a pipe, socket or device")]);

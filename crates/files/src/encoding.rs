@@ -99,8 +99,12 @@ impl Encoding {
         let decode = match self {
             Self::Utf8 => return None,
             Self::Latin1 => Decode::Latin1,
-            Self::Utf16Le => Decode::Other(encoding_rs::UTF_16LE.new_decoder_without_bom_handling()),
-            Self::Utf16Be => Decode::Other(encoding_rs::UTF_16BE.new_decoder_without_bom_handling()),
+            Self::Utf16Le => {
+                Decode::Other(encoding_rs::UTF_16LE.new_decoder_without_bom_handling())
+            }
+            Self::Utf16Be => {
+                Decode::Other(encoding_rs::UTF_16BE.new_decoder_without_bom_handling())
+            }
             Self::Windows1252 => {
                 Decode::Other(encoding_rs::WINDOWS_1252.new_decoder_without_bom_handling())
             }

@@ -43,7 +43,8 @@ impl Stamp {
     #[cfg(unix)]
     pub fn from_metadata(metadata: &Metadata) -> Self {
         use std::os::unix::fs::MetadataExt;
-        let nanos = |seconds: i64, nanos: i64| i128::from(seconds) * 1_000_000_000 + i128::from(nanos);
+        let nanos =
+            |seconds: i64, nanos: i64| i128::from(seconds) * 1_000_000_000 + i128::from(nanos);
         Self {
             size: metadata.len(),
             mtime_nanos: nanos(metadata.mtime(), metadata.mtime_nsec()),

@@ -13,8 +13,11 @@ use std::io::{self, Read};
 use crate::compression::Damage;
 use crate::encoding::{Encoding, Transcoder};
 
-/// Bytes read at once.
+/// Bytes read at once, once a file has shown that it is not small.
 const BLOCK: usize = 256 << 10;
+
+/// Bytes read first.
+const BLOCK_FIRST: usize = 16 << 10;
 
 /// A file cannot be read (further). Bad records are no errors: they are defects.
 #[derive(Debug, thiserror::Error)]
@@ -124,10 +127,7 @@ impl std::fmt::Debug for Input {
 impl Input {
     /// Starts a stream. A byte order mark wins over the declared encoding (UTF-8 by default) and
     /// is no part of the text, though it counts in offsets.
-    pub fn new(
-        from: Box<dyn Read + Send>,
-        declared: Option<Encoding>,
-    ) -> Result<Self, ReadError> {
+    pub fn new(from: Box<dyn Read + Send>, declared: Option<Encoding>) -> Result<Self, ReadError> {
         let mut input = Self {
             from,
             encoding: Encoding::Utf8,
@@ -380,8 +380,9 @@ impl Input {
     }
 
     fn read_block(&mut self) -> Result<(), ReadError> {
+        let room = usize::try_from(self.received).unwrap_or(BLOCK).clamp(BLOCK_FIRST, BLOCK);
         if self.transcoder.is_some() {
-            let mut block = vec![0; BLOCK];
+            let mut block = vec![0; room];
             let read = self.read_into(|from| from.read(&mut block))?;
             self.decode(&block[..read]);
             if read == 0 {
@@ -389,9 +390,9 @@ impl Input {
             }
             return Ok(());
         }
-        if self.text.len() < self.end + BLOCK {
+        if self.text.len() < self.end + room {
             // Doubling keeps the cost of a long record linear.
-            let length = (self.end + BLOCK).max(2 * self.end);
+            let length = (self.end + room).max(2 * self.end);
             self.text.resize(length, 0);
         }
         let mut text = std::mem::take(&mut self.text);
@@ -443,9 +444,8 @@ impl Input {
 /// so stretches must not be cut inside a CR LF.
 pub(crate) fn line_ends(text: &[u8]) -> u64 {
     let line_feeds = memchr::memchr_iter(b'\n', text).count();
-    let returns = memchr::memchr_iter(b'\r', text)
-        .filter(|at| text.get(at + 1) != Some(&b'\n'))
-        .count();
+    let returns =
+        memchr::memchr_iter(b'\r', text).filter(|at| text.get(at + 1) != Some(&b'\n')).count();
     (line_feeds + returns) as u64
 }
 
@@ -457,16 +457,14 @@ pub(crate) fn column(text: &[u8], at: usize) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::encoding::encode;
-    use proptest::prelude::*;
+pub(crate) mod drip {
+    use std::io::{self, Read};
 
     /// Gives a few bytes at a time, as pipes do.
-    struct Drip {
-        bytes: Vec<u8>,
-        at: usize,
-        piece: usize,
+    pub(crate) struct Drip {
+        pub(crate) bytes: Vec<u8>,
+        pub(crate) at: usize,
+        pub(crate) piece: usize,
     }
 
     impl Read for Drip {
@@ -477,6 +475,14 @@ mod tests {
             Ok(length)
         }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::drip::Drip;
+    use super::*;
+    use crate::encoding::encode;
+    use proptest::prelude::*;
 
     fn drip(bytes: &[u8], piece: usize, encoding: Encoding) -> Input {
         let from = Box::new(Drip { bytes: bytes.to_vec(), at: 0, piece });

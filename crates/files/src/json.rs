@@ -67,7 +67,8 @@ pub(crate) fn examine<'a>(
 
 #[cold]
 fn bad_json(error: &JsonError, first_line: u64) -> Defect {
-    let code = if error.reason == Reason::UnexpectedEnd { codes::TORN_JSON } else { codes::BAD_JSON };
+    let code =
+        if error.reason == Reason::UnexpectedEnd { codes::TORN_JSON } else { codes::BAD_JSON };
     let message = match error.line {
         1 => error.reason.to_string(),
         line => format!("{}, on line {}", error.reason, first_line + line - 1),
@@ -250,8 +251,7 @@ impl JsonReader {
         self.outer.clear();
         if let Some(pointer) = self.pointer.take() {
             self.peek()?;
-            let length = self.input.floor(self.input.unread().len().min(KEPT_OF_TOO_LONG));
-            self.front = self.input.original(length).to_vec();
+            self.front = self.front()?;
             let begin = (self.input.line(), self.input.byte());
             let found = self.descend(&pointer);
             self.pointer = Some(pointer);
@@ -286,7 +286,9 @@ impl JsonReader {
             match found {
                 Step::Into(close) => self.outer.push(close),
                 Step::Missing => return self.no_array("the path leads nowhere").map(Some),
-                Step::Torn => return self.torn("the file loses its structure before the array").map(Some),
+                Step::Torn => {
+                    return self.torn("the file loses its structure before the array").map(Some);
+                }
             }
         }
         Ok(None)
@@ -302,7 +304,9 @@ impl JsonReader {
             if self.peek()? != Some(b'"') {
                 return Ok(Step::Torn);
             }
-            let Ends::At(length) = self.measure(self.record_bytes_max, true)? else { return Ok(Step::Torn) };
+            let Ends::At(length) = self.measure(self.record_bytes_max, true)? else {
+                return Ok(Step::Torn);
+            };
             let key = parse_with(&self.input.unread()[..length], Limits::default());
             let Ok(key) = key else { return Ok(Step::Torn) };
             let here = key.json.as_str() == Some(token);
@@ -390,18 +394,20 @@ impl JsonReader {
 
     fn too_long(&mut self, in_array: bool) -> Result<Found, ReadError> {
         let position = self.position();
-        let kept = self.input.unread().len().min(KEPT_OF_TOO_LONG);
-        let kept = self.input.floor(kept);
-        self.kept.clear();
-        self.kept.extend_from_slice(self.input.original(kept));
-        let begin = self.input.byte();
-        if !self.skip_value()? {
-            self.phase = Phase::Done;
-        } else if !in_array {
-            self.phase = Phase::Values { line: self.input.line() };
-        }
-        let (length, max) = (self.input.byte() - begin, self.record_bytes_max);
-        let message = format!("it has {length} bytes, more than {max}");
+        self.kept = self.front()?;
+        let max = self.record_bytes_max;
+        let message = if self.skip_value()? {
+            if !in_array {
+                self.phase = Phase::Values { line: self.input.line() };
+            }
+            let length = self.input.byte() - position.byte;
+            self.kept.truncate(usize::try_from(length).unwrap_or(usize::MAX));
+            format!("it has {length} bytes, more than {max}")
+        } else {
+            self.skip_rest()?;
+            let length = self.input.byte() - position.byte;
+            format!("it never ends and has {length} bytes, more than {max}")
+        };
         Ok(Found::Fault(position, Defect { code: codes::RECORD_TOO_LONG, column: 0, message }))
     }
 
@@ -431,20 +437,9 @@ impl JsonReader {
     /// Rejects everything that is left.
     fn rest(&mut self, code: &'static str, reason: &str) -> Result<Found, ReadError> {
         let position = self.position();
-        let begin = self.input.byte();
-        self.kept.clear();
-        while !self.input.unread().is_empty() || self.input.fill(1)? {
-            let length = self.input.unread().len();
-            if self.kept.len() < KEPT_OF_TOO_LONG {
-                let room = KEPT_OF_TOO_LONG - self.kept.len();
-                let kept = self.input.floor(length.min(room));
-                self.kept.extend_from_slice(self.input.original(kept));
-            }
-            let lines = newlines(self.input.unread());
-            self.input.consume(length, lines);
-        }
-        self.phase = Phase::Done;
-        let length = self.input.byte() - begin;
+        self.kept = self.front()?;
+        self.skip_rest()?;
+        let length = self.input.byte() - position.byte;
         let message = match length {
             0 => reason.to_owned(),
             _ if code == codes::NO_RECORDS_ARRAY => reason.to_owned(),
@@ -452,6 +447,23 @@ impl JsonReader {
             _ => format!("{reason}; {length} bytes from here on were not read"),
         };
         Ok(Found::Fault(position, Defect { code, column: 0, message }))
+    }
+
+    fn skip_rest(&mut self) -> Result<(), ReadError> {
+        while !self.input.unread().is_empty() || self.input.fill(1)? {
+            let length = self.input.unread().len();
+            let lines = newlines(self.input.unread());
+            self.input.consume(length, lines);
+        }
+        self.phase = Phase::Done;
+        Ok(())
+    }
+
+    /// As much of what follows as is kept with a reject.
+    fn front(&mut self) -> Result<Vec<u8>, ReadError> {
+        self.input.fill(KEPT_OF_TOO_LONG)?;
+        let length = self.input.floor(self.input.unread().len().min(KEPT_OF_TOO_LONG));
+        Ok(self.input.original(length).to_vec())
     }
 
     fn position(&mut self) -> Position {
@@ -491,11 +503,15 @@ impl JsonReader {
             let ends = scan.go_on(self.input.unread());
             match ends {
                 Some(Ends::At(length)) if length > max => return Ok(Ends::TooFar),
+                Some(Ends::Mismatch) if scan.at > max => return Ok(Ends::TooFar),
                 Some(ends) => return Ok(ends),
                 None if scan.at > max => return Ok(Ends::TooFar),
                 None => {}
             }
             if !self.input.fill_more()? {
+                if self.input.unread().len() > max {
+                    return Ok(Ends::TooFar);
+                }
                 let whole = scan.scalar && !in_array;
                 return Ok(if whole { Ends::At(self.input.unread().len()) } else { Ends::Never });
             }

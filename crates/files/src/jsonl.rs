@@ -167,9 +167,8 @@ impl JsonLinesReader {
         let position = self.position();
         let max = self.record_bytes_max;
         let limits = (KEPT_OF_TOO_LONG, KEPT_OF_TOO_LONG);
-        let line =
-            take_line(&mut self.input, Ends::LineFeed, &mut self.kept, limits, &mut |_| {})?
-                .expect("a line stands here");
+        let line = take_line(&mut self.input, Ends::LineFeed, &mut self.kept, limits, &mut |_| {})?
+            .expect("a line stands here");
         self.terminated = line.terminated;
         if !line.terminated {
             self.settled = Some(settled);

@@ -49,7 +49,9 @@ pub fn heading(body: &str) -> Option<String> {
                 text.clear();
                 inside = false;
             }
-            Event::Text(part) | Event::Code(part) | Event::InlineHtml(part) if inside => text.push_str(&part),
+            Event::Text(part) | Event::Code(part) | Event::InlineHtml(part) if inside => {
+                text.push_str(&part);
+            }
             Event::SoftBreak | Event::HardBreak if inside => text.push(' '),
             _ => {}
         }
@@ -101,7 +103,8 @@ fn yaml_members(front: &str) -> Result<Vec<(Cow<'static, str>, Json<'static>)>, 
         }
         Ok(Json::Null) => Ok(Vec::new()),
         Ok(other) => {
-            let message = format!("the front matter is a YAML {}, not a mapping", other.type_name());
+            let message =
+                format!("the front matter is a YAML {}, not a mapping", other.type_name());
             Err(Defect { code: codes::FRONT_MATTER_SHAPE, column: 0, message })
         }
         Err(error) => Err(Defect {
@@ -190,104 +193,158 @@ mod tests {
 
     #[test]
     fn front_matter_and_body_are_taken_apart_without_stripping() {
-        check("---\ntitle: T\ntags: [a, b]\n---\n\n# H\ntext\n", &expect![[r#"
+        check(
+            "---\ntitle: T\ntags: [a, b]\n---\n\n# H\ntext\n",
+            &expect![[r#"
             {"title":"T","tags":["a","b"]}
             body "\n# H\ntext\n"
             heading Some("H")
-        "#]]);
-        check("---\r\ntitle: T\r\n---\r\nbody\r\n", &expect![[r#"
+        "#]],
+        );
+        check(
+            "---\r\ntitle: T\r\n---\r\nbody\r\n",
+            &expect![[r#"
             {"title":"T"}
             body "body\r\n"
             heading None
-        "#]]);
-        check("---\ntitle: T\n...\nbody", &expect![[r#"
+        "#]],
+        );
+        check(
+            "---\ntitle: T\n...\nbody",
+            &expect![[r#"
             {"title":"T"}
             body "body"
             heading None
-        "#]]);
-        check("---\n---\nbody", &expect![[r#"
+        "#]],
+        );
+        check(
+            "---\n---\nbody",
+            &expect![[r#"
             {}
             body "body"
             heading None
-        "#]]);
-        check("---\ntitle: T\n---", &expect![[r#"
+        "#]],
+        );
+        check(
+            "---\ntitle: T\n---",
+            &expect![[r#"
             {"title":"T"}
             body ""
             heading None
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
     fn three_dashes_inside_values_end_nothing() {
-        check("---\ntitle: a --- b\nlong: |\n  x\n  ---\n  y\n---\nbody --- body\n---\n", &expect![[r#"
+        check(
+            "---\ntitle: a --- b\nlong: |\n  x\n  ---\n  y\n---\nbody --- body\n---\n",
+            &expect![[r#"
             {"title":"a --- b","long":"x\n---\ny\n"}
             body "body --- body\n---\n"
             heading Some("body --- body")
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
     fn without_front_matter_everything_is_body() {
-        check("# T\n---\nx\n", &expect![[r##"
+        check(
+            "# T\n---\nx\n",
+            &expect![[r##"
             {}
             body "# T\n---\nx\n"
             heading Some("T")
-        "##]]);
-        check("--- \ntitle: T\n---\n", &expect![[r#"
+        "##]],
+        );
+        check(
+            "--- \ntitle: T\n---\n",
+            &expect![[r#"
             {}
             body "--- \ntitle: T\n---\n"
             heading Some("title: T")
-        "#]]);
-        check("", &expect![[r#"
+        "#]],
+        );
+        check(
+            "",
+            &expect![[r#"
             {}
             body ""
             heading None
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
     fn front_matter_without_end_is_a_defect() {
-        check("---\ntitle: T\n\n# H\n", &expect![[r#"
+        check(
+            "---\ntitle: T\n\n# H\n",
+            &expect![[r#"
             WB0112 col 1: the front matter that line 1 begins with `---` has no end
-        "#]]);
-        check("---", &expect![[r#"
+        "#]],
+        );
+        check(
+            "---",
+            &expect![[r#"
             WB0112 col 1: the front matter that line 1 begins with `---` has no end
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
     fn titles_keep_their_text() {
-        check("---\ntitle: 2024-01-01\n---\n", &expect![[r#"
+        check(
+            "---\ntitle: 2024-01-01\n---\n",
+            &expect![[r#"
             {"title":"2024-01-01"}
             body ""
             heading None
-        "#]]);
-        check("---\ntitle: yes\n---\n", &expect![[r#"
+        "#]],
+        );
+        check(
+            "---\ntitle: yes\n---\n",
+            &expect![[r#"
             {"title":"yes"}
             body ""
             heading None
-        "#]]);
-        check("---\ntitle: 1.10\n---\n", &expect![[r#"
+        "#]],
+        );
+        check(
+            "---\ntitle: 1.10\n---\n",
+            &expect![[r#"
             {"title":1.10}
             body ""
             heading None
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
     fn bad_yaml_is_a_defect_with_its_place_in_the_file() {
-        check("---\nok: 1\na: b: c\n---\n", &expect![[r#"
+        check(
+            "---\nok: 1\na: b: c\n---\n",
+            &expect![[r#"
             WB0113 col 5: mapping values are not allowed in this context, on line 3
-        "#]]);
-        check("---\na: 1\na: 2\n---\n", &expect![[r#"
+        "#]],
+        );
+        check(
+            "---\na: 1\na: 2\n---\n",
+            &expect![[r#"
             WB0109 col 1: `a` stands twice, on line 3
-        "#]]);
-        check("---\n- a\n- b\n---\n", &expect![[r#"
+        "#]],
+        );
+        check(
+            "---\n- a\n- b\n---\n",
+            &expect![[r#"
             WB0115 col 0: the front matter is a YAML array, not a mapping
-        "#]]);
-        check("---\nbody: x\n---\n", &expect![[r#"
+        "#]],
+        );
+        check(
+            "---\nbody: x\n---\n",
+            &expect![[r#"
             WB0115 col 0: the front matter names `body`, which is the text after it
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
@@ -300,17 +357,25 @@ mod tests {
                 heading None
             "#]],
         );
-        check("+++\na = 1\nb = \n+++\n", &expect![[r#"
+        check(
+            "+++\na = 1\nb = \n+++\n",
+            &expect![[r#"
             WB0114 col 5: string values must be quoted, expected literal string, on line 3
-        "#]]);
-        check("+++\na = 1\na = 2\n+++\n", &expect![[r#"
+        "#]],
+        );
+        check(
+            "+++\na = 1\na = 2\n+++\n",
+            &expect![[r#"
             WB0114 col 1: duplicate key, on line 3
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
     fn headings_are_found_as_markdown_means_them() {
-        let check = |body: &str, expect: Option<&str>| assert_eq!(heading(body).as_deref(), expect, "{body:?}");
+        let check = |body: &str, expect: Option<&str>| {
+            assert_eq!(heading(body).as_deref(), expect, "{body:?}");
+        };
         check("text\n\n## A *b* `c` [d](e)\n", Some("A b c d"));
         check("Title\n=====\n", Some("Title"));
         check("```\n# code\n```\n# real #\n", Some("real"));

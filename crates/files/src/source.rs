@@ -23,9 +23,7 @@ use whimbrel_endpoint::{
 };
 use whimbrel_model::json::Pointer;
 use whimbrel_model::plan::{self, HashAlgorithm};
-use whimbrel_model::{
-    Digest, Field, FileFacts, PartitionId, Shape, ShapeColumn, SourceMark,
-};
+use whimbrel_model::{Digest, Field, FileFacts, PartitionId, Shape, ShapeColumn, SourceMark};
 
 use crate::codes;
 use crate::compression::{self, Compression, UNPACKED_MAX_DEFAULT};
@@ -149,7 +147,8 @@ fn format_of(source: &plan::Source, record_bytes_max: usize) -> Result<Format, E
         plan::Format::Json { records: None } => Format::Json(None),
         plan::Format::Json { records: Some(records) } => {
             let pointer = Pointer::parse(&records.value).map_err(|why| {
-                let what = format!("`records` of the source is no JSON Pointer: `{}`", records.value);
+                let what =
+                    format!("`records` of the source is no JSON Pointer: `{}`", records.value);
                 EndpointError::new(ErrorClass::Configuration, codes::BAD_OPTIONS, what).because(why)
             })?;
             Format::Json(Some(pointer))
@@ -212,7 +211,8 @@ impl FileSource {
             Some(mark) => Some(Token::read(&mark.token).ok_or_else(|| bad_mark(path))?),
         };
         let (input, stamp, compression) = self.input(path)?;
-        let records = self.records(input, path).or_else(|error| self.or_changed(path, token, error))?;
+        let records =
+            self.records(input, path).or_else(|error| self.or_changed(path, token, error))?;
         let mut reader = FileReader::new(self.clone(), path, records, (stamp, compression), fields);
         if let Some(token) = token
             && !reader.resume(&token)?
@@ -237,7 +237,12 @@ impl FileSource {
     }
 
     /// Whether what follows `byte` bytes with that digest is nothing, more, or they differ.
-    fn compare_from(&self, path: &str, byte: u64, digest: &[u8; 32]) -> Result<Freshness, EndpointError> {
+    fn compare_from(
+        &self,
+        path: &str,
+        byte: u64,
+        digest: &[u8; 32],
+    ) -> Result<Freshness, EndpointError> {
         let mut opened = self.unpacked(path)?;
         let found = fingerprint::digest_of_prefix(&mut *opened.from, byte);
         let found = found.map_err(|error| not_read(path, &ReadError::at(byte, error)))?;
@@ -271,7 +276,8 @@ impl Source for FileSource {
     }
 
     async fn partitions(&self) -> Result<Discovery, EndpointError> {
-        let found = discover(&self.root, &self.options.patterns).map_err(|error| not_found(&error))?;
+        let found =
+            discover(&self.root, &self.options.patterns).map_err(|error| not_found(&error))?;
         let unreadable = |path: crate::discovery::Unreadable| Unreadable {
             path: path.path,
             reason: path.reason,
@@ -411,9 +417,9 @@ fn unreadable(path: &str, why: std::io::Error) -> EndpointError {
 fn not_read(path: &str, error: &ReadError) -> EndpointError {
     let class = match error {
         ReadError::Io { .. } => ErrorClass::System,
-        ReadError::Archive { .. } | ReadError::DuplicateColumn { .. } | ReadError::Header { .. } => {
-            ErrorClass::Data
-        }
+        ReadError::Archive { .. }
+        | ReadError::DuplicateColumn { .. }
+        | ReadError::Header { .. } => ErrorClass::Data,
         ReadError::Options(_) => ErrorClass::Configuration,
     };
     EndpointError::new(class, error.code(), format!("{error}: `{path}`"))

@@ -29,17 +29,18 @@ pub struct WholeFile {
 pub fn read_whole(mut input: Input, bytes_max: usize) -> Result<WholeFile, ReadError> {
     let position = Position { record: 1, line: 1, byte: input.byte() };
     let encoding = input.encoding();
-    let (mut raw, mut text, mut misfit, mut long) = (Vec::new(), Vec::new(), None, false);
+    let (mut raw, mut text, mut misfit) = (Vec::new(), Vec::new(), None);
+    let (mut keeping, keep) = (true, bytes_max.max(KEPT_OF_TOO_LONG));
     let (mut line_feeds, mut carry) = (0, None);
     while !input.unread().is_empty() || input.fill(1)? {
         let length = input.unread().len();
-        if !long {
+        if keeping {
             misfit = misfit.or(input.misfit(length).map(|at| text.len() + at));
             raw.extend_from_slice(input.original(length));
             text.extend_from_slice(input.unread());
         }
-        if raw.len() > bytes_max {
-            long = true;
+        if raw.len() > keep {
+            keeping = false;
             raw.truncate(KEPT_OF_TOO_LONG);
             raw.shrink_to_fit();
             text = Vec::new();
@@ -53,6 +54,7 @@ pub fn read_whole(mut input: Input, bytes_max: usize) -> Result<WholeFile, ReadE
         input.consume(length, 0);
     }
     let bytes = input.byte();
+    let long = bytes - position.byte > bytes_max as u64;
     let whole = |text, defect| WholeFile {
         position,
         raw,
@@ -95,7 +97,8 @@ mod tests {
     use std::io::Cursor;
 
     fn read(bytes: &[u8], encoding: Option<Encoding>, max: usize) -> WholeFile {
-        read_whole(Input::new(Box::new(Cursor::new(bytes.to_vec())), encoding).unwrap(), max).unwrap()
+        read_whole(Input::new(Box::new(Cursor::new(bytes.to_vec())), encoding).unwrap(), max)
+            .unwrap()
     }
 
     #[test]

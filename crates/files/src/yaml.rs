@@ -53,7 +53,8 @@ pub fn parse(text: &str) -> Result<Json<'static>, YamlError> {
 fn syntax(error: &granit_parser::ScanError) -> YamlError {
     let marker = error.marker();
     let reason: String = error.info().chars().take(200).collect();
-    let kind = if reason.contains("duplicate") { YamlFault::DuplicateKey } else { YamlFault::Syntax };
+    let kind =
+        if reason.contains("duplicate") { YamlFault::DuplicateKey } else { YamlFault::Syntax };
     YamlError { kind, line: marker.line() as u64, column: marker.col() as u64 + 1, reason }
 }
 
@@ -99,7 +100,10 @@ impl Tree {
             }
             Event::Scalar(text, style, anchor, tag) => {
                 let value = scalar(&text, style, tag.as_deref(), span)?;
-                let is_key = matches!(self.open.last(), Some(Node { kind: NodeKind::Mapping { key: None, .. }, .. }));
+                let is_key = matches!(
+                    self.open.last(),
+                    Some(Node { kind: NodeKind::Mapping { key: None, .. }, .. })
+                );
                 if is_key {
                     return self.key(text.into_owned(), style, anchor, span);
                 }
@@ -132,16 +136,25 @@ impl Tree {
 
     fn spend(&mut self, weight: usize, span: &Span) -> Result<(), YamlError> {
         self.expanded_left = self.expanded_left.checked_sub(weight).ok_or_else(|| {
-            fault(YamlFault::Shape, span, format!("aliases expand to more than {EXPANDED_MAX} bytes"))
+            fault(
+                YamlFault::Shape,
+                span,
+                format!("aliases expand to more than {EXPANDED_MAX} bytes"),
+            )
         })?;
         Ok(())
     }
 
     fn open(&mut self, kind: NodeKind, anchor: usize, span: &Span) -> Result<(), YamlError> {
         if self.open.len() >= DEPTH_DEFAULT {
-            return Err(fault(YamlFault::Shape, span, format!("deeper than {DEPTH_DEFAULT} levels")));
+            return Err(fault(
+                YamlFault::Shape,
+                span,
+                format!("deeper than {DEPTH_DEFAULT} levels"),
+            ));
         }
-        if matches!(self.open.last(), Some(Node { kind: NodeKind::Mapping { key: None, .. }, .. })) {
+        if matches!(self.open.last(), Some(Node { kind: NodeKind::Mapping { key: None, .. }, .. }))
+        {
             return Err(fault(YamlFault::Shape, span, "a key that is no scalar"));
         }
         self.open.push(Node { anchor, weight: 2, kind });
@@ -157,14 +170,22 @@ impl Tree {
         self.put(value, node.weight, node.anchor, span)
     }
 
-    fn key(&mut self, text: String, style: ScalarStyle, anchor: usize, span: &Span) -> Result<(), YamlError> {
+    fn key(
+        &mut self,
+        text: String,
+        style: ScalarStyle,
+        anchor: usize,
+        span: &Span,
+    ) -> Result<(), YamlError> {
         if anchor != 0 {
             self.anchors.insert(anchor, (Json::String(Cow::Owned(text.clone())), text.len() + 1));
         }
         if text == "<<" && style == ScalarStyle::Plain {
             return Err(fault(YamlFault::Shape, span, "merge keys (`<<`) are not supported"));
         }
-        let Some(Node { kind: NodeKind::Mapping { names, key, .. }, weight, .. }) = self.open.last_mut() else {
+        let Some(Node { kind: NodeKind::Mapping { names, key, .. }, weight, .. }) =
+            self.open.last_mut()
+        else {
             return Ok(());
         };
         if !names.insert(text.clone()) {
@@ -177,7 +198,13 @@ impl Tree {
         Ok(())
     }
 
-    fn put(&mut self, value: Json<'static>, weight: usize, anchor: usize, span: &Span) -> Result<(), YamlError> {
+    fn put(
+        &mut self,
+        value: Json<'static>,
+        weight: usize,
+        anchor: usize,
+        span: &Span,
+    ) -> Result<(), YamlError> {
         if anchor != 0 {
             self.anchors.insert(anchor, (value.clone(), weight));
         }
@@ -251,8 +278,14 @@ mod tests {
             "a: 2024-01-01\nb: yes\nc: True\nd: true\ne: 007\nf: 42\ng: 1.10\nh: 1_000\ni: 0x1F\nj: .5\nk: .nan",
             r#"{"a":"2024-01-01","b":"yes","c":"True","d":true,"e":"007","f":42,"g":1.10,"h":"1_000","i":"0x1F","j":".5","k":".nan"}"#,
         );
-        check("a: '42'\nb: \"true\"\nc: !!str 42\nd: !!int '42'", r#"{"a":"42","b":"true","c":"42","d":42}"#);
-        check("a:\nb: ~\nc: null\nd: ''\ne: NULL", r#"{"a":null,"b":null,"c":null,"d":"","e":null}"#);
+        check(
+            "a: '42'\nb: \"true\"\nc: !!str 42\nd: !!int '42'",
+            r#"{"a":"42","b":"true","c":"42","d":42}"#,
+        );
+        check(
+            "a:\nb: ~\nc: null\nd: ''\ne: NULL",
+            r#"{"a":null,"b":null,"c":null,"d":"","e":null}"#,
+        );
         check("a: 9007199254740993\nb: 1e5", r#"{"a":9007199254740993,"b":1e5}"#);
     }
 
@@ -263,7 +296,10 @@ mod tests {
 
     #[test]
     fn nesting_flow_and_block_text_are_kept() {
-        check("a: [1, x, {b: c}]\nd:\n  - e\n  - f: |\n      g\n      h\n", r#"{"a":[1,"x",{"b":"c"}],"d":["e",{"f":"g\nh\n"}]}"#);
+        check(
+            "a: [1, x, {b: c}]\nd:\n  - e\n  - f: |\n      g\n      h\n",
+            r#"{"a":[1,"x",{"b":"c"}],"d":["e",{"f":"g\nh\n"}]}"#,
+        );
     }
 
     #[test]
@@ -297,7 +333,9 @@ mod tests {
 
     #[test]
     fn what_rows_cannot_be_made_of_is_refused() {
-        for text in ["? [a]\n: b", "<<: {a: b}", "a: !color red", "a: b\n---\nc: d", "a: &x b\n*x : c"] {
+        for text in
+            ["? [a]\n: b", "<<: {a: b}", "a: !color red", "a: b\n---\nc: d", "a: &x b\n*x : c"]
+        {
             assert_eq!(parse(text).unwrap_err().kind, YamlFault::Shape, "{text}");
         }
         let deep = "[".repeat(200) + &"]".repeat(200);

@@ -1,6 +1,8 @@
 //! The fixtures' legacy folders through the readers: exactly the records that must be refused for
 //! their form are defects, at the places that were worked out without this crate.
 
+#![allow(clippy::unwrap_used)] // helpers of tests are no test functions to clippy
+
 use std::collections::BTreeSet;
 use std::path::Path;
 

@@ -59,25 +59,11 @@ pub(super) struct Scanner {
     delimiter: u8,
     quote: Option<u8>,
     escape: Option<u8>,
-    delimiters: u64,
-    quotes: u64,
+    quote_or_delimiter: u8,
 }
 
 /// Bytes looked at together.
-const BLOCK: usize = 32;
-
-const HIGH: u64 = everywhere(0x80);
-
-const fn everywhere(byte: u8) -> u64 {
-    byte as u64 * 0x0101_0101_0101_0101
-}
-
-/// The top bit in every byte below `bound`, and sometimes, by a borrow, in the byte after one:
-/// whoever looks at the marked bytes decides. Never in bytes from 0x80.
-#[inline]
-fn below(word: u64, bound: u64) -> u64 {
-    word.wrapping_sub(bound) & !word
-}
+const BLOCK: usize = 64;
 
 impl Scanner {
     pub(super) fn new(options: &CsvOptions) -> Self {
@@ -85,8 +71,7 @@ impl Scanner {
             delimiter: options.delimiter,
             quote: options.quote,
             escape: options.escape.filter(|escape| Some(*escape) != options.quote),
-            delimiters: everywhere(options.delimiter),
-            quotes: everywhere(options.quote.unwrap_or(options.delimiter)),
+            quote_or_delimiter: options.quote.unwrap_or(options.delimiter),
         }
     }
 
@@ -158,17 +143,19 @@ impl Scanner {
 
     #[inline]
     fn marks_of(&self, block: &[u8; BLOCK]) -> u64 {
-        let mut marks = 0;
-        for (index, bytes) in block.chunks_exact(8).enumerate() {
-            let word = u64::from_le_bytes(bytes.try_into().expect("eight bytes"));
-            let one = everywhere(1);
-            let hits = below(word ^ self.delimiters, one)
-                | below(word ^ self.quotes, one)
+        // Written byte by byte, so that the compiler takes 16 or more at once.
+        let mut hits = [0u8; BLOCK];
+        for (hit, byte) in hits.iter_mut().zip(block) {
+            *hit = u8::from(*byte == self.delimiter)
+                | u8::from(*byte == self.quote_or_delimiter)
                 // CR and LF, and rare others.
-                | below(word, everywhere(0x10));
-            // Gathers the eight top bits in one byte.
-            let bits = ((hits & HIGH) >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56;
-            marks |= bits << (8 * index);
+                | u8::from(*byte < 0x10);
+        }
+        let mut marks = 0;
+        for (index, bytes) in hits.chunks_exact(8).enumerate() {
+            let word = u64::from_le_bytes(bytes.try_into().expect("eight bytes"));
+            // Gathers the eight bits in one byte.
+            marks |= (word.wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * index);
         }
         marks
     }

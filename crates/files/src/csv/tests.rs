@@ -7,6 +7,7 @@ use expect_test::{Expect, expect};
 use proptest::prelude::*;
 
 use super::*;
+use crate::input::drip::Drip;
 use crate::Encoding;
 use crate::encoding::encode;
 
@@ -21,7 +22,14 @@ fn show(record: &CsvRecord<'_>) -> String {
     let mut out = format!("{number} @{line}:{byte} ");
     if let Some(defect) = &record.defect {
         let raw: String = String::from_utf8_lossy(record.raw).chars().take(40).collect();
-        let _ = write!(out, "{} col {}: {} ⟨{}⟩", defect.code, defect.column, defect.message, raw.escape_debug());
+        let _ = write!(
+            out,
+            "{} col {}: {} ⟨{}⟩",
+            defect.code,
+            defect.column,
+            defect.message,
+            raw.escape_debug()
+        );
     } else {
         let field = |field: CsvField<'_>| {
             let quote = if field.quoted { "'" } else { "" };
@@ -61,220 +69,299 @@ fn check(bytes: impl AsRef<[u8]>, expect: &Expect) {
 
 #[test]
 fn empty_quoted_and_markers_stay_apart() {
-    check("a,b,c,d\n,\"\",NA,\"NA\"\n", &expect![[r#"
+    check(
+        "a,b,c,d\n,\"\",NA,\"NA\"\n",
+        &expect![[r#"
         a | b | c | d
         1 @2:8  | '' | NA | 'NA'
         2 lines, 0 skipped
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn line_ends_may_be_mixed() {
-    check("a,b\r\n1,2\n3,4\r5,6\r\n", &expect![[r#"
+    check(
+        "a,b\r\n1,2\n3,4\r5,6\r\n",
+        &expect![[r#"
         a | b
         1 @2:5 1 | 2
         2 @3:9 3 | 4
         3 @4:13 5 | 6
         4 lines, 0 skipped
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn cells_may_span_lines_and_hold_delimiters_and_quotes() {
-    check("a,b\n\"x\r\ny\",\"1,\"\"2\"\"\"\n3,4\n", &expect![[r#"
+    check(
+        "a,b\n\"x\r\ny\",\"1,\"\"2\"\"\"\n3,4\n",
+        &expect![[r#"
         a | b
         1 @2:4 'x\r\ny' | '1,\"2\"'
         2 @4:21 3 | 4
         4 lines, 0 skipped
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn an_empty_file_has_no_columns_and_no_records() {
-    check("", &expect![[r#"
+    check(
+        "",
+        &expect![[r#"
 
         0 lines, 0 skipped
-    "#]]);
-    check("\u{FEFF}", &expect![[r#"
+    "#]],
+    );
+    check(
+        "\u{FEFF}",
+        &expect![[r#"
 
         0 lines, 0 skipped
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_header_alone_has_no_records() {
-    check("a,b\n", &expect![[r#"
+    check(
+        "a,b\n",
+        &expect![[r#"
         a | b
         1 lines, 0 skipped
-    "#]]);
-    check("a,b", &expect![[r#"
+    "#]],
+    );
+    check(
+        "a,b",
+        &expect![[r#"
         a | b
         1 lines, 0 skipped
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_torn_last_line_is_ragged_or_marked() {
-    check("a,b\n1,2\n3", &expect![[r#"
+    check(
+        "a,b\n1,2\n3",
+        &expect![[r#"
         a | b
         1 @2:4 1 | 2
         2 @3:8 WB0101 col 0: 1 field, the header has 2 ⟨3⟩ [unterminated]
         3 lines, 0 skipped
-    "#]]);
-    check("a,b\n1,2\n3,4", &expect![[r#"
+    "#]],
+    );
+    check(
+        "a,b\n1,2\n3,4",
+        &expect![[r#"
         a | b
         1 @2:4 1 | 2
         2 @3:8 3 | 4 [unterminated]
         3 lines, 0 skipped
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_torn_quote_at_the_end_rejects_that_line() {
-    check("a,b\n1,2\n3,\"tor", &expect![[r#"
+    check(
+        "a,b\n1,2\n3,\"tor",
+        &expect![[r#"
         a | b
         1 @2:4 1 | 2
         2 @3:8 WB0104 col 3: the quote opened on line 3 is never closed ⟨3,\"tor⟩ [unterminated]
         3 lines, 0 skipped
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn ragged_records_are_rejected_with_counts() {
-    check("a,b\n1\n1,2,3\n1,2\n", &expect![[r#"
+    check(
+        "a,b\n1\n1,2,3\n1,2\n",
+        &expect![[r#"
         a | b
         1 @2:4 WB0101 col 0: 1 field, the header has 2 ⟨1⟩
         2 @3:6 WB0102 col 5: 3 fields, the header has 2 ⟨1,2,3⟩
         3 @4:12 1 | 2
         4 lines, 0 skipped
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn ragged_records_are_repaired_only_as_declared() {
     let pad = CsvOptions { ragged: Ragged::Pad, ..CsvOptions::default() };
-    check_with(pad, "a,b\n1\n1,2,3\n", &expect![[r#"
+    check_with(
+        pad,
+        "a,b\n1\n1,2,3\n",
+        &expect![[r#"
         a | b
         1 @2:4 1 [WB0121]
         2 @3:6 WB0102 col 5: 3 fields, the header has 2 ⟨1,2,3⟩
         3 lines, 0 skipped
-    "#]]);
+    "#]],
+    );
     let truncate = CsvOptions { ragged: Ragged::Truncate, ..CsvOptions::default() };
-    check_with(truncate, "a,b\n1\n1,2,3\n", &expect![[r#"
+    check_with(
+        truncate,
+        "a,b\n1\n1,2,3\n",
+        &expect![[r#"
         a | b
         1 @2:4 WB0101 col 0: 1 field, the header has 2 ⟨1⟩
         2 @3:6 1 | 2 [WB0122]
         3 lines, 0 skipped
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn blank_lines_are_skipped_unless_there_is_one_column() {
-    check("\n\na,b\n\n1,2\n\n", &expect![[r#"
+    check(
+        "\n\na,b\n\n1,2\n\n",
+        &expect![[r#"
         a | b
         1 @5:7 1 | 2
         6 lines, 4 skipped
-    "#]]);
-    check("a\n\n1\n", &expect![[r#"
+    "#]],
+    );
+    check(
+        "a\n\n1\n",
+        &expect![[r#"
         a
         1 @2:2 
         2 @3:3 1
         3 lines, 0 skipped
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn comments_and_leading_lines_are_skipped_and_counted() {
     let options = CsvOptions { comment: Some(b'#'), skip_lines: 1, ..CsvOptions::default() };
-    check_with(options, "made by \"x\n# c, \"\na,b\n#\n1,#2\n", &expect![[r#"
+    check_with(
+        options,
+        "made by \"x\n# c, \"\na,b\n#\n1,#2\n",
+        &expect![[r#"
         a | b
         1 @5:24 1 | #2
         5 lines, 3 skipped
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_stray_quote_costs_the_lines_it_touches_and_no_more() {
-    check("a,b\n1,\"stray\n2,x\n3,\"fine\"\n4,y\n", &expect![[r#"
+    check(
+        "a,b\n1,\"stray\n2,x\n3,\"fine\"\n4,y\n",
+        &expect![[r#"
         a | b
         1 @2:4 WB0103 col 0: text after a closing quote, on line 4 ⟨1,\"stray⟩
         2 @3:13 WB0105 col 0: it belongs to the record with broken quoting on line 2 ⟨2,x⟩
         3 @4:17 WB0105 col 0: it belongs to the record with broken quoting on line 2 ⟨3,\"fine\"⟩
         4 @5:26 4 | y
         5 lines, 0 skipped
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_stray_quote_to_the_end_of_the_file_rejects_each_line() {
-    check("a,b\n1,\"stray\n2,x\n3,y\n", &expect![[r#"
+    check(
+        "a,b\n1,\"stray\n2,x\n3,y\n",
+        &expect![[r#"
         a | b
         1 @2:4 WB0104 col 3: the quote opened on line 2 is never closed ⟨1,\"stray⟩
         2 @3:13 WB0105 col 0: it belongs to the record with broken quoting on line 2 ⟨2,x⟩
         3 @4:17 WB0105 col 0: it belongs to the record with broken quoting on line 2 ⟨3,y⟩
         4 lines, 0 skipped
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn with_resync_only_the_line_of_the_stray_quote_is_lost() {
     let options = CsvOptions { quote_resync: true, ..CsvOptions::default() };
-    check_with(options.clone(), "a,b\n1,\"stray\n2,x\n3,\"fine\"\n", &expect![[r#"
+    check_with(
+        options.clone(),
+        "a,b\n1,\"stray\n2,x\n3,\"fine\"\n",
+        &expect![[r#"
         a | b
         1 @2:4 WB0103 col 0: text after a closing quote, on line 4 ⟨1,\"stray⟩
         2 @3:13 2 | x
         3 @4:17 3 | 'fine'
         4 lines, 0 skipped
-    "#]]);
-    check_with(options, "a,b\n1,\"stray\n2,x\n", &expect![[r#"
+    "#]],
+    );
+    check_with(
+        options,
+        "a,b\n1,\"stray\n2,x\n",
+        &expect![[r#"
         a | b
         1 @2:4 WB0104 col 3: the quote opened on line 2 is never closed ⟨1,\"stray⟩
         2 @3:13 2 | x
         3 lines, 0 skipped
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn text_after_a_closing_quote_is_a_defect_of_its_line() {
-    check("a,b\n\"1\"x,2\n3,4\n", &expect![[r#"
+    check(
+        "a,b\n\"1\"x,2\n3,4\n",
+        &expect![[r#"
         a | b
         1 @2:4 WB0103 col 4: text after a closing quote, on line 2 ⟨\"1\"x,2⟩
         2 @3:11 3 | 4
         3 lines, 0 skipped
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_quote_inside_an_unquoted_cell_is_a_character() {
-    check("a,b\n5\" pipe, \"x\"\n", &expect![[r#"
+    check(
+        "a,b\n5\" pipe, \"x\"\n",
+        &expect![[r#"
         a | b
         1 @2:4 5\" pipe |  \"x\"
         2 lines, 0 skipped
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn without_quotes_they_are_characters() {
     let options = CsvOptions { quote: None, delimiter: b'\t', ..CsvOptions::default() };
-    check_with(options, "a\tb\n\"1\t2\"\n", &expect![[r#"
+    check_with(
+        options,
+        "a\tb\n\"1\t2\"\n",
+        &expect![[r#"
         a | b
         1 @2:4 \"1 | 2\"
         2 lines, 0 skipped
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn an_escape_counts_before_a_quote_and_itself_only() {
     let options = CsvOptions { escape: Some(b'\\'), ..CsvOptions::default() };
-    check_with(options, r#"a,b
+    check_with(
+        options,
+        r#"a,b
 "x\"y","c:\\d\n"
 \N,"a""b"
-"#, &expect![[r#"
+"#,
+        &expect![[r#"
     a | b
     1 @2:4 'x\"y' | 'c:\\d\\n'
     2 @3:21 \\N | 'a\"b'
     3 lines, 0 skipped
-"#]]);
+"#]],
+    );
 }
 
 #[test]
@@ -288,118 +375,173 @@ fn nul_bytes_are_kept_and_can_be_asked_for() {
 
 #[test]
 fn bytes_that_are_not_utf_8_are_a_defect_of_their_record() {
-    check(b"a,b\n1,caf\xE9\n2,x\n", &expect![[r#"
+    check(
+        b"a,b\n1,caf\xE9\n2,x\n",
+        &expect![[r#"
         a | b
         1 @2:4 WB0107 col 6: the bytes here are not valid utf-8 ⟨1,caf�⟩
         2 @3:11 2 | x
         3 lines, 0 skipped
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn utf_16_is_read_with_offsets_and_bytes_of_the_file() {
     let text = "\u{FEFF}a,b\r\n1,né\r\n2,\"x\ny\"\r\n3\r\n";
-    check(encode(text, Encoding::Utf16Le).unwrap(), &expect![[r#"
+    check(
+        encode(text, Encoding::Utf16Le).unwrap(),
+        &expect![[r#"
         a | b
         1 @2:12 1 | né
         2 @3:24 2 | 'x\ny'
         3 @5:42 WB0101 col 0: 1 field, the header has 2 ⟨3\0⟩
         5 lines, 0 skipped
-    "#]]);
-    check(encode(text, Encoding::Utf16Be).unwrap(), &expect![[r#"
+    "#]],
+    );
+    check(
+        encode(text, Encoding::Utf16Be).unwrap(),
+        &expect![[r#"
         a | b
         1 @2:12 1 | né
         2 @3:24 2 | 'x\ny'
         3 @5:42 WB0101 col 0: 1 field, the header has 2 ⟨\03⟩
         5 lines, 0 skipped
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_lone_surrogate_is_a_defect_and_its_bytes_are_kept() {
     let mut bytes = encode("\u{FEFF}a\n", Encoding::Utf16Le).unwrap();
     bytes.extend([b'x', 0, 0x00, 0xD8, b'\n', 0, b'y', 0, b'\n', 0]);
-    check(&bytes, &expect![[r#"
+    check(
+        &bytes,
+        &expect![[r#"
         a
         1 @2:6 WB0107 col 2: the bytes here are not valid utf-16le ⟨x\0\0�⟩
         2 @3:12 y
         3 lines, 0 skipped
-    "#]]);
+    "#]],
+    );
     let mut reader = open(&bytes, CsvOptions::default()).unwrap();
     assert_eq!(reader.next().unwrap().unwrap().raw, [b'x', 0, 0x00, 0xD8]);
 }
 
 #[test]
 fn names_that_are_missing_are_counted_and_duplicates_refused() {
-    check("a,,c\n1,2,3\n", &expect![[r#"
+    check(
+        "a,,c\n1,2,3\n",
+        &expect![[r#"
         a | column_2 | c
         1 @2:5 1 | 2 | 3
         2 lines, 0 skipped
-    "#]]);
-    check("a,b,a\n", &expect![[r#"
+    "#]],
+    );
+    check(
+        "a,b,a\n",
+        &expect![[r#"
         WB0138: name the columns: `a` stands at column 1 and at column 3
-    "#]]);
+    "#]],
+    );
     let names = ["x", "y", "z"].map(str::to_owned).to_vec();
     let options = CsvOptions { names, ..CsvOptions::default() };
-    check_with(options.clone(), "a,b,a\n1,2,3\n", &expect![[r#"
+    check_with(
+        options.clone(),
+        "a,b,a\n1,2,3\n",
+        &expect![[r#"
         x | y | z
         1 @2:6 1 | 2 | 3
         2 lines, 0 skipped
-    "#]]);
-    check_with(options, "a,b\n", &expect![[r#"
+    "#]],
+    );
+    check_with(
+        options,
+        "a,b\n",
+        &expect![[r#"
         WB0139: read the header at line 1: 3 names are declared, it has 2
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn headers_that_cannot_be_read_are_errors_with_a_line() {
-    check("\n\"a,b\n1,2\n", &expect![[r#"
+    check(
+        "\n\"a,b\n1,2\n",
+        &expect![[r#"
         WB0139: read the header at line 2: a quote is never closed
-    "#]]);
-    check(b"caf\xE9,b\n", &expect![[r#"
+    "#]],
+    );
+    check(
+        b"caf\xE9,b\n",
+        &expect![[r#"
         WB0139: read the header at line 1: it is not valid text
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_file_without_header_has_declared_or_counted_names() {
     let options = CsvOptions { header: false, ..CsvOptions::default() };
-    check_with(options.clone(), "1,2\n3,4\n", &expect![[r#"
+    check_with(
+        options.clone(),
+        "1,2\n3,4\n",
+        &expect![[r#"
         column_1 | column_2
         1 @1:0 1 | 2
         2 @2:4 3 | 4
         2 lines, 0 skipped
-    "#]]);
+    "#]],
+    );
     let names = ["x", "y"].map(str::to_owned).to_vec();
-    check_with(CsvOptions { names, ..options }, "1,2\n3\n", &expect![[r#"
+    check_with(
+        CsvOptions { names, ..options },
+        "1,2\n3\n",
+        &expect![[r#"
         x | y
         1 @1:0 1 | 2
         2 @2:4 WB0101 col 0: 1 field, the header has 2 ⟨3⟩
         2 lines, 0 skipped
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn options_that_contradict_each_other_are_refused() {
-    check_with(CsvOptions { quote: Some(b','), ..CsvOptions::default() }, "", &expect![[r#"
+    check_with(
+        CsvOptions { quote: Some(b','), ..CsvOptions::default() },
+        "",
+        &expect![[r#"
         WB0140: use the options of the format: the delimiter is also the quote or the escape
-    "#]]);
-    check_with(CsvOptions { delimiter: 0xA7, ..CsvOptions::default() }, "", &expect![[r#"
+    "#]],
+    );
+    check_with(
+        CsvOptions { delimiter: 0xA7, ..CsvOptions::default() },
+        "",
+        &expect![[r#"
         WB0140: use the options of the format: delimiter, quote, escape and comment are ASCII and no line ends
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_record_that_is_too_long_is_a_defect_and_reading_goes_on() {
     let options = CsvOptions { record_bytes_max: 10, ..CsvOptions::default() };
-    check_with(options.clone(), "a,b\n1,23456789\n1,234567890\n3,4\n", &expect![[r#"
+    check_with(
+        options.clone(),
+        "a,b\n1,23456789\n1,234567890\n3,4\n",
+        &expect![[r#"
         a | b
         1 @2:4 1 | 23456789
         2 @3:15 WB0106 col 0: the record that began on line 3 is longer than 10 bytes; this line has 11 ⟨1,234567890⟩
         3 @4:27 3 | 4
         4 lines, 0 skipped
-    "#]]);
-    check_with(options, "a,b\n1,\"345\n678\n\",\"x\n\"\n3,4\n", &expect![[r#"
+    "#]],
+    );
+    check_with(
+        options,
+        "a,b\n1,\"345\n678\n\",\"x\n\"\n3,4\n",
+        &expect![[r#"
         a | b
         1 @2:4 WB0106 col 0: the record that began on line 2 is longer than 10 bytes; this line has 6 ⟨1,\"345⟩
         2 @3:11 WB0106 col 0: the record that began on line 2 is longer than 10 bytes; this line has 3 ⟨678⟩
@@ -407,7 +549,8 @@ fn a_record_that_is_too_long_is_a_defect_and_reading_goes_on() {
         4 @5:20 WB0106 col 0: the record that began on line 2 is longer than 10 bytes; this line has 1 ⟨\"⟩
         5 @6:22 3 | 4
         6 lines, 0 skipped
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -522,6 +665,7 @@ proptest! {
         bytes in prop::collection::vec(prop::sample::select(b"ab,,\"\"\n\n\r\xC3\xA9".to_vec()), 0..80),
         max in 4usize..30,
         resync in any::<bool>(),
+        piece in 1usize..9,
     ) {
         let options = CsvOptions { record_bytes_max: max, quote_resync: resync, header: false,
             names: vec!["x".into(), "y".into()], ..CsvOptions::default() };
@@ -540,6 +684,13 @@ proptest! {
         for (at, seen) in covered.iter().enumerate() {
             prop_assert!(*seen == 1 || matches!(bytes[at], b'\n' | b'\r'), "{at} {seen}");
         }
+        let dripping = Box::new(Drip { bytes: bytes.clone(), at: 0, piece });
+        let mut dripped = CsvReader::new(Input::new(dripping, None).unwrap(), options.clone()).unwrap();
+        let mut again = Vec::new();
+        while let Some(record) = dripped.next().unwrap() {
+            again.push(show(&record));
+        }
+        prop_assert_eq!(&again, &all, "in pieces of {}", piece);
         for (index, (mark, digest)) in marks.into_iter().enumerate() {
             let mut later = open(&bytes, options.clone()).unwrap();
             let mark = Mark::from_numbers(mark.to_numbers());

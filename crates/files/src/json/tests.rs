@@ -7,6 +7,7 @@ use expect_test::{Expect, expect};
 use proptest::prelude::*;
 
 use super::*;
+use crate::input::drip::Drip;
 use crate::encoding::encode;
 use crate::jsonl::JsonLinesReader;
 
@@ -24,7 +25,10 @@ fn show(record: &JsonRecord<'_>) -> String {
     let raw = raw.escape_debug();
     match &record.defect {
         None => format!("{number} @{line}:{byte} {}", record.json),
-        Some(defect) => format!("{number} @{line}:{byte} {} col {}: {} ⟨{raw}⟩", defect.code, defect.column, defect.message),
+        Some(defect) => format!(
+            "{number} @{line}:{byte} {} col {}: {} ⟨{raw}⟩",
+            defect.code, defect.column, defect.message
+        ),
     }
 }
 
@@ -57,23 +61,35 @@ fn check_lines(bytes: impl AsRef<[u8]>, expect: &Expect) {
 
 #[test]
 fn a_document_is_one_record() {
-    check("\u{FEFF} {\n \"a\": 1.10,\n \"b\": 9007199254740993\n}\n", None, &expect![[r#"
+    check(
+        "\u{FEFF} {\n \"a\": 1.10,\n \"b\": 9007199254740993\n}\n",
+        None,
+        &expect![[r#"
         1 @1:4 {"a":1.10,"b":9007199254740993}
-    "#]]);
-    check("42", None, &expect![[r#"
+    "#]],
+    );
+    check(
+        "42",
+        None,
+        &expect![[r#"
         1 @1:0 42
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_top_level_array_is_its_elements() {
-    check("[\n  {\"a\": 1},\n  [2, \"]\"],\n  \"x\\\"]\", 4 , null]", None, &expect![[r#"
+    check(
+        "[\n  {\"a\": 1},\n  [2, \"]\"],\n  \"x\\\"]\", 4 , null]",
+        None,
+        &expect![[r#"
         1 @2:4 {"a":1}
         2 @3:16 [2,"]"]
         3 @4:28 "x\"]"
         4 @4:36 4
         5 @4:40 null
-    "#]]);
+    "#]],
+    );
     check("[]", None, &expect![[""]]);
     check(" [ ] \n", None, &expect![[""]]);
 }
@@ -81,153 +97,261 @@ fn a_top_level_array_is_its_elements() {
 #[test]
 fn a_pointer_names_the_array() {
     let text = r#"{"meta": {"items": [0]}, "data": {"x": "]}", "items": [{"a": 1}, {"a": 2}], "y": 1}, "z": []}"#;
-    check(text, Some("/data/items"), &expect![[r#"
+    check(
+        text,
+        Some("/data/items"),
+        &expect![[r#"
         1 @1:55 {"a":1}
         2 @1:65 {"a":2}
-    "#]]);
-    check("[[1], [2, 3]]", Some("/1"), &expect![[r#"
+    "#]],
+    );
+    check(
+        "[[1], [2, 3]]",
+        Some("/1"),
+        &expect![[r#"
         1 @1:7 2
         2 @1:10 3
-    "#]]);
-    check("[1, 2]", Some(""), &expect![[r#"
+    "#]],
+    );
+    check(
+        "[1, 2]",
+        Some(""),
+        &expect![[r#"
         1 @1:1 1
         2 @1:4 2
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_pointer_that_leads_nowhere_is_a_defect_of_the_file() {
-    check(r#"{"a": 1}"#, Some("/items"), &expect![[r#"
+    check(
+        r#"{"a": 1}"#,
+        Some("/items"),
+        &expect![[r#"
         1 @1:0 WB0111 col 0: the path leads nowhere ⟨{\"a\": 1}⟩
-    "#]]);
-    check(r#"{"items": 1}"#, Some("/items"), &expect![[r#"
+    "#]],
+    );
+    check(
+        r#"{"items": 1}"#,
+        Some("/items"),
+        &expect![[r#"
         1 @1:0 WB0111 col 0: what stands there is not an array ⟨{\"items\": 1}⟩
-    "#]]);
-    check(r#"{"items": {}}"#, Some("/items/0"), &expect![[r#"
+    "#]],
+    );
+    check(
+        r#"{"items": {}}"#,
+        Some("/items/0"),
+        &expect![[r#"
         1 @1:0 WB0111 col 0: the path leads nowhere ⟨{\"items\": {}}⟩
-    "#]]);
-    check(r#""text""#, Some("/items"), &expect![[r#"
+    "#]],
+    );
+    check(
+        r#""text""#,
+        Some("/items"),
+        &expect![[r#"
         1 @1:0 WB0111 col 0: the path leads into a plain value ⟨\"text\"⟩
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn an_empty_file_is_a_defect() {
-    check("", None, &expect![[r#"
+    check(
+        "",
+        None,
+        &expect![[r#"
         1 @1:0 WB0108 col 0: the file is empty ⟨⟩
-    "#]]);
-    check(" \n", Some("/a"), &expect![[r#"
+    "#]],
+    );
+    check(
+        " \n",
+        Some("/a"),
+        &expect![[r#"
         1 @2:2 WB0108 col 0: the file is empty ⟨⟩
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_bad_element_costs_only_itself() {
-    check("[{\"a\": 1}, {\"a\": tru}, {\"a\": NaN}, {\"a\": 1, \"a\": 2},\n 01, {\"a\": 3}]", None, &expect![[r#"
+    check(
+        "[{\"a\": 1}, {\"a\": tru}, {\"a\": NaN}, {\"a\": 1, \"a\": 2},\n 01, {\"a\": 3}]",
+        None,
+        &expect![[r#"
         1 @1:1 {"a":1}
         2 @1:11 WB0108 col 7: expected a value ⟨{\"a\": tru}⟩
         3 @1:23 WB0108 col 7: `NaN` and `Infinity` are not JSON ⟨{\"a\": NaN}⟩
         4 @1:35 WB0109 col 1: `a` stands twice in one object ⟨{\"a\": 1, \"a\": 2}⟩
         5 @2:54 WB0108 col 1: not a JSON number ⟨01⟩
         6 @2:58 {"a":3}
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_torn_file_keeps_its_whole_elements() {
-    check("[{\"a\": 1}, {\"a\": 2}, {\"a\": \"x", None, &expect![[r#"
+    check(
+        "[{\"a\": 1}, {\"a\": 2}, {\"a\": \"x",
+        None,
+        &expect![[r#"
         1 @1:1 {"a":1}
         2 @1:11 {"a":2}
         3 @1:21 WB0110 col 0: the file ends inside this value; 8 bytes from here on were not read ⟨{\"a\": \"x⟩
-    "#]]);
-    check("[{\"a\": 1}, {\"a\": 2},", None, &expect![[r#"
+    "#]],
+    );
+    check(
+        "[{\"a\": 1}, {\"a\": 2},",
+        None,
+        &expect![[r#"
         1 @1:1 {"a":1}
         2 @1:11 {"a":2}
         3 @1:20 WB0110 col 0: the file ends inside this value ⟨⟩
-    "#]]);
-    check("[1, 2", None, &expect![[r#"
+    "#]],
+    );
+    check(
+        "[1, 2",
+        None,
+        &expect![[r#"
         1 @1:1 1
         2 @1:4 WB0110 col 0: the file ends inside this value; 1 byte from here on was not read ⟨2⟩
-    "#]]);
-    check("[1, 2]", None, &expect![[r#"
+    "#]],
+    );
+    check(
+        "[1, 2]",
+        None,
+        &expect![[r#"
         1 @1:1 1
         2 @1:4 2
-    "#]]);
-    check("{\"items\": [1, 2]", Some("/items"), &expect![[r#"
+    "#]],
+    );
+    check(
+        "{\"items\": [1, 2]",
+        Some("/items"),
+        &expect![[r#"
         1 @1:11 1
         2 @1:14 2
         3 @1:16 WB0110 col 0: the file ends inside the document ⟨⟩
-    "#]]);
-    check("{\"a\": {\"b\"", None, &expect![[r#"
+    "#]],
+    );
+    check(
+        "{\"a\": {\"b\"",
+        None,
+        &expect![[r#"
         1 @1:0 WB0110 col 0: the file ends inside this value; 10 bytes from here on were not read ⟨{\"a\": {\"b\"⟩
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn broken_structure_rejects_the_rest() {
-    check("[1, {\"a\": [1}, 2, 3]", None, &expect![[r#"
+    check(
+        "[1, {\"a\": [1}, 2, 3]",
+        None,
+        &expect![[r#"
         1 @1:1 1
         2 @1:4 WB0110 col 0: a bracket does not match; 16 bytes from here on were not read ⟨{\"a\": [1}, 2, 3]⟩
-    "#]]);
-    check("[1 2]", None, &expect![[r#"
+    "#]],
+    );
+    check(
+        "[1 2]",
+        None,
+        &expect![[r#"
         1 @1:1 1
         2 @1:3 WB0110 col 0: expected `,` or `]` after an element; 2 bytes from here on were not read ⟨2]⟩
-    "#]]);
-    check("[1,]", None, &expect![[r#"
+    "#]],
+    );
+    check(
+        "[1,]",
+        None,
+        &expect![[r#"
         1 @1:1 1
         2 @1:3 WB0110 col 0: a comma before the end of the array; 1 byte from here on was not read ⟨]⟩
-    "#]]);
-    check("[1] x", None, &expect![[r#"
+    "#]],
+    );
+    check(
+        "[1] x",
+        None,
+        &expect![[r#"
         1 @1:1 1
         2 @1:4 WB0110 col 0: more text after the document; 1 byte from here on was not read ⟨x⟩
-    "#]]);
-    check("{\"a\": 1} {\"a\": 2}", None, &expect![[r#"
+    "#]],
+    );
+    check(
+        "{\"a\": 1} {\"a\": 2}",
+        None,
+        &expect![[r#"
         1 @1:0 {"a":1}
         2 @1:9 WB0110 col 0: more text after the document; 8 bytes from here on were not read ⟨{\"a\": 2}⟩
-    "#]]);
-    check("{\"items\": [1]]", Some("/items"), &expect![[r#"
+    "#]],
+    );
+    check(
+        "{\"items\": [1]]",
+        Some("/items"),
+        &expect![[r#"
         1 @1:11 1
         2 @1:13 WB0110 col 0: a bracket does not match; 1 byte from here on was not read ⟨]⟩
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn values_on_lines_of_their_own_are_records() {
-    check("{\"a\": 1}\n{\"a\":\n 2}\n\n3\n", None, &expect![[r#"
+    check(
+        "{\"a\": 1}\n{\"a\":\n 2}\n\n3\n",
+        None,
+        &expect![[r#"
         1 @1:0 {"a":1}
         2 @2:9 {"a":2}
         3 @5:20 3
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_long_element_is_a_defect_and_reading_goes_on() {
     let long = "x".repeat(2000);
-    check(format!("[1, \"{long}\", 3]"), None, &expect![[r#"
+    check(
+        format!("[1, \"{long}\", 3]"),
+        None,
+        &expect![[r#"
         1 @1:1 1
         2 @1:4 WB0106 col 0: it has 2002 bytes, more than 1000 ⟨\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxx⟩
         3 @1:2008 3
-    "#]]);
-    check(format!("{{\"a\": \"{long}\"}}\n"), None, &expect![[r#"
+    "#]],
+    );
+    check(
+        format!("{{\"a\": \"{long}\"}}\n"),
+        None,
+        &expect![[r#"
         1 @1:0 WB0106 col 0: it has 2009 bytes, more than 1000 ⟨{\"a\": \"xxxxxxxxxxxxxxxxxxxxxxx⟩
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn utf_16_keeps_offsets_and_bytes_of_the_file() {
-    check(encode("\u{FEFF}[\"é\", {\"a\": x}]", Encoding::Utf16Le).unwrap(), None, &expect![[r#"
+    check(
+        encode("\u{FEFF}[\"é\", {\"a\": x}]", Encoding::Utf16Le).unwrap(),
+        None,
+        &expect![[r#"
         1 @1:4 "é"
         2 @1:14 WB0108 col 7: expected a value ⟨{\0\"\0a\0\"\0:\0 \0x\0}\0⟩
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn bytes_that_are_no_text_are_a_defect_of_their_element() {
-    check(b"[\"a\", \"\xE9\", \"b\"]", None, &expect![[r#"
+    check(
+        b"[\"a\", \"\xE9\", \"b\"]",
+        None,
+        &expect![[r#"
         1 @1:1 "a"
         2 @1:6 WB0107 col 2: the bytes here are not valid utf-8 ⟨\"�\"⟩
         3 @1:11 "b"
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -246,14 +370,20 @@ fn lines_are_records_and_bad_ones_defects() {
             10 lines, 2 skipped
         "#]],
     );
-    check_lines("", &expect![[r#"
+    check_lines(
+        "",
+        &expect![[r#"
         0 lines, 0 skipped
-    "#]]);
-    check_lines(b"\"\xE9\"\n1", &expect![[r#"
+    "#]],
+    );
+    check_lines(
+        b"\"\xE9\"\n1",
+        &expect![[r#"
         1 @1:0 WB0107 col 2: the bytes here are not valid utf-8 ⟨\"�\"⟩
         2 @2:4 1
         2 lines, 0 skipped
-    "#]]);
+    "#]],
+    );
 }
 
 fn values() -> impl Strategy<Value = String> {
@@ -266,10 +396,14 @@ fn values() -> impl Strategy<Value = String> {
     ];
     leaf.prop_recursive(3, 12, 4, |inner| {
         prop_oneof![
-            prop::collection::vec(inner.clone(), 0..4).prop_map(|items| format!("[{}]", items.join(" , "))),
+            prop::collection::vec(inner.clone(), 0..4)
+                .prop_map(|items| format!("[{}]", items.join(" , "))),
             prop::collection::vec(inner, 0..4).prop_map(|items| {
                 let member = |(n, item): (usize, &String)| format!("\"k{n}\" :\n{item}");
-                format!("{{{}}}", items.iter().enumerate().map(member).collect::<Vec<_>>().join(","))
+                format!(
+                    "{{{}}}",
+                    items.iter().enumerate().map(member).collect::<Vec<_>>().join(",")
+                )
             }),
         ]
     })
@@ -330,7 +464,15 @@ proptest! {
         bytes in prop::collection::vec(prop::sample::select(b"[]{},:\"\\ \n0a-\xC3\xA9\xFF".to_vec()), 0..60),
         pointer in prop::sample::select(vec![None, Some("/a"), Some("/0/a")]),
         max in 1usize..30,
+        piece in 1usize..9,
     ) {
+        let dripping = || {
+            let from = Box::new(Drip { bytes: bytes.clone(), at: 0, piece });
+            Input::new(from, None).unwrap()
+        };
+        let path = pointer.map(|text| Pointer::parse(text).unwrap());
+        let dripped = read(&mut JsonReader::new(dripping(), path, max));
+        prop_assert_eq!(dripped, read(&mut open(&bytes, pointer, max)), "in pieces of {}", piece);
         let mut reader = open(&bytes, pointer, max);
         let mut all = 0;
         while let Some(record) = reader.next().unwrap() {
@@ -348,6 +490,11 @@ proptest! {
             records.push(show(&record));
             marks.push((lines.mark(), lines.digest()));
         }
+        let mut dripped = JsonLinesReader::new(dripping(), max);
+        for record in &records {
+            prop_assert_eq!(&show(&dripped.next().unwrap().unwrap()), record);
+        }
+        prop_assert!(dripped.next().unwrap().is_none());
         for (index, (mark, digest)) in marks.iter().enumerate() {
             let mut later = JsonLinesReader::new(input(&bytes), max);
             prop_assert!(later.resume(mark, digest).unwrap());

@@ -64,9 +64,8 @@ impl CsvFields {
             Format::Csv(csv) => csv.quote,
             Format::Json(_) | Format::JsonLines | Format::Markdown | Format::Text => None,
         };
-        let markers = |name: &String| {
-            Markers::new(options.null_of.get(name).unwrap_or(&options.null), quote)
-        };
+        let markers =
+            |name: &String| Markers::new(options.null_of.get(name).unwrap_or(&options.null), quote);
         let column = |name: &str| {
             let found = names.iter().position(|own| own == name);
             found.map_or(CsvTake::Absent, CsvTake::Column)

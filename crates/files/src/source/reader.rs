@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use whimbrel_endpoint::{EndpointError, Freshness, Limit, Reader, ReaderEnd};
-use whimbrel_model::record::Repair;
 use whimbrel_model::json::Json;
+use whimbrel_model::record::Repair;
 use whimbrel_model::{
     ChunkBuilder, Defect, Digest, Field, Position, Record, Shape, SourceChunk, SourceMark,
 };
@@ -199,7 +199,16 @@ impl FileReader {
             }
         };
         let path = path.to_owned();
-        Self { source, path, records, stamp, compression, fields: own, width: fields.len(), bytes_ahead: 0 }
+        Self {
+            source,
+            path,
+            records,
+            stamp,
+            compression,
+            fields: own,
+            width: fields.len(),
+            bytes_ahead: 0,
+        }
     }
 
     /// False where the file is not what the token remembers.
@@ -217,7 +226,8 @@ impl FileReader {
             Records::Json(reader) => {
                 let mut keys = Keys::default();
                 while keys.records < RECORDS_DESCRIBED
-                    && let Some(record) = reader.next().map_err(|error| not_read(&self.path, &error))?
+                    && let Some(record) =
+                        reader.next().map_err(|error| not_read(&self.path, &error))?
                 {
                     keys.add(&record.json);
                 }
@@ -226,7 +236,8 @@ impl FileReader {
             Records::Lines(reader) => {
                 let mut keys = Keys::default();
                 while keys.records < RECORDS_DESCRIBED
-                    && let Some(record) = reader.next().map_err(|error| not_read(&self.path, &error))?
+                    && let Some(record) =
+                        reader.next().map_err(|error| not_read(&self.path, &error))?
                 {
                     keys.add(&record.json);
                 }
@@ -366,8 +377,7 @@ struct Out {
 
 impl Out {
     fn has_room(&self, limit: Limit) -> bool {
-        self.records.is_empty()
-            || (self.records.len() < limit.rows && self.raw.len() < limit.bytes)
+        self.records.is_empty() || (self.records.len() < limit.rows && self.raw.len() < limit.bytes)
     }
 
     fn read_csv(

@@ -144,7 +144,11 @@ async fn read(source: &FileSource, fields: &[Field]) -> Result<String, EndpointE
         out += &shown(&chunk);
     }
     let end = reader.finish().await?;
-    let _ = writeln!(out, "{} lines, {} skipped, {} bytes, mark {}", end.lines, end.skipped_lines, end.bytes, end.mark.records);
+    let _ = writeln!(
+        out,
+        "{} lines, {} skipped, {} bytes, mark {}",
+        end.lines, end.skipped_lines, end.bytes, end.mark.records
+    );
     Ok(out)
 }
 
@@ -181,30 +185,51 @@ async fn check(options: FileOptions, name: &str, text: &str, names: &[&str], exp
 async fn null_markers_are_compared_with_cells_as_written() {
     let text = "a,b\n,\nNA,\"NA\"\n\"\",nan\n";
     let mut options = FileOptions::new(csv(), &["*"]);
-    check(options.clone(), "a.csv", text, &["a", "b", "*"], &expect![[r#"
+    check(
+        options.clone(),
+        "a.csv",
+        text,
+        &["a", "b", "*"],
+        &expect![[r#"
         csv, delimiter ',', utf-8 [a b]
         Text("") Text("") Json("{\"a\":\"\",\"b\":\"\"}")
         Text("NA") Text("NA") Json("{\"a\":\"NA\",\"b\":\"NA\"}")
         Text("") Text("nan") Json("{\"a\":\"\",\"b\":\"nan\"}")
         4 lines, 0 skipped, 21 bytes, mark 3
-    "#]]).await;
+    "#]],
+    )
+    .await;
     options.null = vec![String::new(), "NA".into()];
     options.null_of.insert("b".into(), vec!["\"NA\"".into(), "nan".into()]);
-    check(options.clone(), "a.csv", text, &["a", "b", "*"], &expect![[r#"
+    check(
+        options.clone(),
+        "a.csv",
+        text,
+        &["a", "b", "*"],
+        &expect![[r#"
         csv, delimiter ',', utf-8 [a b]
         Null Text("") Json("{\"a\":null,\"b\":\"\"}")
         Null Null Json("{\"a\":null,\"b\":null}")
         Text("") Null Json("{\"a\":\"\",\"b\":null}")
         4 lines, 0 skipped, 21 bytes, mark 3
-    "#]]).await;
+    "#]],
+    )
+    .await;
     options.null = vec!["\"\"".into()];
-    check(options, "a.csv", text, &["a"], &expect![[r#"
+    check(
+        options,
+        "a.csv",
+        text,
+        &["a"],
+        &expect![[r#"
         csv, delimiter ',', utf-8 [a b]
         Text("")
         Text("NA")
         Null
         4 lines, 0 skipped, 21 bytes, mark 3
-    "#]]).await;
+    "#]],
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -222,12 +247,19 @@ async fn csv_records_are_flat_json_objects() {
 async fn declared_repairs_are_reported() {
     let pad = CsvOptions { ragged: csv::Ragged::Pad, ..CsvOptions::default() };
     let options = FileOptions::new(Format::Csv(pad), &["*"]);
-    check(options, "a.csv", "a,b\n1\n1,2\n", &["b"], &expect![[r#"
+    check(
+        options,
+        "a.csv",
+        "a,b\n1\n1,2\n",
+        &["b"],
+        &expect![[r#"
         csv, delimiter ',', utf-8 [a b]
         Null [WB0121 missing fields were taken as NULL]
         Text("2")
         3 lines, 0 skipped, 10 bytes, mark 2
-    "#]]).await;
+    "#]],
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -242,11 +274,18 @@ async fn json_values_keep_their_kind_and_text() {
         Null Null Null Null Null Null Null Null WB0110 a bracket does not match; 8 bytes from here on were not read
         1 lines, 0 skipped, 110 bytes, mark 4
     "#]]).await;
-    check(options, "a.json", "", &["a"], &expect![[r#"
+    check(
+        options,
+        "a.json",
+        "",
+        &["a"],
+        &expect![[r#"
         json, utf-8 []
         Null WB0108 the file is empty
         0 lines, 0 skipped, 0 bytes, mark 1
-    "#]]).await;
+    "#]],
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -259,11 +298,18 @@ async fn markdown_gives_keys_heading_and_body() {
         Text("2024-01-01") Json("[\"a\",\"b\"]") Int(1) Text("H") Text("# H\nbody\n") Null Json("{\"title\":\"2024-01-01\",\"tags\":[\"a\",\"b\"],\"meta\":{\"x\":1},\"heading\":\"H\",\"body\":\"# H\\nbody\\n\"}")
         7 lines, 0 skipped, 61 bytes, mark 1
     "##]]).await;
-    check(options.clone(), "a.md", "---\nheading: own\n---\n# H", &["heading", "*"], &expect![[r##"
+    check(
+        options.clone(),
+        "a.md",
+        "---\nheading: own\n---\n# H",
+        &["heading", "*"],
+        &expect![[r##"
         markdown, utf-8 [heading body]
         Text("own") Json("{\"heading\":\"own\",\"body\":\"# H\"}")
         4 lines, 0 skipped, 24 bytes, mark 1
-    "##]]).await;
+    "##]],
+    )
+    .await;
     check(options, "a.md", "---\na: b: c\n---\n", &names, &expect![[r#"
         markdown, utf-8 [heading body]
         Null Null Null Null Null Null Null WB0113 mapping values are not allowed in this context, on line 2
@@ -274,24 +320,45 @@ async fn markdown_gives_keys_heading_and_body() {
 #[tokio::test]
 async fn text_is_one_record_a_file() {
     let options = FileOptions::new(Format::Text, &["*"]);
-    check(options.clone(), "a.txt", " one\r\n\r\ntwo", &["body", "title", "*"], &expect![[r#"
+    check(
+        options.clone(),
+        "a.txt",
+        " one\r\n\r\ntwo",
+        &["body", "title", "*"],
+        &expect![[r#"
         text, utf-8 [body]
         Text(" one\r\n\r\ntwo") Null Json("{\"body\":\" one\\r\\n\\r\\ntwo\"}")
         3 lines, 0 skipped, 11 bytes, mark 1
-    "#]]).await;
-    check(options, "a.txt", "", &["body"], &expect![[r#"
+    "#]],
+    )
+    .await;
+    check(
+        options,
+        "a.txt",
+        "",
+        &["body"],
+        &expect![[r#"
         text, utf-8 [body]
         Text("")
         0 lines, 0 skipped, 0 bytes, mark 1
-    "#]]).await;
+    "#]],
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn files_that_cannot_be_read_are_errors_with_class_and_code() {
     let options = FileOptions::new(csv(), &["*"]);
-    check(options.clone(), "a.csv", "a,a\n", &[], &expect![[r#"
+    check(
+        options.clone(),
+        "a.csv",
+        "a,a\n",
+        &[],
+        &expect![[r#"
         Data WB0138 name the columns: `a` stands at column 1 and at column 2: `a.csv`
-    "#]]).await;
+    "#]],
+    )
+    .await;
     check(options.clone(), "a.csv.gz", "a,b\n", &[], &expect![[r#"
         Data WB0136 unpack the file at byte 0 of its text: `a.csv.gz` (the file is named as gzip but does not begin so)
     "#]]).await;
