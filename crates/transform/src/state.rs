@@ -56,6 +56,7 @@ impl State {
                     out.extend(clock.local.days.to_be_bytes());
                     out.extend(clock.local.nanos.to_be_bytes());
                     out.push(u8::from(clock.later));
+                    out.extend(clock.first_day.to_be_bytes());
                 }
                 Err(_) => out.push(0),
             }
@@ -84,6 +85,7 @@ impl State {
                 let restored = ClockState {
                     local,
                     later: bytes.byte()? == 1,
+                    first_day: i32::from_be_bytes(bytes.take()?),
                 };
                 if let Ok(clock) = clock {
                     *clock = restored;

@@ -10,12 +10,24 @@ use crate::reason::excerpt_text;
 /// SHA-256 of the canonical form (see [`whimbrel_model::json`]) in lower-case hex.
 pub fn checksum(text: &str) -> Result<String, Fault> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let document = json::parse(text.as_bytes())
-        .map_err(|error| Fault::new(codes::NOT_JSON, excerpt_text(&error.to_string())))?;
+    let document = document(text)?;
     Ok(hash::hex(
         HashAlgorithm::Sha256,
         document.to_canonical_text().as_bytes(),
     ))
+}
+
+/// A document that says every key once: of a repeated one, readers disagree which counts.
+pub(crate) fn document(text: &str) -> Result<json::Json<'_>, Fault> {
+    let parsed = json::parse_with(text.as_bytes(), json::Limits::default())
+        .map_err(|error| Fault::new(codes::NOT_JSON, excerpt_text(&error.to_string())))?;
+    match parsed.duplicates.first {
+        None => Ok(parsed.json),
+        Some((key, _)) => {
+            let message = format!("the key `{}` stands twice in an object", excerpt_text(&key));
+            Err(Fault::new(codes::NOT_JSON, message))
+        }
+    }
 }
 
 #[cfg(test)]

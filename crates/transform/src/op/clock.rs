@@ -4,7 +4,8 @@
 //! start 23:59:58 │ 23:59:59  00:00:01 │ 02:59:59  02:00:00 │ 03:00:00
 //!                            └ day + 1             └ later (the zone repeats 02:xx that day)
 //! ```
-//! More than 12 hours back is midnight. 30 to 90 minutes back into an hour that the zone repeats is
+//! More than 12 hours back is midnight; more than 23 hours ahead, once midnight has passed, is a clock
+//! that was set back over it: the evening before again. 30 to 90 minutes back into an hour that the zone repeats is
 //! the second time round, until that hour ends; so is any step back into it from after it. Every
 //! other step back is a clock that was corrected: the day stays.
 
@@ -15,6 +16,7 @@ use super::zone::{self, Named, Zone};
 
 const MINUTE: u64 = 60_000_000_000;
 const HALF_DAY: u64 = 12 * 60 * MINUTE;
+const ALMOST_A_DAY: u64 = 23 * 60 * MINUTE;
 
 /// How far the clock has come. It is part of a mark, so that reading can go on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,6 +25,8 @@ pub struct ClockState {
     pub local: DateTime,
     /// In a repeated hour: the second time round.
     pub later: bool,
+    /// The local day of the start, which times never go back behind.
+    pub first_day: i32,
 }
 
 impl ClockState {
@@ -30,25 +34,35 @@ impl ClockState {
     pub fn new(start: DateTime, zone: &Zone) -> Self {
         let local = zone.local(start);
         let later = matches!(zone.instants(local), Named::Fold { later, .. } if later == start);
-        Self { local, later }
+        Self {
+            local,
+            later,
+            first_day: local.days,
+        }
     }
 
     /// Reads the next clock time (nanoseconds since midnight) and says which instant it is.
     ///
     /// `later` decides where a repeated hour is entered without a step back.
     pub fn advance(&mut self, clock: u64, zone: &Zone, later: bool) -> Result<DateTime, Fault> {
-        let back = self.local.nanos.saturating_sub(clock);
-        let days = self.local.days + i32::from(back > HALF_DAY);
         let was = self.local;
-        self.local = DateTime { days, nanos: clock };
-        match zone.instants(self.local) {
+        let (back, ahead) = (
+            was.nanos.saturating_sub(clock),
+            clock.saturating_sub(was.nanos),
+        );
+        let over_midnight = ahead > ALMOST_A_DAY && was.days > self.first_day;
+        let days = was.days + i32::from(back > HALF_DAY) - i32::from(over_midnight);
+        let local = DateTime { days, nanos: clock };
+        match zone.instants(local) {
+            // A time that never was says nothing about the next one.
+            Named::Gap => Err(zone::gap()),
             Named::One(instant) => {
-                self.later = false;
+                *self = Self {
+                    local,
+                    later: false,
+                    ..*self
+                };
                 Ok(instant)
-            }
-            Named::Gap => {
-                self.later = false;
-                Err(zone::gap())
             }
             Named::Fold {
                 earlier,
@@ -57,6 +71,7 @@ impl ClockState {
                 let stepped = (30 * MINUTE..=90 * MINUTE).contains(&back);
                 let entered = !matches!(zone.instants(was), Named::Fold { .. });
                 let from_after = entered && back > 0 && back <= HALF_DAY;
+                self.local = local;
                 self.later |= stepped || from_after || (entered && later);
                 Ok(if self.later { second } else { earlier })
             }
@@ -108,6 +123,24 @@ mod tests {
             "2024-05-31T23:59:59",
             &["00:00:00.1"],
             &expect!["00:00:00.1 2024-05-31T22:00:00.100Z"],
+        );
+    }
+
+    #[test]
+    fn a_clock_set_back_over_midnight_shows_the_evening_before_again() {
+        check(
+            "2024-05-31T23:59:58",
+            &["00:00:01", "23:59:58.5", "00:00:02", "23:30:00"],
+            &expect![[r#"
+                00:00:01 2024-05-31T22:00:01Z
+                23:59:58.5 2024-05-31T21:59:58.500Z
+                00:00:02 2024-05-31T22:00:02Z
+                23:30:00 2024-05-31T21:30:00Z"#]],
+        );
+        check(
+            "2024-05-31T00:00:05",
+            &["23:59:59"],
+            &expect!["23:59:59 2024-05-31T21:59:59Z"],
         );
     }
 

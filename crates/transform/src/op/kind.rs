@@ -11,13 +11,13 @@
 use std::borrow::Cow;
 
 use whimbrel_model::decimal::Decimal;
-use whimbrel_model::json::{self, write_string};
+use whimbrel_model::json::write_string;
 use whimbrel_model::plan::Fold;
 use whimbrel_model::{Date, DateTime, Kind, Time, Value, ValueRef};
 
 use super::timestamp::{self, Moment};
 use super::zone::{Named, Zone};
-use super::{Fault, boolean, decimal, float, integer, text, uuid5};
+use super::{Fault, boolean, canonical_json, decimal, float, integer, text, uuid5};
 use crate::codes;
 
 /// A value that is borrowed, or owned because an operation made it.
@@ -371,8 +371,7 @@ impl Conversion {
     fn to_json<'a>(&self, cell: Cell<'a>) -> Result<Converted<'a>, Fault> {
         if let ValueRef::Text(text) | ValueRef::Json(text) = cell.as_ref() {
             if matches!(cell.as_ref(), ValueRef::Text(_)) {
-                json::validate(text.as_bytes(), json::Limits::default())
-                    .map_err(|error| Fault::new(codes::NOT_JSON, error.to_string()))?;
+                canonical_json::document(text)?;
             }
             if !self.limits.nul_in_text && text.as_bytes().contains(&0) {
                 return Err(Fault::new(
