@@ -65,7 +65,7 @@ CREATE TABLE whimbrel_migration_items (
     item_type   TEXT NOT NULL,            -- file
     source      TEXT NOT NULL,
     source_file TEXT NOT NULL,
-    status      TEXT NOT NULL,            -- pending | running | completed | filtered | rejected
+    status      TEXT NOT NULL,            -- pending | running | completed
     facts       TEXT NOT NULL,            -- JSON: size, mtime, inode when it was found
     first_unit  INTEGER NOT NULL,         -- ordinal of its first unit in the step
     records     INTEGER NOT NULL,         -- records behind the mark

@@ -93,14 +93,6 @@ pub(crate) enum Colour {
 /// What to do.
 #[derive(Subcommand, Debug)]
 pub(crate) enum Verb {
-    /// Look at a folder of legacy data: formats, types, anomalies, an estimate
-    Analyze(Analyze),
-    /// Write a plan and a schema from a folder of legacy data
-    Init(Init),
-    /// Show what `migrate` would do, with samples and estimates
-    Plan(PlanVerb),
-    /// Check everything that can be checked before a run
-    Validate(OnPlan),
     /// List what `migrate --incremental` would take
     CheckIncremental(OnPlan),
     /// Load what the plan says; the same command resumes
@@ -109,20 +101,9 @@ pub(crate) enum Verb {
     Status(OnRun),
     /// List the runs of the target
     History(History),
-    /// Write the report of a run
-    Report(Report),
     /// Work with rejected records
     #[command(subcommand)]
     Rejects(Rejects),
-    /// Print schemas
-    #[command(subcommand)]
-    Schema(Schema),
-    /// Print shell completions
-    Completions(Completions),
-    /// Explain an error code
-    Explain(Explain),
-    /// Make a small messy data set in a new folder and migrate it, step by step
-    Demo(Demo),
 }
 
 /// `analyze`.
@@ -276,8 +257,6 @@ pub(crate) enum Rejects {
     Show(RejectsShow),
     /// Write the original bytes of open rejects to files that can be mended in an editor
     Export(RejectsExport),
-    /// Try open rejects again, with the plan as it is now
-    Retry(RejectsRetry),
     /// Say, with a reason, that rejects may stay out
     Waive(RejectsWaive),
 }

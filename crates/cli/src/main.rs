@@ -95,5 +95,6 @@ async fn run(cli: &Cli) -> Result<Answer, Failure> {
         Verb::Status(args) => cmd::status::run(args).await,
         Verb::History(args) => cmd::history::run(args).await,
         Verb::CheckIncremental(args) => cmd::check_incremental::run(args).await,
+        Verb::Rejects(verb) => cmd::rejects::run(verb).await,
     }
 }

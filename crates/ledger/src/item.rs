@@ -16,18 +16,12 @@ pub enum ItemStatus {
     Running,
     /// Committed whole.
     Completed,
-    /// Left out as a whole, as the plan or the options say.
-    Filtered,
-    /// Rejected as a whole.
-    Rejected,
 }
 
 words!(ItemStatus {
     Pending = "pending",
     Running = "running",
     Completed = "completed",
-    Filtered = "filtered",
-    Rejected = "rejected",
 });
 
 /// A row of `migration_items`.
@@ -59,7 +53,7 @@ pub struct Item {
     pub lines: Option<u64>,
     /// Blank lines and comments, once the file is done.
     pub skipped: Option<u64>,
-    /// Why it was left out or rejected as a whole.
+    /// Why it is left out or rejected as a whole.
     pub error_message: Option<String>,
 }
 

@@ -3,4 +3,5 @@
 pub(crate) mod check_incremental;
 pub(crate) mod history;
 pub(crate) mod migrate;
+pub(crate) mod rejects;
 pub(crate) mod status;

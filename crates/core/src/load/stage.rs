@@ -18,7 +18,7 @@ use whimbrel_ledger::{Item, Stage, mapping};
 use whimbrel_model::digest::{DigestKey, Domain};
 use whimbrel_model::plan::{HashAlgorithm, Plan};
 use whimbrel_model::{Chunk, Digest, Position, SourceChunk, SourceMark};
-use whimbrel_transform::{Lookups, Out, PartitionFacts, State, Step, UnitFate, UnitKind};
+use whimbrel_transform::{Lookup, Lookups, Out, PartitionFacts, State, Step, UnitFate, UnitKind};
 
 use super::digests::{RowDigester, encode_key};
 use super::gate::{Gate, Sender};
@@ -329,7 +329,7 @@ fn facts(
         text.map_err(|error| error.to_string())
     });
     Ok(PartitionFacts {
-        id: Some(partition.id.clone()),
+        id: partition.id.clone(),
         file: Arc::clone(&partition.facts),
         ordinal: work.item.first_unit + 1,
         sha256: checksum(needs.sha256, HashAlgorithm::Sha256)?,
@@ -352,13 +352,14 @@ impl Producer<'_> {
     fn run(mut self, mut feed: impl Feed, mut state: State) -> Result<(), EndpointError> {
         let mut marks = Marks::new(&self.work.item, &state);
         let mut waiting: Option<Produced> = None;
-        while let Some((chunk, digests)) = feed.next()? {
+        while let Some((mut chunk, digests)) = feed.next()? {
             failpoint!("core.load.chunk_read");
             let began = Instant::now();
             let lookups = self.lookups(&state, &chunk)?;
             let mut out = Out::new(self.shared.step.as_ref());
             self.shared.step.apply(&mut state, &chunk, &lookups, &mut out);
-            let produced = self.produced(out, Some((&chunk, &digests)), chunk.raw.clone());
+            let raw = std::mem::take(&mut chunk.raw);
+            let produced = self.produced(out, Some((&chunk, &digests)), raw);
             marks.note(chunk.mark, &state);
             let produced = Produced { mark: Some(marks.last()), state: marks.state(), ..produced };
             self.shared.busy.transform(began.elapsed());
@@ -370,7 +371,9 @@ impl Producer<'_> {
         }
         let end = feed.finish()?;
         let mut out = Out::new(self.shared.step.as_ref());
-        self.shared.step.finish(&mut state, &mut out);
+        let mut lookups = Lookups::default();
+        self.resolve(&self.shared.step.finish_lookups(&state), &mut lookups)?;
+        self.shared.step.finish(&mut state, &lookups, &mut out);
         let mut last = self.produced(out, None, Vec::new());
         marks.end(&end, self.work.item.mark.as_ref());
         last.mark = Some(marks.last());
@@ -389,10 +392,13 @@ impl Producer<'_> {
 
     fn lookups(&mut self, state: &State, chunk: &SourceChunk) -> Result<Lookups, EndpointError> {
         let mut lookups = Lookups::default();
-        for wanted in self.shared.step.lookups(state, chunk) {
-            self.parents.resolve(self.shared.target.as_ref(), self.handle, &wanted, &mut lookups)?;
-        }
+        self.resolve(&self.shared.step.lookups(state, chunk), &mut lookups)?;
         Ok(lookups)
+    }
+
+    fn resolve(&mut self, wanted: &[Lookup], lookups: &mut Lookups) -> Result<(), EndpointError> {
+        let target = self.shared.target.as_ref();
+        wanted.iter().try_for_each(|one| self.parents.resolve(target, self.handle, one, lookups))
     }
 
     /// A file as a unit: its path and what was in it.
@@ -413,6 +419,7 @@ impl Producer<'_> {
         raw: Vec<u8>,
     ) -> Produced {
         let out = out.finish();
+        let (duplicates, mut archive) = (out.duplicates, out.archive);
         let units = out.units.into_iter().enumerate().map(|(index, unit)| {
             let (position, digest, span, ordinal) = match (unit.what, records) {
                 (UnitKind::Record(record), Some((chunk, digests))) => {
@@ -430,8 +437,8 @@ impl Producer<'_> {
                 digest,
                 raw: span,
                 fate: fate(unit.fate),
-                duplicate: out.duplicates.get(index).copied().flatten(),
-                archive: out.archive.get(index).cloned().flatten(),
+                duplicate: duplicates.get(index).copied().flatten(),
+                archive: archive.get_mut(index).and_then(Option::take),
             }
         });
         let units: Vec<Unit> = units.collect();
@@ -543,7 +550,7 @@ impl Parents {
         &mut self,
         target: &dyn Target,
         handle: &Handle,
-        wanted: &whimbrel_transform::Lookup,
+        wanted: &Lookup,
         lookups: &mut Lookups,
     ) -> Result<(), EndpointError> {
         if self.known.len() > PARENTS_MAX {

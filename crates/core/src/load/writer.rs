@@ -17,8 +17,10 @@ use whimbrel_ledger::{
     batch, item, mapping, reject, undo,
 };
 use whimbrel_model::plan::{DuplicateConflict, Existing};
-use whimbrel_model::wce;
-use whimbrel_model::{Account, ChunkBuilder, Class, Digest, RowAccount, RowClass, Table, Value};
+use whimbrel_model::wce::{self, Decoded};
+use whimbrel_model::{
+    Account, ChunkBuilder, Class, Digest, RowAccount, RowClass, Table, Value, ValueRef,
+};
 use whimbrel_transform::Notes;
 
 use super::digests::{RowDigester, key_text};
@@ -764,8 +766,13 @@ fn decide(
 
 /// A winner's key for people, from its encoding.
 fn winner_text(key: &[u8]) -> String {
-    let values = wce::decode(key).unwrap_or_default();
-    values.iter().map(ToString::to_string).collect::<Vec<_>>().join("/")
+    let shown = |value: &Decoded| match value {
+        Decoded::Int(value) => value.to_string(),
+        Decoded::Text(text) | Decoded::Decimal(text) => text.clone(),
+        Decoded::Uuid(uuid) => ValueRef::Uuid(*uuid).to_string(),
+        other => format!("{other:?}"),
+    };
+    wce::decode(key).unwrap_or_default().iter().map(shown).collect::<Vec<_>>().join("/")
 }
 
 fn taken_elsewhere(context: &StepContext<'_>) -> Refusal {
