@@ -104,7 +104,11 @@ pub fn open(source: &plan::Source, base: &Path) -> Result<Arc<dyn Source>, Endpo
 
 fn options_of(source: &plan::Source) -> Result<FileOptions, EndpointError> {
     let record_bytes_max = usize::try_from(source.max_record_size).unwrap_or(usize::MAX);
-    let record_bytes_max = record_bytes_max.clamp(1, RECORD_MAX);
+    if !(1..=RECORD_MAX).contains(&record_bytes_max) {
+        let size = source.max_record_size;
+        let what = format!("`max_record_size` is between 1 byte and 1 GiB, not `{size}`");
+        return Err(EndpointError::new(ErrorClass::Configuration, codes::BAD_OPTIONS, what));
+    }
     let values = |texts: &[plan::At<String>]| texts.iter().map(|text| text.value.clone()).collect();
     let null_of = |column: &plan::SourceColumn| {
         column.null.clone().map(|markers| (column.name.value.clone(), markers))
@@ -118,11 +122,18 @@ fn options_of(source: &plan::Source) -> Result<FileOptions, EndpointError> {
             ignore_case: source.ignore_case,
             follow_links: source.follow_links,
         },
-        encoding: source.encoding.as_ref().and_then(|name| Encoding::from_name(&name.value)),
+        encoding: source.encoding.as_ref().map(|name| encoding_of(&name.value)).transpose()?,
         null: source.null.clone(),
         null_of: source.columns.iter().filter_map(null_of).collect(),
         record_bytes_max,
         unpacked_bytes_max: UNPACKED_MAX_DEFAULT,
+    })
+}
+
+fn encoding_of(name: &str) -> Result<Encoding, EndpointError> {
+    Encoding::from_name(name).ok_or_else(|| {
+        let what = format!("an encoding that Whimbrel does not read: `{name}`");
+        EndpointError::new(ErrorClass::Configuration, codes::BAD_OPTIONS, what)
     })
 }
 
