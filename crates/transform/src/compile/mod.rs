@@ -7,8 +7,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use whimbrel_model::plan::{
-    At, Base as PlanBase, DuplicateConflict, DuplicatesBy, Each as PlanEach, Expr, Fold, Invalid,
-    MapOther, MissingRef, Plan, Source, Span, TableMapping,
+    At, Base as PlanBase, DuplicateConflict, DuplicatesBy, Each as PlanEach, Expr, Fold, Format,
+    Invalid, MapOther, MissingRef, Plan, Source, Span, TableMapping,
 };
 use whimbrel_model::{Column, Field, Kind, Shape, Table};
 
@@ -87,7 +87,8 @@ struct Compiler<'a> {
 /// A source and what its files look like.
 struct SourceView<'a> {
     plan: &'a Source,
-    shapes: &'a [Shape],
+    /// Distinct headers, or keys seen.
+    shapes: Vec<&'a Shape>,
     closed: bool,
 }
 
@@ -133,10 +134,18 @@ impl<'a> Compiler<'a> {
                 .iter()
                 .find(|shape| shape.source == name.value);
             let shapes = shapes.map_or(&[][..], |shape| shape.shapes.as_slice());
-            let closed = !shapes.is_empty() && shapes.iter().all(|shape| shape.closed);
+            // Only a header can be wrong; of an empty file there is none.
+            let headers: Vec<&'a Shape> = shapes
+                .iter()
+                .filter(|shape| !shape.columns.is_empty())
+                .collect();
+            let closed = match source.format {
+                Format::Csv(_) => !headers.is_empty() && headers.iter().all(|shape| shape.closed),
+                Format::Json { .. } | Format::JsonLines | Format::Markdown | Format::Text => false,
+            };
             Some(SourceView {
                 plan: source,
-                shapes,
+                shapes: headers,
                 closed,
             })
         };
