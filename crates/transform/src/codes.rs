@@ -174,6 +174,10 @@ codes! {
     RECORD_SKIPPED = "WB0271", "records that cannot be read did not count in their file's aggregates",
         "The file became a row all the same. A table that takes the records themselves rejects them one \
          by one.";
+    ROWS_TOO_LARGE = "WB0280", "the rows of one record are too large",
+        "Together with those before it they would take more than 3 GiB of memory at once, for example \
+         because a long text is repeated for every element of an array. Leave the text to a table of its \
+         own, or lower `max_record_size`.";
 }
 
 #[cfg(test)]

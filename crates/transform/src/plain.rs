@@ -8,6 +8,7 @@ use whimbrel_model::{ChunkBuilder, Kind, ValueRef};
 
 use crate::node::{Base, Context, Node};
 use crate::op::{float, integer};
+use crate::step::LONG;
 
 /// A column that is a field of text, or left to its node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -55,7 +56,7 @@ impl Plain {
             }
             // A character has at least one byte: that many bytes surely fit.
             Kind::Text(chars) => {
-                let bytes_max = chars.map_or(usize::MAX, |chars| chars as usize);
+                let bytes_max = chars.map_or(usize::MAX, |chars| chars as usize).min(LONG);
                 Self::Text {
                     slot,
                     bytes_max,

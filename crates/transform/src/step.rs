@@ -47,6 +47,11 @@ pub struct Needs {
     pub records: bool,
 }
 
+/// Bytes of a value that has to be weighed before it is stored.
+pub(crate) const LONG: usize = 1 << 20;
+/// Bytes that the rows of a chunk may take; their arena ends at 4 GiB.
+const ROWS_BYTES_MAX: usize = 3 << 30;
+
 /// A compiled mapping. It holds no data and is shared by threads.
 #[derive(Debug)]
 pub struct Step {
@@ -482,6 +487,10 @@ impl Step {
 
     /// Makes one row; false where the plan leaves it out.
     fn row(&self, cx: &Context<'_, '_>, out: &mut Out) -> Result<bool, Box<Reason>> {
+        if out.rows.size() > ROWS_BYTES_MAX {
+            let message = "the rows would take too much memory";
+            return Err(Reason::new(codes::ROWS_TOO_LARGE, message));
+        }
         let lets = self.lets(cx, &mut out.pending);
         let cx = Context { lets: &lets, ..*cx };
         if let Some(filter) = &self.filter
@@ -494,6 +503,12 @@ impl Step {
                 continue;
             }
             let value = node.eval(&cx, &mut out.pending)?;
+            let bytes = length(value.as_ref());
+            if bytes > LONG && out.rows.size() + bytes > ROWS_BYTES_MAX {
+                let fault =
+                    Fault::new(codes::ROWS_TOO_LARGE, "the rows would take too much memory");
+                return Err(node.refuse(fault, None));
+            }
             out.rows.push(value.as_ref());
         }
         self.check_nulls(&out.rows)?;
@@ -799,6 +814,24 @@ impl DuplicateKey {
     }
 }
 
+/// Bytes that a value takes in an arena.
+#[inline]
+fn length(value: ValueRef<'_>) -> usize {
+    match value {
+        ValueRef::Text(text) | ValueRef::Json(text) | ValueRef::Decimal(text) => text.len(),
+        ValueRef::Bytes(bytes) => bytes.len(),
+        ValueRef::Null
+        | ValueRef::Bool(_)
+        | ValueRef::Int(_)
+        | ValueRef::Float(_)
+        | ValueRef::Date(_)
+        | ValueRef::Time(_)
+        | ValueRef::Timestamp(_)
+        | ValueRef::TimestampTz(_)
+        | ValueRef::Uuid(_) => 0,
+    }
+}
+
 /// The elements of an array; none of NULL.
 fn elements(value: ValueRef<'_>) -> Result<Vec<Cell<'static>>, Fault> {
     let not_an_array = || Fault::new(codes::NOT_AN_ARRAY, "not a JSON array");
@@ -880,5 +913,18 @@ impl<'a> Wanted<'a> {
                 keys: keys.into_iter().collect(),
             })
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_shared_by_threads() {
+        fn shared<T: Send + Sync>() {}
+        shared::<Step>();
+        shared::<State>();
+        shared::<Out>();
     }
 }

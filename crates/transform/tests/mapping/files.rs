@@ -92,3 +92,69 @@ fn where_leaves_files_out() {
         .table("zz text")
         .check("x\n1\n2", &expect!["file:"]);
 }
+
+#[test]
+fn a_file_refers_to_rows_too() {
+    let mut trial = Trial::new(
+        "[source.p]\njson = \"*\"\n[source.s]\ncsv = \"*\"\nignore = [\"x\"]\n[[table]]\ninto = \"p\"\nfrom = \"p\"\nkey = [\"id\"]\n[table.columns]\nid = { uuid5 = [\"a\"] }\n[[table]]\ninto = \"t\"\nfrom = \"s\"\neach = \"file\"\nkey = [\"zz\"]\n[table.columns]\nzz = { fact = \"file.path\" }\np = { ref = \"p\", by = { last = \"a\" } }",
+    )
+    .table("zz text, p uuid");
+    trial.mapping = 1;
+    trial.parents = vec![("p".into(), "2".into(), whimbrel_model::Value::Uuid([7; 16]))];
+    trial.check(
+        "a|x\n1|\n2|",
+        &expect!["file: 07070707-0707-0707-0707-070707070707"],
+    );
+    trial.check(
+        "a|x\n1|",
+        &expect!["file: WB0247 column `p`: no row of `p` was made from this record: `1`"],
+    );
+    let step = trial.compile("a|x").unwrap();
+    let id = whimbrel_model::PartitionId {
+        source: "s".into(),
+        path: "f".into(),
+    };
+    let facts = whimbrel_transform::PartitionFacts::new(id, std::sync::Arc::default(), 1);
+    let mut state = step.start(0, &facts, None).unwrap();
+    let chunk = &crate::harness::chunks(&step, 0, "a|x\n1|\n2|", 9)[0];
+    assert!(step.lookups(&state, chunk).is_empty());
+    let mut out = whimbrel_transform::Out::new(&step);
+    step.apply(
+        &mut state,
+        chunk,
+        &whimbrel_transform::Lookups::default(),
+        &mut out,
+    );
+    assert_eq!(step.finish_lookups(&state)[0].keys, ["2"]);
+}
+
+#[test]
+fn a_state_stays_small_whatever_it_carries() {
+    let columns: String = (0..20)
+        .map(|index| format!("c{index} = {{ last = \"a\" }}\n"))
+        .collect::<Vec<_>>()
+        .concat();
+    let table: Vec<String> = (0..20).map(|index| format!("c{index} text")).collect();
+    let trial = file(&columns, &table.join(", "));
+    let step = trial.compile("a").unwrap();
+    let id = whimbrel_model::PartitionId {
+        source: "s".into(),
+        path: "f".into(),
+    };
+    let facts = whimbrel_transform::PartitionFacts::new(id, std::sync::Arc::default(), 1);
+    let mut state = step.start(0, &facts, None).unwrap();
+    for length in [2_000, 3_000] {
+        let records = format!("a\n{}", "x".repeat(length));
+        let mut out = whimbrel_transform::Out::new(&step);
+        let chunk = &crate::harness::chunks(&step, 0, &records, 9)[0];
+        step.apply(
+            &mut state,
+            chunk,
+            &whimbrel_transform::Lookups::default(),
+            &mut out,
+        );
+        assert!(state.save().len() < whimbrel_transform::STATE_BYTES_MAX);
+    }
+    let outcome = trial.outcome(&format!("a\n{}", "x".repeat(3_000)));
+    assert!(outcome.starts_with("file: WB0258 column `c0`"), "{outcome}");
+}
