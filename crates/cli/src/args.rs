@@ -104,6 +104,15 @@ pub(crate) enum Verb {
     /// Work with rejected records
     #[command(subcommand)]
     Rejects(Rejects),
+    /// Report everything about a run: accounts, rejects, checks, times
+    Report(Report),
+    /// Explain an error code, or list all
+    Explain(Explain),
+    /// Print the JSON Schema of a file that Whimbrel reads
+    #[command(subcommand)]
+    Schema(Schema),
+    /// Print a completion script for a shell
+    Completions(Completions),
 }
 
 /// `analyze`.
@@ -232,9 +241,9 @@ pub(crate) struct History {
 pub(crate) struct Report {
     #[command(flatten)]
     pub(crate) on: OnRun,
-    /// Form of the report; `--format json` gives the JSON form
-    #[arg(long, value_enum, default_value_t = ReportForm::Md)]
-    pub(crate) form: ReportForm,
+    /// Form of the report; if left out, `md`, with `--format json` the JSON form
+    #[arg(long, value_enum)]
+    pub(crate) form: Option<ReportForm>,
 }
 
 /// Form of a report.

@@ -17,16 +17,59 @@ const OWN: &[(&str, &str, &str)] = &[
      "What was done is done; only its answer could not be written to standard output or to `--output`."),
     ("WB0706", "a value on the command line",
      "The value of a flag could not be understood; the message says which and what is expected."),
+    ("WB0707", "no such reject",
+     "No reject of the run goes by that name, place or code, or it is resolved already. \
+      `whimbrel rejects list --all` names open ones, `--resolved` shows the others too."),
+    ("WB0708", "the bytes of a reject cannot be read",
+     "A rejected record was longer than the ledger keeps; its bytes stand in a file below \
+      `.whimbrel/` beside the plan, and that file is gone or cannot be read. Put it back: the \
+      ledger in the target holds only its name."),
+    ("WB0709", "rejects cannot be written to a folder",
+     "`rejects export` makes a new folder and never writes into one that is there. Name a folder \
+      that does not exist yet, in a place that can be written to."),
+    ("WB0720", "no such code",
+     "`explain` was asked for a code that no error carries. Codes are `WB` and four digits."),
 ];
 
 /// Code, title, explanation of every code, in order.
 pub(crate) fn all() -> Vec<(&'static str, &'static str, &'static str)> {
     let mut all: Vec<_> = OWN
         .iter()
-        .chain(whimbrel_core::CODES)
+        .chain(whimbrel_model::plan::CODES)
+        .chain(whimbrel_files::CODES)
+        .chain(whimbrel_transform::CODES)
+        .chain(whimbrel_endpoint::codes::CODES)
+        .chain(whimbrel_sql::CODES)
         .chain(whimbrel_ledger::CODES)
+        .chain(whimbrel_profile::codes::CODES)
+        .chain(whimbrel_report::CODES)
+        .chain(whimbrel_core::CODES)
         .copied()
         .collect();
     all.sort_unstable();
     all
+}
+
+/// The title of a code.
+pub(crate) fn title_of(code: &str) -> Option<&'static str> {
+    all().into_iter().find(|known| known.0 == code).map(|known| known.1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_explained_once_and_looks_like_one() {
+        let all = all();
+        for pair in all.windows(2) {
+            assert_ne!(pair[0].0, pair[1].0);
+        }
+        for (code, title, explanation) in all {
+            let digits = code.strip_prefix("WB").expect("codes begin with WB");
+            assert!(digits.len() == 4 && digits.bytes().all(|byte| byte.is_ascii_digit()), "{code}");
+            assert!(!title.is_empty() && !title.ends_with('.'), "{code}: {title}");
+            assert!(explanation.ends_with('.'), "{code}: {explanation}");
+        }
+    }
 }

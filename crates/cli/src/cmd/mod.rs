@@ -1,7 +1,11 @@
 //! One file per verb.
 
 pub(crate) mod check_incremental;
+pub(crate) mod completions;
+pub(crate) mod explain;
 pub(crate) mod history;
 pub(crate) mod migrate;
 pub(crate) mod rejects;
+pub(crate) mod report;
+pub(crate) mod schema;
 pub(crate) mod status;

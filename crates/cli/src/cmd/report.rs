@@ -1,0 +1,59 @@
+//! `report`: everything about one run, as Markdown, HTML or JSON.
+
+use serde_json::json;
+use whimbrel_report::{GatherError, Options};
+
+use crate::args::{Format, Global, Report, ReportForm};
+use crate::cmd::migrate::find_run;
+use crate::codes;
+use crate::failure::Failure;
+use crate::output::Answer;
+use crate::project::Project;
+
+pub(crate) async fn run(global: &Global, args: &Report) -> Result<Answer, Failure> {
+    let project = Project::open(&args.on.plan)?;
+    let target = project.target().await?;
+    let run = find_run(&project, target.as_ref(), args.on.run.as_deref()).await?;
+    let file = project.file.display().to_string();
+    let options = Options {
+        plan: (file != "whimbrel.toml").then_some(file),
+        title_of: codes::title_of,
+        ..Options::default()
+    };
+    let report = whimbrel_report::gather(target.as_ref(), &run.id, &options).await.map_err(failure)?;
+    let document = whimbrel_report::json(&report);
+    let form = args.form.unwrap_or(match global.format {
+        Format::Text => ReportForm::Md,
+        Format::Json | Format::Jsonl => ReportForm::Json,
+    });
+    let message = format!("report of run {}", run.id);
+    Ok(match form {
+        ReportForm::Md => whole(message, "md", whimbrel_report::markdown(&report)),
+        ReportForm::Html => whole(message, "html", whimbrel_report::html(&report)),
+        ReportForm::Json => {
+            let text = serde_json::to_string_pretty(&document).expect("a JSON value has a text");
+            Answer::new(message, text, document)
+        }
+    })
+}
+
+/// A form for people; in an envelope it is one text.
+fn whole(message: String, form: &str, text: String) -> Answer {
+    let data = json!({ "form": form, "text": text });
+    Answer::new(message, text, data)
+}
+
+fn failure(error: GatherError) -> Failure {
+    match error {
+        GatherError::NoSuchRun(_) => {
+            let code = error.code();
+            Failure::usage(code, error.to_string(), "`whimbrel history` lists the runs")
+        }
+        GatherError::Ledger { run, source } => {
+            let mut failure = Failure::from(source);
+            let why = std::mem::replace(&mut failure.message, format!("the ledger of run {run} cannot be read"));
+            failure.causes.insert(0, why);
+            failure
+        }
+    }
+}
