@@ -14,7 +14,7 @@ pub fn root() -> PathBuf {
 /// Which build.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Build {
-    /// As developers run it, with failpoints.
+    /// The development build, with failpoints.
     Failpoints,
     /// As operators run it.
     Release,
@@ -25,7 +25,7 @@ pub fn build(which: Build) -> Result<PathBuf> {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(root()).args(["build", "--quiet", "--package", "whimbrel-cli"]);
     match which {
-        Build::Failpoints => cargo.args(["--features", "failpoints", "--profile", "faults"]),
+        Build::Failpoints => cargo.args(["--features", "failpoints"]),
         Build::Release => cargo.arg("--release"),
     };
     let status = cargo.status().context("cargo could not be started")?;
@@ -34,7 +34,7 @@ pub fn build(which: Build) -> Result<PathBuf> {
     }
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
     let folder = match which {
-        Build::Failpoints => "faults",
+        Build::Failpoints => "debug",
         Build::Release => "release",
     };
     Ok(target.join(folder).join("whimbrel"))

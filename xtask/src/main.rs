@@ -1,6 +1,7 @@
 //! The project's own chores. Drives the `whimbrel` binary as a subprocess, as an operator would,
 //! and checks what it did by means that share no code with it.
 
+mod bench;
 mod binary;
 mod checker;
 mod crash;
@@ -21,6 +22,9 @@ usage: cargo xtask CHORE
                        every failpoint once, then random kills until the time is up
   soak [--kills N] [--seed N]
                        random kills by number (default 200 per system)
+  bench load-sqlite [--rows N] [--runs N] [--check]
+                       a whole migrate against `sqlite3 .import` of the same CSV, in turns;
+                       --check fails where a target is missed by more than the tolerance
 ";
 
 fn main() -> ExitCode {
@@ -32,6 +36,7 @@ fn main() -> ExitCode {
         ["migrate-fixtures"] => fixtures::run(),
         ["crash", rest @ ..] => crash::run(rest),
         ["soak", rest @ ..] => crash::soak(rest),
+        ["bench", "load-sqlite", rest @ ..] => bench::load_sqlite(rest),
         _ => {
             eprint!("{USAGE}");
             return ExitCode::from(2);

@@ -93,6 +93,10 @@ pub(crate) enum Colour {
 /// What to do.
 #[derive(Subcommand, Debug)]
 pub(crate) enum Verb {
+    /// Show what `migrate` would do, with samples and estimates
+    Plan(PlanVerb),
+    /// Check everything that can be checked before a run
+    Validate(OnPlan),
     /// List what `migrate --incremental` would take
     CheckIncremental(OnPlan),
     /// Load what the plan says; the same command resumes

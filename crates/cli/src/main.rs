@@ -91,6 +91,8 @@ fn arm_failpoint() {
 async fn run(cli: &Cli) -> Result<Answer, Failure> {
     let global = &cli.global;
     match &cli.verb {
+        Verb::Plan(args) => cmd::plan::run(args).await,
+        Verb::Validate(args) => cmd::validate::run(args).await,
         Verb::Migrate(args) => cmd::migrate::run(global, args).await,
         Verb::Status(args) => cmd::status::run(args).await,
         Verb::History(args) => cmd::history::run(args).await,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use whimbrel_core::event::{Emitter, Observer};
-use whimbrel_core::{Cancel, Clock, Ports};
+use whimbrel_core::{Cancel, Clock, CoreError, Ports};
 use whimbrel_endpoint::{SchemaFile, Source, Target};
 use whimbrel_model::plan::{Plan, decode};
 
@@ -98,6 +98,18 @@ impl Project {
             return Err(Failure::usage("WB0702", message, "leave `schema` out to create tables from the mapping"));
         }
         Ok(files)
+    }
+
+    /// An error of the core, with mistakes in the mapping shown at their places in the plan.
+    pub(crate) fn explain(&self, error: CoreError) -> Failure {
+        let rendered = match &error {
+            CoreError::Compile(errors) => {
+                let shown = self.file.display().to_string();
+                errors.iter().map(|error| error.render(&shown, &self.text)).collect()
+            }
+            _ => Vec::new(),
+        };
+        Failure { errors: rendered, ..Failure::from(error) }
     }
 
     /// Everything a run needs.

@@ -74,7 +74,6 @@ fn size(facts: &str) -> Option<u64> {
 /// How the sources differ from what the run and its ancestors have read.
 pub(crate) async fn changes(
     ports: &Ports,
-    plan: &Plan,
     survey: &Survey,
     last: &Run,
 ) -> Result<Changes, CoreError> {
@@ -105,7 +104,6 @@ pub(crate) async fn changes(
             }
         }
     }
-    let _ = plan;
     Ok(changes)
 }
 

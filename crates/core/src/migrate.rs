@@ -33,7 +33,7 @@ pub async fn migrate(
     let mut timer = PhaseTimer::begin(ports, Phase::Preflight);
     window::wait_or_refuse(ports, plan).await?;
     let found = find_run(ports, plan).await?;
-    let options = &selection_of(&found, options)?;
+    let options = &selection_of(found.as_ref(), options)?;
     let survey = survey(ports, plan, schema, options).await?;
     let task = decide(ports, plan, &survey, found, options).await?;
     let (mut run, fresh) = match task {
@@ -64,7 +64,7 @@ enum Task {
     Resume(Run),
 }
 
-async fn find_run(ports: &Ports, plan: &Plan) -> Result<Option<Run>, CoreError> {
+pub(crate) async fn find_run(ports: &Ports, plan: &Plan) -> Result<Option<Run>, CoreError> {
     let facts = ports.target.facts().await.during(|| "looking at the target".to_owned())?;
     if !facts.exists {
         return Ok(None);
@@ -79,8 +79,8 @@ async fn find_run(ports: &Ports, plan: &Plan) -> Result<Option<Run>, CoreError> 
 }
 
 /// An unfinished run goes on with the options it was started with; others are refused.
-fn selection_of(found: &Option<Run>, options: &Options) -> Result<Options, CoreError> {
-    let Some(run) = found.as_ref().filter(|run| run.status != RunStatus::Completed) else {
+pub(crate) fn selection_of(found: Option<&Run>, options: &Options) -> Result<Options, CoreError> {
+    let Some(run) = found.filter(|run| run.status != RunStatus::Completed) else {
         return Ok(options.clone());
     };
     let recorded: Selection = serde_json::from_str(&run.options).unwrap_or_default();
@@ -105,7 +105,7 @@ async fn decide(
     if last.status != RunStatus::Completed {
         return Ok(Task::Resume(last));
     }
-    let changes = incremental::changes(ports, plan, survey, &last).await?;
+    let changes = incremental::changes(ports, survey, &last).await?;
     if changes.is_empty() {
         return Ok(Task::Nothing(Outcome::NothingToDo { run: last.id }));
     }
@@ -115,7 +115,7 @@ async fn decide(
     Ok(Task::Begin(new_run(ports, plan, survey, options, Some(&last))))
 }
 
-fn new_run(
+pub(crate) fn new_run(
     ports: &Ports,
     plan: &Plan,
     survey: &Survey,
@@ -305,7 +305,7 @@ fn step_rows(survey: &Survey, run: &Run) -> Vec<Step> {
     rows
 }
 
-fn all_items(
+pub(crate) fn all_items(
     plan: &Plan,
     survey: &Survey,
     surveyed: &SurveyedStep,
@@ -736,6 +736,6 @@ pub async fn check_incremental(
         return Err(CoreError::NoRun { plan: plan.name.value.clone(), location });
     };
     let survey = survey(ports, plan, schema, options).await?;
-    let changes = incremental::changes(ports, plan, &survey, &last).await?;
+    let changes = incremental::changes(ports, &survey, &last).await?;
     Ok((last, changes))
 }

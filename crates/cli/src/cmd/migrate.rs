@@ -17,6 +17,9 @@ use crate::progress::Shown;
 use crate::project::Project;
 
 pub(crate) async fn run(global: &Global, args: &Migrate) -> Result<Answer, Failure> {
+    if args.dry_run {
+        return super::plan::dry_run(&args.on).await;
+    }
     let project = Project::open(&args.on.plan)?;
     let ports = project.ports(Arc::new(Shown::new(global))).await?;
     listen_for_signals(&ports.cancel)
@@ -24,7 +27,8 @@ pub(crate) async fn run(global: &Global, args: &Migrate) -> Result<Answer, Failu
     let options = options(&project, &ports, args)?;
     let engine = ports.target.facts().await?.engine;
     let schema = project.schema(engine)?;
-    let outcome = whimbrel_core::migrate(&ports, &project.plan, schema, &options).await?;
+    let outcome = whimbrel_core::migrate(&ports, &project.plan, schema, &options).await;
+    let outcome = outcome.map_err(|error| project.explain(error))?;
     answer(&ports, &project, outcome).await
 }
 

@@ -8,6 +8,7 @@
 //! from the committed marks: a retry is a resume.
 
 mod digests;
+pub(crate) mod dry;
 mod gate;
 mod produced;
 mod stage;
@@ -23,7 +24,7 @@ use whimbrel_model::plan::{Budget, Plan, TableMapping};
 
 use self::digests::RowDigester;
 use self::gate::Gate;
-use self::stage::{Part, Shared, Work};
+use self::stage::{ParentIndex, Part, Shared, Work};
 use self::writer::{CommitError, Committed, StepContext, Writer};
 use crate::cancel::StopReason;
 use crate::error::{CoreError, While};
@@ -266,6 +267,7 @@ impl Task<'_> {
             self.surveyed,
             &self.project_key,
             gate,
+            ParentIndex::Ledger(Arc::clone(&self.ports.target)),
         ));
         let mut threads = tokio::task::JoinSet::new();
         for _worker in 0..workers {

@@ -64,7 +64,7 @@ pub(crate) struct Shared {
     pub(crate) gate: Gate,
     pub(crate) busy: Busy,
     step: Arc<Step>,
-    target: Arc<dyn Target>,
+    parents: ParentIndex,
     sources: BTreeMap<String, SharedSource>,
     digester: RowDigester,
     mappings: bool,
@@ -114,6 +114,7 @@ impl Shared {
         surveyed: &SurveyedStep,
         project_key: &[u8; 32],
         gate: Gate,
+        parents: ParentIndex,
     ) -> Self {
         let mut sources = BTreeMap::new();
         for (ordinal, from) in plan.tables[surveyed.mapping].from.iter().enumerate() {
@@ -132,7 +133,7 @@ impl Shared {
             gate,
             busy: Busy::default(),
             step: Arc::clone(&surveyed.step),
-            target: Arc::clone(&ports.target),
+            parents,
             sources,
             digester: RowDigester::new(project_key, &surveyed.table),
             mappings: surveyed.step.stores_mappings(),
@@ -397,8 +398,8 @@ impl Producer<'_> {
     }
 
     fn resolve(&mut self, wanted: &[Lookup], lookups: &mut Lookups) -> Result<(), EndpointError> {
-        let target = self.shared.target.as_ref();
-        wanted.iter().try_for_each(|one| self.parents.resolve(target, self.handle, one, lookups))
+        let index = &self.shared.parents;
+        wanted.iter().try_for_each(|one| self.parents.resolve(index, self.handle, one, lookups))
     }
 
     /// A file as a unit: its path and what was in it.
@@ -536,6 +537,34 @@ impl Marks {
     }
 }
 
+/// Where new keys of parents are found.
+pub(crate) enum ParentIndex {
+    /// In the ledger, where earlier steps have committed them.
+    Ledger(Arc<dyn Target>),
+    /// In memory, by (table, legacy key): where nothing is written.
+    Memory(Arc<BTreeMap<(String, String), Vec<u8>>>),
+}
+
+impl ParentIndex {
+    fn find(
+        &self,
+        handle: &Handle,
+        table: &str,
+        legacy: &[String],
+    ) -> Result<BTreeMap<String, Vec<u8>>, EndpointError> {
+        match self {
+            Self::Ledger(target) => handle.block_on(mapping::resolve(target.as_ref(), table, legacy)),
+            Self::Memory(keys) => Ok(legacy
+                .iter()
+                .filter_map(|one| {
+                    let key = keys.get(&(table.to_owned(), one.clone()))?;
+                    Some((one.clone(), key.clone()))
+                })
+                .collect()),
+        }
+    }
+}
+
 /// New keys of parents, remembered by a worker.
 #[derive(Default)]
 struct Parents {
@@ -548,7 +577,7 @@ const PARENTS_MAX: usize = 50_000;
 impl Parents {
     fn resolve(
         &mut self,
-        target: &dyn Target,
+        index: &ParentIndex,
         handle: &Handle,
         wanted: &Lookup,
         lookups: &mut Lookups,
@@ -564,8 +593,7 @@ impl Parents {
             .cloned()
             .collect();
         if !missing.is_empty() {
-            let mut found =
-                handle.block_on(mapping::resolve(target, &wanted.table, &missing))?;
+            let mut found = index.find(handle, &wanted.table, &missing)?;
             for legacy in missing {
                 let new_key = found.remove(&legacy);
                 self.known.insert((wanted.table.clone(), legacy), new_key);

@@ -39,7 +39,7 @@ pub(crate) fn prepare(session: &mut Session) -> Result<(), EndpointError> {
         for step in self::missing(connection).map_err(failed)?? {
             connection.execute_batch(step.sql).map_err(failed)?;
             record(connection, step.version).map_err(failed)?;
-            failpoint!("sqlite.ledger.step");
+            failpoint!("sql.ledger.step");
         }
         Ok(())
     })

@@ -25,7 +25,7 @@ pub(crate) fn enter(session: &mut Session) -> Result<(), EndpointError> {
     session.atomically("prepare for loading", |connection| {
         remember(connection).map_err(|error| fault::failed(&path, "prepare for loading", error))
     })?;
-    failpoint!("sqlite.enter_load.remembered");
+    failpoint!("sql.enter_load.remembered");
     let cache_kib = (session.options().cache_bytes / 1024) as i64;
     let connection = session.connection()?;
     tune(connection, cache_kib).map_err(|error| session.failed("prepare for loading", error))
@@ -77,7 +77,7 @@ pub(crate) fn leave(session: &mut Session) -> Result<(), EndpointError> {
             ),
         ));
     }
-    failpoint!("sqlite.leave_load.flushed");
+    failpoint!("sql.leave_load.flushed");
     let connection = session.connection()?;
     match put_back(connection) {
         Ok(()) => Ok(()),

@@ -136,9 +136,9 @@ impl Txn for SqliteTxn {
             .run(move |session| {
                 session.end(number, |connection, open, path| {
                     lease::check(connection, open.fence, path)?;
-                    failpoint!("sqlite.commit.before");
+                    failpoint!("sql.commit.before");
                     commit(connection, path)?;
-                    failpoint!("sqlite.commit.after");
+                    failpoint!("sql.commit.after");
                     Ok(())
                 })
             })
@@ -257,7 +257,7 @@ impl Place<'_> {
             fates.push(fate);
         }
         statement.clear_bindings();
-        failpoint!("sqlite.write.after");
+        failpoint!("sql.write.after");
         Ok(fates)
     }
 

@@ -1,0 +1,151 @@
+//! `plan`: what `migrate` would do, with samples and estimates; and `migrate --dry-run`, the same
+//! over everything.
+
+use std::sync::Arc;
+
+use serde_json::json;
+use whimbrel_core::event::Silent;
+use whimbrel_core::{Depth, DryTable, Options, Pending, Preview};
+
+use crate::args::{OnPlan, PlanVerb};
+use crate::cmd::migrate::{plan_argument, selection};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::{Answer, count, printable, thousands};
+use crate::progress::duration;
+use crate::project::Project;
+
+/// Records of each table that `plan` looks at.
+const LOOKED_AT: u64 = 5_000;
+
+pub(crate) async fn run(args: &PlanVerb) -> Result<Answer, Failure> {
+    let (project, preview) = look(&args.on, Depth::Units(LOOKED_AT)).await?;
+    let something = !matches!(preview.pending, Pending::Nothing { .. });
+    let exit = if args.check && something { Exit::SomethingToDo } else { Exit::Done };
+    Ok(answer(&project, &preview, false).with_exit(exit))
+}
+
+/// `migrate --dry-run`: exit 3 where records would be rejected.
+pub(crate) async fn dry_run(on: &OnPlan) -> Result<Answer, Failure> {
+    let (project, preview) = look(on, Depth::Everything).await?;
+    let rejects: u64 = preview.tables.iter().map(|table| table.units.rejected).sum();
+    let exit = if rejects > 0 { Exit::Rejects } else { Exit::Done };
+    Ok(answer(&project, &preview, true).with_exit(exit))
+}
+
+async fn look(on: &OnPlan, depth: Depth) -> Result<(Project, Preview), Failure> {
+    let project = Project::open(&on.plan)?;
+    let ports = project.ports(Arc::new(Silent)).await?;
+    let schema = project.schema(ports.target.facts().await?.engine)?;
+    let deadline = project.plan.run.deadline;
+    let options = Options {
+        selection: selection(&on.selection)?,
+        deadline_at: deadline.map(|deadline| ports.clock.monotonic() + deadline),
+        ..Options::default()
+    };
+    let preview = whimbrel_core::preview(&ports, &project.plan, schema, &options, depth).await;
+    match preview {
+        Ok(preview) => Ok((project, preview)),
+        Err(error) => Err(project.explain(error)),
+    }
+}
+
+fn answer(project: &Project, preview: &Preview, dry: bool) -> Answer {
+    let argument = plan_argument(project);
+    let mut text = match &preview.pending {
+        Pending::Begin => "A new run would begin.\n".to_owned(),
+        Pending::Resume { run } => format!("Run {run} would go on from its last checkpoint.\n"),
+        Pending::Incremental { run, changes } => format!(
+            "Run {run} is complete; since then {} new, {} appended, {} changed, {} deleted.\n",
+            count(changes.new.len() as u64, "file"),
+            changes.appended.len(),
+            changes.changed.len(),
+            changes.deleted.len()
+        ),
+        Pending::Nothing { run } => {
+            format!("Nothing to do: run {run} is complete and the sources are as they were.\n")
+        }
+    };
+    let creates = if preview.creates_target { " (created)" } else { "" };
+    text.push_str(&format!("target {}{creates}\n", preview.target));
+    for file in &preview.schema {
+        text.push_str(&format!("  schema {file}\n"));
+    }
+    preview.tables.iter().for_each(|table| text.push_str(&table_text(table, dry)));
+    if !dry {
+        text.push_str(&estimate(preview));
+    }
+    let next = match &preview.pending {
+        Pending::Nothing { run } => format!("whimbrel report {run}"),
+        Pending::Incremental { .. } => format!("whimbrel migrate{argument} --incremental"),
+        Pending::Begin | Pending::Resume { .. } => format!("whimbrel migrate{argument}"),
+    };
+    text.push_str(&format!("Next: {next}\n"));
+    let message = if dry { "dry run: nothing was written" } else { "nothing was written" };
+    Answer::new(message, text, json!(preview))
+}
+
+fn table_text(table: &DryTable, dry: bool) -> String {
+    let sign = if table.created { "+" } else { "~" };
+    let part = if table.complete {
+        String::new()
+    } else {
+        format!(", of which {} looked at", count(table.units.read, "record"))
+    };
+    let mut text = format!(
+        "{sign} {}: {}, {} bytes{part}\n",
+        table.table,
+        count(table.files, "file"),
+        thousands(table.bytes)
+    );
+    text.push_str(&format!(
+        "    {} read: {} to load ({}), {} rejected, {} filtered, {} duplicate\n",
+        thousands(table.units.read),
+        thousands(table.units.loaded),
+        count(table.rows, "row"),
+        thousands(table.units.rejected),
+        thousands(table.units.filtered),
+        thousands(table.units.duplicate)
+    ));
+    for reject in table.rejects.iter().take(if dry { 20 } else { 5 }) {
+        let column = reject.column.as_deref().or(reject.rule.as_deref()).unwrap_or("record");
+        text.push_str(&format!(
+            "    ! {} {} {}: {} (first {})\n",
+            thousands(reject.count),
+            reject.code,
+            printable(column, 60),
+            printable(&reject.message, 160),
+            printable(&reject.first, 160)
+        ));
+    }
+    for sample in table.samples.iter().take(usize::from(!dry)) {
+        text.push_str(&format!("    {}\n", printable(&sample.place, 160)));
+        text.push_str(&format!("      - {}\n", printable(&sample.before, 140)));
+        for (column, value) in &sample.after {
+            let shown = value.as_deref().map_or_else(|| "NULL".to_owned(), |value| printable(value, 100));
+            text.push_str(&format!("      + {column} = {shown}\n"));
+        }
+    }
+    text
+}
+
+fn estimate(preview: &Preview) -> String {
+    let mut text = format!(
+        "estimate: {} (reading and transforming as measured now, writing as long again), {} bytes on disk",
+        duration(preview.seconds.max(0.1)),
+        thousands(preview.disk_bytes)
+    );
+    if let Some(free) = preview.free_bytes {
+        text.push_str(&format!(" of {} free", thousands(free)));
+    }
+    text.push('\n');
+    match (preview.window_seconds, preview.window_opens_in) {
+        (Some(left), _) => text.push_str(&format!("window: open for {}\n", duration(left as f64))),
+        (None, Some(wait)) => text.push_str(&format!("window: opens in {}\n", duration(wait as f64))),
+        (None, None) => {}
+    }
+    if !preview.fits {
+        text.push_str("! it is not expected to fit; it would stop at a checkpoint and resume in the next\n");
+    }
+    text
+}

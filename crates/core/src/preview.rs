@@ -1,0 +1,144 @@
+//! What a run would do: whether there is anything, what would become of the records, how long it
+//! would take, and whether everything that can be checked beforehand is in order.
+
+use serde::Serialize;
+use whimbrel_endpoint::SchemaFile;
+use whimbrel_ledger::{RunStatus, Run};
+use whimbrel_model::plan::Plan;
+
+use crate::error::{Changes, CoreError};
+use crate::incremental;
+use crate::load::dry::{self, Depth, DryTable};
+use crate::migrate::{find_run, new_run, selection_of};
+use crate::options::Options;
+use crate::ports::Ports;
+use crate::survey::{Survey, survey};
+use crate::window::{self, WindowState};
+
+/// What `migrate` would do now.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+#[serde(tag = "action", rename_all = "snake_case")]
+pub enum Pending {
+    /// Begin a run over everything.
+    Begin,
+    /// Go on with an unfinished run.
+    Resume {
+        /// The run.
+        run: String,
+    },
+    /// Nothing, unless it is asked for what changed since.
+    Incremental {
+        /// The complete run.
+        run: String,
+        /// What changed.
+        changes: Changes,
+    },
+    /// Nothing.
+    Nothing {
+        /// The complete run.
+        run: String,
+    },
+}
+
+/// A preview of a run.
+#[derive(Debug, Serialize)]
+pub struct Preview {
+    /// What would be done.
+    pub pending: Pending,
+    /// Where the data would go.
+    pub target: String,
+    /// True where the target does not exist yet.
+    pub creates_target: bool,
+    /// Schema files that would be applied.
+    pub schema: Vec<String>,
+    /// Per table what becomes of the records that were looked at.
+    pub tables: Vec<DryTable>,
+    /// Seconds a run is expected to take.
+    pub seconds: f64,
+    /// Bytes that the target is expected to grow by.
+    pub disk_bytes: u64,
+    /// Free bytes where the target stores, if known.
+    pub free_bytes: Option<u64>,
+    /// Seconds that the maintenance window stays open, where the plan has one and it is open.
+    pub window_seconds: Option<u64>,
+    /// Seconds until it opens, where it is closed.
+    pub window_opens_in: Option<u64>,
+    /// False where the run is not expected to end within the window or the deadline.
+    pub fits: bool,
+}
+
+/// Writing takes about as long as reading and transforming, measured on SQLite.
+const WRITE_FACTOR: f64 = 2.0;
+/// Rows with ledger and index take about this many times the bytes of their records.
+const DISK_FACTOR: u64 = 2;
+
+/// Looks at what a run would do. Writes nothing.
+pub async fn preview(
+    ports: &Ports,
+    plan: &Plan,
+    schema: Vec<SchemaFile>,
+    options: &Options,
+    depth: Depth,
+) -> Result<Preview, CoreError> {
+    let found = find_run(ports, plan).await?;
+    let options = &selection_of(found.as_ref(), options)?;
+    let survey = survey(ports, plan, schema, options).await?;
+    let pending = pending(ports, &survey, found).await?;
+    let run = new_run(ports, plan, &survey, options, None);
+    let tables = dry::dry(ports, plan, &survey, options, &run, depth).await?;
+    Ok(estimated(ports, plan, options, &survey, pending, tables))
+}
+
+async fn pending(
+    ports: &Ports,
+    survey: &Survey,
+    found: Option<Run>,
+) -> Result<Pending, CoreError> {
+    let Some(run) = found else { return Ok(Pending::Begin) };
+    if run.status != RunStatus::Completed {
+        return Ok(Pending::Resume { run: run.id });
+    }
+    let changes = incremental::changes(ports, survey, &run).await?;
+    Ok(if changes.is_empty() {
+        Pending::Nothing { run: run.id }
+    } else {
+        Pending::Incremental { run: run.id, changes }
+    })
+}
+
+fn estimated(
+    ports: &Ports,
+    plan: &Plan,
+    options: &Options,
+    survey: &Survey,
+    pending: Pending,
+    tables: Vec<DryTable>,
+) -> Preview {
+    let seconds: f64 = tables.iter().map(|table| {
+        let part = table.bytes_read as f64 / table.bytes.max(1) as f64;
+        let scale = if table.complete || part <= 0.0 { 1.0 } else { 1.0 / part };
+        table.seconds * scale * WRITE_FACTOR
+    }).sum();
+    let disk_bytes = tables.iter().map(|table| table.bytes * DISK_FACTOR).sum();
+    let (window_seconds, window_opens_in) = match window::state(plan, ports.clock.now()) {
+        Some(WindowState::Open(left)) => (Some(left.as_secs()), None),
+        Some(WindowState::Closed(wait)) => (None, Some(wait.as_secs())),
+        None => (None, None),
+    };
+    let deadline = options.deadline_at.map(|at| at.saturating_sub(ports.clock.monotonic()));
+    let in_window = window_seconds.is_none_or(|left| seconds <= left as f64);
+    let in_time = deadline.is_none_or(|left| seconds <= left.as_secs_f64());
+    Preview {
+        pending,
+        target: survey.target.location.clone(),
+        creates_target: !survey.target.exists,
+        schema: survey.schema.iter().map(|file| file.name.clone()).collect(),
+        tables,
+        seconds,
+        disk_bytes,
+        free_bytes: survey.target.free_bytes,
+        window_seconds,
+        window_opens_in,
+        fits: in_window && in_time,
+    }
+}
