@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 #[command(name = "whimbrel", version, max_term_width = 100, disable_help_subcommand = true)]
 #[command(after_help = "Exit codes: 0 done, or nothing to do · 1 failed · 2 usage or configuration · \
 3 done, with rejects · 5 there is something to do · 6 refused: something changed · 7 reject limit \
-reached · 8 could not check · 11 another run holds the target · 75 interrupted: run again to resume \
+reached · 11 another run holds the target · 75 interrupted: run again to resume \
 · 130/143 stopped by a signal, checkpoint saved. `whimbrel explain CODE` explains every error code.")]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -93,6 +93,10 @@ pub(crate) enum Colour {
 /// What to do.
 #[derive(Subcommand, Debug)]
 pub(crate) enum Verb {
+    /// Show what a folder of legacy data holds: formats, types, ranges, anomalies
+    Analyze(Analyze),
+    /// Write a first plan and schema for a folder
+    Init(Init),
     /// Show what `migrate` would do, with samples and estimates
     Plan(PlanVerb),
     /// Check everything that can be checked before a run

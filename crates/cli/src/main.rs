@@ -91,6 +91,8 @@ fn arm_failpoint() {
 async fn run(cli: &Cli) -> Result<Answer, Failure> {
     let global = &cli.global;
     match &cli.verb {
+        Verb::Analyze(args) => cmd::analyze::run(global, args).await,
+        Verb::Init(args) => cmd::init::run(global, args).await,
         Verb::Plan(args) => cmd::plan::run(args).await,
         Verb::Validate(args) => cmd::validate::run(args).await,
         Verb::Migrate(args) => cmd::migrate::run(global, args).await,

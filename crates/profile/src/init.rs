@@ -38,8 +38,27 @@ pub struct PlanDraft {
     pub plan: String,
     /// Files of the schema: path relative to the plan, and SQL.
     pub schema: Vec<(String, String)>,
+    /// What each source becomes, in the order of the profile.
+    pub tables: Vec<DraftTable>,
     /// What a person should know beside what the plan's comments say, a sentence each.
     pub notes: Vec<String>,
+}
+
+/// A source and the table made of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DraftTable {
+    /// The source.
+    pub source: String,
+    /// The table.
+    pub table: String,
+    /// Its key.
+    pub key: String,
+    /// True where no column of the source identifies a record.
+    pub key_is_made: bool,
+    /// Columns of the table.
+    pub columns: u64,
+    /// Columns that stay text although most of their values look narrower.
+    pub doubts: u64,
 }
 
 /// A draft could not be made.
@@ -101,6 +120,7 @@ pub fn plan_for(profile: &Profile, options: &DraftOptions<'_>) -> Result<PlanDra
     Ok(PlanDraft {
         plan,
         schema: vec![(path, sql(profile, &tables))],
+        tables: tables.iter().map(Table::facts).collect(),
         notes,
     })
 }
@@ -186,6 +206,20 @@ impl<'a> Table<'a> {
             name,
             key: key.unwrap_or_else(|| "id".to_owned()),
             columns,
+        }
+    }
+}
+
+impl Table<'_> {
+    fn facts(&self) -> DraftTable {
+        let doubts = self.source.columns.iter().filter(|one| one.doubt.is_some());
+        DraftTable {
+            source: self.source.name.clone(),
+            table: self.name.clone(),
+            key: self.key.clone(),
+            key_is_made: natural_key(self.source).is_none(),
+            columns: self.columns.len() as u64,
+            doubts: doubts.count() as u64,
         }
     }
 }
@@ -414,6 +448,12 @@ fn source(out: &mut String, source: &SourceProfile, prefix: &str) {
     line(out, format!("{} = {globs}", source.format.key()));
     if source.ignore_case {
         line(out, "ignore_case = true");
+    }
+    if source.hidden {
+        line(
+            out,
+            "hidden = true              # also what begins with a dot",
+        );
     }
     if let Some(encoding) = &source.encoding {
         line(

@@ -32,6 +32,8 @@ pub struct ProposedSource {
     pub encoding: Option<String>,
     /// True where suffixes differ in case.
     pub ignore_case: bool,
+    /// True where a file, or a folder on its way, begins with a dot.
+    pub hidden: bool,
 }
 
 /// One header and how many files have it.
@@ -79,15 +81,14 @@ struct Name {
     suffix: String,
 }
 
-/// Groups files. Files below a folder whose name begins with a dot are left over: plans read them
-/// only where they say so.
+/// Groups files. Whoever does not want what begins with a dot does not hand it over.
 pub fn propose(files: &[FoundFile]) -> Proposal {
     let mut proposal = Proposal::default();
     let mut buckets: BTreeMap<(Format, Option<String>), Vec<Sniffed<'_>>> = BTreeMap::new();
     let mut sorted: Vec<&FoundFile> = files.iter().collect();
     sorted.sort_by(|a, b| a.path.as_bytes().cmp(b.path.as_bytes()));
     for file in sorted {
-        match sniff(file).and_then(|sniff| hidden(&file.path).map_or(Ok(sniff), Err)) {
+        match sniff(file) {
             Ok(sniff) => {
                 let key = (sniff.format.clone(), sniff.encoding.clone());
                 buckets.entry(key).or_default().push(Sniffed {
@@ -143,14 +144,8 @@ fn settle(buckets: &mut BTreeMap<(Format, Option<String>), Vec<Sniffed<'_>>>) {
     }
 }
 
-fn hidden(path: &str) -> Option<String> {
-    let part = path
-        .split('/')
-        .find(|part| part.starts_with('.') && *part != "." && *part != "..")?;
-    Some(format!(
-        "hidden: `{}` begins with a dot",
-        shown::shown(part, 40)
-    ))
+fn is_hidden(path: &str) -> bool {
+    path.split('/').any(|part| part.starts_with('.'))
 }
 
 fn leftover(file: &FoundFile, reason: String) -> Leftover {
@@ -283,6 +278,7 @@ fn source(group: &[Sniffed<'_>], others: &[&str], taken: &mut BTreeSet<String>) 
         generations: generations(group),
         encoding: first.sniff.encoding.clone(),
         ignore_case,
+        hidden: group.iter().any(|one| is_hidden(&one.file.path)),
     }
 }
 
@@ -507,7 +503,7 @@ impl ProposedSource {
             format: self.plan_format(),
             globs: globs.collect(),
             exclude: Vec::new(),
-            hidden: false,
+            hidden: self.hidden,
             ignore_case: self.ignore_case,
             follow_links: false,
             encoding: self.encoding.clone().map(at),
@@ -585,8 +581,9 @@ mod tests {
         let mut out = String::new();
         for source in &proposal.sources {
             let case = if source.ignore_case { " any case" } else { "" };
+            let dots = if source.hidden { " hidden" } else { "" };
             out += &format!(
-                "{} {} {:?}{case}",
+                "{} {} {:?}{case}{dots}",
                 source.name,
                 source.format.key(),
                 source.globs
@@ -657,8 +654,7 @@ mod tests {
             expect![[r#"
                 json json ["**/*.json"] any case
                 markdown markdown ["**/*.md"]
-                text text ["**/*.txt"]
-                left .trash/five.txt: hidden: `.trash` begins with a dot
+                text text ["**/*.txt"] hidden
             "#]],
         );
     }

@@ -66,6 +66,8 @@ pub struct SourceProfile {
     pub globs: Vec<String>,
     /// True where the globs match whatever the case of the letters.
     pub ignore_case: bool,
+    /// True where a file, or a folder on its way, begins with a dot.
+    pub hidden: bool,
     /// The encoding to declare, where one must be.
     pub encoding: Option<String>,
     /// Names of the columns, where the files have none or repeat them.

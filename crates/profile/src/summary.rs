@@ -76,6 +76,7 @@ pub(crate) fn source(proposed: &ProposedSource, tally: &SourceTally) -> SourcePr
         format: proposed.format.clone(),
         globs: proposed.globs.clone(),
         ignore_case: proposed.ignore_case,
+        hidden: proposed.hidden,
         encoding: proposed.encoding.clone(),
         names: proposed.names(),
         totals: totals(tally),

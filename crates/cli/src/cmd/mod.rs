@@ -1,9 +1,11 @@
 //! One file per verb.
 
+pub(crate) mod analyze;
 pub(crate) mod check_incremental;
 pub(crate) mod completions;
 pub(crate) mod explain;
 pub(crate) mod history;
+pub(crate) mod init;
 pub(crate) mod migrate;
 pub(crate) mod plan;
 pub(crate) mod rejects;

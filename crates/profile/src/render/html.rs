@@ -327,6 +327,7 @@ mod tests {
             },
             globs: vec!["<b>.csv".to_owned()],
             ignore_case: false,
+            hidden: false,
             encoding: None,
             names: None,
             totals: Totals {

@@ -1,0 +1,175 @@
+//! `init`: a first plan and its schema from what a folder holds. Never overwrites a file.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Component, Path, PathBuf};
+
+use serde_json::{Value as Json, json};
+use whimbrel_profile::init::{self, DraftOptions, DraftTable, PlanDraft};
+use whimbrel_profile::profile::{Profile, SourceProfile};
+
+use crate::args::{Global, Init};
+use crate::cmd::analyze::profile_of;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::{Answer, count};
+
+pub(crate) async fn run(global: &Global, args: &Init) -> Result<Answer, Failure> {
+    // Before everything is read: the answer would be the same afterwards.
+    refuse_to_overwrite(&args.out)?;
+    let base = args.out.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let base = base.unwrap_or_else(|| Path::new("."));
+    let profile = profile_of(global, &args.path, args.hidden).await?;
+    fs::create_dir_all(base).map_err(|error| not_written(base, &error))?;
+    let prefix = way(base, &args.path)?;
+    let schema = schema_folder(&args.out);
+    let name = name_of(&args.path);
+    let options =
+        DraftOptions { name: &name, target: args.target.as_deref(), prefix: &prefix, schema: &schema };
+    let draft = init::plan_for(&profile, &options)
+        .map_err(|error| Failure::usage(error.code(), error.to_string(), "`whimbrel analyze` shows what there is"))?;
+    let files = write(&args.out, base, &draft)?;
+    Ok(answer(&args.out, &profile, &draft, &files))
+}
+
+fn refuse_to_overwrite(file: &Path) -> Result<(), Failure> {
+    if file.symlink_metadata().is_err() {
+        return Ok(());
+    }
+    let message = format!("the file exists already, and `init` never overwrites: `{}`", file.display());
+    Err(Failure::usage("WB0723", message, "move it away, or name another plan with `--out FILE`"))
+}
+
+/// The plan's name: that of the folder.
+fn name_of(folder: &Path) -> String {
+    let whole = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    let last = whole.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let plain: String =
+        last.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
+    let plain = plain.trim_matches('-');
+    if plain.is_empty() { "legacy".to_owned() } else { plain.to_owned() }
+}
+
+/// `schema` beside `whimbrel.toml`, `NAME-schema` beside `NAME.toml`: each plan has its own.
+fn schema_folder(plan: &Path) -> String {
+    let stem = plan.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    if stem == "whimbrel" { "schema".to_owned() } else { format!("{stem}-schema") }
+}
+
+/// The way from one folder to another, as plans write it: empty, or with a `/` at its end.
+fn way(from: &Path, to: &Path) -> Result<String, Failure> {
+    let whole = |path: &Path| path.canonicalize().map_err(|error| not_written(path, &error));
+    let (from, to) = (whole(from)?, whole(to)?);
+    let (from, to): (Vec<Component<'_>>, Vec<Component<'_>>) =
+        (from.components().collect(), to.components().collect());
+    let same = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
+    let mut way = "../".repeat(from.len() - same);
+    for part in &to[same..] {
+        way.push_str(&part.as_os_str().to_string_lossy());
+        way.push('/');
+    }
+    Ok(way)
+}
+
+/// Writes the schema, then the plan that names it; a file that is there is left as it is.
+fn write(plan: &Path, base: &Path, draft: &PlanDraft) -> Result<Vec<PathBuf>, Failure> {
+    let mut files: Vec<(PathBuf, &str)> =
+        draft.schema.iter().map(|(path, sql)| (joined(base, path), sql.as_str())).collect();
+    files.push((plan.to_owned(), &draft.plan));
+    for (file, _) in &files {
+        refuse_to_overwrite(file)?;
+    }
+    for (file, text) in &files {
+        create(file, text)?;
+    }
+    Ok(files.into_iter().map(|(file, _)| file).collect())
+}
+
+fn joined(base: &Path, path: &str) -> PathBuf {
+    if base == Path::new(".") { PathBuf::from(path) } else { base.join(path) }
+}
+
+fn create(file: &Path, text: &str) -> Result<(), Failure> {
+    let failed = |error: io::Error| match error.kind() {
+        io::ErrorKind::AlreadyExists => refuse_to_overwrite(file).err().unwrap_or_else(|| not_written(file, &error)),
+        _ => not_written(file, &error),
+    };
+    if let Some(folder) = file.parent() {
+        fs::create_dir_all(folder).map_err(failed)?;
+    }
+    let mut created = File::create_new(file).map_err(failed)?;
+    created.write_all(text.as_bytes()).and_then(|()| created.sync_all()).map_err(failed)
+}
+
+fn not_written(path: &Path, error: &io::Error) -> Failure {
+    let message = format!("cannot be written: `{}`", path.display());
+    Failure::io("WB0724", message, error)
+        .with_hint("check the space and the permissions of the folder")
+        .with_exit(Exit::Usage)
+}
+
+fn answer(plan: &Path, profile: &Profile, draft: &PlanDraft, files: &[PathBuf]) -> Answer {
+    let plan = plan.display().to_string();
+    let mut text = format!(
+        "{}: {} in {}\n",
+        profile.folder,
+        count(profile.totals.records, "record"),
+        count(profile.totals.files, "file")
+    );
+    let mut tables = Vec::new();
+    for source in &profile.sources {
+        let table = draft.tables.iter().find(|table| table.source == source.name);
+        text.push_str(&line(source, table));
+        tables.extend(table.map(|table| described(source, table)));
+    }
+    for note in &draft.notes {
+        text.push_str(&format!("  note: {note}\n"));
+    }
+    let next = init::next_command(&plan);
+    let written: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+    text.push_str(&format!("Wrote {}\nNext: {next}\n", written.join(", ")));
+    let data = json!({
+        "plan": plan,
+        "files": written,
+        "records": profile.totals.records,
+        "tables": tables,
+        "notes": draft.notes,
+        "next": next,
+    });
+    Answer::new(format!("wrote {plan}"), text, data)
+}
+
+fn line(source: &SourceProfile, table: Option<&DraftTable>) -> String {
+    let mut text = format!(
+        "  {} ({}): {}, {}",
+        source.name,
+        source.format.key(),
+        count(source.totals.files, "file"),
+        count(source.totals.records, "record")
+    );
+    if source.totals.defects > 0 {
+        text.push_str(&format!(" ({} defective)", source.totals.defects));
+    }
+    let Some(table) = table else { return text + " -> no table\n" };
+    let made = if table.key_is_made { " made from the place" } else { "" };
+    text.push_str(&format!(" -> table {}, {}, key {}{made}", table.table, count(table.columns, "column"), table.key));
+    if table.doubts > 0 {
+        text.push_str(&format!(", {} (the plan says why)", count(table.doubts, "doubtful column")));
+    }
+    text + "\n"
+}
+
+fn described(source: &SourceProfile, table: &DraftTable) -> Json {
+    json!({
+        "source": source.name,
+        "format": source.format.key(),
+        "files": source.totals.files,
+        "records": source.totals.records,
+        "defects": source.totals.defects,
+        "table": table.table,
+        "columns": table.columns,
+        "key": table.key,
+        "key_is_made": table.key_is_made,
+        "doubts": table.doubts,
+    })
+}
