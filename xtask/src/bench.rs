@@ -17,7 +17,7 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use rusqlite::Connection;
 use whimbrel_testkit::{DEFAULT_SEED, content, telemetry};
 
@@ -263,9 +263,9 @@ fn remove_database(path: &Path) -> Result<()> {
 }
 
 fn holds(database: &Path, table: &str, rows: u64) -> Result<()> {
-    let count: u64 = Connection::open(database)?
+    let count: i64 = Connection::open(database)?
         .query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0))?;
-    ensure!(count == rows, "`{table}` holds {count} rows instead of {rows}");
+    ensure!(u64::try_from(count) == Ok(rows), "`{table}` holds {count} rows instead of {rows}");
     Ok(())
 }
 

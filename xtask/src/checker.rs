@@ -209,9 +209,10 @@ pub fn fingerprint(database: &Path) -> Result<Vec<String>> {
             "whimbrel_meta" | "whimbrel_lease" | "whimbrel_migration_runs" | "whimbrel_audit_log"
             | "whimbrel_migration_batches" | "whimbrel_undo_inserts" | "whimbrel_undo_updates" => continue,
             "whimbrel_migration_steps" => &["id", "run", "started_at", "completed_at"],
-            // Marks hold the file's prefix digest; digests are keyed by the first run's project key.
-            "whimbrel_migration_items" => &["run"],
+            // Facts and marks hold inodes and times of the files on disk.
+            "whimbrel_migration_items" => &["run", "facts", "mark"],
             "whimbrel_migration_rejects" => &["run", "digest", "spill"],
+            // Digests are keyed by the first run of each target.
             "whimbrel_legacy_mappings" => &["run", "content_hash"],
             "whimbrel_seen" => &[],
             "whimbrel_migration_checkpoints" => &["run", "detail", "previous", "hash", "created_at"],
@@ -260,8 +261,19 @@ fn query_lines(connection: &Connection, sql: &str, name: &str) -> Result<Vec<Str
     let mut lines = Vec::new();
     while let Some(row) = rows.next()? {
         let cells: Vec<String> =
-            (0..width).map(|index| row.get_ref(index).map(|value| format!("{value:?}"))).collect::<Result<_, _>>()?;
+            (0..width).map(|index| row.get_ref(index).map(shown)).collect::<Result<_, _>>()?;
         lines.push(format!("{name}: {}", cells.join(" | ")));
     }
     Ok(lines)
+}
+
+fn shown(value: rusqlite::types::ValueRef<'_>) -> String {
+    use rusqlite::types::ValueRef;
+    match value {
+        ValueRef::Null => "NULL".to_owned(),
+        ValueRef::Integer(number) => number.to_string(),
+        ValueRef::Real(number) => format!("{number:?}"),
+        ValueRef::Text(bytes) => format!("'{}'", bytes.escape_ascii()),
+        ValueRef::Blob(bytes) => format!("x'{}'", bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>()),
+    }
 }

@@ -13,7 +13,6 @@ pub(crate) enum Exit {
     SomethingToDo = 5,
     Changed = 6,
     RejectLimit = 7,
-    CouldNotCheck = 8,
     Held = 11,
     Temporary = 75,
     Interrupted = 130,
@@ -31,8 +30,7 @@ impl Exit {
             | Self::Rejects
             | Self::SomethingToDo
             | Self::Changed
-            | Self::RejectLimit
-            | Self::CouldNotCheck => false,
+            | Self::RejectLimit => false,
         }
     }
 }

@@ -124,7 +124,6 @@ fn hint(error: &CoreError) -> Option<String> {
             | Exit::SomethingToDo
             | Exit::Changed
             | Exit::RejectLimit
-            | Exit::CouldNotCheck
             | Exit::Held
             | Exit::Interrupted
             | Exit::Terminated => return None,

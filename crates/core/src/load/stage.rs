@@ -16,7 +16,7 @@ use whimbrel_endpoint::{
 };
 use whimbrel_ledger::{Item, Stage, mapping};
 use whimbrel_model::digest::{DigestKey, Domain};
-use whimbrel_model::plan::{HashAlgorithm, Plan};
+use whimbrel_model::plan::{Each, HashAlgorithm, Plan};
 use whimbrel_model::{Chunk, Digest, Position, SourceChunk, SourceMark};
 use whimbrel_transform::{Lookup, Lookups, Out, PartitionFacts, State, Step, UnitFate, UnitKind};
 
@@ -68,6 +68,7 @@ pub(crate) struct Shared {
     sources: BTreeMap<String, SharedSource>,
     digester: RowDigester,
     mappings: bool,
+    per_file: bool,
 }
 
 struct SharedSource {
@@ -137,6 +138,7 @@ impl Shared {
             sources,
             digester: RowDigester::new(project_key, &surveyed.table),
             mappings: surveyed.step.stores_mappings(),
+            per_file: plan.tables[surveyed.mapping].each == Each::File,
         }
     }
 }
@@ -332,7 +334,8 @@ fn facts(
     Ok(PartitionFacts {
         id: partition.id.clone(),
         file: Arc::clone(&partition.facts),
-        ordinal: work.item.first_unit + 1,
+        // Units that are files are counted, units within files are numbered by file and record.
+        ordinal: if shared.per_file { work.item.ordinal } else { work.item.first_unit } + 1,
         sha256: checksum(needs.sha256, HashAlgorithm::Sha256)?,
         blake3: checksum(needs.blake3, HashAlgorithm::Blake3)?,
         text,

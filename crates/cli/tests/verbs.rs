@@ -1,0 +1,516 @@
+//! What an operator sees of each verb: answers, envelopes, errors, exit codes.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Read as _;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use expect_test::{Expect, expect};
+use serde_json::Value as Json;
+use tempfile::TempDir;
+
+const PLAN: &str = r#"name = "people"
+target = "sqlite:people.db"
+
+[source.people]
+csv = "data/*.csv"
+
+[[table]]
+into = "people"
+from = "people"
+key = ["id"]
+[table.columns]
+id = { from = "id", type = "integer" }
+name = "name"
+
+[rejects]
+max = "50%"
+"#;
+
+/// Verbs that read and never write, on a plan that was migrated.
+const READ_ONLY: &[&[&str]] = &[
+    &["status"],
+    &["history"],
+    &["report"],
+    &["report", "--form", "html"],
+    &["rejects", "list"],
+    &["rejects", "list", "--all"],
+    &["rejects", "show", "data/people.csv:4"],
+    &["check-incremental"],
+    &["explain"],
+    &["explain", "WB0001"],
+    &["schema", "plan"],
+    &["completions", "bash"],
+];
+
+/// Those of them that need a plan.
+const ON_PLAN: &[&[&str]] = &[
+    &["status"],
+    &["history"],
+    &["report"],
+    &["rejects", "list"],
+    &["rejects", "show", "1.3"],
+    &["check-incremental"],
+];
+
+fn folder() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("data")).unwrap();
+    fs::write(folder.path().join("data/people.csv"), "id,name\n1,Ann\n2,Ben\nx,Cy\n").unwrap();
+    fs::write(folder.path().join("whimbrel.toml"), PLAN).unwrap();
+    folder
+}
+
+fn migrated() -> TempDir {
+    let folder = folder();
+    let output = whimbrel(folder.path(), &["migrate"]);
+    assert_eq!(code(&output), 3, "{}", stderr(&output));
+    folder
+}
+
+fn command(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_whimbrel"));
+    command.args(arguments).current_dir(folder).stdin(Stdio::null());
+    command.env("COLUMNS", "100").env_remove("WHIMBREL_PROGRESS").env_remove("WHIMBREL_NO_SUCH_VARIABLE");
+    command
+}
+
+fn whimbrel(folder: &Path, arguments: &[&str]) -> Output {
+    command(folder, arguments).output().unwrap()
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn json(output: &Output) -> Json {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", stdout(output)))
+}
+
+/// Exit 2, nothing on standard output, and this on standard error.
+fn check_refused(folder: &Path, arguments: &[&str], expected: Expect) {
+    let output = whimbrel(folder, arguments);
+    assert_eq!((code(&output), stdout(&output).as_str()), (2, ""), "{arguments:?}");
+    expected.assert_eq(&stderr(&output));
+}
+
+/// What a plan with this edit is told.
+fn check_plan(from: &str, to: &str, expected: Expect) {
+    let folder = folder();
+    assert!(PLAN.contains(from));
+    fs::write(folder.path().join("whimbrel.toml"), PLAN.replace(from, to)).unwrap();
+    check_refused(folder.path(), &["status"], expected);
+}
+
+fn check_help(arguments: &[&str], expected: Expect) {
+    let folder = tempfile::tempdir().unwrap();
+    let output = whimbrel(folder.path(), &[arguments, &["-h"]].concat());
+    assert_eq!(code(&output), 0);
+    let text = stdout(&output);
+    let own = text.lines().take_while(|line| !line.starts_with("Options:"));
+    expected.assert_eq(&own.map(|line| format!("{}\n", line.trim_end())).collect::<String>());
+}
+
+#[test]
+fn an_unknown_key_is_shown_with_its_place_and_a_suggestion() {
+    check_plan("key = ", "keyy = ", expect![[r#"
+        error[WB0003]: unknown key `keyy` in `[[table]]` `people`
+          --> whimbrel.toml:10:1
+            |
+         10 | keyy = ["id"]
+            | ^^^^
+        help: did you mean `key`?
+
+        error[WB0003]: the plan `whimbrel.toml` has 1 error
+          hint: docs/plan-reference.md describes every key
+          more: whimbrel explain WB0003
+    "#]]);
+}
+
+#[test]
+fn a_variable_that_is_not_set_is_named() {
+    check_plan("sqlite:people.db", "${WHIMBREL_NO_SUCH_VARIABLE}", expect![[r#"
+        error[WB0007]: the variable `WHIMBREL_NO_SUCH_VARIABLE` is not set
+          --> whimbrel.toml:2:10
+           |
+         2 | target = "${WHIMBREL_NO_SUCH_VARIABLE}"
+           |          ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+        help: set it, or write `${WHIMBREL_NO_SUCH_VARIABLE:-default}`
+
+        error[WB0007]: the plan `whimbrel.toml` has 1 error
+          hint: docs/plan-reference.md describes every key
+          more: whimbrel explain WB0007
+    "#]]);
+}
+
+#[test]
+fn a_missing_plan_is_a_matter_of_usage() {
+    let folder = tempfile::tempdir().unwrap();
+    check_refused(folder.path(), &["status"], expect![[r#"
+        error[WB0703]: the plan cannot be read: `whimbrel.toml`
+          caused by: No such file or directory (os error 2)
+          hint: `whimbrel init DIR` writes a plan from a folder of data
+          more: whimbrel explain WB0703
+    "#]]);
+}
+
+#[test]
+fn a_target_that_is_no_database_is_refused_and_left_alone() {
+    let folder = folder();
+    let (plan, data) = (folder.path().join("whimbrel.toml"), folder.path().join("data/people.csv"));
+    fs::write(plan, PLAN.replace("sqlite:people.db", "sqlite:data/people.csv")).unwrap();
+    let before = fs::read(&data).unwrap();
+    assert_eq!(code(&whimbrel(folder.path(), &["migrate"])), 2);
+    assert_eq!(fs::read(&data).unwrap(), before);
+    check_refused(folder.path(), &["status"], expect![[r#"
+        error[WB0402]: open the database: the file is not a SQLite database: `./data/people.csv`
+          caused by: file is not a database
+          caused by: Error code 26: file is not a database
+          more: whimbrel explain WB0402
+    "#]]);
+}
+
+#[test]
+fn a_target_that_does_not_exist_is_not_made_by_looking() {
+    let folder = folder();
+    check_refused(folder.path(), &["status"], expect![[r#"
+        error[WB0620]: no run of plan `people` in `sqlite:people.db`
+          hint: `whimbrel migrate` begins one
+          more: whimbrel explain WB0620
+    "#]]);
+    assert!(!folder.path().join("people.db").exists());
+}
+
+#[test]
+fn a_run_that_is_not_there_is_said_so() {
+    let folder = migrated();
+    check_refused(folder.path(), &["report", "ffffffffff"], expect![[r#"
+        error[WB0620]: no run `ffffffffff` in `sqlite:people.db`
+          hint: `whimbrel history` lists the runs
+          more: whimbrel explain WB0620
+    "#]]);
+}
+
+#[test]
+fn mistakes_of_usage_end_with_2() {
+    let folder = folder();
+    for arguments in [
+        &["statsu"][..],
+        &[],
+        &["status", "--no-such-flag"],
+        &["report", "--form", "pdf"],
+        &["completions", "tcsh"],
+        &["schema"],
+        &["schema", "target"],
+        &["explain", "WB9999"],
+        &["migrate", "--workers", "0"],
+        &["migrate", "--batch-size", "many"],
+        &["migrate", "--deadline", "soon"],
+        &["migrate", "--dry-run", "--incremental"],
+        &["rejects", "waive", "1.3"],
+    ] {
+        let output = whimbrel(folder.path(), arguments);
+        assert_eq!((code(&output), stdout(&output).as_str()), (2, ""), "{arguments:?}");
+        assert!(!stderr(&output).is_empty(), "{arguments:?}");
+    }
+    assert!(!folder.path().join("people.db").exists(), "nothing was written");
+}
+
+#[test]
+fn explain_knows_a_code_however_it_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let long = stdout(&whimbrel(folder.path(), &["explain", "WB0613"]));
+    expect![[r#"
+        WB0613: files cannot be read
+
+        Files that match a source exist but cannot be opened. Check the permissions of
+        the source directory for the user who runs Whimbrel, or `exclude` the files.
+    "#]].assert_eq(&long);
+    for short in ["wb0613", "0613", "613"] {
+        assert_eq!(stdout(&whimbrel(folder.path(), &["explain", short])), long);
+    }
+}
+
+#[test]
+fn explain_suggests_the_code_that_was_meant() {
+    let folder = tempfile::tempdir().unwrap();
+    check_refused(folder.path(), &["explain", "WB9613"], expect![[r#"
+        error[WB0720]: no such code: `WB9613`
+          hint: did you mean `WB0613` (files cannot be read)?
+          more: whimbrel explain WB0720
+    "#]]);
+}
+
+/// `"WB0101"` and `` `WB0101` `` in the sources and pages of the project.
+fn mentioned(folder: &Path, codes: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            if !path.ends_with("tests") && !path.ends_with("target") {
+                mentioned(&path, codes);
+            }
+            continue;
+        }
+        let known = path.extension().is_some_and(|extension| extension == "rs" || extension == "md");
+        if !known {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        let text = text.split("#[cfg(test)]").next().unwrap();
+        for rest in text.split("WB").skip(1) {
+            let digits: String = rest.chars().take_while(char::is_ascii_alphanumeric).collect();
+            if digits.len() == 4 && digits.bytes().all(|byte| byte.is_ascii_digit()) {
+                codes.insert(format!("WB{digits}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn every_code_in_sources_and_pages_is_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    let answer = json(&whimbrel(folder.path(), &["explain", "--format", "json"]));
+    let explained: Vec<&str> =
+        answer["data"]["codes"].as_array().unwrap().iter().map(|code| code["code"].as_str().unwrap()).collect();
+    let different: BTreeSet<&str> = explained.iter().copied().collect();
+    assert_eq!(different.len(), explained.len(), "a code is explained twice");
+    let mut codes = BTreeSet::new();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    mentioned(&root.join("crates"), &mut codes);
+    mentioned(&root.join("docs"), &mut codes);
+    let missing: Vec<_> = codes.iter().filter(|code| !different.contains(code.as_str())).collect();
+    assert!(codes.len() > 100 && missing.is_empty(), "not explained: {missing:?}");
+}
+
+#[test]
+fn an_answer_in_json_is_one_envelope() {
+    let folder = migrated();
+    for arguments in READ_ONLY {
+        for format in ["json", "jsonl"] {
+            let output = whimbrel(folder.path(), &[*arguments, &["--format", format]].concat());
+            let answer = json(&output);
+            assert_eq!(answer["success"], true, "{arguments:?}");
+            assert_eq!(answer["exit_code"], code(&output), "{arguments:?}");
+            assert!(answer["message"].is_string() && answer["timestamp"].is_string(), "{arguments:?}");
+            assert!(answer["data"].is_object() && answer["retryable"].is_boolean(), "{arguments:?}");
+            assert!(answer.get("error").is_none(), "{arguments:?}");
+            assert_eq!(stdout(&output).lines().count() == 1, format == "jsonl", "{arguments:?}");
+        }
+    }
+}
+
+#[test]
+fn an_error_in_json_is_one_envelope_too() {
+    let folder = tempfile::tempdir().unwrap();
+    for arguments in ON_PLAN.iter().chain(&[&["explain", "WB9999"][..]]) {
+        let output = whimbrel(folder.path(), &[*arguments, &["--format", "json"]].concat());
+        let answer = json(&output);
+        assert_eq!((code(&output), &answer["exit_code"]), (2, &Json::from(2)), "{arguments:?}");
+        assert_eq!((&answer["success"], &answer["data"]), (&Json::from(false), &Json::Null), "{arguments:?}");
+        let error = answer["error"].as_str().unwrap();
+        assert!(stderr(&output).contains(&format!("error[{error}]")), "{arguments:?}");
+        assert!(answer["details"]["causes"].is_array(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn errors_of_a_plan_are_listed_in_json() {
+    let folder = folder();
+    fs::write(folder.path().join("whimbrel.toml"), PLAN.replace("csv = ", "cvs = ")).unwrap();
+    let answer = json(&whimbrel(folder.path(), &["status", "--format", "json"]));
+    let errors = answer["details"]["errors"].as_array().unwrap();
+    assert!(errors.iter().any(|error| error.as_str().unwrap().contains("whimbrel.toml:5:1")), "{errors:?}");
+}
+
+#[test]
+fn output_takes_the_answer_from_standard_output() {
+    let folder = migrated();
+    for arguments in READ_ONLY {
+        let wanted = whimbrel(folder.path(), arguments);
+        let output = whimbrel(folder.path(), &[*arguments, &["--output", "answer"]].concat());
+        assert_eq!((code(&output), stdout(&output).as_str()), (code(&wanted), ""), "{arguments:?}");
+        assert_eq!(fs::read(folder.path().join("answer")).unwrap(), wanted.stdout, "{arguments:?}");
+    }
+}
+
+#[test]
+fn an_answer_that_cannot_be_written_is_a_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = whimbrel(folder.path(), &["explain", "--output", "no/such/folder"]);
+    assert_eq!(code(&output), 1);
+    assert!(stderr(&output).contains("error[WB0705]"));
+}
+
+#[test]
+fn nothing_that_is_piped_has_colours() {
+    let folder = migrated();
+    let failing: &[&[&str]] = &[&["explain", "WB9999"], &["statsu"], &["status", "zzz"], &["migrate", "-h"]];
+    for arguments in READ_ONLY.iter().chain(failing) {
+        let output = command(folder.path(), arguments).env("TERM", "xterm-256color").output().unwrap();
+        let escapes = output.stdout.iter().chain(&output.stderr).filter(|byte| **byte == 0x1b);
+        assert_eq!(escapes.count(), 0, "{arguments:?}");
+    }
+}
+
+#[test]
+fn colours_come_when_they_are_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = whimbrel(folder.path(), &["status", "--color", "always"]);
+    assert!(stderr(&output).starts_with("\u{1b}["));
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let folder = migrated();
+    for arguments in READ_ONLY {
+        let mut child =
+            command(folder.path(), arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let mut said = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        assert_eq!((child.wait().unwrap().code(), said.as_str()), (Some(0), ""), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_report_has_the_form_that_was_asked_for() {
+    let folder = migrated();
+    let report = |arguments: &[&str]| stdout(&whimbrel(folder.path(), &[&["report"], arguments].concat()));
+    assert!(report(&[]).starts_with("# "));
+    assert_eq!(report(&[]), report(&["--form", "md"]));
+    assert!(report(&["--form", "html"]).to_lowercase().starts_with("<!doctype html>"));
+    let raw: Json = serde_json::from_str(&report(&["--form", "json"])).unwrap();
+    assert_eq!(raw["schema"], "whimbrel/report/v1");
+    let answer: Json = serde_json::from_str(&report(&["--format", "json"])).unwrap();
+    assert_eq!(answer["data"], raw);
+    let answer: Json = serde_json::from_str(&report(&["--format", "json", "--form", "md"])).unwrap();
+    assert_eq!(answer["data"]["text"], report(&[]));
+}
+
+#[test]
+fn a_report_names_the_plan_where_commands_need_it_and_the_titles_of_codes() {
+    let folder = migrated();
+    fs::rename(folder.path().join("whimbrel.toml"), folder.path().join("other.toml")).unwrap();
+    let report = stdout(&whimbrel(folder.path(), &["report", "--plan", "other.toml"]));
+    assert!(report.contains("--plan other.toml"), "{report}");
+    let explained = stdout(&whimbrel(folder.path(), &["explain", "WB0230"]));
+    let title = explained.lines().next().unwrap().strip_prefix("WB0230: ").unwrap();
+    assert!(report.contains(title), "{report}");
+}
+
+#[test]
+fn the_schema_of_plans_is_the_one_in_docs() {
+    let folder = tempfile::tempdir().unwrap();
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/plan.schema.json");
+    let output = whimbrel(folder.path(), &["schema", "plan"]);
+    assert_eq!(stdout(&output), fs::read_to_string(docs).unwrap());
+}
+
+#[test]
+fn completions_name_every_verb_for_every_shell() {
+    let folder = tempfile::tempdir().unwrap();
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let script = stdout(&whimbrel(folder.path(), &["completions", shell]));
+        for verb in ["migrate", "check-incremental", "report", "explain"] {
+            assert!(script.contains(verb), "{shell}: {verb}");
+        }
+    }
+}
+
+#[test]
+fn help_of_report() {
+    check_help(&["report"], expect![[r#"
+        Report everything about a run: accounts, rejects, checks, times
+
+        Usage: whimbrel report [OPTIONS] [RUN]
+
+        Arguments:
+          [RUN]  The run; the newest if left out
+
+    "#]]);
+}
+
+#[test]
+fn help_of_explain() {
+    check_help(&["explain"], expect![[r#"
+        Explain an error code, or list all
+
+        Usage: whimbrel explain [OPTIONS] [CODE]
+
+        Arguments:
+          [CODE]  The code, as `WB0214`; all codes if left out
+
+    "#]]);
+}
+
+#[test]
+fn help_of_schema() {
+    check_help(&["schema"], expect![[r#"
+        Print the JSON Schema of a file that Whimbrel reads
+
+        Usage: whimbrel schema [OPTIONS] <COMMAND>
+
+        Commands:
+          plan  The JSON Schema of plan files, for editors
+
+    "#]]);
+}
+
+#[test]
+fn help_of_completions() {
+    check_help(&["completions"], expect![[r#"
+        Print a completion script for a shell
+
+        Usage: whimbrel completions [OPTIONS] <SHELL>
+
+        Arguments:
+          <SHELL>  The shell [possible values: bash, elvish, fish, powershell, zsh]
+
+    "#]]);
+}
+
+#[test]
+fn help_of_the_verbs_on_runs() {
+    check_help(&["migrate"], expect![[r#"
+        Load what the plan says; the same command resumes
+
+        Usage: whimbrel migrate [OPTIONS] [PLAN]
+
+        Arguments:
+          [PLAN]  The plan [default: whimbrel.toml]
+
+    "#]]);
+    check_help(&["status"], expect![[r#"
+        Show how a run stands
+
+        Usage: whimbrel status [OPTIONS] [RUN]
+
+        Arguments:
+          [RUN]  The run; the newest if left out
+
+    "#]]);
+    check_help(&["history"], expect![[r#"
+        List the runs of the target
+
+        Usage: whimbrel history [OPTIONS]
+
+    "#]]);
+    check_help(&["check-incremental"], expect![[r#"
+        List what `migrate --incremental` would take
+
+        Usage: whimbrel check-incremental [OPTIONS] [PLAN]
+
+        Arguments:
+          [PLAN]  The plan [default: whimbrel.toml]
+
+    "#]]);
+}
