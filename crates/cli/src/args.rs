@@ -97,6 +97,8 @@ pub(crate) enum Verb {
     Analyze(Analyze),
     /// Write a first plan and schema for a folder
     Init(Init),
+    /// Show the whole way on small legacy data, in a new folder
+    Demo(Demo),
     /// Show what `migrate` would do, with samples and estimates
     Plan(PlanVerb),
     /// Check everything that can be checked before a run

@@ -93,6 +93,7 @@ async fn run(cli: &Cli) -> Result<Answer, Failure> {
     match &cli.verb {
         Verb::Analyze(args) => cmd::analyze::run(global, args).await,
         Verb::Init(args) => cmd::init::run(global, args).await,
+        Verb::Demo(args) => cmd::demo::run(global, args),
         Verb::Plan(args) => cmd::plan::run(args).await,
         Verb::Validate(args) => cmd::validate::run(args).await,
         Verb::Migrate(args) => cmd::migrate::run(global, args).await,

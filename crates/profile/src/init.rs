@@ -436,16 +436,17 @@ fn line(out: &mut String, text: impl AsRef<str>) {
 fn source(out: &mut String, source: &SourceProfile, prefix: &str) {
     line(out, "");
     line(out, format!("[source.{}]", source.name));
-    let globs: Vec<String> = source
-        .globs
-        .iter()
-        .map(|glob| string(&format!("{}{glob}", inspect::escape(prefix))))
-        .collect();
+    let globs = patterns(&source.globs, prefix);
     let globs = match globs.as_slice() {
         [one] => one.clone(),
-        _ => format!("[\n    {},\n]", globs.join(",\n    ")),
+        _ => lines(&globs),
     };
     line(out, format!("{} = {globs}", source.format.key()));
+    match patterns(&source.exclude, prefix).as_slice() {
+        [] => {}
+        [one] => line(out, format!("exclude = [{one}]")),
+        several => line(out, format!("exclude = {}", lines(several))),
+    }
     if source.ignore_case {
         line(out, "ignore_case = true");
     }
@@ -489,6 +490,16 @@ fn source(out: &mut String, source: &SourceProfile, prefix: &str) {
         optional(out, source);
         nulls(out, source);
     }
+}
+
+fn patterns(globs: &[String], prefix: &str) -> Vec<String> {
+    let prefix = inspect::escape(prefix);
+    let whole = |glob: &String| string(&format!("{prefix}{glob}"));
+    globs.iter().map(whole).collect()
+}
+
+fn lines(values: &[String]) -> String {
+    format!("[\n    {},\n]", values.join(",\n    "))
 }
 
 /// Columns that some header lacks; all of them, where a file has no header at all.

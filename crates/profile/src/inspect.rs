@@ -20,8 +20,10 @@ pub struct ProposedSource {
     pub name: String,
     /// Its format.
     pub format: Format,
-    /// Globs that match its files and no other file found, relative to the folder.
+    /// Globs that match its files and, `exclude` aside, no other file found; relative to the folder.
     pub globs: Vec<String>,
+    /// Files of others that the globs would match, as globs.
+    pub exclude: Vec<String>,
     /// Paths of its files, in source order.
     pub files: Vec<String>,
     /// Bytes of its files as stored.
@@ -103,11 +105,12 @@ pub fn propose(files: &[FoundFile]) -> Proposal {
     settle(&mut buckets);
     let groups: Vec<Vec<Sniffed<'_>>> = buckets.into_values().flat_map(cluster).collect();
     let mut taken = BTreeSet::new();
-    for (at, group) in groups.iter().enumerate() {
-        let others = groups.iter().enumerate().filter(|(other, _)| *other != at);
-        let others: Vec<&str> = others
-            .flat_map(|(_, group)| group)
-            .map(|one| one.file.path.as_str())
+    for group in &groups {
+        let own: BTreeSet<&str> = group.iter().map(|one| one.file.path.as_str()).collect();
+        let others: Vec<&str> = files
+            .iter()
+            .map(|file| file.path.as_str())
+            .filter(|path| !own.contains(path))
             .collect();
         proposal.sources.push(source(group, &others, &mut taken));
     }
@@ -269,10 +272,12 @@ fn source(group: &[Sniffed<'_>], others: &[&str], taken: &mut BTreeSet<String>) 
         let name = one.file.path.rsplit('/').next().unwrap_or_default();
         !name.to_lowercase().ends_with(&one.name.suffix) || !name.ends_with(&one.name.suffix)
     });
+    let (globs, exclude) = globs(group, others, ignore_case);
     ProposedSource {
         name: names::unique(&name_of(group), taken),
         format: first.sniff.format.clone(),
-        globs: globs(group, others, ignore_case),
+        globs,
+        exclude,
         files: group.iter().map(|one| one.file.path.clone()).collect(),
         bytes: group.iter().map(|one| one.file.size).sum(),
         generations: generations(group),
@@ -331,19 +336,26 @@ fn generations(group: &[Sniffed<'_>]) -> Vec<Generation> {
     found
 }
 
-/// Globs that match the group and nothing of the others, from the most telling to a plain list.
-fn globs(group: &[Sniffed<'_>], others: &[&str], ignore_case: bool) -> Vec<String> {
+/// Globs that match the group, and what they must leave out so that they match nothing of the
+/// others: from the most telling to a plain list.
+fn globs(
+    group: &[Sniffed<'_>],
+    others: &[&str],
+    ignore_case: bool,
+) -> (Vec<String>, Vec<String>) {
     let suffixes: BTreeSet<&str> = group.iter().map(|one| one.name.suffix.as_str()).collect();
-    suffixes
-        .into_iter()
-        .flat_map(|suffix| {
-            let files: Vec<&Sniffed<'_>> = group
-                .iter()
-                .filter(|one| one.name.suffix == suffix)
-                .collect();
-            globs_of_suffix(&files, suffix, others, ignore_case)
-        })
-        .collect()
+    let mut globs = Vec::new();
+    let mut exclude = BTreeSet::new();
+    for suffix in suffixes {
+        let files: Vec<&Sniffed<'_>> = group
+            .iter()
+            .filter(|one| one.name.suffix == suffix)
+            .collect();
+        let (own, left_out) = globs_of_suffix(&files, suffix, others, ignore_case);
+        globs.extend(own);
+        exclude.extend(left_out);
+    }
+    (globs, exclude.into_iter().collect())
 }
 
 fn globs_of_suffix(
@@ -351,7 +363,7 @@ fn globs_of_suffix(
     suffix: &str,
     others: &[&str],
     ignore_case: bool,
-) -> Vec<String> {
+) -> (Vec<String>, Vec<String>) {
     let dirs: BTreeSet<&str> = files.iter().map(|one| one.name.dir.as_str()).collect();
     let skeletons: BTreeSet<&str> = files.iter().map(|one| one.name.skeleton.as_str()).collect();
     let ending = if suffix.is_empty() {
@@ -401,17 +413,35 @@ fn globs_of_suffix(
         };
         candidates.push(format!("{middle}*{ending}"));
     }
-    let fits = |glob: &String| {
-        files
-            .iter()
-            .all(|one| matches(glob, &one.file.path, ignore_case))
-            && !others.iter().any(|path| matches(glob, path, ignore_case))
+    let takes_all = |glob: &String| {
+        let mut own = files.iter();
+        own.all(|one| matches(glob, &one.file.path, ignore_case))
     };
-    match candidates.into_iter().find(fits) {
-        Some(glob) => vec![glob],
-        None => files.iter().map(|one| escape(&one.file.path)).collect(),
+    let surplus = |glob: &String| -> Vec<String> {
+        let more = others
+            .iter()
+            .filter(|path| matches(glob, path, ignore_case));
+        more.map(|path| escape(path)).collect()
+    };
+    // The first of those with the fewest files to leave out.
+    let best = candidates
+        .into_iter()
+        .filter(takes_all)
+        .map(|glob| (surplus(&glob), glob))
+        .min_by_key(|(surplus, _)| surplus.len());
+    match best {
+        Some((surplus, glob)) if surplus.len() < files.len() && surplus.len() <= EXCLUDE_MAX => {
+            (vec![glob], surplus)
+        }
+        Some(_) | None => {
+            let paths = files.iter().map(|one| escape(&one.file.path));
+            (paths.collect(), Vec::new())
+        }
     }
 }
+
+/// More exceptions than this make a glob harder to read than a list.
+const EXCLUDE_MAX: usize = 20;
 
 fn common_dir(dirs: &BTreeSet<&str>) -> String {
     let mut parts: Option<Vec<&str>> = None;
@@ -436,7 +466,7 @@ fn common_dir(dirs: &BTreeSet<&str>) -> String {
 pub fn escape(path: &str) -> String {
     let mut out = String::with_capacity(path.len());
     for letter in path.chars() {
-        if matches!(letter, '*' | '?' | '[' | ']' | '{' | '}' | '\\' | '!') {
+        if matches!(letter, '*' | '?' | '[' | ']' | '{' | '}' | '\\') {
             out.extend(['[', letter, ']']);
         } else {
             out.push(letter);
@@ -502,7 +532,11 @@ impl ProposedSource {
             name: at(self.name.clone()),
             format: self.plan_format(),
             globs: globs.collect(),
-            exclude: Vec::new(),
+            exclude: self
+                .exclude
+                .iter()
+                .map(|glob| at(format!("{}{glob}", escape(prefix))))
+                .collect(),
             hidden: self.hidden,
             ignore_case: self.ignore_case,
             follow_links: false,
@@ -588,6 +622,9 @@ mod tests {
                 source.format.key(),
                 source.globs
             );
+            if !source.exclude.is_empty() {
+                out += &format!(" without {:?}", source.exclude);
+            }
             if source.generations.len() > 1 {
                 let counts: Vec<_> = source.generations.iter().map(|one| one.files).collect();
                 out += &format!(" generations {counts:?}");
@@ -655,6 +692,24 @@ mod tests {
                 json json ["**/*.json"] any case
                 markdown markdown ["**/*.md"]
                 text text ["**/*.txt"] hidden
+            "#]],
+        );
+    }
+
+    #[test]
+    fn one_odd_file_does_not_turn_a_glob_into_a_list() {
+        check(
+            &[
+                ("logs/run_1.csv", "Time,T\n"),
+                ("logs/run_2.csv", "Time,T\n"),
+                ("logs/run_3.csv", "Time,T\n"),
+                ("logs/run_4.csv", "user;mail;since\n"),
+                ("logs/run_5.csv", "PK\u{3}\u{4}"),
+            ],
+            expect![[r#"
+                run csv ["logs/run_*.csv"] without ["logs/run_4.csv", "logs/run_5.csv"]
+                run_2 csv ["logs/run_4.csv"]
+                left logs/run_5.csv: it is a ZIP archive or an office document
             "#]],
         );
     }

@@ -64,6 +64,8 @@ pub struct SourceProfile {
     pub format: Format,
     /// Globs relative to the folder.
     pub globs: Vec<String>,
+    /// Globs of what those leave out.
+    pub exclude: Vec<String>,
     /// True where the globs match whatever the case of the letters.
     pub ignore_case: bool,
     /// True where a file, or a folder on its way, begins with a dot.

@@ -204,10 +204,17 @@ fn decode(file: &FoundFile) -> (Option<Cow<'_, str>>, Option<String>) {
             let text: String = head.iter().map(|byte| char::from(*byte)).collect();
             (Some(Cow::Owned(text)), name)
         }
-        // A few NUL bytes are damage in a text; many are a binary format.
-        _ if memchr::memchr_iter(0, head).count() * 50 > head.len() => (None, None),
+        _ if is_binary(head) => (None, None),
         _ => (Some(String::from_utf8_lossy(head)), None),
     }
+}
+
+/// A few NUL bytes are damage in a text, and so are those behind it, where a file was given its
+/// size before a crash; many are a binary format.
+fn is_binary(head: &[u8]) -> bool {
+    let used = head.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    let text = &head[..used];
+    (used == 0 && !head.is_empty()) || memchr::memchr_iter(0, text).count() * 50 > used
 }
 
 fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Cow<'_, str> {

@@ -75,6 +75,7 @@ pub(crate) fn source(proposed: &ProposedSource, tally: &SourceTally) -> SourcePr
         name: proposed.name.clone(),
         format: proposed.format.clone(),
         globs: proposed.globs.clone(),
+        exclude: proposed.exclude.clone(),
         ignore_case: proposed.ignore_case,
         hidden: proposed.hidden,
         encoding: proposed.encoding.clone(),

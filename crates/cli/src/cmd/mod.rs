@@ -3,6 +3,7 @@
 pub(crate) mod analyze;
 pub(crate) mod check_incremental;
 pub(crate) mod completions;
+pub(crate) mod demo;
 pub(crate) mod explain;
 pub(crate) mod history;
 pub(crate) mod init;

@@ -326,6 +326,7 @@ mod tests {
                 header: true,
             },
             globs: vec!["<b>.csv".to_owned()],
+            exclude: Vec::new(),
             ignore_case: false,
             hidden: false,
             encoding: None,
