@@ -106,7 +106,7 @@ key  = ["id"]
 id         = { uuid5 = [{ fact = "file.path" }] }
 title      = "title"
 category   = "category"
-content    = "content"
+content    = "body"
 updated_at = { fact = "file.mtime" }
 "#;
 
