@@ -65,11 +65,20 @@ fn read_trimmed(path: &str) -> Option<String> {
     Some(text.trim().to_owned())
 }
 
-/// When a process started, in clock ticks since boot: field 22 of `/proc/PID/stat` (proc(5)).
+/// When a living process started, in clock ticks since boot: fields 3 and 22 of `/proc/PID/stat`
+/// (proc(5)). A zombie is dead: it only waits for its parent.
 fn started(pid: u32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let after_name = stat.rsplit_once(')')?.1;
-    after_name.split_whitespace().nth(19)?.parse().ok()
+    started_in(&stat)
+}
+
+fn started_in(stat: &str) -> Option<u64> {
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    let state = fields.next()?;
+    if matches!(state, "Z" | "X" | "x") {
+        return None;
+    }
+    fields.nth(18)?.parse().ok()
 }
 
 /// Looks into `/proc`.
@@ -157,4 +166,23 @@ pub(crate) fn listen_for_signals(cancel: &Cancel) -> std::io::Result<()> {
         }
     });
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_zombie_is_dead_whatever_its_name() {
+        let stat = |state: &str| {
+            format!("7 (a) b) {state} 1 7 7 0 -1 4194304 100 0 0 0 1 2 3 4 20 0 1 0 9876 0 0")
+        };
+        assert_eq!(started_in(&stat("S")), Some(9876));
+        assert_eq!(started_in(&stat("Z")), None);
+    }
+
+    #[test]
+    fn this_process_lives() {
+        assert!(started(std::process::id()).is_some());
+    }
 }

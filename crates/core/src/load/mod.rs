@@ -14,11 +14,12 @@ mod produced;
 mod stage;
 mod writer;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use whimbrel_endpoint::{EndpointError, ErrorClass};
-use whimbrel_ledger::{Counts, Item, ItemStatus, Run, Step, StepStatus, batch, item, meta, step};
+use whimbrel_ledger::{Counts, Item, ItemStatus, Run, Step, StepStatus, batch, item, meta, pages, step};
 use whimbrel_model::Class;
 use whimbrel_model::plan::{Budget, Plan, TableMapping};
 
@@ -208,6 +209,7 @@ impl Task<'_> {
         };
         let mut writer = Writer::new(context, &mut items, next_batch, committed);
         let mut flow = Flow::new(self, bytes, before, failures);
+        flow.rules = self.violations(&batches).await?;
         let stopped = self.pump(works, &mut writer, &mut flow).await;
         let stopped = match stopped {
             Ok(stopped) => stopped,
@@ -307,7 +309,7 @@ impl Task<'_> {
                 let stop = self.stop_reason(flow);
                 if stop.is_some() || self.full(writer, flow.failures) {
                     self.commit(writer, shared, flow).await?;
-                    let stop = stop.or_else(|| self.over_budget(writer, &flow.before));
+                    let stop = stop.or_else(|| self.over_budget(writer, flow));
                     if stop.is_some() {
                         return Ok(stop);
                     }
@@ -316,7 +318,7 @@ impl Task<'_> {
             shared.gate.drained(announcement.cost);
         }
         self.commit(writer, shared, flow).await?;
-        Ok(self.over_budget(writer, &flow.before))
+        Ok(self.over_budget(writer, flow))
     }
 
     async fn commit(
@@ -328,6 +330,9 @@ impl Task<'_> {
         let began = self.ports.clock.monotonic();
         let Some(committed) = writer.commit().await? else { return Ok(()) };
         shared.busy.write(self.ports.clock.monotonic() - began);
+        for (rule, count) in &committed.rules {
+            *flow.rules.entry(rule.clone()).or_default() += count;
+        }
         flow.checkpoint(&committed, writer.items());
         Ok(())
     }
@@ -354,17 +359,48 @@ impl Task<'_> {
         self.ports.cancel.reason()
     }
 
-    fn over_budget(&self, writer: &Writer<'_>, before: &Counts) -> Option<StopReason> {
+    fn over_budget(&self, writer: &Writer<'_>, flow: &Flow<'_>) -> Option<StopReason> {
         let mut counts = writer.committed;
-        counts.add(before);
-        let rejected = counts.class(Class::Rejected);
-        let over = match self.plan.rejects.max? {
-            Budget::Count(max) => rejected > max,
+        counts.add(&flow.before);
+        let spent = |budget: Budget, violations: u64, read: u64| match budget {
+            Budget::Count(max) => violations > max,
             Budget::Ratio(max) => {
-                counts.read >= self.plan.rejects.after && rejected as f64 > max * counts.read as f64
+                read >= self.plan.rejects.after && violations as f64 > max * read as f64
             }
         };
-        over.then_some(StopReason::RejectLimit)
+        let rejected = counts.class(Class::Rejected);
+        let whole = self.plan.rejects.max.is_some_and(|max| spent(max, rejected, counts.read));
+        let single = self.mapping().rules.iter().any(|rule| {
+            let violations = flow.rules.get(&rule.name.value).copied().unwrap_or(0);
+            rule.max.is_some_and(|max| spent(max, violations, writer.committed.read))
+        });
+        (whole || single).then_some(StopReason::RejectLimit)
+    }
+
+    /// How often each rule of this step was broken in batches that are committed already.
+    async fn violations(&self, batches: &[batch::Batch]) -> Result<BTreeMap<String, u64>, EndpointError> {
+        let mut rules = BTreeMap::new();
+        if self.mapping().rules.iter().all(|rule| rule.max.is_none()) {
+            return Ok(rules);
+        }
+        for batch in batches.iter().filter(|batch| batch.step == self.step) {
+            let notes: Vec<serde_json::Value> = serde_json::from_str(&batch.notes).unwrap_or_default();
+            for note in notes {
+                if let (Some(rule), Some(count)) = (note["rule"].as_str(), note["count"].as_u64()) {
+                    *rules.entry(rule.to_owned()).or_default() += count;
+                }
+            }
+        }
+        let mut after = None;
+        loop {
+            let target = self.ports.target.as_ref();
+            let page = pages::rejects(target, &self.run.id, self.step, after, 1000).await?;
+            let Some(last) = page.last() else { return Ok(rules) };
+            after = Some(last.unit);
+            for rule in page.into_iter().filter_map(|reject| reject.rule) {
+                *rules.entry(rule).or_default() += 1;
+            }
+        }
     }
 
     async fn complete(&self, row: &Step) -> Result<(), AttemptError> {
@@ -398,6 +434,8 @@ struct Flow<'a> {
     file: String,
     told: Duration,
     rate: Rate,
+    /// Violations of each rule, in committed batches.
+    rules: BTreeMap<String, u64>,
 }
 
 /// Progress is told at most this often.
@@ -426,6 +464,7 @@ impl<'a> Flow<'a> {
             file: String::new(),
             told: now,
             rate: Rate::new(),
+            rules: BTreeMap::new(),
         }
     }
 

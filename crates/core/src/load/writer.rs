@@ -72,6 +72,8 @@ pub(crate) struct Committed {
     pub(crate) rows: u64,
     pub(crate) took: Duration,
     pub(crate) last_item: usize,
+    /// Violations of each of the plan's rules.
+    pub(crate) rules: BTreeMap<String, u64>,
 }
 
 /// How one unit ended.
@@ -175,6 +177,7 @@ impl<'a> Writer<'a> {
         };
         batch::put(open.txn.as_mut(), &row).await?;
         failpoint!("core.batch.before_commit");
+        let rules = open.violations();
         open.txn.commit().await?;
         failpoint!("core.batch.after_commit");
         self.committed.add(&Counts::of(&open.units));
@@ -185,6 +188,7 @@ impl<'a> Writer<'a> {
             rows: open.row_account.inserted.n() + open.row_account.updated.n(),
             took: context.ports.clock.monotonic() - open.since,
             last_item: open.touched.last().copied().unwrap_or(0),
+            rules,
         }))
     }
 
@@ -207,6 +211,20 @@ pub(crate) enum CommitError {
 }
 
 impl OpenBatch {
+    /// How often each rule was broken: by rejected units and by warned ones.
+    fn violations(&self) -> BTreeMap<String, u64> {
+        let mut rules = BTreeMap::new();
+        for reject in &self.rejects {
+            if let Some(rule) = &reject.rule {
+                *rules.entry(rule.clone()).or_default() += 1;
+            }
+        }
+        for (key, note) in self.notes.iter().filter(|(key, _)| !key.rule.is_empty()) {
+            *rules.entry(key.rule.to_string()).or_default() += note.count;
+        }
+        rules
+    }
+
     async fn take(
         &mut self,
         context: &StepContext<'_>,
