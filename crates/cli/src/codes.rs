@@ -2,33 +2,99 @@
 
 /// Codes of the command line itself.
 const OWN: &[(&str, &str, &str)] = &[
-    ("WB0701", "bytes of a reject could not be kept",
-     "A rejected record is longer than the ledger keeps, and the file below `.whimbrel/` that takes \
+    (
+        "WB0701",
+        "bytes of a reject could not be kept",
+        "A rejected record is longer than the ledger keeps, and the file below `.whimbrel/` that takes \
       its bytes could not be written. Nothing of the batch was committed. Check the space and the \
-      permissions of the plan's folder, then run the same command again."),
-    ("WB0702", "the plan's schema folder",
-     "The folder that `schema` names cannot be read or holds no `.sql` file for the target's engine. \
-      Files stand in `schema/sqlite/`, or in `schema/` itself."),
-    ("WB0703", "the plan cannot be read",
-     "The plan file does not exist, cannot be read, or is no UTF-8 text. `whimbrel init DIR` writes one."),
-    ("WB0704", "the program could not start",
-     "The operating system refused threads or signal handlers. Look at the limits of the process."),
-    ("WB0705", "the answer could not be written",
-     "What was done is done; only its answer could not be written to standard output or to `--output`."),
-    ("WB0706", "a value on the command line",
-     "The value of a flag could not be understood; the message says which and what is expected."),
-    ("WB0707", "no such reject",
-     "No reject of the run goes by that name, place or code, or it is resolved already. \
-      `whimbrel rejects list --all` names open ones, `--resolved` shows the others too."),
-    ("WB0708", "the bytes of a reject cannot be read",
-     "A rejected record was longer than the ledger keeps; its bytes stand in a file below \
+      permissions of the plan's folder, then run the same command again.",
+    ),
+    (
+        "WB0702",
+        "the plan's schema folder",
+        "The folder that `schema` names cannot be read or holds no `.sql` file for the target's engine. \
+      Files stand in `schema/sqlite/`, or in `schema/` itself.",
+    ),
+    (
+        "WB0703",
+        "the plan cannot be read",
+        "The plan file does not exist, cannot be read, or is no UTF-8 text. `whimbrel init DIR` writes one.",
+    ),
+    (
+        "WB0704",
+        "the program could not start",
+        "The operating system refused threads or signal handlers. Look at the limits of the process.",
+    ),
+    (
+        "WB0705",
+        "the answer could not be written",
+        "What was done is done; only its answer could not be written to standard output or to `--output`.",
+    ),
+    (
+        "WB0706",
+        "a value on the command line",
+        "The value of a flag could not be understood; the message says which and what is expected.",
+    ),
+    (
+        "WB0707",
+        "no such reject",
+        "No reject of the run goes by that name, place or code, or it is resolved already. \
+      `whimbrel rejects list --all` names open ones, `--resolved` shows the others too.",
+    ),
+    (
+        "WB0708",
+        "the bytes of a reject cannot be read",
+        "A rejected record was longer than the ledger keeps; its bytes stand in a file below \
       `.whimbrel/` beside the plan, and that file is gone or cannot be read. Put it back: the \
-      ledger in the target holds only its name."),
-    ("WB0709", "rejects cannot be written to a folder",
-     "`rejects export` makes a new folder and never writes into one that is there. Name a folder \
-      that does not exist yet, in a place that can be written to."),
-    ("WB0720", "no such code",
-     "`explain` was asked for a code that no error carries. Codes are `WB` and four digits."),
+      ledger in the target holds only its name.",
+    ),
+    (
+        "WB0709",
+        "rejects cannot be written to a folder",
+        "`rejects export` makes a new folder and never writes into one that is there. Name a folder \
+      that does not exist yet, in a place that can be written to.",
+    ),
+    (
+        "WB0720",
+        "no such code",
+        "`explain` was asked for a code that no error carries. Codes are `WB` and four digits.",
+    ),
+    (
+        "WB0721",
+        "the folder cannot be read",
+        "`analyze` or `init` was given a folder that does not exist or that this user may not read. \
+      Check the spelling and the permissions; nothing was written.",
+    ),
+    (
+        "WB0722",
+        "no data in the folder",
+        "The folder holds no file of a format that is read, or only files that are left out; the causes \
+      below the message name the first of them. `--hidden` also looks at what begins with a dot.",
+    ),
+    (
+        "WB0723",
+        "the file exists already",
+        "`init` never overwrites a plan or a schema. Move the file away, or name another plan with \
+      `--out`.",
+    ),
+    (
+        "WB0724",
+        "a file cannot be written",
+        "A page, a plan, a schema or the demo's data could not be written. Check that the folder exists, \
+      the space on its file system, and the permissions.",
+    ),
+    (
+        "WB0725",
+        "the demo's folder is in use",
+        "`demo` begins in a folder that does not exist or is empty, and leaves anything else alone. \
+      Name a new one: `whimbrel demo FOLDER`.",
+    ),
+    (
+        "WB0726",
+        "a command of the demo failed",
+        "`demo` types the commands that a person would, and one of them ended otherwise than it should. \
+      The message names the command and its folder: run it there to look closer.",
+    ),
 ];
 
 /// Code, title, explanation of every code, in order.
@@ -67,7 +133,10 @@ mod tests {
         }
         for (code, title, explanation) in all {
             let digits = code.strip_prefix("WB").expect("codes begin with WB");
-            assert!(digits.len() == 4 && digits.bytes().all(|byte| byte.is_ascii_digit()), "{code}");
+            assert!(
+                digits.len() == 4 && digits.bytes().all(|byte| byte.is_ascii_digit()),
+                "{code}"
+            );
             assert!(!title.is_empty() && !title.ends_with('.'), "{code}: {title}");
             assert!(explanation.ends_with('.'), "{code}: {explanation}");
         }

@@ -41,7 +41,11 @@ fn reference() -> String {
 /// One verb and the verbs below it.
 fn section(verb: &mut Vec<String>, text: &mut String) {
     let help = help(verb);
-    let title = if verb.is_empty() { "whimbrel".to_owned() } else { format!("whimbrel {}", verb.join(" ")) };
+    let title = if verb.is_empty() {
+        "whimbrel".to_owned()
+    } else {
+        format!("whimbrel {}", verb.join(" "))
+    };
     text.push_str(&format!("\n## `{title}`\n```text\n{}\n```\n", help.trim_end()));
     for below in verbs_of(&help) {
         verb.push(below);

@@ -72,7 +72,10 @@ fn migrated() -> TempDir {
 fn command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_whimbrel"));
     command.args(arguments).current_dir(folder).stdin(Stdio::null());
-    command.env("COLUMNS", "100").env_remove("WHIMBREL_PROGRESS").env_remove("WHIMBREL_NO_SUCH_VARIABLE");
+    command
+        .env("COLUMNS", "100")
+        .env_remove("WHIMBREL_PROGRESS")
+        .env_remove("WHIMBREL_NO_SUCH_VARIABLE");
     command
 }
 
@@ -93,7 +96,8 @@ fn stderr(output: &Output) -> String {
 }
 
 fn json(output: &Output) -> Json {
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", stdout(output)))
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", stdout(output)))
 }
 
 /// Exit 2, nothing on standard output, and this on standard error.
@@ -122,7 +126,10 @@ fn check_help(arguments: &[&str], expected: Expect) {
 
 #[test]
 fn an_unknown_key_is_shown_with_its_place_and_a_suggestion() {
-    check_plan("key = ", "keyy = ", expect![[r#"
+    check_plan(
+        "key = ",
+        "keyy = ",
+        expect![[r#"
         error[WB0003]: unknown key `keyy` in `[[table]]` `people`
           --> whimbrel.toml:10:1
             |
@@ -133,12 +140,16 @@ fn an_unknown_key_is_shown_with_its_place_and_a_suggestion() {
         error[WB0003]: the plan `whimbrel.toml` has 1 error
           hint: docs/plan-reference.md describes every key
           more: whimbrel explain WB0003
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_variable_that_is_not_set_is_named() {
-    check_plan("sqlite:people.db", "${WHIMBREL_NO_SUCH_VARIABLE}", expect![[r#"
+    check_plan(
+        "sqlite:people.db",
+        "${WHIMBREL_NO_SUCH_VARIABLE}",
+        expect![[r#"
         error[WB0007]: the variable `WHIMBREL_NO_SUCH_VARIABLE` is not set
           --> whimbrel.toml:2:10
            |
@@ -149,18 +160,23 @@ fn a_variable_that_is_not_set_is_named() {
         error[WB0007]: the plan `whimbrel.toml` has 1 error
           hint: docs/plan-reference.md describes every key
           more: whimbrel explain WB0007
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_missing_plan_is_a_matter_of_usage() {
     let folder = tempfile::tempdir().unwrap();
-    check_refused(folder.path(), &["status"], expect![[r#"
+    check_refused(
+        folder.path(),
+        &["status"],
+        expect![[r#"
         error[WB0703]: the plan cannot be read: `whimbrel.toml`
           caused by: No such file or directory (os error 2)
           hint: `whimbrel init DIR` writes a plan from a folder of data
           more: whimbrel explain WB0703
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -171,33 +187,45 @@ fn a_target_that_is_no_database_is_refused_and_left_alone() {
     let before = fs::read(&data).unwrap();
     assert_eq!(code(&whimbrel(folder.path(), &["migrate"])), 2);
     assert_eq!(fs::read(&data).unwrap(), before);
-    check_refused(folder.path(), &["status"], expect![[r#"
+    check_refused(
+        folder.path(),
+        &["status"],
+        expect![[r#"
         error[WB0402]: open the database: the file is not a SQLite database: `./data/people.csv`
           caused by: file is not a database
           caused by: Error code 26: file is not a database
           more: whimbrel explain WB0402
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_target_that_does_not_exist_is_not_made_by_looking() {
     let folder = folder();
-    check_refused(folder.path(), &["status"], expect![[r#"
+    check_refused(
+        folder.path(),
+        &["status"],
+        expect![[r#"
         error[WB0620]: no run of plan `people` in `sqlite:people.db`
           hint: `whimbrel migrate` begins one
           more: whimbrel explain WB0620
-    "#]]);
+    "#]],
+    );
     assert!(!folder.path().join("people.db").exists());
 }
 
 #[test]
 fn a_run_that_is_not_there_is_said_so() {
     let folder = migrated();
-    check_refused(folder.path(), &["report", "ffffffffff"], expect![[r#"
+    check_refused(
+        folder.path(),
+        &["report", "ffffffffff"],
+        expect![[r#"
         error[WB0620]: no run `ffffffffff` in `sqlite:people.db`
           hint: `whimbrel history` lists the runs
           more: whimbrel explain WB0620
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -234,7 +262,8 @@ fn explain_knows_a_code_however_it_is_written() {
 
         Files that match a source exist but cannot be opened. Check the permissions of
         the source directory for the user who runs Whimbrel, or `exclude` the files.
-    "#]].assert_eq(&long);
+    "#]]
+    .assert_eq(&long);
     for short in ["wb0613", "0613", "613"] {
         assert_eq!(stdout(&whimbrel(folder.path(), &["explain", short])), long);
     }
@@ -243,11 +272,15 @@ fn explain_knows_a_code_however_it_is_written() {
 #[test]
 fn explain_suggests_the_code_that_was_meant() {
     let folder = tempfile::tempdir().unwrap();
-    check_refused(folder.path(), &["explain", "WB9613"], expect![[r#"
+    check_refused(
+        folder.path(),
+        &["explain", "WB9613"],
+        expect![[r#"
         error[WB0720]: no such code: `WB9613`
           hint: did you mean `WB0613` (files cannot be read)?
           more: whimbrel explain WB0720
-    "#]]);
+    "#]],
+    );
 }
 
 /// `"WB0101"` and `` `WB0101` `` in the sources and pages of the project.
@@ -260,7 +293,8 @@ fn mentioned(folder: &Path, codes: &mut BTreeSet<String>) {
             }
             continue;
         }
-        let known = path.extension().is_some_and(|extension| extension == "rs" || extension == "md");
+        let known =
+            path.extension().is_some_and(|extension| extension == "rs" || extension == "md");
         if !known {
             continue;
         }
@@ -279,8 +313,12 @@ fn mentioned(folder: &Path, codes: &mut BTreeSet<String>) {
 fn every_code_in_sources_and_pages_is_explained() {
     let folder = tempfile::tempdir().unwrap();
     let answer = json(&whimbrel(folder.path(), &["explain", "--format", "json"]));
-    let explained: Vec<&str> =
-        answer["data"]["codes"].as_array().unwrap().iter().map(|code| code["code"].as_str().unwrap()).collect();
+    let explained: Vec<&str> = answer["data"]["codes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|code| code["code"].as_str().unwrap())
+        .collect();
     let different: BTreeSet<&str> = explained.iter().copied().collect();
     assert_eq!(different.len(), explained.len(), "a code is explained twice");
     let mut codes = BTreeSet::new();
@@ -300,8 +338,14 @@ fn an_answer_in_json_is_one_envelope() {
             let answer = json(&output);
             assert_eq!(answer["success"], true, "{arguments:?}");
             assert_eq!(answer["exit_code"], code(&output), "{arguments:?}");
-            assert!(answer["message"].is_string() && answer["timestamp"].is_string(), "{arguments:?}");
-            assert!(answer["data"].is_object() && answer["retryable"].is_boolean(), "{arguments:?}");
+            assert!(
+                answer["message"].is_string() && answer["timestamp"].is_string(),
+                "{arguments:?}"
+            );
+            assert!(
+                answer["data"].is_object() && answer["retryable"].is_boolean(),
+                "{arguments:?}"
+            );
             assert!(answer.get("error").is_none(), "{arguments:?}");
             assert_eq!(stdout(&output).lines().count() == 1, format == "jsonl", "{arguments:?}");
         }
@@ -315,7 +359,11 @@ fn an_error_in_json_is_one_envelope_too() {
         let output = whimbrel(folder.path(), &[*arguments, &["--format", "json"]].concat());
         let answer = json(&output);
         assert_eq!((code(&output), &answer["exit_code"]), (2, &Json::from(2)), "{arguments:?}");
-        assert_eq!((&answer["success"], &answer["data"]), (&Json::from(false), &Json::Null), "{arguments:?}");
+        assert_eq!(
+            (&answer["success"], &answer["data"]),
+            (&Json::from(false), &Json::Null),
+            "{arguments:?}"
+        );
         let error = answer["error"].as_str().unwrap();
         assert!(stderr(&output).contains(&format!("error[{error}]")), "{arguments:?}");
         assert!(answer["details"]["causes"].is_array(), "{arguments:?}");
@@ -328,7 +376,10 @@ fn errors_of_a_plan_are_listed_in_json() {
     fs::write(folder.path().join("whimbrel.toml"), PLAN.replace("csv = ", "cvs = ")).unwrap();
     let answer = json(&whimbrel(folder.path(), &["status", "--format", "json"]));
     let errors = answer["details"]["errors"].as_array().unwrap();
-    assert!(errors.iter().any(|error| error.as_str().unwrap().contains("whimbrel.toml:5:1")), "{errors:?}");
+    assert!(
+        errors.iter().any(|error| error.as_str().unwrap().contains("whimbrel.toml:5:1")),
+        "{errors:?}"
+    );
 }
 
 #[test]
@@ -353,9 +404,11 @@ fn an_answer_that_cannot_be_written_is_a_failure() {
 #[test]
 fn nothing_that_is_piped_has_colours() {
     let folder = migrated();
-    let failing: &[&[&str]] = &[&["explain", "WB9999"], &["statsu"], &["status", "zzz"], &["migrate", "-h"]];
+    let failing: &[&[&str]] =
+        &[&["explain", "WB9999"], &["statsu"], &["status", "zzz"], &["migrate", "-h"]];
     for arguments in READ_ONLY.iter().chain(failing) {
-        let output = command(folder.path(), arguments).env("TERM", "xterm-256color").output().unwrap();
+        let output =
+            command(folder.path(), arguments).env("TERM", "xterm-256color").output().unwrap();
         let escapes = output.stdout.iter().chain(&output.stderr).filter(|byte| **byte == 0x1b);
         assert_eq!(escapes.count(), 0, "{arguments:?}");
     }
@@ -372,8 +425,11 @@ fn colours_come_when_they_are_asked_for() {
 fn a_reader_that_goes_away_is_no_error() {
     let folder = migrated();
     for arguments in READ_ONLY {
-        let mut child =
-            command(folder.path(), arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command(folder.path(), arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         drop(child.stdout.take());
         let mut said = String::new();
         child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
@@ -384,7 +440,8 @@ fn a_reader_that_goes_away_is_no_error() {
 #[test]
 fn a_report_has_the_form_that_was_asked_for() {
     let folder = migrated();
-    let report = |arguments: &[&str]| stdout(&whimbrel(folder.path(), &[&["report"], arguments].concat()));
+    let report =
+        |arguments: &[&str]| stdout(&whimbrel(folder.path(), &[&["report"], arguments].concat()));
     assert!(report(&[]).starts_with("# "));
     assert_eq!(report(&[]), report(&["--form", "md"]));
     assert!(report(&["--form", "html"]).to_lowercase().starts_with("<!doctype html>"));
@@ -392,7 +449,8 @@ fn a_report_has_the_form_that_was_asked_for() {
     assert_eq!(raw["schema"], "whimbrel/report/v1");
     let answer: Json = serde_json::from_str(&report(&["--format", "json"])).unwrap();
     assert_eq!(answer["data"], raw);
-    let answer: Json = serde_json::from_str(&report(&["--format", "json", "--form", "md"])).unwrap();
+    let answer: Json =
+        serde_json::from_str(&report(&["--format", "json", "--form", "md"])).unwrap();
     assert_eq!(answer["data"]["text"], report(&[]));
 }
 
@@ -428,7 +486,9 @@ fn completions_name_every_verb_for_every_shell() {
 
 #[test]
 fn help_of_report() {
-    check_help(&["report"], expect![[r#"
+    check_help(
+        &["report"],
+        expect![[r#"
         Report everything about a run: accounts, rejects, checks, times
 
         Usage: whimbrel report [OPTIONS] [RUN]
@@ -436,12 +496,15 @@ fn help_of_report() {
         Arguments:
           [RUN]  The run; the newest if left out
 
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn help_of_explain() {
-    check_help(&["explain"], expect![[r#"
+    check_help(
+        &["explain"],
+        expect![[r#"
         Explain an error code, or list all
 
         Usage: whimbrel explain [OPTIONS] [CODE]
@@ -449,12 +512,15 @@ fn help_of_explain() {
         Arguments:
           [CODE]  The code, as `WB0214`; all codes if left out
 
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn help_of_schema() {
-    check_help(&["schema"], expect![[r#"
+    check_help(
+        &["schema"],
+        expect![[r#"
         Print the JSON Schema of a file that Whimbrel reads
 
         Usage: whimbrel schema [OPTIONS] <COMMAND>
@@ -462,12 +528,15 @@ fn help_of_schema() {
         Commands:
           plan  The JSON Schema of plan files, for editors
 
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn help_of_completions() {
-    check_help(&["completions"], expect![[r#"
+    check_help(
+        &["completions"],
+        expect![[r#"
         Print a completion script for a shell
 
         Usage: whimbrel completions [OPTIONS] <SHELL>
@@ -475,12 +544,15 @@ fn help_of_completions() {
         Arguments:
           <SHELL>  The shell [possible values: bash, elvish, fish, powershell, zsh]
 
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn help_of_the_verbs_on_runs() {
-    check_help(&["migrate"], expect![[r#"
+    check_help(
+        &["migrate"],
+        expect![[r#"
         Load what the plan says; the same command resumes
 
         Usage: whimbrel migrate [OPTIONS] [PLAN]
@@ -488,8 +560,11 @@ fn help_of_the_verbs_on_runs() {
         Arguments:
           [PLAN]  The plan [default: whimbrel.toml]
 
-    "#]]);
-    check_help(&["status"], expect![[r#"
+    "#]],
+    );
+    check_help(
+        &["status"],
+        expect![[r#"
         Show how a run stands
 
         Usage: whimbrel status [OPTIONS] [RUN]
@@ -497,14 +572,20 @@ fn help_of_the_verbs_on_runs() {
         Arguments:
           [RUN]  The run; the newest if left out
 
-    "#]]);
-    check_help(&["history"], expect![[r#"
+    "#]],
+    );
+    check_help(
+        &["history"],
+        expect![[r#"
         List the runs of the target
 
         Usage: whimbrel history [OPTIONS]
 
-    "#]]);
-    check_help(&["check-incremental"], expect![[r#"
+    "#]],
+    );
+    check_help(
+        &["check-incremental"],
+        expect![[r#"
         List what `migrate --incremental` would take
 
         Usage: whimbrel check-incremental [OPTIONS] [PLAN]
@@ -512,5 +593,6 @@ fn help_of_the_verbs_on_runs() {
         Arguments:
           [PLAN]  The plan [default: whimbrel.toml]
 
-    "#]]);
+    "#]],
+    );
 }

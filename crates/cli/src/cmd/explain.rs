@@ -19,7 +19,8 @@ pub(crate) fn run(args: &Explain) -> Result<Answer, Failure> {
 
 fn one(wanted: &str) -> Result<Answer, Failure> {
     let code = written_out(wanted);
-    let Some((code, title, explanation)) = codes::all().into_iter().find(|known| known.0 == code) else {
+    let Some((code, title, explanation)) = codes::all().into_iter().find(|known| known.0 == code)
+    else {
         return Err(unknown(wanted, &code));
     };
     let text = format!("{code}: {title}\n\n{}\n", wrapped(explanation));
@@ -51,7 +52,10 @@ fn written_out(wanted: &str) -> String {
 fn unknown(wanted: &str, code: &str) -> Failure {
     let message = format!("no such code: `{}`", printable(wanted, 80));
     let all = codes::all();
-    let near = all.iter().map(|known| (differing(code, known.0), known)).min_by_key(|(differing, _)| *differing);
+    let near = all
+        .iter()
+        .map(|known| (differing(code, known.0), known))
+        .min_by_key(|(differing, _)| *differing);
     let hint = match near {
         Some((1, (near, title, _))) => format!("did you mean `{near}` ({title})?"),
         Some(_) | None => "`whimbrel explain` lists all codes".to_owned(),
@@ -106,7 +110,10 @@ mod tests {
     #[test]
     fn explanations_fit_a_terminal() {
         for (code, _, explanation) in codes::all() {
-            assert!(wrapped(explanation).lines().all(|line| line.chars().count() <= WIDTH), "{code}");
+            assert!(
+                wrapped(explanation).lines().all(|line| line.chars().count() <= WIDTH),
+                "{code}"
+            );
         }
     }
 }

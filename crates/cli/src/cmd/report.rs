@@ -20,7 +20,8 @@ pub(crate) async fn run(global: &Global, args: &Report) -> Result<Answer, Failur
         title_of: codes::title_of,
         ..Options::default()
     };
-    let report = whimbrel_report::gather(target.as_ref(), &run.id, &options).await.map_err(failure)?;
+    let report =
+        whimbrel_report::gather(target.as_ref(), &run.id, &options).await.map_err(failure)?;
     let document = whimbrel_report::json(&report);
     let form = args.form.unwrap_or(match global.format {
         Format::Text => ReportForm::Md,
@@ -51,7 +52,10 @@ fn failure(error: GatherError) -> Failure {
         }
         GatherError::Ledger { run, source } => {
             let mut failure = Failure::from(source);
-            let why = std::mem::replace(&mut failure.message, format!("the ledger of run {run} cannot be read"));
+            let why = std::mem::replace(
+                &mut failure.message,
+                format!("the ledger of run {run} cannot be read"),
+            );
             failure.causes.insert(0, why);
             failure
         }
