@@ -115,6 +115,13 @@ pub fn plan_for(profile: &Profile, options: &DraftOptions<'_>) -> Result<PlanDra
         let files = counted(profile.leftovers.len() as u64, "file is", "files are");
         notes.push(format!("{files} not read; `whimbrel analyze` says why"));
     }
+    for source in &profile.sources {
+        let bare = source.anomalies.iter().find(|one| one.code == crate::codes::NOT_OBJECTS);
+        notes.extend(bare.map(|one| {
+            let records = counted(one.count, "record is no object", "records are no objects");
+            format!("{records} in `{}`: their rows hold the key alone", source.name)
+        }));
+    }
     let plan = plan(profile, &tables, options);
     let path = format!("{}/sqlite/0001_tables.sql", options.schema);
     Ok(PlanDraft {
@@ -716,6 +723,6 @@ pub fn next_command(plan_path: &str) -> String {
     if plan_path == "whimbrel.toml" || plan_path == "./whimbrel.toml" {
         "whimbrel plan".to_owned()
     } else {
-        format!("whimbrel plan {plan_path}")
+        format!("whimbrel plan {}", shown::argument(plan_path))
     }
 }

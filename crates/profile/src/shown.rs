@@ -37,6 +37,17 @@ fn steers(letter: char) -> bool {
         || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
+/// A path as a person types it in a shell: quoted where it must be.
+pub fn argument(path: &str) -> String {
+    let plain =
+        |letter: char| letter.is_alphanumeric() || matches!(letter, '.' | '/' | '-' | '_' | '=' | ':');
+    if !path.is_empty() && path.chars().all(plain) {
+        path.to_owned()
+    } else {
+        format!("'{}'", path.replace('\'', r"'\''"))
+    }
+}
+
 /// 1234567 → `1,234,567`.
 pub fn count(number: u64) -> String {
     let digits = number.to_string();

@@ -794,6 +794,7 @@ fn other_engines_are_refused() {
 fn the_next_command_names_the_plan_where_it_has_to() {
     assert_eq!(next_command("whimbrel.toml"), "whimbrel plan");
     assert_eq!(next_command("plans/a.toml"), "whimbrel plan plans/a.toml");
+    assert_eq!(next_command("it's.toml"), r"whimbrel plan 'it'\''s.toml'");
 }
 
 mod any_table {

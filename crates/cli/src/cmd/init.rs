@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::path::{Component, Path, PathBuf};
 
 use serde_json::{Value as Json, json};
-use whimbrel_profile::init::{self, DraftOptions, DraftTable, PlanDraft};
+use whimbrel_profile::init::{self, DraftError, DraftOptions, DraftTable, PlanDraft};
 use whimbrel_profile::profile::{Profile, SourceProfile};
 
 use crate::args::{Global, Init};
@@ -26,10 +26,17 @@ pub(crate) async fn run(global: &Global, args: &Init) -> Result<Answer, Failure>
     let name = name_of(&args.path);
     let options =
         DraftOptions { name: &name, target: args.target.as_deref(), prefix: &prefix, schema: &schema };
-    let draft = init::plan_for(&profile, &options)
-        .map_err(|error| Failure::usage(error.code(), error.to_string(), "`whimbrel analyze` shows what there is"))?;
+    let draft = init::plan_for(&profile, &options).map_err(|error| no_draft(&error))?;
     let files = write(&args.out, base, &draft)?;
     Ok(answer(&args.out, &profile, &draft, &files))
+}
+
+fn no_draft(error: &DraftError) -> Failure {
+    let hint = match error {
+        DraftError::Empty { .. } => "`whimbrel analyze` shows what there is",
+        DraftError::Engine { .. } => "leave `--target` out for a SQLite file beside the plan",
+    };
+    Failure::usage(error.code(), error.to_string(), hint)
 }
 
 fn refuse_to_overwrite(file: &Path) -> Result<(), Failure> {

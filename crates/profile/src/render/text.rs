@@ -40,7 +40,7 @@ pub fn text(profile: &Profile, look: Look) -> String {
     estimate(&mut out, profile);
     line(
         &mut out,
-        format!("\nNext: whimbrel init {}", profile.folder),
+        format!("\nNext: whimbrel init {}", shown::argument(&profile.folder)),
     );
     out
 }

@@ -1,0 +1,491 @@
+//! `analyze`, `init` and `demo` as a person runs them: what they print, what they refuse, and that
+//! the plan `init` writes runs unedited.
+
+#![allow(clippy::unwrap_used, clippy::needless_pass_by_value)] // tests
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use expect_test::{Expect, expect};
+use serde_json::Value as Json;
+use tempfile::TempDir;
+use whimbrel_testkit::{DEFAULT_SEED, content, extruder};
+
+fn whimbrel(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_whimbrel"))
+        .args(arguments)
+        .current_dir(folder)
+        .env_remove("TARGET")
+        .env("WHIMBREL_PROGRESS", "none")
+        .output()
+        .unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// Standard output, standard error and the exit code of a command.
+fn check(folder: &Path, arguments: &[&str], expect: Expect) {
+    let output = whimbrel(folder, arguments);
+    let code = output.status.code().unwrap();
+    expect.assert_eq(&format!("{}{}exit {code}\n", text(&output.stdout), text(&output.stderr)));
+}
+
+fn answer(folder: &Path, arguments: &[&str]) -> Json {
+    let output = whimbrel(folder, arguments);
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{arguments:?}: {output:?}"))
+}
+
+fn tiny() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let legacy = folder.path().join("legacy");
+    fs::create_dir_all(legacy.join(".old")).unwrap();
+    fs::write(legacy.join("users.csv"), "id,name,age\n1,Ann,31\n2,Ben,NA\n3,Cy,x\n4,Di\n").unwrap();
+    fs::write(legacy.join("app.jsonl"), "{\"level\":\"WARN\",\"at\":5}\n{\"level\":\"INFO\",\"at\":6}\n").unwrap();
+    fs::write(legacy.join("picture.png"), b"\x89PNG\r\n\x1a\n").unwrap();
+    fs::write(legacy.join(".old/users.csv"), "id,name,age\n9,Old,80\n").unwrap();
+    folder
+}
+
+fn empty() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("legacy")).unwrap();
+    folder
+}
+
+#[test]
+fn analyze_shows_sources_columns_and_anomalies() {
+    let folder = tiny();
+    let output = whimbrel(folder.path(), &["analyze", "legacy", "--ascii"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let shown = text(&output.stdout);
+    // What it measured differs from run to run.
+    let (facts, rest) = shown.split_once("\nA load would").unwrap();
+    expect![[r#"
+        legacy: 2 files, 90 bytes, 6 records
+
+        users  csv users.csv
+          1 file, 42 bytes, 4 records, 1 of them defective, csv, delimiter ',', utf-8
+          id           integer @           @          @ 1..3 distinct 3
+                       `1` 33 %, `2` 33 %, `3` 33 %
+          name         text    =                      @ 2..3 characters distinct 3
+                       `Ann` 33 %, `Ben` 33 %, `Cy` 33 %
+          age          text    =                      @ 1..2 characters distinct 3
+                       `NA` (1) stay text
+                       1 of 2 are integers; `x` at users.csv:4 is not a number
+                       `31` 33 %, `NA` 33 %, `x` 33 %
+          key  `id`: a different value in every record
+          !    WB0500 1 record would be rejected (WB0101): 2 fields, the header has 3; first: users.csv:5
+
+        app  jsonl app.jsonl
+          1 file, 48 bytes, 2 records, json lines, utf-8
+          level        text    @                        4 characters distinct 2
+                       `INFO` 50 %, `WARN` 50 %
+          at           integer @                      @ 5..6 distinct 2
+                       `5` 50 %, `6` 50 %
+
+        Not read: 1 file
+          picture.png: it is a PNG image
+    "#]].assert_eq(facts);
+    assert!(rest.ends_with("\nNext: whimbrel init legacy\n"), "{rest}");
+}
+
+#[test]
+fn analyze_answers_programs_with_the_profile() {
+    let folder = tiny();
+    let answer = answer(folder.path(), &["analyze", "legacy", "--format", "json"]);
+    assert_eq!(answer["success"], true);
+    let data = &answer["data"];
+    assert_eq!(data["schema"], "whimbrel/profile/v1");
+    assert_eq!((&data["totals"]["records"], &data["totals"]["defects"]), (&6.into(), &1.into()));
+    assert_eq!(data["leftovers"][0]["path"], "picture.png");
+}
+
+#[test]
+fn the_page_is_one_offline_file_without_values() {
+    let folder = tiny();
+    let output = whimbrel(folder.path(), &["analyze", "legacy", "--html", "page.html"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(text(&output.stdout).contains("page.html"));
+    let page = fs::read_to_string(folder.path().join("page.html")).unwrap();
+    assert!(page.starts_with("<!doctype html>") || page.starts_with("<!DOCTYPE html>"));
+    assert!(page.contains("users") && !page.contains("Ann") && !page.contains("://"));
+}
+
+#[test]
+fn what_begins_with_a_dot_is_read_where_asked_for() {
+    let folder = tiny();
+    let out = folder.path();
+    let data = &answer(out, &["analyze", "legacy", "--hidden", "--format", "json"])["data"];
+    assert_eq!(data["totals"]["records"], 7);
+    assert_eq!(whimbrel(out, &["init", "legacy", "--hidden"]).status.code(), Some(0));
+    assert!(fs::read_to_string(out.join("whimbrel.toml")).unwrap().contains("hidden = true"));
+    let loaded = loaded(out, "whimbrel.toml");
+    assert_eq!(loaded["users"], (4, 1));
+}
+
+#[test]
+fn init_says_what_it_found_and_one_next_command() {
+    let folder = tiny();
+    check(folder.path(), &["init", "legacy"], expect![[r#"
+        legacy: 6 records in 2 files
+          users (csv): 1 file, 4 records (1 defective) -> table users, 3 columns, key id, 1 doubtful column (the plan says why)
+          app (jsonl): 1 file, 2 records -> table app, 3 columns, key id made from the place
+          note: 1 file is not read; `whimbrel analyze` says why
+        Wrote schema/sqlite/0001_tables.sql, whimbrel.toml
+        Next: whimbrel plan
+        exit 0
+    "#]]);
+    let plan = fs::read_to_string(folder.path().join("whimbrel.toml")).unwrap();
+    expect![[r##"
+        # Made from 2 files in legacy: 90 bytes, 6 records.
+        #
+        # It runs as it stands. Each column has the narrowest kind that holds for every value found; a
+        # column that stays text although most of it looks narrower says why. To load such a column
+        # anyway, give it that type in the schema and say here what becomes of the others:
+        #     age = { from = "age", invalid = "null" }       # counted, sampled, listed
+        # Records that cannot be taken apart are rejected with their bytes: `whimbrel rejects`.
+
+        name   = "legacy"
+        target = "${TARGET:-sqlite:legacy.db}"
+        schema = "schema"
+
+        [source.users]
+        csv = "legacy/users.csv"
+
+        [source.app]
+        jsonl = "legacy/app.jsonl"
+
+        [[table]]
+        into = "users"
+        from = "users"
+        key  = ["id"]
+        [table.columns]
+        id   = "id"        # integer, 1..3
+        name = "name"        # text
+        # text: 1 of 2 are integers, but `x` at users.csv:4 is not a number
+        # text: `NA` (1) stay text
+        age  = "age"        # text
+
+        [[table]]
+        into = "app"
+        from = "app"
+        key  = ["id"]
+        [table.columns]
+        # no column identifies a record: the key is made from its place
+        id    = { uuid5 = [{ fact = "file.path" }, { fact = "record.number" }] }
+        level = "level"        # text
+        at    = "at"        # integer, 5..6
+
+        # Past this the run stops and says how to go on.
+        # [rejects]
+        # max = "1%"
+    "##]].assert_eq(&plan);
+    let schema = fs::read_to_string(folder.path().join("schema/sqlite/0001_tables.sql")).unwrap();
+    expect![[r#"
+        -- Tables for the data of legacy, as `whimbrel init` found it.
+        -- Types with TEXT in their names keep every character; SQLite would make numbers of the others.
+
+        CREATE TABLE users (
+            id INTEGER NOT NULL,  -- id
+            name TEXT,  -- name
+            age TEXT,  -- age
+            PRIMARY KEY (id)
+        );
+
+        CREATE TABLE app (
+            id UUID_TEXT NOT NULL,  -- the record's place
+            level TEXT,  -- level
+            at INTEGER,  -- at
+            PRIMARY KEY (id)
+        );
+    "#]].assert_eq(&schema);
+}
+
+#[test]
+fn init_never_overwrites_a_plan() {
+    let folder = tiny();
+    fs::write(folder.path().join("whimbrel.toml"), "mine").unwrap();
+    check(folder.path(), &["init", "legacy"], expect![[r#"
+        error[WB0723]: the file exists already, and `init` never overwrites: `whimbrel.toml`
+          hint: move it away, or name another plan with `--out FILE`
+          more: whimbrel explain WB0723
+        exit 2
+    "#]]);
+    assert_eq!(fs::read_to_string(folder.path().join("whimbrel.toml")).unwrap(), "mine");
+    assert!(!folder.path().join("schema").exists());
+}
+
+#[test]
+fn init_never_overwrites_a_schema() {
+    let folder = tiny();
+    let sql = folder.path().join("schema/sqlite/0001_tables.sql");
+    fs::create_dir_all(sql.parent().unwrap()).unwrap();
+    fs::write(&sql, "-- mine").unwrap();
+    check(folder.path(), &["init", "legacy"], expect![[r#"
+        error[WB0723]: the file exists already, and `init` never overwrites: `schema/sqlite/0001_tables.sql`
+          hint: move it away, or name another plan with `--out FILE`
+          more: whimbrel explain WB0723
+        exit 2
+    "#]]);
+    assert_eq!(fs::read_to_string(&sql).unwrap(), "-- mine");
+    assert!(!folder.path().join("whimbrel.toml").exists());
+}
+
+#[test]
+fn a_missing_folder_is_named() {
+    let folder = empty();
+    check(folder.path(), &["analyze", "nowhere"], expect![[r#"
+        error[WB0720]: no such folder: `nowhere`
+          hint: name a folder that exists
+          more: whimbrel explain WB0720
+        exit 2
+    "#]]);
+    check(folder.path(), &["init", "nowhere"], expect![[r#"
+        error[WB0720]: no such folder: `nowhere`
+          hint: name a folder that exists
+          more: whimbrel explain WB0720
+        exit 2
+    "#]]);
+}
+
+#[test]
+fn a_file_is_no_folder() {
+    let folder = tiny();
+    check(folder.path(), &["analyze", "legacy/users.csv"], expect![[r#"
+        error[WB0720]: not a folder: `legacy/users.csv`
+          hint: name the folder that the file is in
+          more: whimbrel explain WB0720
+        exit 2
+    "#]]);
+}
+
+#[test]
+fn a_folder_without_data_says_what_it_holds() {
+    let folder = empty();
+    fs::write(folder.path().join("legacy/picture.png"), b"\x89PNG\r\n\x1a\n").unwrap();
+    check(folder.path(), &["analyze", "legacy"], expect![[r#"
+        error[WB0722]: no file that can be read as data in `legacy`
+          caused by: `picture.png`: it is a PNG image
+          hint: CSV, TSV, JSON, JSON Lines, Markdown and text files are read; `--hidden` also looks at what begins with a dot
+          more: whimbrel explain WB0722
+        exit 2
+    "#]]);
+    check(folder.path(), &["init", "legacy", "--hidden"], expect![[r#"
+        error[WB0722]: no file that can be read as data in `legacy`
+          caused by: `picture.png`: it is a PNG image
+          hint: CSV, TSV, JSON, JSON Lines, Markdown and text files are read
+          more: whimbrel explain WB0722
+        exit 2
+    "#]]);
+    assert!(!folder.path().join("whimbrel.toml").exists());
+}
+
+#[test]
+fn only_engines_with_a_schema_can_be_the_target() {
+    let folder = tiny();
+    check(folder.path(), &["init", "legacy", "--target", "postgres://db/x"], expect![[r#"
+        error[WB0521]: no schema can be written for targets of `postgres`: only for `sqlite`
+          hint: leave `--target` out for a SQLite file beside the plan
+          more: whimbrel explain WB0521
+        exit 2
+    "#]]);
+    assert!(!folder.path().join("whimbrel.toml").exists());
+}
+
+#[test]
+fn the_target_is_written_as_it_was_given() {
+    let folder = tiny();
+    whimbrel(folder.path(), &["init", "legacy", "--target", "sqlite:new.db"]);
+    loaded(folder.path(), "whimbrel.toml");
+    assert!(folder.path().join("new.db").exists());
+}
+
+#[test]
+fn paths_in_the_plan_are_relative_to_its_folder() {
+    let folder = tiny();
+    fs::rename(folder.path().join("legacy"), folder.path().join("old [1] data")).unwrap();
+    let output = whimbrel(folder.path(), &["init", "old [1] data", "--out", "plans/first.toml"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(text(&output.stdout).ends_with("Next: whimbrel plan plans/first.toml\n"));
+    assert!(folder.path().join("plans/first-schema/sqlite/0001_tables.sql").exists());
+    assert_eq!(loaded(folder.path(), "plans/first.toml")["users"], (3, 1));
+}
+
+/// Runs `migrate` on the plan as it is: rows loaded and records rejected of each table, by the
+/// ledger.
+fn loaded(folder: &Path, plan: &str) -> BTreeMap<String, (u64, u64)> {
+    let output = whimbrel(folder, &["migrate", plan, "--yes"]);
+    assert!(matches!(output.status.code(), Some(0 | 3)), "{output:?}");
+    let status = answer(folder, &["status", "--plan", plan, "--format", "json"]);
+    let table = |table: &Json| {
+        let units = &table["units"];
+        let class = |name: &str| units[name].as_u64().unwrap();
+        let (read, rejected) = (class("read"), class("rejected"));
+        assert_eq!(read, class("loaded") + rejected, "{table}");
+        assert_eq!(table["rows"]["inserted"], class("loaded"), "{table}");
+        (table["table"].as_str().unwrap().to_owned(), (class("loaded"), rejected))
+    };
+    status["data"]["tables"].as_array().unwrap().iter().map(table).collect()
+}
+
+/// Causes of the open rejects: code, column, how many.
+fn causes(folder: &Path) -> BTreeMap<String, u64> {
+    let list = answer(folder, &["rejects", "list", "--all", "--format", "json"]);
+    let mut causes = BTreeMap::new();
+    for reject in list["data"]["rejects"].as_array().unwrap_or_else(|| panic!("{list}")) {
+        *causes.entry(reject["code"].as_str().unwrap().to_owned()).or_default() += 1;
+    }
+    causes
+}
+
+#[test]
+fn the_plan_for_the_extruder_loads_all_that_is_well_formed() {
+    let folder = tempfile::tempdir().unwrap();
+    extruder::write(&folder.path().join("legacy"), extruder::Size::Small, DEFAULT_SEED).unwrap();
+    assert_eq!(whimbrel(folder.path(), &["init", "legacy"]).status.code(), Some(0));
+    expect![[r#"
+        {
+            "app": (
+                35,
+                4,
+            ),
+            "json": (
+                5,
+                2,
+            ),
+            "run": (
+                874,
+                6,
+            ),
+            "run_2": (
+                12,
+                0,
+            ),
+            "summary": (
+                1,
+                0,
+            ),
+            "text": (
+                1,
+                0,
+            ),
+        }
+    "#]].assert_debug_eq(&loaded(folder.path(), "whimbrel.toml"));
+    // Ragged rows, broken JSON, and U+0000, which the engine does not hold in text.
+    expect![[r#"
+        {
+            "WB0101": 2,
+            "WB0102": 3,
+            "WB0108": 4,
+            "WB0110": 2,
+            "WB0240": 1,
+        }
+    "#]].assert_debug_eq(&causes(folder.path()));
+}
+
+#[test]
+fn the_plan_for_the_documents_loads_all_that_is_well_formed() {
+    let folder = tempfile::tempdir().unwrap();
+    content::write(&folder.path().join("legacy"), 40, DEFAULT_SEED).unwrap();
+    assert_eq!(whimbrel(folder.path(), &["init", "legacy"]).status.code(), Some(0));
+    expect![[r#"
+        {
+            "csv": (
+                24,
+                3,
+            ),
+            "json": (
+                53,
+                7,
+            ),
+            "latin": (
+                1,
+                0,
+            ),
+            "lines": (
+                2,
+                0,
+            ),
+            "markdown": (
+                41,
+                4,
+            ),
+            "markdown_2": (
+                1,
+                0,
+            ),
+            "text": (
+                21,
+                0,
+            ),
+            "text_2": (
+                1,
+                0,
+            ),
+            "text_key": (
+                1,
+                0,
+            ),
+        }
+    "#]].assert_debug_eq(&loaded(folder.path(), "whimbrel.toml"));
+    // Ragged rows, broken JSON and front matter, a key said twice, and U+0000.
+    expect![[r#"
+        {
+            "WB0101": 2,
+            "WB0102": 1,
+            "WB0108": 4,
+            "WB0109": 1,
+            "WB0110": 1,
+            "WB0112": 1,
+            "WB0113": 2,
+            "WB0115": 1,
+            "WB0240": 1,
+        }
+    "#]].assert_debug_eq(&causes(folder.path()));
+}
+
+#[test]
+fn the_demo_shows_every_step_and_refuses_a_used_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = whimbrel(folder.path(), &["demo", "tour"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let tale = text(&output.stdout);
+    let commands: Vec<&str> = tale.lines().filter(|line| line.starts_with("$ ")).collect();
+    expect![[r#"
+        $ cd tour/extruder
+        $ whimbrel analyze legacy --html analysis.html
+        $ whimbrel init legacy
+        $ whimbrel plan
+        $ whimbrel migrate --yes
+        $ whimbrel status
+        $ whimbrel rejects list
+        $ whimbrel report
+        $ cd tour/content
+        $ whimbrel analyze legacy --html analysis.html
+        $ whimbrel init legacy
+        $ whimbrel plan
+        $ whimbrel migrate --yes
+        $ whimbrel status
+        $ whimbrel rejects list
+        $ whimbrel report"#]].assert_eq(&commands.join("\n"));
+    assert!(folder.path().join("tour/content/legacy.db").exists());
+    check(folder.path(), &["demo", "tour"], expect![[r#"
+        error[WB0725]: the demo's folder is not empty: `tour`
+          hint: name a new folder: `whimbrel demo FOLDER`
+          more: whimbrel explain WB0725
+        exit 2
+    "#]]);
+}
+
+#[test]
+fn the_demo_answers_programs_with_its_steps() {
+    let folder = tempfile::tempdir().unwrap();
+    let answer = answer(folder.path(), &["demo", "--format", "json"]);
+    assert_eq!(answer["success"], true);
+    assert_eq!(answer["data"]["folder"], "whimbrel-demo");
+    assert_eq!(answer["data"]["steps"].as_array().unwrap().len(), 14);
+}
