@@ -95,6 +95,12 @@ const OWN: &[(&str, &str, &str)] = &[
         "`demo` types the commands that a person would, and one of them ended otherwise than it should. \
       The message names the command and its folder: run it there to look closer.",
     ),
+    (
+        "WB0727",
+        "the command line is not understood",
+        "A verb, a flag or a value is not known, or one is missing. `whimbrel --help` lists the verbs, \
+         `whimbrel VERB --help` the flags of one.",
+    ),
 ];
 
 /// Code, title, explanation of every code, in order.

@@ -11,11 +11,12 @@ mod output;
 mod progress;
 mod project;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{Parser as _, ValueEnum as _};
 
-use crate::args::{Cli, LogForm, Verb};
+use crate::args::{Cli, Format, LogForm, Verb};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{Answer, Output, colours};
@@ -23,10 +24,7 @@ use crate::output::{Answer, Output, colours};
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => {
-            let _heard = error.print();
-            return ExitCode::from(error.exit_code() as u8);
-        }
+        Err(error) => return misused(&error),
     };
     #[cfg(feature = "failpoints")]
     arm_failpoint();
@@ -51,6 +49,35 @@ fn main() -> ExitCode {
             ExitCode::from(Exit::Failed as u8)
         }
     }
+}
+
+/// Help that was asked for, or a command line that cannot be understood: then a document too, where
+/// the line asks for JSON.
+fn misused(error: &clap::Error) -> ExitCode {
+    let _heard = error.print();
+    if error.use_stderr()
+        && let Some(format) = format_asked(std::env::args_os())
+    {
+        let text = error.to_string();
+        let first = text.split("\n\n").next().unwrap_or_default();
+        let message = first.split_whitespace().collect::<Vec<_>>().join(" ");
+        let message = message.trim_start_matches("error: ");
+        let failure = Failure::usage("WB0727", message, "`whimbrel --help` lists verbs and flags");
+        let _heard = Output::standard(format).error(&failure);
+    }
+    ExitCode::from(error.exit_code() as u8)
+}
+
+/// The `--format` of a line that could not be parsed.
+fn format_asked(line: impl Iterator<Item = OsString>) -> Option<Format> {
+    let words: Vec<String> = line.map(|word| word.to_string_lossy().into_owned()).collect();
+    let words = words.split(|word| word == "--").next()?;
+    let asked = words.iter().enumerate().rev().find_map(|(at, word)| match word.strip_prefix("--format") {
+        Some("") => words.get(at + 1).map(String::as_str),
+        Some(value) => value.strip_prefix('='),
+        None => None,
+    });
+    Format::from_str(asked?, false).ok()
 }
 
 fn eprint(text: &str) {

@@ -46,6 +46,11 @@ impl Output {
         Self { format: global.format, file: global.output.clone() }
     }
 
+    /// Standard output, in a form.
+    pub(crate) fn standard(format: Format) -> Self {
+        Self { format, file: None }
+    }
+
     /// Writes the answer; a closed pipe is no error.
     pub(crate) fn answer(&self, answer: &Answer) -> io::Result<()> {
         let text = match self.format {

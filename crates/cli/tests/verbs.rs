@@ -371,6 +371,26 @@ fn an_error_in_json_is_one_envelope_too() {
 }
 
 #[test]
+fn a_line_that_is_not_understood_is_an_envelope_where_it_asks_for_json() {
+    let folder = tempfile::tempdir().unwrap();
+    for arguments in [
+        &["statsu", "--format", "json"][..],
+        &["--format=jsonl"],
+        &["report", "--form", "pdf", "--format=json"],
+        &["rejects", "waive", "1.3", "--format", "json"],
+    ] {
+        let output = whimbrel(folder.path(), arguments);
+        let answer = json(&output);
+        assert_eq!((code(&output), &answer["error"]), (2, &Json::from("WB0727")), "{arguments:?}");
+        let message = answer["message"].as_str().unwrap();
+        assert!(!message.is_empty() && !message.contains('\n'), "{message}");
+        assert!(!stderr(&output).is_empty(), "{arguments:?}");
+    }
+    let text = whimbrel(folder.path(), &["statsu", "--format", "text", "--", "--format", "json"]);
+    assert_eq!((code(&text), stdout(&text).as_str()), (2, ""));
+}
+
+#[test]
 fn errors_of_a_plan_are_listed_in_json() {
     let folder = folder();
     fs::write(folder.path().join("whimbrel.toml"), PLAN.replace("csv = ", "cvs = ")).unwrap();

@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn a_mistyped_digit_is_pointed_out() {
-        let failure = one("WB9701").err().expect("there is no such code");
+        let failure = one("9701").err().expect("there is no such code");
         assert_eq!(failure.exit, crate::exit::Exit::Usage);
         assert!(failure.hint.is_some_and(|hint| hint.contains("`WB0701`")));
     }
