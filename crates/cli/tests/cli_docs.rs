@@ -1,5 +1,6 @@
 //! `docs/cli-reference.md` is what the program itself says. `BLESS=1` writes it anew.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -46,7 +47,7 @@ fn section(verb: &mut Vec<String>, text: &mut String) {
     } else {
         format!("whimbrel {}", verb.join(" "))
     };
-    text.push_str(&format!("\n## `{title}`\n```text\n{}\n```\n", help.trim_end()));
+    writeln!(text, "\n## `{title}`\n```text\n{}\n```", help.trim_end()).expect("a text takes text");
     for below in verbs_of(&help) {
         verb.push(below);
         section(verb, text);
@@ -66,7 +67,7 @@ fn help(verb: &[String]) -> String {
         .expect("the program starts");
     assert!(output.status.success(), "`{} -h` fails", verb.join(" "));
     let text = String::from_utf8(output.stdout).expect("help is text");
-    text.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+    text.lines().map(|line| format!("{}\n", line.trim_end())).collect::<Vec<_>>().concat()
 }
 
 /// The first words of the lines below `Commands:`.

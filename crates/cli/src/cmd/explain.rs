@@ -30,7 +30,11 @@ fn one(wanted: &str) -> Result<Answer, Failure> {
 
 fn list() -> Answer {
     let all = codes::all();
-    let text = all.iter().map(|(code, title, _)| format!("{code}  {title}\n")).collect::<String>();
+    let text = all
+        .iter()
+        .map(|(code, title, _)| format!("{code}  {title}\n"))
+        .collect::<Vec<_>>()
+        .concat();
     let codes: Vec<_> = all
         .iter()
         .map(|(code, title, explanation)| json!({ "code": code, "title": title, "explanation": explanation }))
