@@ -150,15 +150,14 @@ fn failed(command: &str, base: &Path, exit: Option<i32>, talk: &str) -> Failure 
 
 /// The first and the last lines of a long output.
 fn shortened(text: &str) -> String {
-    let lines: Vec<&str> = text.lines().collect();
-    if lines.len() <= FIRST_LINES + LAST_LINES + 1 {
-        return lines.iter().map(|line| format!("{line}\n")).collect();
+    let mut lines: Vec<&str> = text.lines().collect();
+    let left_out = lines.len().saturating_sub(FIRST_LINES + LAST_LINES);
+    let gap = format!("[… {left_out} more lines …]");
+    if left_out > 1 {
+        lines.splice(FIRST_LINES..FIRST_LINES + left_out, [gap.as_str()]);
     }
-    let left_out = lines.len() - FIRST_LINES - LAST_LINES;
-    let mut short: Vec<String> = lines[..FIRST_LINES].iter().map(|line| format!("{line}\n")).collect();
-    short.push(format!("[… {left_out} more lines …]\n"));
-    short.extend(lines[lines.len() - LAST_LINES..].iter().map(|line| format!("{line}\n")));
-    short.concat()
+    lines.push("");
+    lines.join("\n")
 }
 
 fn ending(folder: &Path) -> String {
@@ -199,8 +198,8 @@ mod tests {
 
     #[test]
     fn long_outputs_keep_their_ends() {
-        let text: String = (1..=60).map(|number| format!("{number}\n")).collect();
-        let short = shortened(&text);
+        let lines: Vec<String> = (1..=60).map(|number| number.to_string()).collect();
+        let short = shortened(&lines.join("\n"));
         assert!(short.starts_with("1\n2\n") && short.ends_with("59\n60\n"));
         assert!(short.contains("[… 22 more lines …]"));
         assert_eq!(shortened("a\nb"), "a\nb\n");

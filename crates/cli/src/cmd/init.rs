@@ -117,24 +117,22 @@ fn not_written(path: &Path, error: &io::Error) -> Failure {
 
 fn answer(plan: &Path, profile: &Profile, draft: &PlanDraft, files: &[PathBuf]) -> Answer {
     let plan = plan.display().to_string();
-    let mut text = format!(
-        "{}: {} in {}\n",
+    let mut lines = vec![format!(
+        "{}: {} in {}",
         profile.folder,
         count(profile.totals.records, "record"),
         count(profile.totals.files, "file")
-    );
+    )];
     let mut tables = Vec::new();
     for source in &profile.sources {
         let table = draft.tables.iter().find(|table| table.source == source.name);
-        text.push_str(&line(source, table));
+        lines.push(line(source, table));
         tables.extend(table.map(|table| described(source, table)));
     }
-    for note in &draft.notes {
-        text.push_str(&format!("  note: {note}\n"));
-    }
+    lines.extend(draft.notes.iter().map(|note| format!("  note: {note}")));
     let next = init::next_command(&plan);
     let written: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
-    text.push_str(&format!("Wrote {}\nNext: {next}\n", written.join(", ")));
+    lines.push(format!("Wrote {}\nNext: {next}\n", written.join(", ")));
     let data = json!({
         "plan": plan,
         "files": written,
@@ -143,27 +141,29 @@ fn answer(plan: &Path, profile: &Profile, draft: &PlanDraft, files: &[PathBuf]) 
         "notes": draft.notes,
         "next": next,
     });
-    Answer::new(format!("wrote {plan}"), text, data)
+    Answer::new(format!("wrote {plan}"), lines.join("\n"), data)
 }
 
 fn line(source: &SourceProfile, table: Option<&DraftTable>) -> String {
-    let mut text = format!(
+    let found = format!(
         "  {} ({}): {}, {}",
         source.name,
         source.format.key(),
         count(source.totals.files, "file"),
         count(source.totals.records, "record")
     );
-    if source.totals.defects > 0 {
-        text.push_str(&format!(" ({} defective)", source.totals.defects));
-    }
-    let Some(table) = table else { return text + " -> no table\n" };
+    let defects = match source.totals.defects {
+        0 => String::new(),
+        defects => format!(" ({defects} defective)"),
+    };
+    let Some(table) = table else { return format!("{found}{defects} -> no table") };
     let made = if table.key_is_made { " made from the place" } else { "" };
-    text.push_str(&format!(" -> table {}, {}, key {}{made}", table.table, count(table.columns, "column"), table.key));
-    if table.doubts > 0 {
-        text.push_str(&format!(", {} (the plan says why)", count(table.doubts, "doubtful column")));
-    }
-    text + "\n"
+    let doubts = match table.doubts {
+        0 => String::new(),
+        doubts => format!(", {} (the plan says why)", count(doubts, "doubtful column")),
+    };
+    let columns = count(table.columns, "column");
+    format!("{found}{defects} -> table {}, {columns}, key {}{made}{doubts}", table.table, table.key)
 }
 
 fn described(source: &SourceProfile, table: &DraftTable) -> Json {
