@@ -388,6 +388,30 @@ fn the_plan_for_the_extruder_loads_all_that_is_well_formed() {
 }
 
 #[test]
+fn one_odd_file_does_not_hide_the_files_to_come() {
+    let folder = tempfile::tempdir().unwrap();
+    let logs = folder.path().join("legacy");
+    fs::create_dir(&logs).unwrap();
+    for (name, bytes) in [
+        ("run_1.csv", &b"at,note\n1,a\n"[..]),
+        ("run_2.csv", b"at,note\n2,b\n"),
+        ("run_3.csv", b"at,note\n3,\xfcber\n"),
+    ] {
+        fs::write(logs.join(name), bytes).unwrap();
+    }
+    assert_eq!(whimbrel(folder.path(), &["init", "legacy"]).status.code(), Some(0));
+    let plan = fs::read_to_string(folder.path().join("whimbrel.toml")).unwrap();
+    assert!(plan.contains("csv = \"legacy/run_*.csv\"\nexclude = [\"legacy/run_3.csv\"]\n"), "{plan}");
+    let before = loaded(folder.path(), "whimbrel.toml");
+    assert_eq!((before["run"], before["run_2"]), ((2, 0), (1, 0)));
+    fs::write(logs.join("run_4.csv"), "at,note\n4,d\n").unwrap();
+    let output = whimbrel(folder.path(), &["migrate", "--incremental", "--yes"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let status = answer(folder.path(), &["status", "--format", "json"]);
+    assert_eq!(status["data"]["tables"][0]["units"]["loaded"], 1, "{status}");
+}
+
+#[test]
 fn the_plan_for_the_documents_loads_all_that_is_well_formed() {
     let folder = tempfile::tempdir().unwrap();
     content::write(&folder.path().join("legacy"), 40, DEFAULT_SEED).unwrap();
