@@ -18,6 +18,7 @@ struct Span {
 }
 
 impl Span {
+    #[inline]
     fn new(start: usize, len: usize) -> Self {
         Self {
             start: u32::try_from(start).expect("an arena stays below 4 GiB"),
@@ -25,6 +26,7 @@ impl Span {
         }
     }
 
+    #[inline]
     fn range(self) -> std::ops::Range<usize> {
         let start = self.start as usize;
         start..start + self.len as usize
@@ -100,16 +102,19 @@ impl Chunk {
     }
 
     /// The row at `index`, which must be below [`Chunk::len`].
+    #[inline]
     pub fn row(&self, index: usize) -> Row<'_> {
         assert!(index < self.rows, "row {index} of a chunk of {}", self.rows);
         Row { chunk: self, first: index * self.width }
     }
 
     /// All rows in order.
+    #[inline]
     pub fn rows(&self) -> impl ExactSizeIterator<Item = Row<'_>> {
         (0..self.rows).map(|index| Row { chunk: self, first: index * self.width })
     }
 
+    #[inline]
     fn value(&self, cell: Cell) -> ValueRef<'_> {
         match cell {
             Cell::Null => ValueRef::Null,
@@ -136,12 +141,14 @@ impl Chunk {
 
 impl<'a> Row<'a> {
     /// The value in column `index`, which must be below the chunk's width.
+    #[inline]
     pub fn get(&self, index: usize) -> ValueRef<'a> {
         assert!(index < self.chunk.width, "column {index} of {}", self.chunk.width);
         self.chunk.value(self.chunk.cells[self.first + index])
     }
 
     /// All values in order.
+    #[inline]
     pub fn values(&self) -> impl ExactSizeIterator<Item = ValueRef<'a>> + use<'a> {
         let chunk = self.chunk;
         chunk.cells[self.first..self.first + chunk.width].iter().map(|cell| chunk.value(*cell))
@@ -163,12 +170,14 @@ impl ChunkBuilder {
     }
 
     /// Appends one value to the row under construction.
+    #[inline]
     pub fn push(&mut self, value: ValueRef<'_>) {
         let cell = self.cell(value);
         self.chunk.cells.push(cell);
     }
 
     /// Appends text that the caller writes piece by piece, without an intermediate string.
+    #[inline]
     pub fn push_text_with(&mut self, write: impl FnOnce(&mut String)) {
         let start = self.chunk.text.len();
         write(&mut self.chunk.text);
@@ -180,6 +189,7 @@ impl ChunkBuilder {
     ///
     /// # Panics
     /// Where the row has not exactly the builder's width: a defect of the caller.
+    #[inline]
     pub fn end_row(&mut self) {
         self.chunk.rows += 1;
         assert_eq!(self.chunk.cells.len(), self.chunk.rows * self.chunk.width, "width of a row");
@@ -207,6 +217,7 @@ impl ChunkBuilder {
     }
 
     /// The value at `index` of the row under construction, which must have been pushed.
+    #[inline]
     pub fn current(&self, index: usize) -> ValueRef<'_> {
         let first = self.chunk.rows * self.chunk.width;
         self.chunk.value(self.chunk.cells[first + index])
@@ -223,12 +234,14 @@ impl ChunkBuilder {
         self.chunk
     }
 
+    #[inline]
     fn text(&mut self, text: &str) -> Span {
         let span = Span::new(self.chunk.text.len(), text.len());
         self.chunk.text.push_str(text);
         span
     }
 
+    #[inline]
     fn cell(&mut self, value: ValueRef<'_>) -> Cell {
         match value {
             ValueRef::Null => Cell::Null,

@@ -15,7 +15,7 @@ const BUDGET: u64 = 16 << 20;
 /// An item counts at most this much: its channel bounds the rest.
 const COST_MAX: u64 = 4 << 20;
 /// Chunks that wait in an item's channel.
-const CHUNKS: usize = 3;
+const CHUNKS: usize = 10;
 
 /// What a worker sends.
 pub(crate) type Sender = mpsc::Sender<Result<Produced, EndpointError>>;

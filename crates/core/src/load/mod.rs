@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use whimbrel_endpoint::{EndpointError, ErrorClass};
+use whimbrel_endpoint::{EndpointError, ErrorClass, Partition};
 use whimbrel_ledger::{Counts, Item, ItemStatus, Run, Step, StepStatus, batch, item, meta, pages, step};
 use whimbrel_model::Class;
 use whimbrel_model::plan::{Budget, Plan, TableMapping};
@@ -33,7 +33,7 @@ use crate::event::{Event, NamedCounts, Progress, Rate};
 use crate::lease::Lease;
 use crate::options::Options;
 use crate::ports::{Ports, rfc3339};
-use crate::survey::{Survey, SurveyedStep};
+use crate::survey::{SetAside, Survey, SurveyedStep};
 use crate::window::{self, WindowState};
 
 /// How the load of a table ended.
@@ -233,18 +233,22 @@ impl Task<'_> {
 
     /// What is left to do, in source order.
     fn works(&self, items: &[Item]) -> Result<Vec<Work>, CoreError> {
+        let mut found = BTreeMap::new();
+        for (name, source) in &self.survey.sources {
+            let asides = source.set_aside.iter();
+            found.extend(asides.map(|one| ((name, &one.partition.id.path), Found::Aside(one))));
+            let files = source.partitions.iter();
+            found.extend(files.map(|one| ((name, &one.id.path), Found::File(one))));
+        }
         let mut works = Vec::new();
         for (index, item) in items.iter().enumerate() {
             if item.status == ItemStatus::Completed {
                 continue;
             }
-            let source = &self.survey.sources[&item.source];
-            let found = source.partitions.iter().find(|one| one.id.path == item.source_file);
-            let aside = source.set_aside.iter().find(|one| one.partition.id.path == item.source_file);
-            let part = match (found, aside) {
-                (Some(partition), _) => Part::File(partition.clone()),
-                (None, Some(aside)) => Part::Aside(aside.clone()),
-                (None, None) => {
+            let part = match found.get(&(&item.source, &item.source_file)) {
+                Some(Found::File(partition)) => Part::File((*partition).clone()),
+                Some(Found::Aside(aside)) => Part::Aside((*aside).clone()),
+                None => {
                     let path = item.source_file.clone();
                     return Err(CoreError::SourceChanged { run: self.run.id.clone(), path });
                 }
@@ -304,7 +308,7 @@ impl Task<'_> {
                 flow.note(&produced, &announcement.path);
                 let began = self.ports.clock.monotonic();
                 writer.accept(announcement.index, produced).await?;
-                shared.busy.write(self.ports.clock.monotonic() - began);
+                shared.busy.write(self.ports.clock.monotonic().saturating_sub(began));
                 flow.progress(writer, shared);
                 let stop = self.stop_reason(flow);
                 if stop.is_some() || self.full(writer, flow.failures) {
@@ -329,7 +333,7 @@ impl Task<'_> {
     ) -> Result<(), AttemptError> {
         let began = self.ports.clock.monotonic();
         let Some(committed) = writer.commit().await? else { return Ok(()) };
-        shared.busy.write(self.ports.clock.monotonic() - began);
+        shared.busy.write(self.ports.clock.monotonic().saturating_sub(began));
         for (rule, count) in &committed.rules {
             *flow.rules.entry(rule.clone()).or_default() += count;
         }
@@ -418,6 +422,12 @@ impl Task<'_> {
     }
 }
 
+/// What the survey knows of a path.
+enum Found<'a> {
+    File(&'a Partition),
+    Aside(&'a SetAside),
+}
+
 /// What is told about a load while it goes on, and when it has to stop.
 struct Flow<'a> {
     ports: &'a Ports,
@@ -480,12 +490,12 @@ impl<'a> Flow<'a> {
 
     fn progress(&mut self, writer: &Writer<'_>, shared: &Shared) {
         let now = self.ports.clock.monotonic();
-        if now - self.told < TELL_EVERY {
+        if now.saturating_sub(self.told) < TELL_EVERY {
             return;
         }
         self.told = now;
         let rate = self.rate.note(now, self.read);
-        let elapsed = (now - self.began).as_secs_f64();
+        let elapsed = now.saturating_sub(self.began).as_secs_f64();
         let done = self.bytes as f64 / self.bytes_total.max(1) as f64;
         let eta = (done > 0.02 || elapsed > 5.0).then(|| elapsed / done.max(1e-9) * (1.0 - done).max(0.0));
         self.ports.events.emit(Event::Progress(Progress {

@@ -18,7 +18,7 @@ pub(crate) struct Produced {
     /// Original bytes of the units.
     pub(crate) raw: Vec<u8>,
     /// Target rows of the units, in order.
-    pub(crate) rows: Rows,
+    pub(crate) rows: Arc<Rows>,
     /// Conversions, warnings and filters.
     pub(crate) notes: Notes,
     /// Set on the last one of the item.

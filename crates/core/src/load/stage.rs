@@ -31,7 +31,7 @@ const LARGE: u64 = 1 << 20;
 /// Chunks between that thread and the one that transforms.
 const READ_AHEAD: usize = 2;
 /// What a reader is asked for at a time.
-const CHUNK: Limit = Limit { rows: 4096, bytes: 1 << 20 };
+const CHUNK: Limit = Limit { rows: 2048, bytes: 512 << 10 };
 
 /// An item to be done.
 pub(crate) struct Work {
@@ -148,7 +148,10 @@ pub(crate) fn work(shared: &Shared, handle: &Handle) {
     let mut parents = Parents::default();
     while let Some((work, sender)) = shared.gate.take() {
         let done = match &work.part {
-            Part::Aside(aside) => Ok(set_aside(shared, &work, aside, &sender)),
+            Part::Aside(aside) => {
+                set_aside(shared, &work, aside, &sender);
+                Ok(())
+            }
             Part::File(partition) => file(shared, handle, &work, partition, &sender, &mut parents),
         };
         if let Err(error) = done {
@@ -189,7 +192,7 @@ fn set_aside(shared: &Shared, work: &Work, aside: &SetAside, sender: &Sender) {
         state: Vec::new(),
         units: vec![unit],
         raw: Vec::new(),
-        rows: Rows::none(),
+        rows: Arc::new(Rows::none()),
         notes: whimbrel_transform::Notes::default(),
         end: Some(ItemEnd { lines: 0, skipped: 0 }),
         size: 256,
@@ -323,9 +326,9 @@ fn facts(
     source: &SharedSource,
 ) -> Result<PartitionFacts, EndpointError> {
     let needs = shared.step.needs();
-    let checksum = |wanted: bool, algorithm| match wanted {
-        true => handle.block_on(source.adapter.checksum(partition, algorithm)).map(Some),
-        false => Ok(None),
+    let checksum = |wanted: bool, algorithm| {
+        let made = wanted.then(|| handle.block_on(source.adapter.checksum(partition, algorithm)));
+        made.transpose()
     };
     let text = needs.text.then(|| {
         let text = handle.block_on(source.adapter.text(partition));
@@ -446,7 +449,7 @@ impl Producer<'_> {
             }
         });
         let units: Vec<Unit> = units.collect();
-        let rows = self.rows(out.rows, out.row_units, out.legacy_keys);
+        let rows = Arc::new(self.rows(out.rows, out.row_units, out.legacy_keys));
         let size = raw.len() + rows.chunk.size() + rows.keys.len() + units.len() * size_of::<Unit>();
         Produced {
             mark: None,

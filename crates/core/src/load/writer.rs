@@ -95,7 +95,7 @@ impl<'a> Writer<'a> {
     /// Rows and bytes of the open batch, and how long it has been open.
     pub(crate) fn load(&self) -> (u64, usize, Duration) {
         self.open.as_ref().map_or((0, 0, Duration::ZERO), |open| {
-            (open.rows, open.size, self.context.ports.clock.monotonic() - open.since)
+            (open.rows, open.size, self.context.ports.clock.monotonic().saturating_sub(open.since))
         })
     }
 
@@ -186,7 +186,7 @@ impl<'a> Writer<'a> {
             batch: row.batch,
             units: open.units.read.n(),
             rows: open.row_account.inserted.n() + open.row_account.updated.n(),
-            took: context.ports.clock.monotonic() - open.since,
+            took: context.ports.clock.monotonic().saturating_sub(open.since),
             last_item: open.touched.last().copied().unwrap_or(0),
             rules,
         }))
@@ -326,7 +326,7 @@ impl OpenBatch {
         context: &StepContext<'_>,
         item: &Item,
         produced: &Produced,
-        mut rows: Rows,
+        mut rows: Arc<Rows>,
         ends: &mut [Option<UnitEnd>],
     ) -> Result<Written, EndpointError> {
         loop {
@@ -349,7 +349,7 @@ impl OpenBatch {
             self.take_back(context, &written).await?;
             let kept: BTreeSet<usize> =
                 (0..produced.units.len()).filter(|unit| ends[*unit].is_none()).collect();
-            rows = written.rows.retain(|unit| kept.contains(&unit));
+            rows = Arc::new(written.rows.retain(|unit| kept.contains(&unit)));
         }
     }
 
@@ -625,7 +625,7 @@ impl OpenBatch {
                 UnitEnd::Class(class) => class,
                 UnitEnd::Refused(refusal) => {
                     let bytes = &produced.raw[unit.raw.0..unit.raw.1];
-                    self.rejects.push(self.reject(context, item, unit, bytes, *refusal)?);
+                    self.rejects.push(Self::reject(context, item, unit, bytes, *refusal)?);
                     Class::Rejected
                 }
             };
@@ -638,7 +638,6 @@ impl OpenBatch {
     }
 
     fn reject(
-        &self,
         context: &StepContext<'_>,
         item: &Item,
         unit: &Unit,
@@ -684,7 +683,7 @@ impl OpenBatch {
 
 /// Rows that were handed to the target, with the class of each that stands there now.
 struct Written {
-    rows: Rows,
+    rows: Arc<Rows>,
     classes: Vec<Option<RowClass>>,
 }
 
@@ -710,9 +709,9 @@ impl Written {
     }
 }
 
-fn wanted(rows: &Rows, ends: &[Option<UnitEnd>]) -> Rows {
+fn wanted(rows: &Arc<Rows>, ends: &[Option<UnitEnd>]) -> Arc<Rows> {
     let all = rows.units.iter().all(|unit| ends[*unit as usize].is_none());
-    if all { rows.clone() } else { rows.retain(|unit| ends[unit].is_none()) }
+    if all { Arc::clone(rows) } else { Arc::new(rows.retain(|unit| ends[unit].is_none())) }
 }
 
 fn key_chunk(table: &Table, rows: &Rows, which: impl Iterator<Item = usize>) -> whimbrel_model::Chunk {
