@@ -263,8 +263,11 @@ fn remove_database(path: &Path) -> Result<()> {
 }
 
 fn holds(database: &Path, table: &str, rows: u64) -> Result<()> {
-    let count: i64 = Connection::open(database)?
-        .query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0))?;
+    let count: i64 = Connection::open(database)?.query_row(
+        &format!("SELECT count(*) FROM {table}"),
+        [],
+        |row| row.get(0),
+    )?;
     ensure!(u64::try_from(count) == Ok(rows), "`{table}` holds {count} rows instead of {rows}");
     Ok(())
 }

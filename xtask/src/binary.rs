@@ -32,7 +32,8 @@ pub fn build(which: Build) -> Result<PathBuf> {
     if !status.success() {
         bail!("building whimbrel failed");
     }
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
     let folder = match which {
         Build::Failpoints => "debug",
         Build::Release => "release",
@@ -73,7 +74,8 @@ fn finished(output: &Output) -> Run {
 
 /// Runs a command line to its end.
 pub fn run(binary: &Path, folder: &Path, arguments: &[&str]) -> Result<Run> {
-    let output = command(binary, folder, arguments).output().context("whimbrel could not be started")?;
+    let output =
+        command(binary, folder, arguments).output().context("whimbrel could not be started")?;
     Ok(finished(&output))
 }
 
@@ -109,7 +111,8 @@ pub fn run_killed(
     arguments: &[&str],
     after: Duration,
 ) -> Result<(bool, Run)> {
-    let mut child = command(binary, folder, arguments).spawn().context("whimbrel could not be started")?;
+    let mut child =
+        command(binary, folder, arguments).spawn().context("whimbrel could not be started")?;
     let began = Instant::now();
     while began.elapsed() < after {
         if child.try_wait()?.is_some() {

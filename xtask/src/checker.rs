@@ -50,10 +50,12 @@ pub fn same_lines(what: &str, actual: &[String], wanted: &[String]) -> Result<()
     if actual == wanted {
         return Ok(());
     }
-    let (have, want): (BTreeSet<_>, BTreeSet<_>) = (actual.iter().collect(), wanted.iter().collect());
+    let (have, want): (BTreeSet<_>, BTreeSet<_>) =
+        (actual.iter().collect(), wanted.iter().collect());
     let show = |lines: Vec<&&String>| {
-        let cut = |line: &str| line.chars().take(400).collect::<String>();
-        lines.iter().take(5).map(|line| format!("\n    {}", cut(line))).collect::<String>()
+        let cut = |line: &&&String| line.chars().take(400).collect::<String>();
+        let shown: Vec<String> = lines.iter().take(5).map(cut).collect();
+        format!("\n    {}", shown.join("\n    "))
     };
     bail!(
         "`{what}` differs: {} lines instead of {}\n  missing:{}\n  surplus:{}",
@@ -68,7 +70,8 @@ pub fn same_lines(what: &str, actual: &[String], wanted: &[String]) -> Result<()
 pub fn compare_rejects(database: &Path, expected: &Path, reasons: &Path) -> Result<u64> {
     let codes = reason_codes(reasons)?;
     let connection = open(database)?;
-    let sql = "SELECT target_table, source, source_file, record, line, code, coalesce(target_column, '')
+    let sql =
+        "SELECT target_table, source, source_file, record, line, code, coalesce(target_column, '')
                FROM whimbrel_migration_rejects ORDER BY 1, 2, 3, 4";
     let mut prepared = connection.prepare(sql)?;
     let actual = prepared.query_map([], |row| {
@@ -76,8 +79,9 @@ pub fn compare_rejects(database: &Path, expected: &Path, reasons: &Path) -> Resu
             (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?);
         Ok((place, row.get::<_, String>(5)?, row.get::<_, String>(6)?))
     })?;
-    let mut actual: BTreeMap<_, _> =
-        actual.map(|row| row.map(|(place, code, column)| (place, (code, column)))).collect::<Result<_, _>>()?;
+    let mut actual: BTreeMap<_, _> = actual
+        .map(|row| row.map(|(place, code, column)| (place, (code, column))))
+        .collect::<Result<_, _>>()?;
     let total = actual.len() as u64;
     let text = fs::read_to_string(expected).with_context(|| format!("{}", expected.display()))?;
     let mut wrong = Vec::new();
@@ -86,14 +90,15 @@ pub fn compare_rejects(database: &Path, expected: &Path, reasons: &Path) -> Resu
         let [table, source, file, record, at, reason, column] = cells[..] else {
             bail!("{}: seven columns expected: {line}", expected.display());
         };
-        let place = (
-            table.to_owned(), source.to_owned(), file.to_owned(), record.parse()?, at.parse()?,
-        );
+        let place =
+            (table.to_owned(), source.to_owned(), file.to_owned(), record.parse()?, at.parse()?);
         let Some((code, actual_column)) = actual.remove(&place) else {
             wrong.push(format!("not rejected: {line}"));
             continue;
         };
-        let fits = reason.split('|').any(|reason| codes.get(reason).is_some_and(|codes| codes.contains(&code)));
+        let fits = reason
+            .split('|')
+            .any(|reason| codes.get(reason).is_some_and(|codes| codes.contains(&code)));
         if !fits {
             wrong.push(format!("rejected with {code}: {line}"));
         }
@@ -101,7 +106,9 @@ pub fn compare_rejects(database: &Path, expected: &Path, reasons: &Path) -> Resu
             wrong.push(format!("rejected for column `{actual_column}`: {line}"));
         }
     }
-    wrong.extend(actual.iter().map(|(place, (code, column))| format!("rejected unexpectedly: {place:?} {code} {column}")));
+    wrong.extend(actual.iter().map(|(place, (code, column))| {
+        format!("rejected unexpectedly: {place:?} {code} {column}")
+    }));
     ensure!(wrong.is_empty(), "rejects differ:\n  {}", wrong[..wrong.len().min(12)].join("\n  "));
     Ok(total)
 }
@@ -111,7 +118,9 @@ pub fn reason_codes(path: &Path) -> Result<BTreeMap<String, BTreeSet<String>>> {
     let text = fs::read_to_string(path).with_context(|| format!("{}", path.display()))?;
     let words = text.lines().skip(1).filter_map(|line| line.split_once('\t'));
     Ok(words
-        .map(|(word, codes)| (word.to_owned(), codes.split_whitespace().map(str::to_owned).collect()))
+        .map(|(word, codes)| {
+            (word.to_owned(), codes.split_whitespace().map(str::to_owned).collect())
+        })
         .collect())
 }
 
@@ -134,24 +143,52 @@ pub fn compare_accounts(database: &Path, expected: &Path) -> Result<u64> {
     let mut files = 0;
     for line in text.lines().skip(1) {
         let cells: Vec<&str> = line.split('\t').collect();
-        let [table, source, file, lines, header, blank, inside, units, loaded, duplicate, filtered, rejected] = cells[..] else {
+        let [
+            table,
+            source,
+            file,
+            lines,
+            header,
+            blank,
+            inside,
+            units,
+            loaded,
+            duplicate,
+            filtered,
+            rejected,
+        ] = cells[..]
+        else {
             bail!("{}: twelve columns expected: {line}", expected.display());
         };
         let place = (table.to_owned(), source.to_owned(), file.to_owned());
         let Some((counts, actual_lines)) = actual.remove(&place) else {
             bail!("the ledger has no item for {place:?}");
         };
-        let wanted = [units, loaded, duplicate, filtered, rejected].map(|cell| cell.parse::<i64>().unwrap_or(-1));
-        ensure!(counts == wanted, "units of {place:?}: {counts:?} instead of {wanted:?} (units, loaded, duplicate, filtered, rejected)");
+        let wanted = [units, loaded, duplicate, filtered, rejected]
+            .map(|cell| cell.parse::<i64>().unwrap_or(-1));
+        ensure!(
+            counts == wanted,
+            "units of {place:?}: {counts:?} instead of {wanted:?} (units, loaded, duplicate, filtered, rejected)"
+        );
         if lines != "-" {
             let part = |cell: &str| cell.parse::<i64>().context("a count");
             let whole = part(header)? + part(blank)? + part(inside)? + part(units)?;
-            ensure!(whole == part(lines)?, "{place:?}: lines = header + blank + inside + units does not hold");
-            ensure!(actual_lines == Some(part(lines)?), "lines of {place:?}: {actual_lines:?} instead of {lines}");
+            ensure!(
+                whole == part(lines)?,
+                "{place:?}: lines = header + blank + inside + units does not hold"
+            );
+            ensure!(
+                actual_lines == Some(part(lines)?),
+                "lines of {place:?}: {actual_lines:?} instead of {lines}"
+            );
         }
         files += 1;
     }
-    ensure!(actual.is_empty(), "the ledger has items that nobody expected: {:?}", actual.keys().next());
+    ensure!(
+        actual.is_empty(),
+        "the ledger has items that nobody expected: {:?}",
+        actual.keys().next()
+    );
     Ok(files)
 }
 
@@ -163,13 +200,22 @@ pub fn conservation(database: &Path) -> Result<()> {
         ensure!(count == 0, "{what}: {count}");
         Ok(())
     };
-    zero("batches whose units do not balance",
-        "SELECT count(*) FROM whimbrel_migration_batches WHERE read <> loaded + updated + unchanged + rejected + filtered + duplicate")?;
-    zero("batches whose rows do not balance",
-        "SELECT count(*) FROM whimbrel_migration_batches WHERE rows_produced <> rows_inserted + rows_updated + rows_unchanged")?;
-    zero("files whose units do not balance",
-        "SELECT count(*) FROM whimbrel_migration_items WHERE read <> loaded + updated + unchanged + rejected + filtered + duplicate")?;
-    zero("files that are not done", "SELECT count(*) FROM whimbrel_migration_items WHERE status <> 'completed'")?;
+    zero(
+        "batches whose units do not balance",
+        "SELECT count(*) FROM whimbrel_migration_batches WHERE read <> loaded + updated + unchanged + rejected + filtered + duplicate",
+    )?;
+    zero(
+        "batches whose rows do not balance",
+        "SELECT count(*) FROM whimbrel_migration_batches WHERE rows_produced <> rows_inserted + rows_updated + rows_unchanged",
+    )?;
+    zero(
+        "files whose units do not balance",
+        "SELECT count(*) FROM whimbrel_migration_items WHERE read <> loaded + updated + unchanged + rejected + filtered + duplicate",
+    )?;
+    zero(
+        "files that are not done",
+        "SELECT count(*) FROM whimbrel_migration_items WHERE status <> 'completed'",
+    )?;
     zero("steps whose batches and files disagree",
         "SELECT count(*) FROM (SELECT run, step, sum(read) r, sum(rejected) j FROM whimbrel_migration_batches GROUP BY 1, 2) b
          FULL JOIN (SELECT run, step, sum(read) r, sum(rejected) j FROM whimbrel_migration_items GROUP BY 1, 2) i
@@ -189,11 +235,14 @@ fn rows_stand_in_tables(connection: &Connection) -> Result<()> {
     let sql = "SELECT s.target_table, sum(b.rows_inserted) FROM whimbrel_migration_batches b
                JOIN whimbrel_migration_steps s ON s.run = b.run AND s.step = b.step GROUP BY 1";
     let mut prepared = connection.prepare(sql)?;
-    let tables = prepared.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)))?;
+    let tables =
+        prepared.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)))?;
     for table in tables {
         let (table, inserted) = table?;
         let quoted = table.replace('"', "\"\"");
-        let count: i64 = connection.query_row(&format!("SELECT count(*) FROM \"{quoted}\""), [], |row| row.get(0))?;
+        let count: i64 =
+            connection
+                .query_row(&format!("SELECT count(*) FROM \"{quoted}\""), [], |row| row.get(0))?;
         ensure!(count == inserted, "`{table}` holds {count} rows, {inserted} were inserted");
     }
     Ok(())
@@ -206,8 +255,13 @@ pub fn fingerprint(database: &Path) -> Result<Vec<String>> {
     let mut lines = Vec::new();
     for table in tables(&connection)? {
         let leave_out: &[&str] = match table.as_str() {
-            "whimbrel_meta" | "whimbrel_lease" | "whimbrel_migration_runs" | "whimbrel_audit_log"
-            | "whimbrel_migration_batches" | "whimbrel_undo_inserts" | "whimbrel_undo_updates" => continue,
+            "whimbrel_meta"
+            | "whimbrel_lease"
+            | "whimbrel_migration_runs"
+            | "whimbrel_audit_log"
+            | "whimbrel_migration_batches"
+            | "whimbrel_undo_inserts"
+            | "whimbrel_undo_updates" => continue,
             "whimbrel_migration_steps" => &["id", "run", "started_at", "completed_at"],
             // Facts and marks hold inodes and times of the files on disk.
             "whimbrel_migration_items" => &["run", "facts", "mark"],
@@ -215,7 +269,9 @@ pub fn fingerprint(database: &Path) -> Result<Vec<String>> {
             // Digests are keyed by the first run of each target.
             "whimbrel_legacy_mappings" => &["run", "content_hash"],
             "whimbrel_seen" => &[],
-            "whimbrel_migration_checkpoints" => &["run", "detail", "previous", "hash", "created_at"],
+            "whimbrel_migration_checkpoints" => {
+                &["run", "detail", "previous", "hash", "created_at"]
+            }
             "whimbrel_data_integrity_checks" => &["run", "created_at"],
             name if name.starts_with("whimbrel_") => &["run"],
             _ => &[],
@@ -249,7 +305,11 @@ fn table_lines(connection: &Connection, table: &str, leave_out: &[&str]) -> Resu
         .filter(|name| !leave_out.contains(name))
         .map(|name| format!("\"{}\"", name.replace('"', "\"\"")))
         .collect();
-    let mut lines = query_lines(connection, &format!("SELECT {} FROM \"{quoted}\"", columns.join(", ")), table)?;
+    let mut lines = query_lines(
+        connection,
+        &format!("SELECT {} FROM \"{quoted}\"", columns.join(", ")),
+        table,
+    )?;
     lines.sort_unstable();
     Ok(lines)
 }
@@ -274,6 +334,6 @@ fn shown(value: rusqlite::types::ValueRef<'_>) -> String {
         ValueRef::Integer(number) => number.to_string(),
         ValueRef::Real(number) => format!("{number:?}"),
         ValueRef::Text(bytes) => format!("'{}'", bytes.escape_ascii()),
-        ValueRef::Blob(bytes) => format!("x'{}'", bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>()),
+        ValueRef::Blob(bytes) => format!("x'{bytes:02x?}'"),
     }
 }

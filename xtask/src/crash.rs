@@ -60,12 +60,16 @@ pub fn soak(arguments: &[&str]) -> Result<()> {
                 .with_context(|| format!("reproduce with: cargo xtask soak --seed {seed}"))?;
             migrations += 1;
         }
-        println!("{}: {kills} kills in {migrations} migrations, seed {seed}, 0 breaks", system.name);
+        println!(
+            "{}: {kills} kills in {migrations} migrations, seed {seed}, 0 breaks",
+            system.name
+        );
     }
     Ok(())
 }
 
 fn clock_seed() -> u64 {
+    #[allow(clippy::disallowed_methods)] // a seed, printed with the result
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.map_or(1, |since| since.as_secs())
 }
@@ -94,8 +98,11 @@ fn failpoints() -> Result<Vec<String>> {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = fs::read_to_string(&path)?;
-                let names_here = text.split("failpoint!(\"").skip(1).filter_map(|rest| rest.split_once('"'));
-                names.extend(names_here.map(|(name, _)| name.to_owned()).filter(|name| name.contains('.')));
+                let names_here =
+                    text.split("failpoint!(\"").skip(1).filter_map(|rest| rest.split_once('"'));
+                names.extend(
+                    names_here.map(|(name, _)| name.to_owned()).filter(|name| name.contains('.')),
+                );
             }
         }
     }
@@ -120,7 +127,8 @@ fn at_failpoint(binary: &Path, system: &System, wanted: &[String], point: &str) 
         if killed.code.is_none() {
             expect(binary, folder, MIGRATE, &[0, 3])?;
         }
-        compare(system, folder, wanted).with_context(|| format!("after a kill at {armed} in `{}`", system.name))?;
+        compare(system, folder, wanted)
+            .with_context(|| format!("after a kill at {armed} in `{}`", system.name))?;
     }
     Ok(hit)
 }
@@ -151,7 +159,8 @@ fn at_random(binary: &Path, system: &System, wanted: &[String], dice: &mut Dice)
             Some(code) => bail!("after kills at {moments:?} it ended with {code}\n{}", run.stderr),
         }
     }
-    compare(system, folder, wanted).with_context(|| format!("after kills at {moments:?} in `{}`", system.name))?;
+    compare(system, folder, wanted)
+        .with_context(|| format!("after kills at {moments:?} in `{}`", system.name))?;
     Ok(kills)
 }
 

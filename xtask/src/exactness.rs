@@ -52,12 +52,23 @@ fn rejects(database: &Path, expected: &Path) -> Result<()> {
         "SELECT record, line, code, coalesce(target_column, '') FROM whimbrel_migration_rejects ORDER BY record",
     )?;
     let rows = prepared.query_map([], |row| {
-        Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, String>(2)?, row.get::<_, String>(3)?))
+        Ok((
+            row.get::<_, i64>(0)?,
+            row.get::<_, i64>(1)?,
+            row.get::<_, String>(2)?,
+            row.get::<_, String>(3)?,
+        ))
     })?;
     let actual: Vec<_> = rows.collect::<Result<_, _>>()?;
     let text = fs::read_to_string(expected)?;
-    let wanted: Vec<Vec<&str>> = text.lines().skip(1).map(|line| line.split('\t').collect()).collect();
-    ensure!(actual.len() == wanted.len(), "{} rejects instead of {}: {actual:?}", actual.len(), wanted.len());
+    let wanted: Vec<Vec<&str>> =
+        text.lines().skip(1).map(|line| line.split('\t').collect()).collect();
+    ensure!(
+        actual.len() == wanted.len(),
+        "{} rejects instead of {}: {actual:?}",
+        actual.len(),
+        wanted.len()
+    );
     for ((record, line, code, column), wanted) in actual.iter().zip(&wanted) {
         let [want_record, want_line, reason, want_column] = wanted[..] else {
             bail!("four columns expected in {}", expected.display());
@@ -66,9 +77,12 @@ fn rejects(database: &Path, expected: &Path) -> Result<()> {
             record.to_string() == want_record && line.to_string() == want_line,
             "record {record} line {line} instead of {want_record} line {want_line}"
         );
-        let fits = reason.split('|').any(|reason| codes.get(reason).is_some_and(|codes| codes.contains(code)));
+        let fits = reason
+            .split('|')
+            .any(|reason| codes.get(reason).is_some_and(|codes| codes.contains(code)));
         ensure!(fits, "record {record} is rejected with {code}, not for `{reason}`");
-        let column_fits = want_column.is_empty() || want_column.split('|').any(|want| want == column);
+        let column_fits =
+            want_column.is_empty() || want_column.split('|').any(|want| want == column);
         ensure!(column_fits, "record {record} is rejected for `{column}`, not `{want_column}`");
     }
     Ok(())

@@ -56,7 +56,10 @@ impl System {
         let rejects = checker::compare_rejects(&database, &expected.join("rejects.tsv"), &reasons)?;
         let files = checker::compare_accounts(&database, &expected.join("accounts.tsv"))?;
         checker::conservation(&database)?;
-        Ok(format!("{} tables, {rows} rows, {rejects} rejects, {files} accounts of files", tables.len()))
+        Ok(format!(
+            "{} tables, {rows} rows, {rejects} rejects, {files} accounts of files",
+            tables.len()
+        ))
     }
 }
 
@@ -78,7 +81,8 @@ fn copy_folder(from: &Path, to: &Path) -> Result<()> {
 pub fn run() -> Result<()> {
     let binary = build(Build::Failpoints)?;
     for system in SYSTEMS {
-        let figures = migrate(&binary, system).with_context(|| format!("fixture `{}`", system.name))?;
+        let figures =
+            migrate(&binary, system).with_context(|| format!("fixture `{}`", system.name))?;
         println!("{:<10} sqlite  {figures}", system.name);
     }
     let inputs = exactness::run(&binary)?;
@@ -111,7 +115,12 @@ fn migrate(binary: &Path, system: &System) -> Result<String> {
     let crashed = tempfile::tempdir()?;
     let folder = crashed.path();
     system.set_up(folder)?;
-    let killed = run_armed(binary, folder, &["migrate", "--yes", "--batch-size", "7"], "core.batch.before_commit:9")?;
+    let killed = run_armed(
+        binary,
+        folder,
+        &["migrate", "--yes", "--batch-size", "7"],
+        "core.batch.before_commit:9",
+    )?;
     ensure!(killed.code.is_none(), "the failpoint did not end the process: {:?}", killed.code);
     expect(binary, folder, &["migrate", "--yes"], &[3])?;
     system.check(folder)?;
@@ -129,7 +138,12 @@ fn tree(folder: &Path) -> Result<Vec<String>> {
         for entry in fs::read_dir(&folder)? {
             let entry = entry?;
             let about = entry.path().symlink_metadata()?;
-            lines.push(format!("{} {} {:?}", entry.path().display(), about.len(), about.modified()?));
+            lines.push(format!(
+                "{} {} {:?}",
+                entry.path().display(),
+                about.len(),
+                about.modified()?
+            ));
             if about.is_dir() {
                 folders.push(entry.path());
             }

@@ -56,7 +56,8 @@ fn flag(arguments: &[&str], name: &str, default: u64) -> anyhow::Result<u64> {
     match arguments.iter().position(|argument| *argument == name) {
         None => Ok(default),
         Some(at) => {
-            let value = arguments.get(at + 1).ok_or_else(|| anyhow::anyhow!("{name} needs a value"))?;
+            let value =
+                arguments.get(at + 1).ok_or_else(|| anyhow::anyhow!("{name} needs a value"))?;
             value.parse().map_err(|_| anyhow::anyhow!("{name} needs a number, not `{value}`"))
         }
     }

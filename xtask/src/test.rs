@@ -32,7 +32,8 @@ pub fn run() -> Result<()> {
 
 fn cargo(arguments: &[&str]) -> Result<()> {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    let status = cargo.current_dir(root()).args(arguments).status().context("cargo could not be started")?;
+    let status =
+        cargo.current_dir(root()).args(arguments).status().context("cargo could not be started")?;
     if !status.success() {
         bail!("cargo {} failed", arguments.join(" "));
     }

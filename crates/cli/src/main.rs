@@ -30,7 +30,8 @@ fn main() -> ExitCode {
     arm_failpoint();
     log(&cli);
     let output = Output::new(&cli.global);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let result = match runtime {
         Ok(runtime) => runtime.block_on(run(&cli)),
         Err(error) => Err(Failure::io("WB0704", "the program could not start", &error)),
@@ -72,11 +73,12 @@ fn misused(error: &clap::Error) -> ExitCode {
 fn format_asked(line: impl Iterator<Item = OsString>) -> Option<Format> {
     let words: Vec<String> = line.map(|word| word.to_string_lossy().into_owned()).collect();
     let words = words.split(|word| word == "--").next()?;
-    let asked = words.iter().enumerate().rev().find_map(|(at, word)| match word.strip_prefix("--format") {
-        Some("") => words.get(at + 1).map(String::as_str),
-        Some(value) => value.strip_prefix('='),
-        None => None,
-    });
+    let asked =
+        words.iter().enumerate().rev().find_map(|(at, word)| match word.strip_prefix("--format") {
+            Some("") => words.get(at + 1).map(String::as_str),
+            Some(value) => value.strip_prefix('='),
+            None => None,
+        });
     Format::from_str(asked?, false).ok()
 }
 

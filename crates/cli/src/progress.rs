@@ -68,7 +68,8 @@ impl Shown {
                 bar.set_message(figures(progress));
             }
             Form::Lines => {
-                let mut state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                let mut state =
+                    self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                 let due = state.last_line.is_none_or(|last| last.elapsed() >= LINE_EVERY);
                 let first = state.last_line.is_none();
                 if due {
@@ -165,7 +166,9 @@ impl Observer for Shown {
                 thousands(*files),
                 thousands(*bytes)
             )),
-            Event::Checkpoint { table, batch, units, rows, seconds, file, record } if self.verbose => {
+            Event::Checkpoint { table, batch, units, rows, seconds, file, record }
+                if self.verbose =>
+            {
                 self.line(&format!(
                     "batch {batch} of `{table}`: {} units, {} rows in {seconds:.2}s, up to `{}` record {record}",
                     thousands(*units),

@@ -33,7 +33,8 @@ impl Project {
         let base = base.unwrap_or_else(|| Path::new(".")).to_owned();
         let shown = file.display().to_string();
         let environment = |name: &str| {
-            #[allow(clippy::disallowed_methods)] // the command line is where the environment is read
+            #[allow(clippy::disallowed_methods)]
+            // the command line is where the environment is read
             std::env::var(name).ok()
         };
         let read_file = |path: &str| fs::read_to_string(base.join(path));
@@ -68,7 +69,8 @@ impl Project {
 
     /// The plan's target.
     pub(crate) async fn target(&self) -> Result<Arc<dyn Target>, Failure> {
-        let options = whimbrel_sql::Options { base: self.base.clone(), ..whimbrel_sql::Options::default() };
+        let options =
+            whimbrel_sql::Options { base: self.base.clone(), ..whimbrel_sql::Options::default() };
         let target = whimbrel_sql::open(self.plan.target.value.expose(), options).await?;
         Ok(Arc::from(target))
     }
@@ -94,8 +96,13 @@ impl Project {
         }
         files.sort_by(|a, b| a.name.cmp(&b.name));
         if files.is_empty() {
-            let message = format!("no SQL file in the plan's schema folder: `{}`", folder.display());
-            return Err(Failure::usage("WB0702", message, "leave `schema` out to create tables from the mapping"));
+            let message =
+                format!("no SQL file in the plan's schema folder: `{}`", folder.display());
+            return Err(Failure::usage(
+                "WB0702",
+                message,
+                "leave `schema` out to create tables from the mapping",
+            ));
         }
         Ok(files)
     }
@@ -130,7 +137,8 @@ impl Project {
 }
 
 fn not_readable(file: &Path, error: &std::io::Error) -> Failure {
-    let failure = Failure::io("WB0703", format!("the plan cannot be read: `{}`", file.display()), error);
+    let failure =
+        Failure::io("WB0703", format!("the plan cannot be read: `{}`", file.display()), error);
     let hint = match error.kind() {
         std::io::ErrorKind::NotFound => "`whimbrel init DIR` writes a plan from a folder of data",
         _ => "check its permissions",

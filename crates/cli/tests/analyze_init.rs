@@ -44,7 +44,11 @@ fn tiny() -> TempDir {
     let legacy = folder.path().join("legacy");
     fs::create_dir_all(legacy.join(".old")).unwrap();
     fs::write(legacy.join("users.csv"), "id,name,age\n1,Ann,31\n2,Ben,NA\n3,Cy,x\n4,Di\n").unwrap();
-    fs::write(legacy.join("app.jsonl"), "{\"level\":\"WARN\",\"at\":5}\n{\"level\":\"INFO\",\"at\":6}\n").unwrap();
+    fs::write(
+        legacy.join("app.jsonl"),
+        "{\"level\":\"WARN\",\"at\":5}\n{\"level\":\"INFO\",\"at\":6}\n",
+    )
+    .unwrap();
     fs::write(legacy.join("picture.png"), b"\x89PNG\r\n\x1a\n").unwrap();
     fs::write(legacy.join(".old/users.csv"), "id,name,age\n9,Old,80\n").unwrap();
     folder
@@ -130,7 +134,10 @@ fn what_begins_with_a_dot_is_read_where_asked_for() {
 #[test]
 fn init_says_what_it_found_and_one_next_command() {
     let folder = tiny();
-    check(folder.path(), &["init", "legacy"], expect![[r#"
+    check(
+        folder.path(),
+        &["init", "legacy"],
+        expect![[r#"
         legacy: 6 records in 2 files
           users (csv): 1 file, 4 records (1 defective) -> table users, 3 columns, key id, 1 doubtful column (the plan says why)
           app (jsonl): 1 file, 2 records -> table app, 3 columns, key id made from the place
@@ -138,7 +145,8 @@ fn init_says_what_it_found_and_one_next_command() {
         Wrote schema/sqlite/0001_tables.sql, whimbrel.toml
         Next: whimbrel plan
         exit 0
-    "#]]);
+    "#]],
+    );
     let plan = fs::read_to_string(folder.path().join("whimbrel.toml")).unwrap();
     expect![[r##"
         # Made from 2 files in legacy: 90 bytes, 6 records.
@@ -209,12 +217,16 @@ fn init_says_what_it_found_and_one_next_command() {
 fn init_never_overwrites_a_plan() {
     let folder = tiny();
     fs::write(folder.path().join("whimbrel.toml"), "mine").unwrap();
-    check(folder.path(), &["init", "legacy"], expect![[r#"
+    check(
+        folder.path(),
+        &["init", "legacy"],
+        expect![[r#"
         error[WB0723]: the file exists already, and `init` never overwrites: `whimbrel.toml`
           hint: move it away, or name another plan with `--out FILE`
           more: whimbrel explain WB0723
         exit 2
-    "#]]);
+    "#]],
+    );
     assert_eq!(fs::read_to_string(folder.path().join("whimbrel.toml")).unwrap(), "mine");
     assert!(!folder.path().join("schema").exists());
 }
@@ -225,12 +237,16 @@ fn init_never_overwrites_a_schema() {
     let sql = folder.path().join("schema/sqlite/0001_tables.sql");
     fs::create_dir_all(sql.parent().unwrap()).unwrap();
     fs::write(&sql, "-- mine").unwrap();
-    check(folder.path(), &["init", "legacy"], expect![[r#"
+    check(
+        folder.path(),
+        &["init", "legacy"],
+        expect![[r#"
         error[WB0723]: the file exists already, and `init` never overwrites: `schema/sqlite/0001_tables.sql`
           hint: move it away, or name another plan with `--out FILE`
           more: whimbrel explain WB0723
         exit 2
-    "#]]);
+    "#]],
+    );
     assert_eq!(fs::read_to_string(&sql).unwrap(), "-- mine");
     assert!(!folder.path().join("whimbrel.toml").exists());
 }
@@ -238,61 +254,85 @@ fn init_never_overwrites_a_schema() {
 #[test]
 fn a_missing_folder_is_named() {
     let folder = empty();
-    check(folder.path(), &["analyze", "nowhere"], expect![[r#"
+    check(
+        folder.path(),
+        &["analyze", "nowhere"],
+        expect![[r#"
         error[WB0720]: no such folder: `nowhere`
           hint: name a folder that exists
           more: whimbrel explain WB0720
         exit 2
-    "#]]);
-    check(folder.path(), &["init", "nowhere"], expect![[r#"
+    "#]],
+    );
+    check(
+        folder.path(),
+        &["init", "nowhere"],
+        expect![[r#"
         error[WB0720]: no such folder: `nowhere`
           hint: name a folder that exists
           more: whimbrel explain WB0720
         exit 2
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_file_is_no_folder() {
     let folder = tiny();
-    check(folder.path(), &["analyze", "legacy/users.csv"], expect![[r#"
+    check(
+        folder.path(),
+        &["analyze", "legacy/users.csv"],
+        expect![[r#"
         error[WB0720]: not a folder: `legacy/users.csv`
           hint: name the folder that the file is in
           more: whimbrel explain WB0720
         exit 2
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_folder_without_data_says_what_it_holds() {
     let folder = empty();
     fs::write(folder.path().join("legacy/picture.png"), b"\x89PNG\r\n\x1a\n").unwrap();
-    check(folder.path(), &["analyze", "legacy"], expect![[r#"
+    check(
+        folder.path(),
+        &["analyze", "legacy"],
+        expect![[r#"
         error[WB0722]: no file that can be read as data in `legacy`
           caused by: `picture.png`: it is a PNG image
           hint: CSV, TSV, JSON, JSON Lines, Markdown and text files are read; `--hidden` also looks at what begins with a dot
           more: whimbrel explain WB0722
         exit 2
-    "#]]);
-    check(folder.path(), &["init", "legacy", "--hidden"], expect![[r#"
+    "#]],
+    );
+    check(
+        folder.path(),
+        &["init", "legacy", "--hidden"],
+        expect![[r#"
         error[WB0722]: no file that can be read as data in `legacy`
           caused by: `picture.png`: it is a PNG image
           hint: CSV, TSV, JSON, JSON Lines, Markdown and text files are read
           more: whimbrel explain WB0722
         exit 2
-    "#]]);
+    "#]],
+    );
     assert!(!folder.path().join("whimbrel.toml").exists());
 }
 
 #[test]
 fn only_engines_with_a_schema_can_be_the_target() {
     let folder = tiny();
-    check(folder.path(), &["init", "legacy", "--target", "postgres://db/x"], expect![[r#"
+    check(
+        folder.path(),
+        &["init", "legacy", "--target", "postgres://db/x"],
+        expect![[r#"
         error[WB0521]: no schema can be written for targets of `postgres`: only for `sqlite`
           hint: leave `--target` out for a SQLite file beside the plan
           more: whimbrel explain WB0521
         exit 2
-    "#]]);
+    "#]],
+    );
     assert!(!folder.path().join("whimbrel.toml").exists());
 }
 
@@ -374,7 +414,8 @@ fn the_plan_for_the_extruder_loads_all_that_is_well_formed() {
                 0,
             ),
         }
-    "#]].assert_debug_eq(&loaded(folder.path(), "whimbrel.toml"));
+    "#]]
+    .assert_debug_eq(&loaded(folder.path(), "whimbrel.toml"));
     // Ragged rows, broken JSON, and U+0000, which the engine does not hold in text.
     expect![[r#"
         {
@@ -384,7 +425,8 @@ fn the_plan_for_the_extruder_loads_all_that_is_well_formed() {
             "WB0110": 2,
             "WB0240": 1,
         }
-    "#]].assert_debug_eq(&causes(folder.path()));
+    "#]]
+    .assert_debug_eq(&causes(folder.path()));
 }
 
 #[test]
@@ -401,7 +443,10 @@ fn one_odd_file_does_not_hide_the_files_to_come() {
     }
     assert_eq!(whimbrel(folder.path(), &["init", "legacy"]).status.code(), Some(0));
     let plan = fs::read_to_string(folder.path().join("whimbrel.toml")).unwrap();
-    assert!(plan.contains("csv = \"legacy/run_*.csv\"\nexclude = [\"legacy/run_3.csv\"]\n"), "{plan}");
+    assert!(
+        plan.contains("csv = \"legacy/run_*.csv\"\nexclude = [\"legacy/run_3.csv\"]\n"),
+        "{plan}"
+    );
     let before = loaded(folder.path(), "whimbrel.toml");
     assert_eq!((before["run"], before["run_2"]), ((2, 0), (1, 0)));
     fs::write(logs.join("run_4.csv"), "at,note\n4,d\n").unwrap();
@@ -455,7 +500,8 @@ fn the_plan_for_the_documents_loads_all_that_is_well_formed() {
                 0,
             ),
         }
-    "#]].assert_debug_eq(&loaded(folder.path(), "whimbrel.toml"));
+    "#]]
+    .assert_debug_eq(&loaded(folder.path(), "whimbrel.toml"));
     // Ragged rows, broken JSON and front matter, a key said twice, and U+0000.
     expect![[r#"
         {
@@ -469,7 +515,8 @@ fn the_plan_for_the_documents_loads_all_that_is_well_formed() {
             "WB0115": 1,
             "WB0240": 1,
         }
-    "#]].assert_debug_eq(&causes(folder.path()));
+    "#]]
+    .assert_debug_eq(&causes(folder.path()));
 }
 
 #[test]
@@ -495,14 +542,19 @@ fn the_demo_shows_every_step_and_refuses_a_used_folder() {
         $ whimbrel migrate --yes
         $ whimbrel status
         $ whimbrel rejects list
-        $ whimbrel report"#]].assert_eq(&commands.join("\n"));
+        $ whimbrel report"#]]
+    .assert_eq(&commands.join("\n"));
     assert!(folder.path().join("tour/content/legacy.db").exists());
-    check(folder.path(), &["demo", "tour"], expect![[r#"
+    check(
+        folder.path(),
+        &["demo", "tour"],
+        expect![[r#"
         error[WB0725]: the demo's folder is not empty: `tour`
           hint: name a new folder: `whimbrel demo FOLDER`
           more: whimbrel explain WB0725
         exit 2
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]

@@ -4,65 +4,121 @@ use crate::error::CoreError;
 
 /// Code, title, explanation.
 pub const CODES: &[(&str, &str, &str)] = &[
-    ("WB0601", "a duplicate",
-     "The plan's `duplicates` rule says that a unit with the same content was read before, and its \
+    (
+        "WB0601",
+        "a duplicate",
+        "The plan's `duplicates` rule says that a unit with the same content was read before, and its \
       `conflict = \"reject\"` says to refuse later ones. The message names the first. Mend the \
-      source, or say `conflict = \"map\"` to let both lead to the same row."),
-    ("WB0602", "the key is taken",
-     "A row with the same key and another content stands in the target. Nothing was overwritten. \
-      Say `existing = \"update\"` or `existing = \"keep\"` in the plan's `[[table]]`, or mend the key."),
-    ("WB0603", "two records of one run have the same key",
-     "The key belongs to a row that another record of this run made; the first in source order \
-      stays. Mend the key of the later record, or declare `duplicates`."),
-    ("WB0604", "the row was edited since",
-     "The target's row is not as Whimbrel wrote it: someone has edited it. Such edits are never \
-      overwritten unasked. Compare both, then mend the source or the row, and retry the reject."),
-    ("WB0605", "the target refuses the row as a duplicate of none",
-     "The database reported a taken key but holds no row under it. Another unique index or a \
-      trigger is at work; look at the table's indexes."),
-    ("WB0606", "a failure could not be recorded",
-     "The run failed, and the target did not take the note of it. The ledger still shows the run \
-      as running; the same command goes on from the last checkpoint."),
-    ("WB0607", "a file is larger than allowed",
-     "The file is above `max_file_size` and `large_files = \"reject\"`. Raise the limit, split the \
-      file, or say `large_files = \"skip\"` or `\"handle\"`."),
-    ("WB0610", "the target or a source failed",
-     "A step could not be carried out; the causes below the message say why. What is committed \
-      stays committed: mend the cause and run the same command again."),
-    ("WB0611", "the plan does not fit its data",
-     "Compiling the mapping against the files and tables found errors. Each is shown with its place \
-      in the plan. Nothing was written."),
-    ("WB0612", "a source matches no file",
-     "The globs of a source are relative to the plan's folder and match nothing. Check the spelling, \
-      the folder, and `ignore_case` and `hidden`. Use `whimbrel analyze DIR` to see what is there."),
-    ("WB0613", "files cannot be read",
-     "Files that match a source exist but cannot be opened. Check the permissions of the source \
-      directory for the user who runs Whimbrel, or `exclude` the files."),
-    ("WB0614", "another run holds the target",
-     "One run per target at a time. Wait until it is done; where its process is dead on another \
-      host, its right runs out by itself within a minute."),
-    ("WB0615", "the mapping changed under an unfinished run",
-     "Batches were committed with another mapping. Put the plan back, or go on with `--adopt`: what \
-      is committed stays as it is, the rest is loaded with the new mapping, and the audit log says so."),
-    ("WB0616", "a source changed under an unfinished run",
-     "A file that is partly loaded is not what it was when the run began. Put it back, and run the \
-      same command again."),
-    ("WB0617", "the options of the unfinished run differ",
-     "An unfinished run goes on with the options it was started with. Leave the options out, or \
-      finish it first."),
-    ("WB0618", "the accounts do not balance",
-     "What was read is not what was loaded, rejected, filtered and skipped. This is a defect of \
+      source, or say `conflict = \"map\"` to let both lead to the same row.",
+    ),
+    (
+        "WB0602",
+        "the key is taken",
+        "A row with the same key and another content stands in the target. Nothing was overwritten. \
+      Say `existing = \"update\"` or `existing = \"keep\"` in the plan's `[[table]]`, or mend the key.",
+    ),
+    (
+        "WB0603",
+        "two records of one run have the same key",
+        "The key belongs to a row that another record of this run made; the first in source order \
+      stays. Mend the key of the later record, or declare `duplicates`.",
+    ),
+    (
+        "WB0604",
+        "the row was edited since",
+        "The target's row is not as Whimbrel wrote it: someone has edited it. Such edits are never \
+      overwritten unasked. Compare both, then mend the source or the row, and retry the reject.",
+    ),
+    (
+        "WB0605",
+        "the target refuses the row as a duplicate of none",
+        "The database reported a taken key but holds no row under it. Another unique index or a \
+      trigger is at work; look at the table's indexes.",
+    ),
+    (
+        "WB0606",
+        "a failure could not be recorded",
+        "The run failed, and the target did not take the note of it. The ledger still shows the run \
+      as running; the same command goes on from the last checkpoint.",
+    ),
+    (
+        "WB0607",
+        "a file is larger than allowed",
+        "The file is above `max_file_size` and `large_files = \"reject\"`. Raise the limit, split the \
+      file, or say `large_files = \"skip\"` or `\"handle\"`.",
+    ),
+    (
+        "WB0610",
+        "the target or a source failed",
+        "A step could not be carried out; the causes below the message say why. What is committed \
+      stays committed: mend the cause and run the same command again.",
+    ),
+    (
+        "WB0611",
+        "the plan does not fit its data",
+        "Compiling the mapping against the files and tables found errors. Each is shown with its place \
+      in the plan. Nothing was written.",
+    ),
+    (
+        "WB0612",
+        "a source matches no file",
+        "The globs of a source are relative to the plan's folder and match nothing. Check the spelling, \
+      the folder, and `ignore_case` and `hidden`. Use `whimbrel analyze DIR` to see what is there.",
+    ),
+    (
+        "WB0613",
+        "files cannot be read",
+        "Files that match a source exist but cannot be opened. Check the permissions of the source \
+      directory for the user who runs Whimbrel, or `exclude` the files.",
+    ),
+    (
+        "WB0614",
+        "another run holds the target",
+        "One run per target at a time. Wait until it is done; where its process is dead on another \
+      host, its right runs out by itself within a minute.",
+    ),
+    (
+        "WB0615",
+        "the mapping changed under an unfinished run",
+        "Batches were committed with another mapping. Put the plan back, or go on with `--adopt`: what \
+      is committed stays as it is, the rest is loaded with the new mapping, and the audit log says so.",
+    ),
+    (
+        "WB0616",
+        "a source changed under an unfinished run",
+        "A file that is partly loaded is not what it was when the run began. Put it back, and run the \
+      same command again.",
+    ),
+    (
+        "WB0617",
+        "the options of the unfinished run differ",
+        "An unfinished run goes on with the options it was started with. Leave the options out, or \
+      finish it first.",
+    ),
+    (
+        "WB0618",
+        "the accounts do not balance",
+        "What was read is not what was loaded, rejected, filtered and skipped. This is a defect of \
       Whimbrel or a damaged ledger, never of your data. The run is not complete. Keep the target \
-      as it is and report the figures of the message."),
-    ("WB0619", "outside the maintenance window",
-     "The plan's `[window]` is closed. Run inside it, or say `outside = \"wait\"`."),
-    ("WB0620", "no such run",
-     "The ledger of the target knows no such run. `whimbrel history` lists them."),
-    ("WB0621", "refused",
-     "What was asked does not fit the state of things; the message says why."),
-    ("WB0622", "a thread of the load ended",
-     "A part of the program ended unexpectedly. What is committed stays; run the same command again, \
-      and report the message if it returns."),
+      as it is and report the figures of the message.",
+    ),
+    (
+        "WB0619",
+        "outside the maintenance window",
+        "The plan's `[window]` is closed. Run inside it, or say `outside = \"wait\"`.",
+    ),
+    (
+        "WB0620",
+        "no such run",
+        "The ledger of the target knows no such run. `whimbrel history` lists them.",
+    ),
+    ("WB0621", "refused", "What was asked does not fit the state of things; the message says why."),
+    (
+        "WB0622",
+        "a thread of the load ended",
+        "A part of the program ended unexpectedly. What is committed stays; run the same command again, \
+      and report the message if it returns.",
+    ),
 ];
 
 impl CoreError {

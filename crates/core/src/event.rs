@@ -221,11 +221,11 @@ impl Rate {
 
     pub(crate) fn note(&mut self, at: Duration, units: u64) -> f64 {
         self.samples.push_back((at, units));
-        while self.samples.len() > 2 && at - self.samples[0].0 > Self::WINDOW {
+        while self.samples.len() > 2 && at.saturating_sub(self.samples[0].0) > Self::WINDOW {
             self.samples.pop_front();
         }
         let (first_at, first_units) = self.samples[0];
-        let seconds = (at - first_at).as_secs_f64();
+        let seconds = at.saturating_sub(first_at).as_secs_f64();
         if seconds > 0.0 { (units - first_units) as f64 / seconds } else { 0.0 }
     }
 }

@@ -4,14 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
-use whimbrel_endpoint::{
-    EndpointError, Fence, Holder, LeaseAnswer, LeaseRequest, Target,
-};
+use whimbrel_endpoint::{EndpointError, Fence, Holder, LeaseAnswer, LeaseRequest, Target};
 
 use crate::ports::Ports;
 
 /// How long the right holds without renewal, by the target's clock.
-const TTL: Duration = Duration::from_secs(60);
+const TTL: Duration = Duration::from_mins(1);
 
 /// The right to write, renewed in the background until it is given back or dropped.
 pub(crate) struct Lease {
@@ -30,7 +28,10 @@ pub(crate) struct HeldBy {
 
 impl Lease {
     /// Takes the right for a run. A holder whose process surely is dead is replaced at once.
-    pub(crate) async fn take(ports: &Ports, run: &str) -> Result<Result<Self, HeldBy>, EndpointError> {
+    pub(crate) async fn take(
+        ports: &Ports,
+        run: &str,
+    ) -> Result<Result<Self, HeldBy>, EndpointError> {
         let holder = Holder { run: run.to_owned(), ..ports.identity.holder.clone() };
         let mut request = LeaseRequest { holder, ttl: TTL, renew: None, dead: None };
         let mut answer = ports.target.lease(&request).await?;

@@ -47,9 +47,11 @@ pub async fn migrate(
         note_failure(ports, &mut run, error).await;
     }
     let status = match &result {
-        Ok(Outcome::Completed { .. } | Outcome::NothingToDo { .. } | Outcome::SourcesChanged { .. }) => {
-            RunStatus::Completed
-        }
+        Ok(
+            Outcome::Completed { .. }
+            | Outcome::NothingToDo { .. }
+            | Outcome::SourcesChanged { .. },
+        ) => RunStatus::Completed,
         Ok(Outcome::Stopped { .. }) => RunStatus::Interrupted,
         Err(_) => run.status,
     };
@@ -101,7 +103,9 @@ async fn decide(
     found: Option<Run>,
     options: &Options,
 ) -> Result<Task, CoreError> {
-    let Some(last) = found else { return Ok(Task::Begin(new_run(ports, plan, survey, options, None))) };
+    let Some(last) = found else {
+        return Ok(Task::Begin(new_run(ports, plan, survey, options, None)));
+    };
     if last.status != RunStatus::Completed {
         return Ok(Task::Resume(last));
     }
@@ -273,10 +277,8 @@ async fn begin(
 /// process.
 fn project_key(run: &Run) -> String {
     let material = format!("{}\u{1f}{}\u{1f}{}", run.id, run.started_at, run.started_by);
-    blake3::derive_key("whimbrel 2026 project key", material.as_bytes())
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    let key = blake3::derive_key("whimbrel 2026 project key", material.as_bytes());
+    whimbrel_model::Digest(key).to_hex()
 }
 
 fn step_rows(survey: &Survey, run: &Run) -> Vec<Step> {
@@ -481,9 +483,16 @@ async fn prepare(
     step::put(txn.as_mut(), &[row]).await.during(doing)?;
     run::put(txn.as_mut(), run).await.during(doing)?;
     let now = rfc3339(ports.clock.now());
-    chain::checkpoint(txn.as_mut(), &run.id, "prepared", "prepare", &json!({ "created": created }), &now)
-        .await
-        .during(doing)?;
+    chain::checkpoint(
+        txn.as_mut(),
+        &run.id,
+        "prepared",
+        "prepare",
+        &json!({ "created": created }),
+        &now,
+    )
+    .await
+    .during(doing)?;
     txn.commit().await.during(doing)
 }
 
@@ -585,7 +594,7 @@ fn conservation(
     seq: u64,
 ) -> Check {
     let balanced = units.balances() && rows.balances();
-    let classes: u64 = units.classes.iter().map(|sum| sum.n()).sum();
+    let classes: u64 = units.classes.iter().map(whimbrel_model::Sum::n).sum();
     let figures = Class::ALL.map(|class| format!("{} {}", class.name(), units.class(class).n()));
     Check {
         run: run.id.clone(),
@@ -632,7 +641,11 @@ fn items_agree(
         actual_count: Some(counts.read),
         details: None,
         error_message: (!agree).then(|| {
-            format!("files hold {} units, batches {}, {unfinished} unfinished", counts.read, units.read.n())
+            format!(
+                "files hold {} units, batches {}, {unfinished} unfinished",
+                counts.read,
+                units.read.n()
+            )
         }),
         created_at: now.to_owned(),
     }
@@ -681,7 +694,8 @@ async fn note_failure(ports: &Ports, run: &mut Run, error: &CoreError) {
     }
     let Ok(Ok(lease)) = Lease::take(ports, &run.id).await else { return };
     let message = error_chain(error);
-    let recorded = set_status(ports, run, &lease, RunStatus::Failed, Some((error.code(), message))).await;
+    let recorded =
+        set_status(ports, run, &lease, RunStatus::Failed, Some((error.code(), message))).await;
     let released = lease.release().await;
     if recorded.is_err() || released.is_err() {
         let message = "the failure could not be recorded in the ledger".to_owned();
@@ -719,7 +733,7 @@ impl<'a> PhaseTimer<'a> {
     }
 
     fn end(&self) {
-        let seconds = (self.ports.clock.monotonic() - self.since).as_secs_f64();
+        let seconds = self.ports.clock.monotonic().saturating_sub(self.since).as_secs_f64();
         self.ports.events.emit(Event::PhaseFinished { phase: self.phase.word(), seconds });
     }
 }
@@ -732,7 +746,8 @@ pub async fn check_incremental(
     options: &Options,
 ) -> Result<(Run, Changes), CoreError> {
     let Some(last) = find_run(ports, plan).await? else {
-        let location = ports.target.facts().await.during(|| "looking at the target".to_owned())?.location;
+        let location =
+            ports.target.facts().await.during(|| "looking at the target".to_owned())?.location;
         return Err(CoreError::NoRun { plan: plan.name.value.clone(), location });
     };
     let survey = survey(ports, plan, schema, options).await?;

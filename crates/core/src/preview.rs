@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 use whimbrel_endpoint::SchemaFile;
-use whimbrel_ledger::{RunStatus, Run};
+use whimbrel_ledger::{Run, RunStatus};
 use whimbrel_model::plan::Plan;
 
 use crate::error::{Changes, CoreError};
@@ -89,11 +89,7 @@ pub async fn preview(
     Ok(estimated(ports, plan, options, &survey, pending, tables))
 }
 
-async fn pending(
-    ports: &Ports,
-    survey: &Survey,
-    found: Option<Run>,
-) -> Result<Pending, CoreError> {
+async fn pending(ports: &Ports, survey: &Survey, found: Option<Run>) -> Result<Pending, CoreError> {
     let Some(run) = found else { return Ok(Pending::Begin) };
     if run.status != RunStatus::Completed {
         return Ok(Pending::Resume { run: run.id });
@@ -114,11 +110,14 @@ fn estimated(
     pending: Pending,
     tables: Vec<DryTable>,
 ) -> Preview {
-    let seconds: f64 = tables.iter().map(|table| {
-        let part = table.bytes_read as f64 / table.bytes.max(1) as f64;
-        let scale = if table.complete || part <= 0.0 { 1.0 } else { 1.0 / part };
-        table.seconds * scale * WRITE_FACTOR
-    }).sum();
+    let seconds: f64 = tables
+        .iter()
+        .map(|table| {
+            let part = table.bytes_read as f64 / table.bytes.max(1) as f64;
+            let scale = if table.complete || part <= 0.0 { 1.0 } else { 1.0 / part };
+            table.seconds * scale * WRITE_FACTOR
+        })
+        .sum();
     let disk_bytes = tables.iter().map(|table| table.bytes * DISK_FACTOR).sum();
     let (window_seconds, window_opens_in) = match window::state(plan, ports.clock.now()) {
         Some(WindowState::Open(left)) => (Some(left.as_secs()), None),

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use whimbrel_endpoint::{Discovery, Partition, SchemaFile, Shape, TargetFacts};
-use whimbrel_model::plan::{Base, LargeFiles, Plan};
 use whimbrel_model::Table;
+use whimbrel_model::plan::{Base, LargeFiles, Plan};
 use whimbrel_transform::{CompileError, Environment, Limits, SourceShape, Step};
 
 use crate::error::{CoreError, While};
@@ -102,8 +102,12 @@ async fn look_at(
         return Err(CoreError::NoFiles { source_name: name.to_owned(), globs });
     }
     let (limit, large) = options.file_limit(source);
-    let mut survey =
-        SourceSurvey { partitions: Vec::new(), set_aside: Vec::new(), shapes: Vec::new(), bytes: 0 };
+    let mut survey = SourceSurvey {
+        partitions: Vec::new(),
+        set_aside: Vec::new(),
+        shapes: Vec::new(),
+        bytes: 0,
+    };
     for partition in discovery.partitions {
         let size = partition.facts.size;
         survey.bytes += size;

@@ -53,7 +53,8 @@ pub(crate) async fn wait_or_refuse(ports: &Ports, plan: &Plan) -> Result<(), Cor
         match outside {
             Outside::Refuse => {
                 let nanos = now.unix_nanos() + wait.as_nanos().cast_signed();
-                let opens = DateTime::from_unix_nanos(nanos).map_or_else(String::new, crate::ports::rfc3339);
+                let opens = DateTime::from_unix_nanos(nanos)
+                    .map_or_else(String::new, crate::ports::rfc3339);
                 return Err(CoreError::OutsideWindow { opens });
             }
             Outside::Wait => {

@@ -34,7 +34,8 @@ pub struct Batch {
 
 impl Batch {
     fn sums(&self) -> impl Iterator<Item = &Sum> {
-        let rows = [&self.rows.produced, &self.rows.inserted, &self.rows.updated, &self.rows.unchanged];
+        let rows =
+            [&self.rows.produced, &self.rows.inserted, &self.rows.updated, &self.rows.unchanged];
         std::iter::once(&self.units.read).chain(&self.units.classes).chain(rows)
     }
 }
@@ -108,12 +109,8 @@ fn accounts(bytes: &[u8]) -> Option<(Account, RowAccount)> {
     for class in &mut units.classes {
         *class = next()?;
     }
-    let rows = RowAccount {
-        produced: next()?,
-        inserted: next()?,
-        updated: next()?,
-        unchanged: next()?,
-    };
+    let rows =
+        RowAccount { produced: next()?, inserted: next()?, updated: next()?, unchanged: next()? };
     (rest.is_empty() && sums.next().is_none()).then_some((units, rows))
 }
 

@@ -183,8 +183,7 @@ pub async fn checkpoint(
     detail: &serde_json::Value,
     at: &str,
 ) -> Result<(), EndpointError> {
-    let query =
-        cells::query::<Checkpoint>().is("run", run).by("seq", Order::Falling).at_most(1);
+    let query = cells::query::<Checkpoint>().is("run", run).by("seq", Order::Falling).at_most(1);
     let last = cells::rows::<Checkpoint>(&txn.select(&query).await?)?.pop();
     if last.as_ref().is_some_and(|last| last.name == name) {
         return Ok(());
@@ -205,7 +204,8 @@ pub async fn checkpoint(
 
 /// The checkpoints of a run, in order.
 pub async fn checkpoints(target: &dyn Target, run: &str) -> Result<Vec<Checkpoint>, EndpointError> {
-    cells::select(target, cells::query::<Checkpoint>().is("run", run).by("seq", Order::Rising)).await
+    cells::select(target, cells::query::<Checkpoint>().is("run", run).by("seq", Order::Rising))
+        .await
 }
 
 /// What the audit log says of an object, oldest first, at most `limit`.

@@ -175,8 +175,10 @@ pub async fn of_step(
 
 /// The items of a run, by step and in source order.
 pub async fn of_run(target: &dyn Target, run: &str) -> Result<Vec<Item>, EndpointError> {
-    let query =
-        cells::query::<Item>().is("run", run).by("step", Order::Rising).by("ordinal", Order::Rising);
+    let query = cells::query::<Item>()
+        .is("run", run)
+        .by("step", Order::Rising)
+        .by("ordinal", Order::Rising);
     cells::select(target, query).await
 }
 

@@ -174,9 +174,8 @@ pub async fn seen(
     let mut found = BTreeMap::new();
     for digests in digests.chunks(500) {
         let digests = digests.iter().map(|digest| digest.as_slice().into()).collect();
-        let query = cells::query::<Seen>()
-            .is("step_table", table)
-            .that("digest", Operator::In, digests);
+        let query =
+            cells::query::<Seen>().is("step_table", table).that("digest", Operator::In, digests);
         for seen in cells::rows::<Seen>(&txn.select(&query).await?)? {
             found.insert(seen.digest.clone(), seen);
         }

@@ -84,11 +84,13 @@ pub struct ItemHead {
     pub error_message: Option<String>,
 }
 
-static REJECT_HEADS: LazyLock<Table> =
-    LazyLock::new(|| without(&tables::REJECTS, &["run", "step", "digest", "bytes", "fixed_bytes", "resolved_at"]));
+static REJECT_HEADS: LazyLock<Table> = LazyLock::new(|| {
+    without(&tables::REJECTS, &["run", "step", "digest", "bytes", "fixed_bytes", "resolved_at"])
+});
 
-static ITEM_HEADS: LazyLock<Table> =
-    LazyLock::new(|| without(&tables::ITEMS, &["run", "step", "item_type", "first_unit", "records", "state"]));
+static ITEM_HEADS: LazyLock<Table> = LazyLock::new(|| {
+    without(&tables::ITEMS, &["run", "step", "item_type", "first_unit", "records", "state"])
+});
 
 /// The table with fewer columns; a view has no key.
 fn without(table: &Table, left_out: &[&str]) -> Table {

@@ -179,7 +179,11 @@ pub async fn get(target: &dyn Target, id: &str) -> Result<Option<Run>, EndpointE
 }
 
 /// The runs that continue this one, oldest first, at most `limit`.
-pub async fn children(target: &dyn Target, id: &str, limit: u64) -> Result<Vec<Run>, EndpointError> {
+pub async fn children(
+    target: &dyn Target,
+    id: &str,
+    limit: u64,
+) -> Result<Vec<Run>, EndpointError> {
     let query = cells::query::<Run>().is("parent", id).by("seq", Order::Rising).at_most(limit);
     cells::select(target, query).await
 }

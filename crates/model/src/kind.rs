@@ -119,9 +119,25 @@ impl Kind {
 
     /// Names for documentation and suggestions.
     pub const NAMES: &'static [&'static str] = &[
-        "boolean", "smallint", "int", "integer", "unsigned", "hugeint", "decimal", "decimal(p,s)",
-        "double", "text", "text(n)", "bytes", "date", "time", "timestamp", "timestamptz", "uuid",
-        "json", "any",
+        "boolean",
+        "smallint",
+        "int",
+        "integer",
+        "unsigned",
+        "hugeint",
+        "decimal",
+        "decimal(p,s)",
+        "double",
+        "text",
+        "text(n)",
+        "bytes",
+        "date",
+        "time",
+        "timestamp",
+        "timestamptz",
+        "uuid",
+        "json",
+        "any",
     ];
 }
 

@@ -23,7 +23,8 @@ pub use chunk::{Chunk, ChunkBuilder, Row};
 pub use digest::{Digest, Sum};
 pub use kind::{Column, Kind, Table};
 pub use record::{
-    Defect, Field, FileFacts, PartitionId, Position, Record, Shape, ShapeColumn, SourceChunk, SourceMark,
+    Defect, Field, FileFacts, PartitionId, Position, Record, Shape, ShapeColumn, SourceChunk,
+    SourceMark,
 };
 pub use time::{Date, DateTime, Time};
 pub use value::{Value, ValueRef};

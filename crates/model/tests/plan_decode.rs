@@ -1,5 +1,7 @@
 //! Plans that decode, and what is said about those that do not.
 
+#![allow(clippy::needless_pass_by_value)] // `expect![..]` reads better as an argument
+
 use std::io;
 
 use expect_test::{Expect, expect};
@@ -40,10 +42,7 @@ fn plan(text: &str) -> Plan {
 }
 
 fn shown(text: &str, errors: &[PlanError]) -> String {
-    errors
-        .iter()
-        .map(|error| error.render("w.toml", text))
-        .collect()
+    errors.iter().map(|error| error.render("w.toml", text)).collect()
 }
 
 /// Compares the errors of a plan.
@@ -81,11 +80,7 @@ fn check_brief(text: &str, expected: Expect) {
     let errors = read(text).expect_err("the plan has a mistake");
     let lines = errors.iter().map(|error| {
         let (line, column) = error.line_column(text).unwrap_or((0, 0));
-        let help = error
-            .help
-            .as_ref()
-            .map(|help| format!(" ({help})"))
-            .unwrap_or_default();
+        let help = error.help.as_ref().map(|help| format!(" ({help})")).unwrap_or_default();
         format!("{line}:{column} {error}{help}\n")
     });
     expected.assert_eq(&lines.collect::<String>());
@@ -103,16 +98,10 @@ fn the_plans_of_the_fixtures_decode() {
 fn the_smallest_plan_decodes_with_every_default() {
     let plan = plan(&format!("{HEAD}{SOURCE}{TABLE}"));
     let table = &plan.tables[0];
-    assert_eq!(
-        (&table.each, table.duplicates.is_none()),
-        (&Each::Record, true)
-    );
+    assert_eq!((&table.each, table.duplicates.is_none()), (&Each::Record, true));
     assert_eq!((plan.rejects.max, plan.rejects.after), (None, 1000));
     let source = &plan.sources[0];
-    assert_eq!(
-        (source.large_files, source.max_record_size),
-        (LargeFiles::Handle, 64 << 20)
-    );
+    assert_eq!((source.large_files, source.max_record_size), (LargeFiles::Handle, 64 << 20));
     assert!(
         matches!(&source.format, Format::Csv(dialect) if dialect.delimiter == b',' && dialect.header)
     );
@@ -126,23 +115,15 @@ fn a_tsv_is_a_csv_with_tabs() {
 
 #[test]
 fn quotes_can_be_switched_off() {
-    let plan = plan(&format!(
-        "{HEAD}[source.s]\ncsv = \"s.csv\"\nquote = \"\"\n{TABLE}"
-    ));
+    let plan = plan(&format!("{HEAD}[source.s]\ncsv = \"s.csv\"\nquote = \"\"\n{TABLE}"));
     assert!(matches!(&plan.sources[0].format, Format::Csv(dialect) if dialect.quote.is_none()));
 }
 
 #[test]
 fn a_table_comes_after_those_it_refers_to_whatever_their_order() {
     let child = "[[table]]\ninto = \"c\"\nfrom = \"s\"\nkey = [\"id\"]\n[table.columns]\nid = \"ID\"\np = { ref = \"t\", by = \"P\" }\n";
-    assert_eq!(
-        plan(&format!("{HEAD}{SOURCE}{child}{TABLE}")).order(),
-        [1, 0]
-    );
-    assert_eq!(
-        plan(&format!("{HEAD}{SOURCE}{TABLE}{child}")).order(),
-        [0, 1]
-    );
+    assert_eq!(plan(&format!("{HEAD}{SOURCE}{child}{TABLE}")).order(), [1, 0]);
+    assert_eq!(plan(&format!("{HEAD}{SOURCE}{TABLE}{child}")).order(), [0, 1]);
 }
 
 #[test]
@@ -167,12 +148,7 @@ fn by_record_in_a_list_is_a_column() {
         let table = format!(
             "[[table]]\ninto = \"t\"\nfrom = \"s\"\nkey = [\"record\"]\nduplicates = {{ by = {by} }}\n[table.columns]\nrecord = \"R\"\n"
         );
-        plan(&format!("{HEAD}{SOURCE}{table}"))
-            .tables
-            .remove(0)
-            .duplicates
-            .unwrap()
-            .by
+        plan(&format!("{HEAD}{SOURCE}{table}")).tables.remove(0).duplicates.unwrap().by
     };
     assert_eq!(with("\"record\""), DuplicatesBy::Record);
     assert!(matches!(with("[\"record\"]"), DuplicatesBy::Columns(columns) if columns.len() == 1));
@@ -180,11 +156,8 @@ fn by_record_in_a_list_is_a_column() {
 
 #[test]
 fn budgets_are_counts_or_parts() {
-    let budget = |max: &str| {
-        plan(&format!("{HEAD}{SOURCE}{TABLE}[rejects]\nmax = {max}\n"))
-            .rejects
-            .max
-    };
+    let budget =
+        |max: &str| plan(&format!("{HEAD}{SOURCE}{TABLE}[rejects]\nmax = {max}\n")).rejects.max;
     assert_eq!(budget("50"), Some(Budget::Count(50)));
     assert_eq!(budget("\"2.5%\""), Some(Budget::Ratio(0.025)));
 }
@@ -199,10 +172,7 @@ fn a_variable_goes_into_a_text_and_a_default_stands_in() {
     let plan = plan(&text);
     assert_eq!(plan.name.value, "n");
     assert_eq!(plan.target.value.expose(), "postgres://u:hunter2-xyz@h/db");
-    assert_eq!(
-        plan.target.value.url_shown(),
-        "postgres://u:***********@h/db"
-    );
+    assert_eq!(plan.target.value.url_shown(), "postgres://u:***********@h/db");
 }
 
 #[test]
@@ -587,10 +557,8 @@ fn the_pointer_to_records_is_one() {
 
 #[test]
 fn a_source_has_a_plain_name() {
-    let text = format!(
-        "{HEAD}[source.\"a/b\"]\ncsv = \"s.csv\"\n{}",
-        TABLE.replace("\"s\"", "\"a/b\"")
-    );
+    let text =
+        format!("{HEAD}[source.\"a/b\"]\ncsv = \"s.csv\"\n{}", TABLE.replace("\"s\"", "\"a/b\""));
     check_brief(
         &text,
         expect![[r#"
@@ -890,12 +858,7 @@ fn references_do_not_run_in_a_circle() {
         )
     };
     check_brief(
-        &format!(
-            "{HEAD}{SOURCE}{}{}{}",
-            table("a", "b"),
-            table("b", "c"),
-            table("c", "a")
-        ),
+        &format!("{HEAD}{SOURCE}{}{}{}", table("a", "b"), table("b", "c"), table("c", "a")),
         expect![[r#"
         11:13 WB0014: tables refer to each other in a circle: `a` → `b` → `c` → `a`
     "#]],

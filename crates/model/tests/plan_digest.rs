@@ -7,17 +7,9 @@ const EXTRUDER: &str = include_str!("../../../fixtures/extruder/whimbrel.toml");
 const CONTENT: &str = include_str!("../../../fixtures/content/whimbrel.toml");
 
 fn plan(text: &str) -> Plan {
-    let decoded = decode(text, &|_| None, &|_| {
-        Err(std::io::ErrorKind::NotFound.into())
-    });
+    let decoded = decode(text, &|_| None, &|_| Err(std::io::ErrorKind::NotFound.into()));
     decoded.unwrap_or_else(|errors| {
-        panic!(
-            "{}",
-            errors
-                .iter()
-                .map(|error| error.render("w", text))
-                .collect::<String>()
-        )
+        panic!("{}", errors.iter().map(|error| error.render("w", text)).collect::<String>())
     })
 }
 
@@ -32,14 +24,8 @@ fn check(right: &str, changed: &str, expected: &[&str]) {
     assert_ne!(text, EXTRUDER, "`{right}` is in the plan");
     let before = plan(EXTRUDER);
     let (old, new) = (digests(EXTRUDER), digests(&text));
-    let differs = old
-        .iter()
-        .zip(&new)
-        .zip(&before.tables)
-        .filter(|((old, new), _)| old != new);
-    let names: Vec<&str> = differs
-        .map(|(_, table)| table.into.value.as_str())
-        .collect();
+    let differs = old.iter().zip(&new).zip(&before.tables).filter(|((old, new), _)| old != new);
+    let names: Vec<&str> = differs.map(|(_, table)| table.into.value.as_str()).collect();
     assert_eq!(names, expected, "{changed}");
 }
 
@@ -82,16 +68,8 @@ fn a_default_that_is_said_changes_nothing() {
         "into = \"logger_events\"\neach = \"record\"\nexisting = \"reject\"",
         &[],
     );
-    check(
-        "\"level\"\n",
-        "{ from = \"level\", trim = false, invalid = \"reject\" }\n",
-        &[],
-    );
-    check(
-        "jsonl = ",
-        "encoding = \"utf-8\"\nmax_record_size = \"64MiB\"\njsonl = ",
-        &[],
-    );
+    check("\"level\"\n", "{ from = \"level\", trim = false, invalid = \"reject\" }\n", &[]);
+    check("jsonl = ", "encoding = \"utf-8\"\nmax_record_size = \"64MiB\"\njsonl = ", &[]);
 }
 
 #[test]
@@ -103,11 +81,7 @@ fn the_name_of_a_map_changes_nothing() {
 #[test]
 fn a_source_changes_the_steps_that_read_it() {
     check("run_*.csv", "run_2*.csv", &["runs", "run_samples"]);
-    check(
-        "jsonl = ",
-        "max_file_size = 5\nlarge_files = \"skip\"\njsonl = ",
-        &["logger_events"],
-    );
+    check("jsonl = ", "max_file_size = 5\nlarge_files = \"skip\"\njsonl = ", &["logger_events"]);
 }
 
 #[test]
@@ -117,11 +91,7 @@ fn a_map_changes_the_steps_that_use_it() {
 
 #[test]
 fn an_expression_changes_its_step() {
-    check(
-        "{ from = \"T2_Mid\", invalid = \"null\" }",
-        "\"T2_Mid\"",
-        &["run_samples"],
-    );
+    check("{ from = \"T2_Mid\", invalid = \"null\" }", "\"T2_Mid\"", &["run_samples"]);
     check(
         "where = \"component == 'logger'\"",
         "where = \"component != 'logger'\"",
@@ -143,10 +113,7 @@ fn the_timezone_changes_every_step() {
 fn the_canonical_text_is_one_line_an_entry() {
     let plan = plan(CONTENT);
     let text = plan.canonical_text(&plan.tables[0]);
-    assert!(
-        text.starts_with("whimbrel step 1\nfrom \"json\"\n  format json\n"),
-        "{text}"
-    );
+    assert!(text.starts_with("whimbrel step 1\nfrom \"json\"\n  format json\n"), "{text}");
     assert!(text.contains("\ncolumn \"title\" {first [{from \"title\"} {from \"heading\"} {fact file.stem}], trim true}\n"), "{text}");
 }
 

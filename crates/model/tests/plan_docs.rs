@@ -1,6 +1,8 @@
 //! The reference and the JSON Schema that are committed are the ones the code makes, and the
 //! schema takes the plans that decode.
 
+#![allow(clippy::unwrap_used)] // a test
+
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -10,9 +12,7 @@ const EXTRUDER: &str = include_str!("../../../fixtures/extruder/whimbrel.toml");
 const CONTENT: &str = include_str!("../../../fixtures/content/whimbrel.toml");
 
 fn document(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../docs")
-        .join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(name)
 }
 
 /// Compares a committed document with what the code makes, or writes it where `BLESS` is set.
@@ -40,10 +40,7 @@ fn the_schema_is_up_to_date() {
 
 #[test]
 fn the_reference_has_only_whole_rows() {
-    for line in Plan::reference()
-        .lines()
-        .filter(|line| line.starts_with('|'))
-    {
+    for line in Plan::reference().lines().filter(|line| line.starts_with('|')) {
         let bars = line.replace("\\|", "").matches('|').count();
         assert!([3, 4, 6].contains(&bars), "{line}");
     }
@@ -77,29 +74,24 @@ fn broken(root: &Value, schema: &Value, value: &Value, at: &str, out: &mut Vec<S
             },
             "const" => value == rule,
             "enum" => rule.as_array().unwrap().contains(value),
-            "minimum" => value
-                .as_f64()
-                .is_none_or(|number| number >= rule.as_f64().unwrap()),
-            "minLength" => value
-                .as_str()
-                .is_none_or(|text| text.len() as u64 >= rule.as_u64().unwrap()),
-            "minItems" => value
-                .as_array()
-                .is_none_or(|items| items.len() as u64 >= rule.as_u64().unwrap()),
+            "minimum" => value.as_f64().is_none_or(|number| number >= rule.as_f64().unwrap()),
+            "minLength" => {
+                value.as_str().is_none_or(|text| text.len() as u64 >= rule.as_u64().unwrap())
+            }
+            "minItems" => {
+                value.as_array().is_none_or(|items| items.len() as u64 >= rule.as_u64().unwrap())
+            }
             "minProperties" => value
                 .as_object()
                 .is_none_or(|members| members.len() as u64 >= rule.as_u64().unwrap()),
             // Alternatives of our patterns are plain texts.
             "pattern" => value.as_str().is_none_or(|text| {
-                rule.as_str()
-                    .unwrap()
-                    .split('|')
-                    .any(|part| text.contains(&part.replace('\\', "")))
+                rule.as_str().unwrap().split('|').any(|part| text.contains(&part.replace('\\', "")))
             }),
             "items" => {
                 let items = value.as_array().map(Vec::as_slice).unwrap_or_default();
                 items.iter().enumerate().for_each(|(index, item)| {
-                    broken(root, rule, item, &format!("{at}/{index}"), out)
+                    broken(root, rule, item, &format!("{at}/{index}"), out);
                 });
                 true
             }
@@ -119,19 +111,14 @@ fn broken(root: &Value, schema: &Value, value: &Value, at: &str, out: &mut Vec<S
             }
             "additionalProperties" => {
                 let known = |name: &str| {
-                    schema
-                        .get("properties")
-                        .is_some_and(|known| known.get(name).is_some())
+                    schema.get("properties").is_some_and(|known| known.get(name).is_some())
                 };
-                let others = value
-                    .as_object()
-                    .into_iter()
-                    .flatten()
-                    .filter(|(name, _)| !known(name));
+                let others =
+                    value.as_object().into_iter().flatten().filter(|(name, _)| !known(name));
                 let others: Vec<_> = others.collect();
                 if rule != &json!(false) {
                     others.iter().for_each(|(name, member)| {
-                        broken(root, rule, member, &format!("{at}/{name}"), out)
+                        broken(root, rule, member, &format!("{at}/{name}"), out);
                     });
                 }
                 rule != &json!(false) || others.is_empty()
@@ -191,10 +178,7 @@ fn the_schema_takes_the_plans_of_the_fixtures() {
 #[test]
 fn the_schema_refuses_an_unknown_key() {
     let text = EXTRUDER.replace("ignore   =", "ingore   =");
-    assert_eq!(
-        check(&as_json(&text)),
-        ["/source/samples: additionalProperties"]
-    );
+    assert_eq!(check(&as_json(&text)), ["/source/samples: additionalProperties"]);
 }
 
 #[test]
@@ -202,10 +186,7 @@ fn the_schema_refuses_what_the_decoder_refuses() {
     let mistakes = [
         ("each       = \"file\"", "each = 3"),
         ("existing = \"update\"", "existing = \"overwrite\""),
-        (
-            "{ value = \"default\" }",
-            "{ value = \"default\", fact = \"file.name\" }",
-        ),
+        ("{ value = \"default\" }", "{ value = \"default\", fact = \"file.name\" }"),
         ("{ value = \"default\" }", "{ trim = true }"),
         ("{ fact = \"file.mtime\" }", "{ fact = \"file.mtme\" }"),
         ("jsonl = ", "delimiter = \";\"\njsonl = "),

@@ -8,11 +8,7 @@ use crate::column::CellNote;
 pub fn notes(raw: &[u8], delimiter: u8, out: &mut Vec<CellNote>) {
     out.clear();
     let wide = raw.len() >= 2 && (raw[0] == 0 || raw[1] == 0);
-    let mut bytes = raw
-        .iter()
-        .copied()
-        .filter(|byte| !wide || *byte != 0)
-        .peekable();
+    let mut bytes = raw.iter().copied().filter(|byte| !wide || *byte != 0).peekable();
     let mut at_start = true;
     let mut quoted = false;
     let mut note = CellNote::Plain;

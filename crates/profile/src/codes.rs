@@ -113,11 +113,7 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "a file with a header and no record",
         "It is read and counted with zero records. For `each = \"file\"` it still makes a row.",
     ),
-    (
-        EMPTY_FILE,
-        "a file without a byte",
-        "It is counted with zero records.",
-    ),
+    (EMPTY_FILE, "a file without a byte", "It is counted with zero records."),
     (
         UNREADABLE,
         "a file that cannot be read",

@@ -271,8 +271,7 @@ impl Tally {
         // What holds a place among the frequent values has been counted as different before.
         if !self.top.again(hash) {
             self.distinct.add(hash);
-            self.top
-                .add(hash, |out| shown::append(out, text, VALUE_CHARS_MAX));
+            self.top.add(hash, |out| shown::append(out, text, VALUE_CHARS_MAX));
         }
     }
 
@@ -367,11 +366,7 @@ impl Tally {
             let known = |sample: &Sample| sample.place == place && sample.reason == reason;
             let at = self.breaks.iter().position(known).unwrap_or_else(|| {
                 let value = shown::shown(text, VALUE_CHARS_MAX);
-                self.breaks.push(Sample {
-                    place,
-                    value,
-                    reason,
-                });
+                self.breaks.push(Sample { place, value, reason });
                 self.breaks.len() - 1
             });
             self.broken_by[form] = at as u8;
@@ -381,17 +376,10 @@ impl Tally {
     fn number(&mut self, text: &str, number: f64, (whole, scale): (u32, u32)) {
         self.numbers.add(number);
         let (most, least_scale, most_scale) = self.digits.unwrap_or((whole, scale, scale));
-        self.digits = Some((
-            most.max(whole),
-            least_scale.min(scale),
-            most_scale.max(scale),
-        ));
+        self.digits = Some((most.max(whole), least_scale.min(scale), most_scale.max(scale)));
         match &mut self.extremes {
             None => {
-                let extreme = Extreme {
-                    text: text.to_owned(),
-                    number,
-                };
+                let extreme = Extreme { text: text.to_owned(), number };
                 self.extremes = Some((extreme.clone(), extreme));
             }
             Some((min, max)) => {
@@ -405,8 +393,7 @@ impl Tally {
         self.times.add((stamp.nanos / 1_000_000) as f64 / 1_000.0);
         match self.clocks.get_mut(&stamp.pattern) {
             None => {
-                self.clocks
-                    .insert(stamp.pattern, Clock::start(stamp, place));
+                self.clocks.insert(stamp.pattern, Clock::start(stamp, place));
             }
             Some(clock) => clock.go_on(stamp, place),
         }
@@ -427,19 +414,12 @@ impl Tally {
 
     /// Spellings of NULL that stand in the column, all counted.
     pub fn marked(&self) -> u64 {
-        self.markers
-            .iter()
-            .map(|count| count.plain + count.quoted)
-            .sum()
+        self.markers.iter().map(|count| count.plain + count.quoted).sum()
     }
 
     /// Different values among those read, where they are few enough to be known exactly.
     pub fn distinct_read(&self) -> u64 {
-        let markers = self
-            .markers
-            .iter()
-            .filter(|count| count.plain + count.quoted > 0)
-            .count();
+        let markers = self.markers.iter().filter(|count| count.plain + count.quoted > 0).count();
         self.distinct.count().0.saturating_sub(markers as u64)
     }
 
@@ -459,10 +439,7 @@ impl Tally {
             count.quoted += other.quoted;
         }
         self.read += other.read;
-        self.fits
-            .iter_mut()
-            .zip(&other.fits)
-            .for_each(|(a, b)| *a += b);
+        self.fits.iter_mut().zip(&other.fits).for_each(|(a, b)| *a += b);
         self.beyond_double += other.beyond_double;
         self.leading_zeros += other.leading_zeros;
         self.exponents += other.exponents;
@@ -483,9 +460,8 @@ impl Tally {
     }
 
     fn merge_numbers(&mut self, other: &Self) {
-        self.digits = join(self.digits, other.digits, |a, b| {
-            (a.0.max(b.0), a.1.min(b.1), a.2.max(b.2))
-        });
+        self.digits =
+            join(self.digits, other.digits, |a, b| (a.0.max(b.0), a.1.min(b.1), a.2.max(b.2)));
         match (&mut self.extremes, &other.extremes) {
             (_, None) => {}
             (None, Some(theirs)) => self.extremes = Some(theirs.clone()),
@@ -534,19 +510,13 @@ fn join<T: Copy>(a: Option<T>, b: Option<T>, both: impl Fn(T, T) -> T) -> Option
 impl Extreme {
     fn lower(&mut self, text: &str, number: f64) {
         if number <= self.number && text != self.text && is_less(text, &self.text) {
-            *self = Self {
-                text: text.to_owned(),
-                number,
-            };
+            *self = Self { text: text.to_owned(), number };
         }
     }
 
     fn raise(&mut self, text: &str, number: f64) {
         if number >= self.number && text != self.text && is_less(&self.text, text) {
-            *self = Self {
-                text: text.to_owned(),
-                number,
-            };
+            *self = Self { text: text.to_owned(), number };
         }
     }
 }
@@ -607,42 +577,17 @@ mod tests {
     fn tally(values: &[&str]) -> Tally {
         let mut tally = Tally::default();
         for (at, value) in values.iter().enumerate() {
-            let place = Place {
-                file: 0,
-                line: at as u64 + 2,
-                record: at as u64 + 1,
-            };
+            let place = Place { file: 0, line: at as u64 + 2, record: at as u64 + 1 };
             tally.add(ValueRef::Text(value), CellNote::Plain, place);
         }
         tally
     }
 
     fn facts(tally: &Tally) -> String {
-        let Tally {
-            values,
-            nulls,
-            natives,
-            markers,
-            read,
-            fits,
-            extremes,
-            digits,
-            clocks,
-            ..
-        } = tally;
-        let breaks: Vec<_> = (0..forms::COUNT)
-            .map(|form| tally.first_break(form))
-            .collect();
-        let Tally {
-            chars,
-            blank,
-            padded,
-            multi_line,
-            controls,
-            bytes,
-            distinct,
-            ..
-        } = tally;
+        let Tally { values, nulls, natives, markers, read, fits, extremes, digits, clocks, .. } =
+            tally;
+        let breaks: Vec<_> = (0..forms::COUNT).map(|form| tally.first_break(form)).collect();
+        let Tally { chars, blank, padded, multi_line, controls, bytes, distinct, .. } = tally;
         format!(
             "{values} {nulls} {natives:?} {markers:?} {read} {fits:?} {extremes:?} {digits:?} \
              {clocks:?} {breaks:?} {chars:?} {blank} {padded} {multi_line} {controls} {bytes} \
@@ -672,11 +617,7 @@ mod tests {
 
     #[test]
     fn extremes_beyond_doubles_are_exact() {
-        let tally = tally(&[
-            "9007199254740993",
-            "9007199254740992",
-            "18446744073709551615",
-        ]);
+        let tally = tally(&["9007199254740993", "9007199254740992", "18446744073709551615"]);
         let (min, max) = tally.extremes.as_ref().unwrap();
         assert_eq!(min.text, "9007199254740992");
         assert_eq!(max.text, "18446744073709551615");

@@ -140,11 +140,7 @@ pub fn read(text: &str) -> Reading {
 
 fn number(text: &str, reading: &mut Reading) {
     // Longer than any double or 128-bit integer needs; such a text is a text.
-    if text.len() > 400
-        || !text
-            .bytes()
-            .all(|b| b.is_ascii_digit() || b == b'.' || b == b'-')
-    {
+    if text.len() > 400 || !text.bytes().all(|b| b.is_ascii_digit() || b == b'.' || b == b'-') {
         return;
     }
     let Ok(decimal) = Decimal::parse(text) else {
@@ -155,10 +151,7 @@ fn number(text: &str, reading: &mut Reading) {
     }
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     reading.forms |= bit(DECIMAL);
-    reading.digits = (
-        whole.trim_start_matches('-').len() as u32,
-        fraction.len() as u32,
-    );
+    reading.digits = (whole.trim_start_matches('-').len() as u32, fraction.len() as u32);
     reading.number = Some(decimal.to_f64_nearest());
     if fraction.is_empty() && decimal.to_i128_exact().is_some() {
         reading.forms |= bit(INTEGER);
@@ -211,9 +204,7 @@ pub fn has_leading_zero(text: &str) -> bool {
     bare.len() > 1
         && bare.starts_with('0')
         && bare.as_bytes()[1].is_ascii_digit()
-        && bare
-            .bytes()
-            .all(|byte| byte.is_ascii_digit() || byte == b'.')
+        && bare.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
 }
 
 /// Why a text is not of the form, for people: a clause that follows "value ".
@@ -269,10 +260,7 @@ mod tests {
 
     fn names(text: &str) -> Vec<String> {
         let forms = read(text).forms;
-        (0..COUNT)
-            .filter(|form| has(forms, *form))
-            .map(name)
-            .collect()
+        (0..COUNT).filter(|form| has(forms, *form)).map(name).collect()
     }
 
     fn name(form: usize) -> String {
@@ -295,9 +283,7 @@ mod tests {
 
     #[test]
     fn codes_that_look_like_numbers_are_none() {
-        for text in [
-            "00601", "+1", "1e5", "-0", "-0.0", "1.", ".5", " 1", "1 ", "0x1F", "١",
-        ] {
+        for text in ["00601", "+1", "1e5", "-0", "-0.0", "1.", ".5", " 1", "1 ", "0x1F", "١"] {
             check(text, &[]);
         }
     }

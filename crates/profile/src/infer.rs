@@ -55,11 +55,7 @@ pub fn guess(name: &str, tally: &Tally, typed: bool) -> Guess {
         return plain(Kind::Text(None), "no value in any record");
     }
     if natives.texts == present {
-        return if typed {
-            typed_text(name, tally)
-        } else {
-            text(name, tally)
-        };
+        return if typed { typed_text(name, tally) } else { text(name, tally) };
     }
     if natives.numbers == present {
         return native_numbers(name, tally);
@@ -78,19 +74,8 @@ pub fn guess(name: &str, tally: &Tally, typed: bool) -> Guess {
 }
 
 fn plain(kind: Kind, note: &str) -> Guess {
-    let notes = if note.is_empty() {
-        Vec::new()
-    } else {
-        vec![note.to_owned()]
-    };
-    Guess {
-        kind,
-        timestamp: None,
-        words: None,
-        null: Vec::new(),
-        notes,
-        doubt: None,
-    }
+    let notes = if note.is_empty() { Vec::new() } else { vec![note.to_owned()] };
+    Guess { kind, timestamp: None, words: None, null: Vec::new(), notes, doubt: None }
 }
 
 fn mixture(tally: &Tally) -> String {
@@ -104,10 +89,7 @@ fn mixture(tally: &Tally) -> String {
         (natives.others, "other", "others"),
     ];
     let parts = parts.iter().filter(|(count, _, _)| *count > 0);
-    parts
-        .map(|(count, one, many)| shown::counted(*count, one, many))
-        .collect::<Vec<_>>()
-        .join(", ")
+    parts.map(|(count, one, many)| shown::counted(*count, one, many)).collect::<Vec<_>>().join(", ")
 }
 
 fn text(name: &str, tally: &Tally) -> Guess {
@@ -192,26 +174,18 @@ fn number(name: &str, tally: &Tally) -> Option<Guess> {
         if uniform {
             let digits = shown::counted(scale_max.into(), "decimal", "decimals");
             let kind = decimal(whole, scale_max).name();
-            guess.notes.push(format!(
-                "always {digits}: `{kind}` would keep the digits too"
-            ));
+            guess.notes.push(format!("always {digits}: `{kind}` would keep the digits too"));
         }
         return Some(guess);
     }
-    let kind = if uniform {
-        decimal(whole, scale_max)
-    } else {
-        Kind::Decimal(None)
-    };
+    let kind = if uniform { decimal(whole, scale_max) } else { Kind::Decimal(None) };
     let mut guess = plain(kind, "");
     if !uniform && tally.holds(forms::EXACT) {
         guess.notes.push(
             "written with differing decimals: `double` keeps the values, not the digits".to_owned(),
         );
     } else if !tally.holds(forms::EXACT) {
-        guess
-            .notes
-            .push("more digits than a double keeps".to_owned());
+        guess.notes.push("more digits than a double keeps".to_owned());
     }
     Some(guess)
 }
@@ -226,29 +200,15 @@ fn decimal(whole: u32, scale: u32) -> Kind {
 fn integer(tally: &Tally) -> Guess {
     let (low, high) = IntWidth::I64.range();
     let within = tally.extremes.as_ref().is_some_and(|(min, max)| {
-        let fits = |text: &str| {
-            text.parse::<i128>()
-                .is_ok_and(|v| (low..=high).contains(&v))
-        };
+        let fits = |text: &str| text.parse::<i128>().is_ok_and(|v| (low..=high).contains(&v));
         fits(&min.text) && fits(&max.text)
     });
-    let mut guess = plain(
-        if within {
-            Kind::Int(IntWidth::I64)
-        } else {
-            Kind::Decimal(None)
-        },
-        "",
-    );
+    let mut guess = plain(if within { Kind::Int(IntWidth::I64) } else { Kind::Decimal(None) }, "");
     if !within {
-        guess
-            .notes
-            .push("beyond 64 bits: kept as an exact decimal".to_owned());
+        guess.notes.push("beyond 64 bits: kept as an exact decimal".to_owned());
     } else if tally.beyond_double > 0 {
         let values = shown::counted(tally.beyond_double, "value", "values");
-        guess
-            .notes
-            .push(format!("{values} that no double holds: exact as integers"));
+        guess.notes.push(format!("{values} that no double holds: exact as integers"));
     }
     guess
 }
@@ -259,15 +219,12 @@ fn counts_money(name: &str) -> bool {
         "preis", "betrag", "eur", "usd",
     ];
     let name = name.to_lowercase();
-    name.split(|letter: char| !letter.is_alphanumeric())
-        .any(|part| WORDS.contains(&part))
+    name.split(|letter: char| !letter.is_alphanumeric()).any(|part| WORDS.contains(&part))
 }
 
 fn tells_time(name: &str) -> bool {
     let name = name.to_lowercase();
-    ["time", "date", "stamp", "epoch", "datum", "zeit"]
-        .iter()
-        .any(|word| name.contains(word))
+    ["time", "date", "stamp", "epoch", "datum", "zeit"].iter().any(|word| name.contains(word))
         || name.ends_with("_at")
         || name
             .split(|letter: char| !letter.is_alphanumeric())
@@ -294,9 +251,7 @@ fn stamp(name: &str, tally: &Tally) -> Option<Guess> {
         } else if let Some(offset) = clock.offset.filter(|offset| *offset != 0) {
             let (sign, minutes) = (if offset < 0 { '-' } else { '+' }, offset.abs());
             let offset = format!("{sign}{:02}:{:02}", minutes / 60, minutes % 60);
-            guess.notes.push(format!(
-                "every value has the offset {offset}; kept as instants"
-            ));
+            guess.notes.push(format!("every value has the offset {offset}; kept as instants"));
         }
     }
     Some(guess)
@@ -308,9 +263,7 @@ fn ambiguity(tally: &Tally) -> Option<String> {
     let pattern = (0..PATTERNS.len()).find(holds)?;
     let rival = stamps::rival(pattern).filter(holds)?;
     let (one, other) = (PATTERNS[pattern].text, PATTERNS[rival].text);
-    Some(format!(
-        "every value is a date both as `{one}` and as `{other}`: say which"
-    ))
+    Some(format!("every value is a date both as `{one}` and as `{other}`: say which"))
 }
 
 /// The form that most values have, if that is at least half of them.
@@ -329,14 +282,7 @@ fn doubt(name: &str, tally: &Tally) -> Option<Doubt> {
         return None;
     }
     let (almost, kind, timestamp) = named(best);
-    Some(Doubt {
-        almost,
-        kind,
-        timestamp,
-        fits,
-        of: tally.read,
-        first,
-    })
+    Some(Doubt { almost, kind, timestamp, fits, of: tally.read, first })
 }
 
 fn named(form: usize) -> (String, Kind, Option<&'static str>) {
@@ -372,11 +318,7 @@ fn kept_markers(tally: &Tally) -> Option<String> {
         .zip(&tally.markers)
         .filter(|(_, count)| count.plain + count.quoted > 0)
         .map(|(marker, count)| {
-            let marker = if marker.is_empty() {
-                "empty".to_owned()
-            } else {
-                format!("`{marker}`")
-            };
+            let marker = if marker.is_empty() { "empty".to_owned() } else { format!("`{marker}`") };
             format!("{marker} ({})", shown::count(count.plain + count.quoted))
         })
         .collect();
@@ -394,11 +336,7 @@ mod tests {
     fn tally(cells: &[&str]) -> Tally {
         let mut tally = Tally::default();
         for (at, cell) in cells.iter().enumerate() {
-            let place = Place {
-                file: 0,
-                line: at as u64 + 2,
-                record: at as u64 + 1,
-            };
+            let place = Place { file: 0, line: at as u64 + 2, record: at as u64 + 1 };
             let quoted = cell.len() >= 2 && cell.starts_with('"') && cell.ends_with('"');
             let (cell, note) = if quoted {
                 (&cell[1..cell.len() - 1], CellNote::Quoted)
@@ -426,17 +364,8 @@ mod tests {
             out += &format!("; {note}");
         }
         if let Some(doubt) = &guess.doubt {
-            let Doubt {
-                almost,
-                fits,
-                of,
-                first,
-                ..
-            } = doubt;
-            out += &format!(
-                "; {fits} of {of} are {almost}: `{}` {}",
-                first.value, first.reason
-            );
+            let Doubt { almost, fits, of, first, .. } = doubt;
+            out += &format!("; {fits} of {of} are {almost}: `{}` {}", first.value, first.reason);
         }
         out
     }
@@ -457,16 +386,8 @@ mod tests {
 
     #[test]
     fn the_eight_silent_corruptions_stay_what_they_are() {
-        check(
-            "c",
-            &["00601", "00602", "", "1e5"],
-            expect!["text; empty (1) stay text"],
-        );
-        check(
-            "c",
-            &["1", "1e5"],
-            expect!["text; 1 of 2 are integers: `1e5` is in exponent form"],
-        );
+        check("c", &["00601", "00602", "", "1e5"], expect!["text; empty (1) stay text"]);
+        check("c", &["1", "1e5"], expect!["text; 1 of 2 are integers: `1e5` is in exponent form"]);
         check(
             "c",
             &["9007199254740993", "18446744073709551615"],
@@ -489,16 +410,8 @@ mod tests {
             &["1", "2", "ABC", "", "0012"],
             expect!["text; empty (1) stay text; 2 of 4 are integers: `ABC` is not a number"],
         );
-        check(
-            "dep_time",
-            &["517", "NA"],
-            expect![[r#"integer null ["NA"]"#]],
-        );
-        check(
-            "time_hour",
-            &["2013-01-01T10:00:00Z"],
-            expect!["timestamptz rfc3339"],
-        );
+        check("dep_time", &["517", "NA"], expect![[r#"integer null ["NA"]"#]]);
+        check("time_hour", &["2013-01-01T10:00:00Z"], expect!["timestamptz rfc3339"]);
     }
 
     #[test]
@@ -540,11 +453,7 @@ mod tests {
 
     #[test]
     fn an_epoch_needs_a_name_that_says_so() {
-        check(
-            "Timestamp",
-            &["1704067200.250"],
-            expect!["timestamptz unix"],
-        );
+        check("Timestamp", &["1704067200.250"], expect!["timestamptz unix"]);
         check("serial", &["1704067200"], expect!["integer"]);
     }
 
@@ -590,11 +499,7 @@ mod tests {
             Kind::Text(_) | Kind::Decimal(_) | Kind::Json | Kind::Uuid => Some(cell.to_owned()),
             Kind::Bool => {
                 let (yes, no) = guess.words.unwrap_or(("true", "false"));
-                if cell == yes {
-                    Some(yes.to_owned())
-                } else {
-                    (cell == no).then(|| no.to_owned())
-                }
+                if cell == yes { Some(yes.to_owned()) } else { (cell == no).then(|| no.to_owned()) }
             }
             Kind::Date if guess.timestamp == Some("%Y-%m-%d") => {
                 let mut found = None;

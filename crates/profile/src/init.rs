@@ -98,18 +98,13 @@ pub fn plan_for(profile: &Profile, options: &DraftOptions<'_>) -> Result<PlanDra
     let mut tables = Vec::new();
     for source in &profile.sources {
         if source.columns.is_empty() {
-            notes.push(format!(
-                "`{}` has no column yet: the plan leaves it out",
-                source.name
-            ));
+            notes.push(format!("`{}` has no column yet: the plan leaves it out", source.name));
         } else {
             tables.push(Table::of(source, &mut taken));
         }
     }
     if tables.is_empty() {
-        return Err(DraftError::Empty {
-            folder: profile.folder.clone(),
-        });
+        return Err(DraftError::Empty { folder: profile.folder.clone() });
     }
     if !profile.leftovers.is_empty() {
         let files = counted(profile.leftovers.len() as u64, "file is", "files are");
@@ -142,9 +137,7 @@ fn check_engine(target: &str) -> Result<(), DraftError> {
     if target.starts_with("${") && url == target || scheme == "sqlite" {
         Ok(())
     } else {
-        Err(DraftError::Engine {
-            scheme: shown::shown(scheme, 40),
-        })
+        Err(DraftError::Engine { scheme: shown::shown(scheme, 40) })
     }
 }
 
@@ -200,20 +193,11 @@ impl<'a> Table<'a> {
             columns.push(target(column, names::unique(&name, &mut used)));
         }
         let key = natural.and_then(|key| {
-            let at = source
-                .columns
-                .iter()
-                .filter(own)
-                .position(|column| column.name == key)?;
+            let at = source.columns.iter().filter(own).position(|column| column.name == key)?;
             let made = columns.len() - source.columns.iter().filter(own).count();
             Some(columns[made + at].name.clone())
         });
-        Self {
-            source,
-            name,
-            key: key.unwrap_or_else(|| "id".to_owned()),
-            columns,
-        }
+        Self { source, name, key: key.unwrap_or_else(|| "id".to_owned()), columns }
     }
 }
 
@@ -250,11 +234,7 @@ fn natural_key(source: &SourceProfile) -> Option<&str> {
         .filter(|key| key.unique && sounds_like_key(&key.column) && whole(&key.column))
         .map(|key| key.column.as_str())
         .collect();
-    usable
-        .iter()
-        .find(|name| names::snake(name) == "id")
-        .or_else(|| usable.first())
-        .copied()
+    usable.iter().find(|name| names::snake(name) == "id").or_else(|| usable.first()).copied()
 }
 
 fn made_key() -> Target {
@@ -281,11 +261,7 @@ fn documents(columns: &mut Vec<Target>, used: &mut BTreeSet<String>, title: &str
     };
     fact("file_path", Kind::Text(None), "fact = \"file.path\"");
     fact("title", Kind::Text(None), title);
-    fact(
-        "file_modified_at",
-        Kind::TimestampTz,
-        "fact = \"file.mtime\"",
-    );
+    fact("file_modified_at", Kind::TimestampTz, "fact = \"file.mtime\"");
 }
 
 fn target(column: &ColumnProfile, name: String) -> Target {
@@ -302,12 +278,7 @@ fn target(column: &ColumnProfile, name: String) -> Target {
             doubt.reason
         ));
     }
-    above.extend(
-        column
-            .notes
-            .iter()
-            .map(|note| format!("{}: {note}", column.kind)),
-    );
+    above.extend(column.notes.iter().map(|note| format!("{}: {note}", column.kind)));
     Target {
         name,
         kind,
@@ -345,11 +316,7 @@ fn map_name((yes, no): (&str, &str)) -> String {
 fn comment(column: &ColumnProfile) -> String {
     let mut parts = vec![column.kind.clone()];
     if let (Some(min), Some(max)) = (&column.min, &column.max) {
-        parts.push(if min == max {
-            min.clone()
-        } else {
-            format!("{min}..{max}")
-        });
+        parts.push(if min == max { min.clone() } else { format!("{min}..{max}") });
     }
     let missing = crate::render::missing(column);
     if missing > 0 {
@@ -359,11 +326,8 @@ fn comment(column: &ColumnProfile) -> String {
 }
 
 fn plan(profile: &Profile, tables: &[Table<'_>], options: &DraftOptions<'_>) -> String {
-    let name = if options.name.is_empty() {
-        plan_name(&profile.folder)
-    } else {
-        options.name.to_owned()
-    };
+    let name =
+        if options.name.is_empty() { plan_name(&profile.folder) } else { options.name.to_owned() };
     let target = match options.target {
         // Variables in a URL that was given are meant as such.
         Some(target) => quoted(target),
@@ -384,12 +348,8 @@ fn plan(profile: &Profile, tables: &[Table<'_>], options: &DraftOptions<'_>) -> 
     line(&mut out, format!("name   = {}", string(&name)));
     line(&mut out, format!("target = {target}"));
     line(&mut out, format!("schema = {}", string(options.schema)));
-    if tables.iter().any(|table| {
-        table
-            .columns
-            .iter()
-            .any(|column| column.kind == Kind::Timestamp)
-    }) {
+    if tables.iter().any(|table| table.columns.iter().any(|column| column.kind == Kind::Timestamp))
+    {
         line(
             &mut out,
             "# timezone = \"Europe/Berlin\"        # of times that carry none, should they become instants",
@@ -423,11 +383,7 @@ const TAIL: &str = "
 ";
 
 fn plan_name(folder: &str) -> String {
-    let last = folder
-        .trim_end_matches('/')
-        .rsplit('/')
-        .next()
-        .unwrap_or_default();
+    let last = folder.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
     if last.chars().any(char::is_alphanumeric) {
         names::snake(last).replace('_', "-")
     } else {
@@ -458,10 +414,7 @@ fn source(out: &mut String, source: &SourceProfile, prefix: &str) {
         line(out, "ignore_case = true");
     }
     if source.hidden {
-        line(
-            out,
-            "hidden = true              # also what begins with a dot",
-        );
+        line(out, "hidden = true              # also what begins with a dot");
     }
     if let Some(encoding) = &source.encoding {
         line(
@@ -473,23 +426,11 @@ fn source(out: &mut String, source: &SourceProfile, prefix: &str) {
         );
     }
     if let Format::Csv { delimiter, header } = source.format {
-        if delimiter
-            != if source.format.key() == "tsv" {
-                '\t'
-            } else {
-                ','
-            }
-        {
-            line(
-                out,
-                format!("delimiter = {}", string(&delimiter.to_string())),
-            );
+        if delimiter != if source.format.key() == "tsv" { '\t' } else { ',' } {
+            line(out, format!("delimiter = {}", string(&delimiter.to_string())));
         }
         if !header {
-            line(
-                out,
-                "header = false             # the first line is data already",
-            );
+            line(out, "header = false             # the first line is data already");
         }
         if let Some(names) = &source.names {
             line(out, format!("names = [{}]", list(names)));
@@ -512,11 +453,7 @@ fn lines(values: &[String]) -> String {
 /// Columns that some header lacks; all of them, where a file has no header at all.
 fn optional(out: &mut String, source: &SourceProfile) {
     let lacks = |name: &String| {
-        source.headerless > 0
-            || source
-                .generations
-                .iter()
-                .any(|one| !one.columns.contains(name))
+        source.headerless > 0 || source.generations.iter().any(|one| !one.columns.contains(name))
     };
     let names: Vec<String> = source
         .columns
@@ -525,50 +462,24 @@ fn optional(out: &mut String, source: &SourceProfile) {
         .filter(|name| lacks(name))
         .collect();
     if !names.is_empty() && source.names.is_none() {
-        line(
-            out,
-            format!(
-                "optional = [{}]        # some files lack them",
-                list(&names)
-            ),
-        );
+        line(out, format!("optional = [{}]        # some files lack them", list(&names)));
     }
 }
 
 fn nulls(out: &mut String, source: &SourceProfile) {
-    let declared: Vec<&ColumnProfile> = source
-        .columns
-        .iter()
-        .filter(|column| !column.null.is_empty())
-        .collect();
+    let declared: Vec<&ColumnProfile> =
+        source.columns.iter().filter(|column| !column.null.is_empty()).collect();
     if declared.is_empty() {
         return;
     }
-    line(
-        out,
-        format!(
-            "[source.{}.columns]             # how NULL is written",
-            source.name
-        ),
-    );
+    line(out, format!("[source.{}.columns]             # how NULL is written", source.name));
     for column in declared {
-        line(
-            out,
-            format!(
-                "{} = {{ null = [{}] }}",
-                key(&column.name),
-                list(&column.null)
-            ),
-        );
+        line(out, format!("{} = {{ null = [{}] }}", key(&column.name), list(&column.null)));
     }
 }
 
 fn list(values: &[String]) -> String {
-    values
-        .iter()
-        .map(|value| string(value))
-        .collect::<Vec<_>>()
-        .join(", ")
+    values.iter().map(|value| string(value)).collect::<Vec<_>>().join(", ")
 }
 
 fn maps(out: &mut String, tables: &[Table<'_>]) {
@@ -578,13 +489,7 @@ fn maps(out: &mut String, tables: &[Table<'_>]) {
         .filter_map(|column| column.words)
         .collect();
     for (yes, no) in pairs {
-        line(
-            out,
-            format!(
-                "\n[map.{}]\n{yes} = true\n{no} = false",
-                map_name((yes, no))
-            ),
-        );
+        line(out, format!("\n[map.{}]\n{yes} = true\n{no} = false", map_name((yes, no))));
     }
 }
 
@@ -594,13 +499,7 @@ fn mapping(out: &mut String, table: &Table<'_>) {
     line(out, format!("from = {}", string(&table.source.name)));
     line(out, format!("key  = [{}]", string(&table.key)));
     line(out, "[table.columns]");
-    let width = table
-        .columns
-        .iter()
-        .map(|column| column.name.len())
-        .max()
-        .unwrap_or(0)
-        .min(30);
+    let width = table.columns.iter().map(|column| column.name.len()).max().unwrap_or(0).min(30);
     for column in &table.columns {
         for above in &column.above {
             line(out, format!("# {above}"));
@@ -638,49 +537,29 @@ fn quoted(text: &str) -> String {
 /// A TOML key: bare where it can be. Keys hold no variables.
 fn key(name: &str) -> String {
     let bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    if !name.is_empty() && name.chars().all(bare) {
-        name.to_owned()
-    } else {
-        quoted(name)
-    }
+    if !name.is_empty() && name.chars().all(bare) { name.to_owned() } else { quoted(name) }
 }
 
 fn sql(profile: &Profile, tables: &[Table<'_>]) -> String {
-    let mut out = format!(
-        "-- Tables for the data of {}, as `whimbrel init` found it.\n",
-        profile.folder
-    );
+    let mut out =
+        format!("-- Tables for the data of {}, as `whimbrel init` found it.\n", profile.folder);
     out.push_str("-- Types with TEXT in their names keep every character; SQLite would make numbers of the others.\n");
     for table in tables {
         let mut lines: Vec<(String, String)> = table
             .columns
             .iter()
             .map(|column| {
-                let required = if column.name == table.key {
-                    " NOT NULL"
-                } else {
-                    ""
-                };
+                let required = if column.name == table.key { " NOT NULL" } else { "" };
                 let declared = sqlite_type(column.kind);
-                (
-                    format!("    {} {declared}{required}", name(&column.name)),
-                    column.from.clone(),
-                )
+                (format!("    {} {declared}{required}", name(&column.name)), column.from.clone())
             })
             .collect();
-        lines.push((
-            format!("    PRIMARY KEY ({})", name(&table.key)),
-            String::new(),
-        ));
+        lines.push((format!("    PRIMARY KEY ({})", name(&table.key)), String::new()));
         line(&mut out, format!("\nCREATE TABLE {} (", name(&table.name)));
         let last = lines.len() - 1;
         for (at, (text, from)) in lines.iter().enumerate() {
             let comma = if at < last { "," } else { "" };
-            let from = if from.is_empty() {
-                String::new()
-            } else {
-                format!("  -- {from}")
-            };
+            let from = if from.is_empty() { String::new() } else { format!("  -- {from}") };
             line(&mut out, format!("{text}{comma}{from}"));
         }
         line(&mut out, ");");
@@ -689,11 +568,7 @@ fn sql(profile: &Profile, tables: &[Table<'_>]) -> String {
 }
 
 fn name(name: &str) -> String {
-    if names::is_keyword(name) {
-        format!("\"{name}\"")
-    } else {
-        name.to_owned()
-    }
+    if names::is_keyword(name) { format!("\"{name}\"") } else { name.to_owned() }
 }
 
 /// The declared type: a name whose affinity in SQLite alters no value of the kind

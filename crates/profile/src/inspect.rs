@@ -121,28 +121,17 @@ pub fn propose(files: &[FoundFile]) -> Proposal {
 fn settle(buckets: &mut BTreeMap<(Format, Option<String>), Vec<Sniffed<'_>>>) {
     let is_blank = |one: &Sniffed<'_>| one.sniff.columns.iter().all(String::is_empty);
     let mut homes: BTreeMap<String, (Format, Option<String>)> = BTreeMap::new();
-    for (key, files) in buckets
-        .iter()
-        .filter(|(key, _)| matches!(key.0, Format::Csv { .. }))
-    {
+    for (key, files) in buckets.iter().filter(|(key, _)| matches!(key.0, Format::Csv { .. })) {
         for one in files.iter().filter(|one| !is_blank(one)) {
-            homes
-                .entry(one.name.skeleton.clone())
-                .or_insert_with(|| key.clone());
+            homes.entry(one.name.skeleton.clone()).or_insert_with(|| key.clone());
         }
     }
     let keys: Vec<_> = buckets.keys().cloned().collect();
-    for key in keys
-        .into_iter()
-        .filter(|key| matches!(key.0, Format::Csv { .. }))
-    {
+    for key in keys.into_iter().filter(|key| matches!(key.0, Format::Csv { .. })) {
         let files = buckets.remove(&key).unwrap_or_default();
         for one in files {
             let home = homes.get(&one.name.skeleton).filter(|_| is_blank(&one));
-            buckets
-                .entry(home.unwrap_or(&key).clone())
-                .or_default()
-                .push(one);
+            buckets.entry(home.unwrap_or(&key).clone()).or_default().push(one);
         }
     }
 }
@@ -152,32 +141,22 @@ fn is_hidden(path: &str) -> bool {
 }
 
 fn leftover(file: &FoundFile, reason: String) -> Leftover {
-    Leftover {
-        path: shown::shown(&file.path, 200),
-        size: file.size,
-        reason,
-    }
+    Leftover { path: shown::shown(&file.path, 200), size: file.size, reason }
 }
 
 impl Name {
     fn of(path: &str) -> Self {
         let (dir, name) = path.rsplit_once('/').unwrap_or(("", path));
         let lower = name.to_lowercase();
-        let packed = [".gz", ".zst"]
-            .iter()
-            .find(|suffix| lower.ends_with(**suffix))
-            .map_or(0, |s| s.len());
+        let packed =
+            [".gz", ".zst"].iter().find(|suffix| lower.ends_with(**suffix)).map_or(0, |s| s.len());
         // Lower case may change lengths beyond ASCII; then the name is taken as a whole.
         let bare = name.get(..name.len() - packed).unwrap_or(name);
         let (stem, suffix) = match bare.rsplit_once('.') {
             Some((stem, _)) if !stem.is_empty() => (stem, name[stem.len() + 1..].to_lowercase()),
             Some(_) | None => (bare, String::new()),
         };
-        Self {
-            dir: dir.to_owned(),
-            skeleton: skeleton(stem),
-            suffix,
-        }
+        Self { dir: dir.to_owned(), skeleton: skeleton(stem), suffix }
     }
 }
 
@@ -201,16 +180,13 @@ fn cluster(files: Vec<Sniffed<'_>>) -> Vec<Vec<Sniffed<'_>>> {
         return vec![files];
     }
     let documents = matches!(files[0].sniff.format, Format::Json | Format::JsonLines);
-    let (known, unknown): (Vec<_>, Vec<_>) = files
-        .into_iter()
-        .partition(|file| !file.sniff.columns.iter().all(String::is_empty));
+    let (known, unknown): (Vec<_>, Vec<_>) =
+        files.into_iter().partition(|file| !file.sniff.columns.iter().all(String::is_empty));
     let mut groups: Vec<Vec<Sniffed<'_>>> = Vec::new();
     for file in known {
-        let home = groups.iter().position(|group| {
-            group
-                .iter()
-                .any(|other| belong_together(&file, other, documents))
-        });
+        let home = groups
+            .iter()
+            .position(|group| group.iter().any(|other| belong_together(&file, other, documents)));
         match home {
             Some(home) => groups[home].push(file),
             None => groups.push(vec![file]),
@@ -224,11 +200,7 @@ fn cluster(files: Vec<Sniffed<'_>>) -> Vec<Vec<Sniffed<'_>>> {
         let folder = |name: &Name| documents && name.dir == file.name.dir;
         let home = groups.iter().position(|group| like(group, &skeleton));
         let home = home.or_else(|| groups.iter().position(|group| like(group, &folder)));
-        let largest = || {
-            (0..groups.len())
-                .max_by_key(|at| groups[*at].len())
-                .filter(|_| documents)
-        };
+        let largest = || (0..groups.len()).max_by_key(|at| groups[*at].len()).filter(|_| documents);
         let home = home.or_else(largest);
         match home {
             Some(home) => groups[home].push(file),
@@ -295,35 +267,18 @@ fn name_of(group: &[Sniffed<'_>]) -> String {
     let skeletons: BTreeSet<&str> = group.iter().map(|one| one.name.skeleton.as_str()).collect();
     let dirs: BTreeSet<&str> = group.iter().map(|one| one.name.dir.as_str()).collect();
     let words = match (skeletons.len(), dirs.len()) {
-        (1, _) => skeletons
-            .into_iter()
-            .next()
-            .unwrap_or_default()
-            .replace('#', ""),
-        (_, 1) => group[0]
-            .name
-            .dir
-            .rsplit('/')
-            .next()
-            .unwrap_or_default()
-            .to_owned(),
+        (1, _) => skeletons.into_iter().next().unwrap_or_default().replace('#', ""),
+        (_, 1) => group[0].name.dir.rsplit('/').next().unwrap_or_default().to_owned(),
         (_, _) => String::new(),
     };
-    if words.chars().any(char::is_alphanumeric) {
-        names::snake(&words)
-    } else {
-        format.to_owned()
-    }
+    if words.chars().any(char::is_alphanumeric) { names::snake(&words) } else { format.to_owned() }
 }
 
 fn generations(group: &[Sniffed<'_>]) -> Vec<Generation> {
     let mut found: Vec<Generation> = Vec::new();
     let has_header = matches!(group[0].sniff.format, Format::Csv { .. });
     for one in group.iter().filter(|_| has_header) {
-        match found
-            .iter_mut()
-            .find(|generation| generation.columns == one.sniff.columns)
-        {
+        match found.iter_mut().find(|generation| generation.columns == one.sniff.columns) {
             Some(generation) => generation.files += 1,
             None => found.push(Generation {
                 columns: one.sniff.columns.clone(),
@@ -338,19 +293,13 @@ fn generations(group: &[Sniffed<'_>]) -> Vec<Generation> {
 
 /// Globs that match the group, and what they must leave out so that they match nothing of the
 /// others: from the most telling to a plain list.
-fn globs(
-    group: &[Sniffed<'_>],
-    others: &[&str],
-    ignore_case: bool,
-) -> (Vec<String>, Vec<String>) {
+fn globs(group: &[Sniffed<'_>], others: &[&str], ignore_case: bool) -> (Vec<String>, Vec<String>) {
     let suffixes: BTreeSet<&str> = group.iter().map(|one| one.name.suffix.as_str()).collect();
     let mut globs = Vec::new();
     let mut exclude = BTreeSet::new();
     for suffix in suffixes {
-        let files: Vec<&Sniffed<'_>> = group
-            .iter()
-            .filter(|one| one.name.suffix == suffix)
-            .collect();
+        let files: Vec<&Sniffed<'_>> =
+            group.iter().filter(|one| one.name.suffix == suffix).collect();
         let (own, left_out) = globs_of_suffix(&files, suffix, others, ignore_case);
         globs.extend(own);
         exclude.extend(left_out);
@@ -366,18 +315,10 @@ fn globs_of_suffix(
 ) -> (Vec<String>, Vec<String>) {
     let dirs: BTreeSet<&str> = files.iter().map(|one| one.name.dir.as_str()).collect();
     let skeletons: BTreeSet<&str> = files.iter().map(|one| one.name.skeleton.as_str()).collect();
-    let ending = if suffix.is_empty() {
-        String::new()
-    } else {
-        format!(".{}", escape(suffix))
-    };
+    let ending = if suffix.is_empty() { String::new() } else { format!(".{}", escape(suffix)) };
     let common = common_dir(&dirs);
     let within = |dir: &str| {
-        if dir.is_empty() {
-            String::new()
-        } else {
-            format!("{}/", escape(dir))
-        }
+        if dir.is_empty() { String::new() } else { format!("{}/", escape(dir)) }
     };
     let mut candidates = Vec::new();
     let documents = matches!(files[0].sniff.format, Format::Markdown | Format::Text);
@@ -389,14 +330,8 @@ fn globs_of_suffix(
     {
         let pattern = escape(skeleton).replace('#', "*");
         // `run_20240101_120000` is better told by `run_*` than by `run_*_*`.
-        let short = pattern
-            .split_once('*')
-            .map(|(front, _)| format!("{front}*"));
-        for pattern in short
-            .into_iter()
-            .filter(|short| short.len() > 1)
-            .chain([pattern])
-        {
+        let short = pattern.split_once('*').map(|(front, _)| format!("{front}*"));
+        for pattern in short.into_iter().filter(|short| short.len() > 1).chain([pattern]) {
             let middle = if dirs.len() == 1 {
                 within(files[0].name.dir.as_str())
             } else {
@@ -406,11 +341,8 @@ fn globs_of_suffix(
         }
     }
     if files.len() > 1 {
-        let middle = if dirs.len() == 1 {
-            within(&common)
-        } else {
-            format!("{}**/", within(&common))
-        };
+        let middle =
+            if dirs.len() == 1 { within(&common) } else { format!("{}**/", within(&common)) };
         candidates.push(format!("{middle}*{ending}"));
     }
     let takes_all = |glob: &String| {
@@ -418,9 +350,7 @@ fn globs_of_suffix(
         own.all(|one| matches(glob, &one.file.path, ignore_case))
     };
     let surplus = |glob: &String| -> Vec<String> {
-        let more = others
-            .iter()
-            .filter(|path| matches(glob, path, ignore_case));
+        let more = others.iter().filter(|path| matches(glob, path, ignore_case));
         more.map(|path| escape(path)).collect()
     };
     // The first of those with the fewest files to leave out.
@@ -446,11 +376,7 @@ const EXCLUDE_MAX: usize = 20;
 fn common_dir(dirs: &BTreeSet<&str>) -> String {
     let mut parts: Option<Vec<&str>> = None;
     for dir in dirs {
-        let own: Vec<&str> = if dir.is_empty() {
-            Vec::new()
-        } else {
-            dir.split('/').collect()
-        };
+        let own: Vec<&str> = if dir.is_empty() { Vec::new() } else { dir.split('/').collect() };
         parts = Some(match parts {
             None => own,
             Some(parts) => {
@@ -490,15 +416,10 @@ fn matches_from(glob: &[char], path: &[char]) -> bool {
         [] => path.is_empty(),
         ['*', '*', '/', rest @ ..] => {
             let after = |at: &usize| *at == 0 || path[at - 1] == '/';
-            (0..=path.len())
-                .filter(after)
-                .any(|at| matches_from(rest, &path[at..]))
+            (0..=path.len()).filter(after).any(|at| matches_from(rest, &path[at..]))
         }
         ['*', rest @ ..] => {
-            let end = path
-                .iter()
-                .position(|letter| *letter == '/')
-                .unwrap_or(path.len());
+            let end = path.iter().position(|letter| *letter == '/').unwrap_or(path.len());
             (0..=end).any(|at| matches_from(rest, &path[at..]))
         }
         ['[', letter, ']', rest @ ..] | [letter, rest @ ..] => {
@@ -514,15 +435,9 @@ impl ProposedSource {
     /// `prefix` is the way from the plan's folder to the one looked at: `legacy/`, or empty.
     pub fn for_reading(&self, prefix: &str) -> plan::Source {
         let at = |value: String| plan::At { value, span: 0..0 };
-        let globs = self
-            .globs
-            .iter()
-            .map(|glob| at(format!("{}{glob}", escape(prefix))));
+        let globs = self.globs.iter().map(|glob| at(format!("{}{glob}", escape(prefix))));
         let mut columns: Vec<String> = Vec::new();
-        let found = self
-            .generations
-            .iter()
-            .flat_map(|generation| &generation.columns);
+        let found = self.generations.iter().flat_map(|generation| &generation.columns);
         for column in self.names().iter().flatten().chain(found) {
             if !columns.contains(column) {
                 columns.push(column.clone());
@@ -574,10 +489,7 @@ impl ProposedSource {
     /// Names of the columns, where a plan has to say them: the files have no header, or one that
     /// repeats a name.
     pub fn names(&self) -> Option<Vec<String>> {
-        let widest = self
-            .generations
-            .iter()
-            .max_by_key(|generation| generation.columns.len())?;
+        let widest = self.generations.iter().max_by_key(|generation| generation.columns.len())?;
         let Format::Csv { header, .. } = self.format else {
             return None;
         };
@@ -585,13 +497,7 @@ impl ProposedSource {
             return None;
         }
         let mut taken = BTreeSet::new();
-        Some(
-            widest
-                .columns
-                .iter()
-                .map(|column| names::unique(column, &mut taken))
-                .collect(),
-        )
+        Some(widest.columns.iter().map(|column| names::unique(column, &mut taken)).collect())
     }
 }
 
@@ -616,12 +522,8 @@ mod tests {
         for source in &proposal.sources {
             let case = if source.ignore_case { " any case" } else { "" };
             let dots = if source.hidden { " hidden" } else { "" };
-            out += &format!(
-                "{} {} {:?}{case}{dots}",
-                source.name,
-                source.format.key(),
-                source.globs
-            );
+            out +=
+                &format!("{} {} {:?}{case}{dots}", source.name, source.format.key(), source.globs);
             if !source.exclude.is_empty() {
                 out += &format!(" without {:?}", source.exclude);
             }
@@ -643,10 +545,7 @@ mod tests {
             &[
                 ("logs/run_20240101_120000.csv", "Timestamp,Status,T1\n"),
                 ("logs/run_20240102_120000.csv", "Timestamp,Status,T1\n"),
-                (
-                    "logs/run_20250101_120000.csv",
-                    "Timestamp,Time_Str,Status,T1\n",
-                ),
+                ("logs/run_20250101_120000.csv", "Timestamp,Time_Str,Status,T1\n"),
                 ("logs/app.jsonl", "{\"level\":\"WARN\"}\n"),
                 ("config.json", "{\"z1\":{}}"),
                 ("logs/notes.xyz", "hello"),

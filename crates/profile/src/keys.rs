@@ -112,15 +112,11 @@ impl Watch {
     /// What is known.
     pub fn uniqueness(&self) -> Uniqueness {
         match (self.repeats, self.rising) {
-            (Some((count, first)), _) => Uniqueness::Repeats {
-                count,
-                all: !self.closed,
-                first,
-            },
+            (Some((count, first)), _) => Uniqueness::Repeats { count, all: !self.closed, first },
             (None, Rising::Last(_)) => Uniqueness::Unique,
-            (None, Rising::Empty | Rising::Broken) if self.closed => Uniqueness::Unchecked {
-                rows: self.compared,
-            },
+            (None, Rising::Empty | Rising::Broken) if self.closed => {
+                Uniqueness::Unchecked { rows: self.compared }
+            }
             (None, Rising::Empty | Rising::Broken) => Uniqueness::Unique,
         }
     }
@@ -140,9 +136,9 @@ pub fn identity<'a>(
 ) -> Option<(&'a [u8], Option<i128>)> {
     use std::fmt::Write as _;
     match value {
-        ValueRef::Text(text) | ValueRef::Decimal(text) => (1..=200)
-            .contains(&text.len())
-            .then(|| (text.as_bytes(), canonical(text))),
+        ValueRef::Text(text) | ValueRef::Decimal(text) => {
+            (1..=200).contains(&text.len()).then(|| (text.as_bytes(), canonical(text)))
+        }
         ValueRef::Int(number) => {
             scratch.clear();
             write!(scratch, "{number}").expect("a String takes every character");
@@ -181,11 +177,7 @@ mod tests {
         let mut watch = Watch::default();
         let mut left = room;
         for (at, value) in values.into_iter().enumerate() {
-            let place = Place {
-                file: 0,
-                line: at as u64 + 2,
-                record: at as u64 + 1,
-            };
+            let place = Place { file: 0, line: at as u64 + 2, record: at as u64 + 1 };
             left -= watch.add(value.to_string().as_bytes(), Some(value), place, left);
         }
         watch.uniqueness()

@@ -85,27 +85,17 @@ pub async fn profile(
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Profile, ProfileError> {
     if request.sources.is_empty() {
-        return Err(ProfileError::NothingFound {
-            folder: request.folder.to_owned(),
-        });
+        return Err(ProfileError::NothingFound { folder: request.folder.to_owned() });
     }
     let begun = (request.elapsed)();
     let mut state = Progress {
         source: String::new(),
         file: String::new(),
         files_done: 0,
-        files: request
-            .sources
-            .iter()
-            .map(|(proposed, _)| proposed.files.len() as u64)
-            .sum(),
+        files: request.sources.iter().map(|(proposed, _)| proposed.files.len() as u64).sum(),
         records: 0,
         bytes_done: 0,
-        bytes: request
-            .sources
-            .iter()
-            .map(|(proposed, _)| proposed.bytes)
-            .sum(),
+        bytes: request.sources.iter().map(|(proposed, _)| proposed.bytes).sum(),
     };
     let mut sources = Vec::with_capacity(request.sources.len());
     for (proposed, source) in request.sources {
@@ -113,12 +103,7 @@ pub async fn profile(
         sources.push(summary::source(proposed, &tally));
     }
     let seconds = (request.elapsed)().saturating_sub(begun).as_secs_f64();
-    Ok(summary::whole(
-        request.folder,
-        sources,
-        request.leftovers,
-        seconds,
-    ))
+    Ok(summary::whole(request.folder, sources, request.leftovers, seconds))
 }
 
 /// Everything found in one source.
@@ -171,10 +156,7 @@ async fn read_source(
     let found = source
         .partitions()
         .await
-        .map_err(|why| ProfileError::List {
-            source_name: proposed.name.clone(),
-            why,
-        })?;
+        .map_err(|why| ProfileError::List { source_name: proposed.name.clone(), why })?;
     let before = state.bytes_done;
     let mut tally = SourceTally::default();
     for partition in &found.partitions {
@@ -185,10 +167,8 @@ async fn read_source(
             ..FileTally::default()
         };
         let done = state.bytes_done;
-        let outcome = read_file(
-            proposed, source, partition, &mut tally, &mut file, state, progress,
-        )
-        .await;
+        let outcome =
+            read_file(proposed, source, partition, &mut tally, &mut file, state, progress).await;
         if let Err(error) = outcome {
             file.problem = Some(chain(&error));
         }
@@ -199,11 +179,7 @@ async fn read_source(
     }
     for unreadable in found.unreadable {
         let problem = Some(unreadable.reason);
-        tally.files.push(FileTally {
-            path: unreadable.path,
-            problem,
-            ..FileTally::default()
-        });
+        tally.files.push(FileTally { path: unreadable.path, problem, ..FileTally::default() });
         state.files_done += 1;
     }
     // Sizes were taken when the files were found; unreadable ones count as done.
@@ -246,11 +222,7 @@ async fn read_file(
     let shape = source.describe(partition).await?;
     let number = tally.files.len() as u32;
     *tally.formats.entry(shape.format.clone()).or_default() += 1;
-    let names: Vec<String> = shape
-        .columns
-        .into_iter()
-        .map(|column| column.name)
-        .collect();
+    let names: Vec<String> = shape.columns.into_iter().map(|column| column.name).collect();
     let (layout, fields) = layout(proposed, tally, &names);
     if matches!(layout, Layout::Cells { .. }) {
         tally.headers.entry(names).or_insert((0, number)).0 += 1;
@@ -267,15 +239,9 @@ async fn read_file(
         let count = chunk.records.len() as u64;
         file.records += count;
         state.records += count;
-        let so_far = chunk
-            .records
-            .last()
-            .map_or(0, |record| record.position.byte);
+        let so_far = chunk.records.last().map_or(0, |record| record.position.byte);
         let bytes_done = state.bytes_done + so_far.min(partition.facts.size);
-        progress(Progress {
-            bytes_done,
-            ..state.clone()
-        });
+        progress(Progress { bytes_done, ..state.clone() });
     }
     let ReaderEnd { mark, lines, .. } = reader.finish().await?;
     file.lines = lines;
@@ -284,10 +250,7 @@ async fn read_file(
     Ok(())
 }
 
-const LIMIT: Limit = Limit {
-    rows: 4_000,
-    bytes: 4 << 20,
-};
+const LIMIT: Limit = Limit { rows: 4_000, bytes: 4 << 20 };
 
 fn layout(
     proposed: &ProposedSource,
@@ -298,10 +261,7 @@ fn layout(
         Format::Csv { delimiter, .. } => {
             let columns = names.iter().map(|name| tally.column(name)).collect();
             let delimiter = u8::try_from(*delimiter).unwrap_or(b',');
-            let fields = names
-                .iter()
-                .map(|name| Field::Column(name.clone()))
-                .collect();
+            let fields = names.iter().map(|name| Field::Column(name.clone())).collect();
             (Layout::Cells { columns, delimiter }, fields)
         }
         Format::Json | Format::JsonLines => {
@@ -315,10 +275,7 @@ fn layout(
         }
         Format::Text => {
             let column = tally.column("body");
-            (
-                Layout::Body { column },
-                vec![Field::Column("body".to_owned())],
-            )
+            (Layout::Body { column }, vec![Field::Column("body".to_owned())])
         }
     }
 }
@@ -350,11 +307,7 @@ impl SourceTally {
         let mut notes = Vec::new();
         for (at, (row, record)) in chunk.rows.rows().zip(&chunk.records).enumerate() {
             let position = record.position;
-            let place = Place {
-                file,
-                line: position.line,
-                record: position.record,
-            };
+            let place = Place { file, line: position.line, record: position.record };
             self.records += 1;
             self.raw(chunk.bytes(at), place, declared);
             if let Some(defect) = &record.defect {
@@ -489,20 +442,10 @@ fn note(
     message: &str,
 ) {
     let message = || message.to_owned();
-    entry
-        .or_insert_with(|| Found {
-            count: 0,
-            first: place,
-            message: message(),
-        })
-        .count += 1;
+    entry.or_insert_with(|| Found { count: 0, first: place, message: message() }).count += 1;
 }
 
 fn note_one(found: &mut Option<Found>, place: Place, message: &str) {
-    let start = || Found {
-        count: 0,
-        first: place,
-        message: message.to_owned(),
-    };
+    let start = || Found { count: 0, first: place, message: message.to_owned() };
     found.get_or_insert_with(start).count += 1;
 }

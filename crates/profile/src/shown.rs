@@ -39,8 +39,9 @@ fn steers(letter: char) -> bool {
 
 /// A path as a person types it in a shell: quoted where it must be.
 pub fn argument(path: &str) -> String {
-    let plain =
-        |letter: char| letter.is_alphanumeric() || matches!(letter, '.' | '/' | '-' | '_' | '=' | ':');
+    let plain = |letter: char| {
+        letter.is_alphanumeric() || matches!(letter, '.' | '/' | '-' | '_' | '=' | ':')
+    };
     if !path.is_empty() && path.chars().all(plain) {
         path.to_owned()
     } else {
@@ -135,10 +136,7 @@ mod tests {
 
     #[test]
     fn escape_sequences_do_not_reach_a_terminal() {
-        assert_eq!(
-            shown("a\u{1b}[31mred\u{202e}\n", 60),
-            "a\\u{1b}[31mred\\u{202e}\\n"
-        );
+        assert_eq!(shown("a\u{1b}[31mred\u{202e}\n", 60), "a\\u{1b}[31mred\\u{202e}\\n");
     }
 
     #[test]

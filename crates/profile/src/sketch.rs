@@ -100,9 +100,7 @@ impl Distinct {
             Registers::Many(theirs) => {
                 self.spill();
                 if let Registers::Many(ours) = &mut self.0 {
-                    ours.iter_mut()
-                        .zip(theirs.iter())
-                        .for_each(|(a, b)| *a = (*a).max(*b));
+                    ours.iter_mut().zip(theirs.iter()).for_each(|(a, b)| *a = (*a).max(*b));
                 }
             }
         }
@@ -125,19 +123,11 @@ fn raise(registers: &mut [u8; 2048], hash: u64) {
 
 fn estimate(registers: &[u8; 2048]) -> u64 {
     let size = registers.len() as f64;
-    let sum: f64 = registers
-        .iter()
-        .map(|rank| 2f64.powi(-i32::from(*rank)))
-        .sum();
+    let sum: f64 = registers.iter().map(|rank| 2f64.powi(-i32::from(*rank))).sum();
     let raw = 0.7213 / (1.0 + 1.079 / size) * size * size / sum;
     let zeros = memchr::memchr_iter(0, registers).count() as f64;
     let small = raw <= 2.5 * size && zeros > 0.0;
-    (if small {
-        size * (size / zeros).ln()
-    } else {
-        raw
-    })
-    .round() as u64
+    (if small { size * (size / zeros).ln() } else { raw }).round() as u64
 }
 
 /// The most frequent values: exact counts up to 128 different ones; beyond that Space-Saving
@@ -193,12 +183,7 @@ impl Top {
         let mut value = String::new();
         text(&mut value);
         self.index.insert(hash, self.slots.len());
-        self.slots.push(Slot {
-            hash,
-            count,
-            error: 0,
-            text: value,
-        });
+        self.slots.push(Slot { hash, count, error: 0, text: value });
     }
 
     // Counts only grow, so a slot passed over at this floor need not be looked at again before
@@ -232,30 +217,21 @@ impl Top {
     }
 
     fn shrink(&mut self) {
-        self.slots
-            .sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.text.cmp(&b.text)));
+        self.slots.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.text.cmp(&b.text)));
         let dropped = self.slots[SLOTS].count;
         self.slots.truncate(SLOTS);
         self.slots.iter_mut().for_each(|slot| {
             slot.count += dropped;
             slot.error += dropped;
         });
-        self.index = self
-            .slots
-            .iter()
-            .enumerate()
-            .map(|(at, slot)| (slot.hash, at))
-            .collect();
+        self.index = self.slots.iter().enumerate().map(|(at, slot)| (slot.hash, at)).collect();
         (self.cursor, self.least) = (0, 0);
     }
 
     /// The `limit` most frequent values as (value, count, how much the count may be too high).
     pub fn most(&self, limit: usize) -> Vec<(&str, u64, u64)> {
-        let mut all: Vec<_> = self
-            .slots
-            .iter()
-            .map(|slot| (slot.text.as_str(), slot.count, slot.error))
-            .collect();
+        let mut all: Vec<_> =
+            self.slots.iter().map(|slot| (slot.text.as_str(), slot.count, slot.error)).collect();
         all.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0)));
         all.truncate(limit);
         all
@@ -313,15 +289,10 @@ impl Bins {
         }
         self.widen(width);
         let ordinary = self.width_log2.abs() < 1_000;
-        self.per_width = if ordinary {
-            2f64.powi(-self.width_log2)
-        } else {
-            0.0
-        };
+        self.per_width = if ordinary { 2f64.powi(-self.width_log2) } else { 0.0 };
         let front = self.first - bin_of(min, width);
         if front > 0 {
-            self.counts
-                .splice(0..0, std::iter::repeat_n(0, front as usize));
+            self.counts.splice(0..0, std::iter::repeat_n(0, front as usize));
             self.first -= front;
         }
         let bins = (bin_of(max, width) - self.first + 1) as usize;
@@ -367,11 +338,8 @@ impl Bins {
         let mut out = vec![0; bins];
         for (offset, count) in self.counts.iter().enumerate() {
             let centre = self.centre(offset).clamp(min, max);
-            let part = if max > min {
-                (centre / 2.0 - min / 2.0) / (max / 2.0 - min / 2.0)
-            } else {
-                0.0
-            };
+            let part =
+                if max > min { (centre / 2.0 - min / 2.0) / (max / 2.0 - min / 2.0) } else { 0.0 };
             let at = ((part * bins as f64) as usize).min(bins - 1);
             out[at] += count;
         }
@@ -405,10 +373,7 @@ impl Bins {
     /// How many values lie outside `low..=high`, to one bin.
     pub fn outside(&self, low: f64, high: f64) -> u64 {
         let beyond = |offset: &usize| !(low..=high).contains(&self.centre(*offset));
-        (0..self.counts.len())
-            .filter(beyond)
-            .map(|offset| self.counts[offset])
-            .sum()
+        (0..self.counts.len()).filter(beyond).map(|offset| self.counts[offset]).sum()
     }
 
     /// Values counted.
@@ -436,11 +401,7 @@ fn scale(value: f64, power: i32) -> f64 {
 // Depends on the range alone, so that the order of the values does not matter.
 fn width_for(min: f64, max: f64) -> i32 {
     let largest = min.abs().max(max.abs());
-    let exponent = if largest > 0.0 {
-        largest.log2().floor() as i32
-    } else {
-        0
-    };
+    let exponent = if largest > 0.0 { largest.log2().floor() as i32 } else { 0 };
     // Bin numbers stay below 2^52, where floor and i64 are exact.
     let mut width = WIDTH_LOG2_MIN.max(exponent - 51);
     while bin_of(max, width) - bin_of(min, width) >= BINS {
@@ -497,10 +458,7 @@ mod tests {
     fn a_histogram_keeps_an_hour_of_epochs_apart() {
         let hour: Vec<f64> = (0..3_600).map(|second| 1.7e9 + f64::from(second)).collect();
         let parts = bins(&hour).equal(24);
-        assert!(
-            parts.iter().all(|count| (100..=200).contains(count)),
-            "{parts:?}"
-        );
+        assert!(parts.iter().all(|count| (100..=200).contains(count)), "{parts:?}");
     }
 
     #[test]

@@ -49,9 +49,7 @@ impl Format {
     /// The key in plans.
     pub fn key(&self) -> &'static str {
         match self {
-            Self::Csv {
-                delimiter: '\t', ..
-            } => "tsv",
+            Self::Csv { delimiter: '\t', .. } => "tsv",
             Self::Csv { .. } => "csv",
             Self::Json => "json",
             Self::JsonLines => "jsonl",
@@ -85,20 +83,9 @@ pub fn sniff(file: &FoundFile) -> Result<Sniff, String> {
     if let Some(problem) = &file.problem {
         return Err(problem.clone());
     }
-    let name = file
-        .path
-        .rsplit('/')
-        .next()
-        .unwrap_or_default()
-        .to_lowercase();
-    let bare = name
-        .strip_suffix(".gz")
-        .or_else(|| name.strip_suffix(".zst"))
-        .unwrap_or(&name);
-    let suffix = bare
-        .rsplit_once('.')
-        .filter(|(stem, _)| !stem.is_empty())
-        .map_or("", |(_, s)| s);
+    let name = file.path.rsplit('/').next().unwrap_or_default().to_lowercase();
+    let bare = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(&name);
+    let suffix = bare.rsplit_once('.').filter(|(stem, _)| !stem.is_empty()).map_or("", |(_, s)| s);
     if let Some(what) = signature(&file.head) {
         return Err(format!("it is {what}"));
     }
@@ -108,28 +95,16 @@ pub fn sniff(file: &FoundFile) -> Result<Sniff, String> {
     };
     let format = format_of(suffix, &text)?;
     let columns = match &format {
-        Format::Csv {
-            delimiter,
-            header: true,
-        } => header(records(&text, *delimiter, 1).remove(0)),
-        Format::Csv {
-            delimiter,
-            header: false,
-        } => {
+        Format::Csv { delimiter, header: true } => header(records(&text, *delimiter, 1).remove(0)),
+        Format::Csv { delimiter, header: false } => {
             let count = records(&text, *delimiter, 1).remove(0).len();
-            (1..=count)
-                .map(|number| format!("column_{number}"))
-                .collect()
+            (1..=count).map(|number| format!("column_{number}")).collect()
         }
         Format::Json if is_broken(file, &text) => Vec::new(),
         Format::Json | Format::JsonLines => top_keys(&text),
         Format::Markdown | Format::Text => Vec::new(),
     };
-    Ok(Sniff {
-        format,
-        columns,
-        encoding,
-    })
+    Ok(Sniff { format, columns, encoding })
 }
 
 /// A document that is here as a whole and is none: its keys would mislead.
@@ -147,11 +122,7 @@ fn header(names: Vec<String>) -> Vec<String> {
         return Vec::new();
     }
     let named = |(at, name): (usize, String)| {
-        if name.is_empty() {
-            format!("column_{}", at + 1)
-        } else {
-            name
-        }
+        if name.is_empty() { format!("column_{}", at + 1) } else { name }
     };
     names.into_iter().enumerate().map(named).collect()
 }
@@ -165,21 +136,12 @@ fn signature(head: &[u8]) -> Option<&'static str> {
         (b"\xff\xd8\xff", "a JPEG image"),
         (b"GIF8", "a GIF image"),
         (b"\x7fELF", "a program"),
-        (
-            b"\x1f\x8b",
-            "compressed with gzip, but its name does not end in `.gz`",
-        ),
-        (
-            b"\x28\xb5\x2f\xfd",
-            "compressed with zstd, but its name does not end in `.zst`",
-        ),
+        (b"\x1f\x8b", "compressed with gzip, but its name does not end in `.gz`"),
+        (b"\x28\xb5\x2f\xfd", "compressed with zstd, but its name does not end in `.zst`"),
         (b"BZh", "compressed with bzip2"),
         (b"\xfd7zXZ", "compressed with xz"),
     ];
-    SIGNATURES
-        .iter()
-        .find(|(magic, _)| head.starts_with(magic))
-        .map(|(_, what)| *what)
+    SIGNATURES.iter().find(|(magic, _)| head.starts_with(magic)).map(|(_, what)| *what)
 }
 
 /// The head as text (lossy at its cut end) and the encoding that a plan must name.
@@ -193,10 +155,7 @@ fn decode(file: &FoundFile) -> (Option<Cow<'_, str>>, Option<String>) {
         [0xFE, 0xFF, rest @ ..] => return (Some(utf16(rest, u16::from_be_bytes)), None),
         _ => {}
     }
-    let name = file
-        .encoding
-        .clone()
-        .or_else(|| guess_encoding(head).map(str::to_owned));
+    let name = file.encoding.clone().or_else(|| guess_encoding(head).map(str::to_owned));
     match name.as_deref() {
         Some("utf-16le") => (Some(utf16(head, u16::from_le_bytes)), name),
         Some("utf-16be") => (Some(utf16(head, u16::from_be_bytes)), name),
@@ -220,21 +179,12 @@ fn is_binary(head: &[u8]) -> bool {
 fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Cow<'_, str> {
     let (pairs, _) = bytes.as_chunks::<2>();
     let units = pairs.iter().map(|pair| unit(*pair));
-    Cow::Owned(
-        char::decode_utf16(units)
-            .map(|c| c.unwrap_or('\u{fffd}'))
-            .collect(),
-    )
+    Cow::Owned(char::decode_utf16(units).map(|c| c.unwrap_or('\u{fffd}')).collect())
 }
 
 fn guess_encoding(head: &[u8]) -> Option<&'static str> {
-    let zeros = |start: usize| {
-        head.iter()
-            .skip(start)
-            .step_by(2)
-            .filter(|byte| **byte == 0)
-            .count()
-    };
+    let zeros =
+        |start: usize| head.iter().skip(start).step_by(2).filter(|byte| **byte == 0).count();
     if head.len() >= 8 && zeros(1) * 4 > head.len() && zeros(0) * 50 < head.len() {
         return Some("utf-16le");
     }
@@ -284,10 +234,7 @@ fn is_json_lines(text: &str) -> bool {
                 .is_ok()
         })
     };
-    object(lines.next())
-        && lines
-            .next()
-            .is_some_and(|line| line.trim_start().starts_with('{'))
+    object(lines.next()) && lines.next().is_some_and(|line| line.trim_start().starts_with('{'))
 }
 
 /// Separated values without a suffix that says so: two columns and three lines that agree.
@@ -300,10 +247,7 @@ fn table(text: &str) -> Option<Format> {
     let width = rows.first().map_or(0, Vec::len);
     (width >= 2
         && rows.len() >= 3
-        && rows
-            .iter()
-            .take(rows.len() - 1)
-            .all(|row| row.len() == width))
+        && rows.iter().take(rows.len() - 1).all(|row| row.len() == width))
     .then_some(format)
 }
 
@@ -314,26 +258,12 @@ fn csv(text: &str, usual: char) -> Format {
         let width = rows[0].len();
         let agree = rows.iter().filter(|row| row.len() == width).count();
         // The header decides: without the delimiter in it, it is none.
-        if width < 2 {
-            (0, 0, false)
-        } else {
-            (agree, width, delimiter == usual)
-        }
+        if width < 2 { (0, 0, false) } else { (agree, width, delimiter == usual) }
     };
-    let best = DELIMITERS
-        .into_iter()
-        .max_by_key(|delimiter| score(*delimiter))
-        .unwrap_or(usual);
-    let delimiter = if score(best) == (0, 0, false) {
-        usual
-    } else {
-        best
-    };
+    let best = DELIMITERS.into_iter().max_by_key(|delimiter| score(*delimiter)).unwrap_or(usual);
+    let delimiter = if score(best) == (0, 0, false) { usual } else { best };
     let rows = records(text, delimiter, 3);
-    Format::Csv {
-        delimiter,
-        header: !is_data(&rows),
-    }
+    Format::Csv { delimiter, header: !is_data(&rows) }
 }
 
 /// The first row has a date, a UUID or a fraction where the next one has one too.
@@ -393,11 +323,7 @@ pub fn top_keys(text: &str) -> Vec<String> {
     let mut keys = Vec::new();
     let mut depth = 0;
     // In an array of records the keys stand one level deeper.
-    let level = if text.trim_start().starts_with('[') {
-        2
-    } else {
-        1
-    };
+    let level = if text.trim_start().starts_with('[') { 2 } else { 1 };
     let mut at = 0;
     while at < bytes.len() && keys.len() < 1_000 {
         match bytes[at] {
@@ -410,9 +336,8 @@ pub fn top_keys(text: &str) -> Vec<String> {
             }
             b'"' => {
                 let end = string_end(bytes, at);
-                let after = bytes[end.min(bytes.len())..]
-                    .iter()
-                    .find(|byte| !byte.is_ascii_whitespace());
+                let after =
+                    bytes[end.min(bytes.len())..].iter().find(|byte| !byte.is_ascii_whitespace());
                 if depth == level && after == Some(&b':') {
                     keys.push(unescape(&text[at..end]));
                 }
@@ -460,11 +385,7 @@ mod tests {
             ..FoundFile::default()
         };
         let told = match sniff(&file) {
-            Ok(Sniff {
-                format,
-                columns,
-                encoding,
-            }) => {
+            Ok(Sniff { format, columns, encoding }) => {
                 let encoding = encoding.map(|name| format!(" {name}")).unwrap_or_default();
                 format!("{format:?} {columns:?}{encoding}")
             }
@@ -537,21 +458,9 @@ mod tests {
 
     #[test]
     fn json_lines_are_told_from_documents() {
-        check(
-            "a.json",
-            b"{\"a\":1}\n{\"a\":2}\n",
-            expect![[r#"JsonLines ["a"]"#]],
-        );
-        check(
-            "a.json",
-            b"{\n \"a\": {\"b\": \"}\"},\n \"c\": [1, {\"d\":1}]",
-            expect!["Json []"],
-        );
-        check(
-            "a.json",
-            b"[{\"a\":1,\"b\":2},{\"c\":1}]",
-            expect![[r#"Json ["a", "b"]"#]],
-        );
+        check("a.json", b"{\"a\":1}\n{\"a\":2}\n", expect![[r#"JsonLines ["a"]"#]]);
+        check("a.json", b"{\n \"a\": {\"b\": \"}\"},\n \"c\": [1, {\"d\":1}]", expect!["Json []"]);
+        check("a.json", b"[{\"a\":1,\"b\":2},{\"c\":1}]", expect![[r#"Json ["a", "b"]"#]]);
         check(
             "app.log",
             b"{\"level\":\"WARN\"}\n{\"level\":\"ERROR\"}\n",
@@ -561,21 +470,13 @@ mod tests {
 
     #[test]
     fn what_is_no_format_says_why() {
-        check(
-            "a.db",
-            b"SQLite format 3\0....",
-            expect!["it is a SQLite database"],
-        );
+        check("a.db", b"SQLite format 3\0....", expect!["it is a SQLite database"]);
         check(
             "a.csv",
             &[0, 1, 2, 0, 0, 0, 9, 0, 0, 1],
             expect!["binary: it has NUL bytes among its first"],
         );
-        check(
-            "a.xyz",
-            b"hello",
-            expect!["the suffix `.xyz` is of no format that is read"],
-        );
+        check("a.xyz", b"hello", expect!["the suffix `.xyz` is of no format that is read"]);
         check("README", b"hello", expect!["its content fits no format"]);
     }
 
@@ -583,10 +484,6 @@ mod tests {
     fn a_nul_after_a_power_cut_does_not_make_a_file_binary() {
         let mut head = b"a,b\n1,2\n".repeat(40);
         head.extend([0, 0]);
-        check(
-            "a.csv",
-            &head,
-            expect![[r#"Csv { delimiter: ',', header: true } ["a", "b"]"#]],
-        );
+        check("a.csv", &head, expect![[r#"Csv { delimiter: ',', header: true } ["a", "b"]"#]]);
     }
 }

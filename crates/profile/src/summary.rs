@@ -43,19 +43,13 @@ const BINS: usize = 24;
 
 /// The profile of one source.
 pub(crate) fn source(proposed: &ProposedSource, tally: &SourceTally) -> SourceProfile {
-    let places = Places {
-        files: &tally.files,
-    };
+    let places = Places { files: &tally.files };
     let typed = proposed.format.is_typed();
-    let guesses: Vec<Guess> = tally
-        .columns
-        .iter()
-        .map(|(name, tally)| infer::guess(name, tally, typed))
-        .collect();
+    let guesses: Vec<Guess> =
+        tally.columns.iter().map(|(name, tally)| infer::guess(name, tally, typed)).collect();
     let columns = tally.columns.iter().zip(&guesses);
-    let columns: Vec<ColumnProfile> = columns
-        .map(|((name, tally), guess)| column(name, tally, guess, &places))
-        .collect();
+    let columns: Vec<ColumnProfile> =
+        columns.map(|((name, tally), guess)| column(name, tally, guess, &places)).collect();
     let keys = keys(tally, &places);
     let generations = generations(tally, &places);
     let mut anomalies = Vec::new();
@@ -66,11 +60,7 @@ pub(crate) fn source(proposed: &ProposedSource, tally: &SourceTally) -> SourcePr
     for ((name, tally), guess) in tally.columns.iter().zip(&guesses) {
         of_column(name, tally, guess, &places, &mut anomalies);
     }
-    anomalies.sort_by_key(|anomaly| {
-        WEIGHTIEST_FIRST
-            .iter()
-            .position(|code| *code == anomaly.code)
-    });
+    anomalies.sort_by_key(|anomaly| WEIGHTIEST_FIRST.iter().position(|code| *code == anomaly.code));
     SourceProfile {
         name: proposed.name.clone(),
         format: proposed.format.clone(),
@@ -85,15 +75,9 @@ pub(crate) fn source(proposed: &ProposedSource, tally: &SourceTally) -> SourcePr
         formats: tally
             .formats
             .iter()
-            .map(|(what, count)| Counted {
-                what: shown::shown(what, 80),
-                count: *count,
-            })
+            .map(|(what, count)| Counted { what: shown::shown(what, 80), count: *count })
             .collect(),
-        headerless: tally
-            .headers
-            .get(&Vec::new())
-            .map_or(0, |(files, _)| *files),
+        headerless: tally.headers.get(&Vec::new()).map_or(0, |(files, _)| *files),
         generations,
         columns,
         keys,
@@ -107,16 +91,9 @@ struct Places<'a> {
 
 impl Places<'_> {
     fn show(&self, place: Place) -> String {
-        let path = self
-            .files
-            .get(place.file as usize)
-            .map_or("", |file| &file.path);
+        let path = self.files.get(place.file as usize).map_or("", |file| &file.path);
         let path = shown::shown(path, 120);
-        if place.line > 0 {
-            format!("{path}:{}", place.line)
-        } else {
-            path
-        }
+        if place.line > 0 { format!("{path}:{}", place.line) } else { path }
     }
 }
 
@@ -140,20 +117,11 @@ fn column(name: &str, tally: &Tally, guess: &Guess, places: &Places<'_>) -> Colu
     } else {
         ("characters", &tally.lengths)
     };
-    let markers = MARKERS
-        .iter()
-        .zip(&tally.markers)
-        .flat_map(|(marker, count)| {
-            let plain = Counted {
-                what: (*marker).to_owned(),
-                count: count.plain,
-            };
-            let quoted = Counted {
-                what: format!("\"{marker}\""),
-                count: count.quoted,
-            };
-            [plain, quoted]
-        });
+    let markers = MARKERS.iter().zip(&tally.markers).flat_map(|(marker, count)| {
+        let plain = Counted { what: (*marker).to_owned(), count: count.plain };
+        let quoted = Counted { what: format!("\"{marker}\""), count: count.quoted };
+        [plain, quoted]
+    });
     let top = tally.top.most(TOP).into_iter();
     ColumnProfile {
         name: name.to_owned(),
@@ -176,11 +144,7 @@ fn column(name: &str, tally: &Tally, guess: &Guess, places: &Places<'_>) -> Colu
         histogram_of,
         histogram: bins.equal(BINS),
         top: top
-            .map(|(value, count, error)| TopValue {
-                value: value.to_owned(),
-                count,
-                error,
-            })
+            .map(|(value, count, error)| TopValue { value: value.to_owned(), count, error })
             .collect(),
         beyond_double: tally.beyond_double,
         leading_zeros: tally.leading_zeros,
@@ -213,16 +177,12 @@ fn clock<'a>(tally: &'a Tally, guess: &Guess) -> Option<&'a Clock> {
 
 fn range(tally: &Tally, guess: &Guess, clock: Option<&Clock>) -> (Option<String>, Option<String>) {
     if let Some(clock) = clock {
-        return (
-            instant(clock.min, guess.kind),
-            instant(clock.max, guess.kind),
-        );
+        return (instant(clock.min, guess.kind), instant(clock.max, guess.kind));
     }
     match &tally.extremes {
-        Some((min, max)) if is_numeric(guess.kind) => (
-            Some(shown::shown(&min.text, 40)),
-            Some(shown::shown(&max.text, 40)),
-        ),
+        Some((min, max)) if is_numeric(guess.kind) => {
+            (Some(shown::shown(&min.text, 40)), Some(shown::shown(&max.text, 40)))
+        }
         Some(_) | None => (None, None),
     }
 }
@@ -232,9 +192,7 @@ fn instant(nanos: i128, kind: Kind) -> Option<String> {
     let text = at.to_string();
     Some(match kind {
         Kind::Date => at.date().to_string(),
-        Kind::Time => text
-            .split_once('T')
-            .map_or(text.clone(), |(_, clock)| clock.to_owned()),
+        Kind::Time => text.split_once('T').map_or(text.clone(), |(_, clock)| clock.to_owned()),
         Kind::TimestampTz => format!("{text}Z"),
         _ => text, // a local time
     })
@@ -246,15 +204,8 @@ fn generations(tally: &SourceTally, places: &Places<'_>) -> Vec<Generation> {
         .iter()
         .filter(|(columns, _)| !columns.is_empty())
         .map(|(columns, (files, first))| {
-            let place = Place {
-                file: *first,
-                ..Place::default()
-            };
-            Generation {
-                columns: columns.clone(),
-                files: *files,
-                first: places.show(place),
-            }
+            let place = Place { file: *first, ..Place::default() };
+            Generation { columns: columns.clone(), files: *files, first: places.show(place) }
         })
         .collect();
     found.sort_by(|a, b| b.files.cmp(&a.files).then_with(|| a.first.cmp(&b.first)));
@@ -271,35 +222,24 @@ fn keys(tally: &SourceTally, places: &Places<'_>) -> Vec<KeyProfile> {
         let key = match watch.uniqueness() {
             Uniqueness::Unique if named || tally.records >= 100 => (true, true, 0, None),
             Uniqueness::Unchecked { .. } if named => (false, false, 0, None),
-            Uniqueness::Repeats {
-                count,
-                all: true,
-                first,
-            } if named => (false, true, count, Some(places.show(first))),
+            Uniqueness::Repeats { count, all: true, first } if named => {
+                (false, true, count, Some(places.show(first)))
+            }
             Uniqueness::Unique | Uniqueness::Unchecked { .. } | Uniqueness::Repeats { .. } => {
                 continue;
             }
         };
         let (unique, checked, repeats, first_repeat) = key;
-        out.push(KeyProfile {
-            column: name.clone(),
-            unique,
-            checked,
-            repeats,
-            first_repeat,
-        });
+        out.push(KeyProfile { column: name.clone(), unique, checked, repeats, first_repeat });
     }
     out
 }
 
 /// `id`, `user_id`, `uuid`, `Nr`, `code` …
 pub(crate) fn sounds_like_key(name: &str) -> bool {
-    const WORDS: [&str; 10] = [
-        "id", "uuid", "guid", "key", "code", "no", "nr", "number", "num", "sku",
-    ];
-    crate::names::snake(name)
-        .split('_')
-        .any(|part| WORDS.contains(&part))
+    const WORDS: [&str; 10] =
+        ["id", "uuid", "guid", "key", "code", "no", "nr", "number", "num", "sku"];
+    crate::names::snake(name).split('_').any(|part| WORDS.contains(&part))
 }
 
 fn add(
@@ -309,37 +249,20 @@ fn add(
     first: Option<String>,
     message: String,
 ) {
-    anomalies.push(Anomaly {
-        code,
-        message,
-        count,
-        first,
-        column: None,
-    });
+    anomalies.push(Anomaly { code, message, count, first, column: None });
 }
 
 fn files(tally: &SourceTally, out: &mut Vec<Anomaly>) {
     for file in &tally.files {
         if let Some(problem) = &file.problem {
             let message = format!("cannot be read: {}", shown::shown(problem, 200));
-            add(
-                out,
-                codes::UNREADABLE,
-                1,
-                Some(shown::shown(&file.path, 120)),
-                message,
-            );
+            add(out, codes::UNREADABLE, 1, Some(shown::shown(&file.path, 120)), message);
         }
     }
     let read = || tally.files.iter().filter(|file| file.problem.is_none());
     let some = |wanted: &dyn Fn(&FileTally) -> bool| {
         let mut files = read().filter(|file| wanted(file));
-        files.next().map(|first| {
-            (
-                files.count() as u64 + 1,
-                Some(shown::shown(&first.path, 120)),
-            )
-        })
+        files.next().map(|first| (files.count() as u64 + 1, Some(shown::shown(&first.path, 120))))
     };
     if let Some((count, first)) = some(&|file| file.bytes == 0) {
         add(
@@ -391,33 +314,17 @@ fn records(tally: &SourceTally, places: &Places<'_>, out: &mut Vec<Anomaly>) {
             },
             shown::shown(&found.message, 160)
         );
-        add(
-            out,
-            codes::DEFECTS,
-            found.count,
-            Some(places.show(found.first)),
-            message,
-        );
+        add(out, codes::DEFECTS, found.count, Some(places.show(found.first)), message);
     }
     let mut some = |code, found: &Option<Found>, what: &str| {
         if let Some(found) = found {
             let message = format!("{} {what}", counted(found.count, "record", "records"));
-            add(
-                out,
-                code,
-                found.count,
-                Some(places.show(found.first)),
-                message,
-            );
+            add(out, code, found.count, Some(places.show(found.first)), message);
         }
     };
     some(codes::NUL_BYTES, &tally.nul, "with NUL bytes");
     some(codes::JSON_KEYS, &tally.json_keys, "with a key said twice");
-    some(
-        codes::NOT_OBJECTS,
-        &tally.not_objects,
-        "without keys: no JSON object",
-    );
+    some(codes::NOT_OBJECTS, &tally.not_objects, "without keys: no JSON object");
     some(
         codes::ENCODINGS,
         &tally.unlike_utf8,
@@ -430,29 +337,18 @@ fn variety(tally: &SourceTally, generations: &[Generation], out: &mut Vec<Anomal
         && let [other, ..] = others
     {
         let kinds = counted(generations.len() as u64, "header", "different headers");
-        let extra = others
-            .iter()
-            .flat_map(|one| &one.columns)
-            .filter(|c| !usual.columns.contains(c));
+        let extra =
+            others.iter().flat_map(|one| &one.columns).filter(|c| !usual.columns.contains(c));
         let extra: BTreeSet<&String> = extra.collect();
-        let names: Vec<String> = extra
-            .iter()
-            .take(5)
-            .map(|name| format!("`{}`", shown::shown(name, 40)))
-            .collect();
+        let names: Vec<String> =
+            extra.iter().take(5).map(|name| format!("`{}`", shown::shown(name, 40))).collect();
         let only = if names.is_empty() {
             String::new()
         } else {
             format!("; only in some: {}", names.join(", "))
         };
         let count = others.iter().map(|one| one.files).sum();
-        add(
-            out,
-            codes::GENERATIONS,
-            count,
-            Some(other.first.clone()),
-            format!("{kinds}{only}"),
-        );
+        add(out, codes::GENERATIONS, count, Some(other.first.clone()), format!("{kinds}{only}"));
     }
     if tally.formats.len() > 1 {
         let all: Vec<String> = tally
@@ -460,20 +356,10 @@ fn variety(tally: &SourceTally, generations: &[Generation], out: &mut Vec<Anomal
             .iter()
             .take(6)
             .map(|(format, files)| {
-                format!(
-                    "{} ({})",
-                    shown::shown(format, 60),
-                    counted(*files, "file", "files")
-                )
+                format!("{} ({})", shown::shown(format, 60), counted(*files, "file", "files"))
             })
             .collect();
-        add(
-            out,
-            codes::ENCODINGS,
-            tally.formats.len() as u64,
-            None,
-            all.join(", "),
-        );
+        add(out, codes::ENCODINGS, tally.formats.len() as u64, None, all.join(", "));
     }
 }
 
@@ -483,13 +369,7 @@ fn repeats(tally: &SourceTally, keys: &[KeyProfile], places: &Places<'_>, out: &
             let more = if all { "" } else { "more than " };
             let records = counted(count, "record repeats", "records repeat");
             let message = format!("{more}{records} an earlier one, byte for byte");
-            add(
-                out,
-                codes::RECORD_REPEATS,
-                count,
-                Some(places.show(first)),
-                message,
-            );
+            add(out, codes::RECORD_REPEATS, count, Some(places.show(first)), message);
         }
         Uniqueness::Unchecked { rows } => {
             let message = format!(
@@ -503,17 +383,8 @@ fn repeats(tally: &SourceTally, keys: &[KeyProfile], places: &Places<'_>, out: &
     for key in keys {
         let column = shown::shown(&key.column, 60);
         if key.repeats > 0 {
-            let message = format!(
-                "`{column}` repeats {}",
-                counted(key.repeats, "value", "values")
-            );
-            add(
-                out,
-                codes::KEY_REPEATS,
-                key.repeats,
-                key.first_repeat.clone(),
-                message,
-            );
+            let message = format!("`{column}` repeats {}", counted(key.repeats, "value", "values"));
+            add(out, codes::KEY_REPEATS, key.repeats, key.first_repeat.clone(), message);
         } else if !key.checked {
             let message =
                 format!("`{column}` looks like a key; there was no room to compare all values");
@@ -531,23 +402,14 @@ fn of_column(
 ) {
     let column = shown::shown(name, 60);
     let mut found = |code, count, first, message| {
-        out.push(Anomaly {
-            code,
-            message,
-            count,
-            first,
-            column: Some(column.clone()),
-        });
+        out.push(Anomaly { code, message, count, first, column: Some(column.clone()) });
     };
     if let Some(clock) = clock(tally, guess).filter(|clock| clock.backwards > 0)
         && clock.backwards * 10 <= tally.read
     {
         let steps = counted(clock.backwards, "time", "times");
         let midnights = if clock.midnights > 0 {
-            format!(
-                ", {} of them by more than 12 hours (midnight?)",
-                shown::count(clock.midnights)
-            )
+            format!(", {} of them by more than 12 hours (midnight?)", shown::count(clock.midnights))
         } else {
             String::new()
         };
@@ -608,14 +470,7 @@ pub(crate) fn whole(
     }
     let estimate = estimate(&sources, &totals, seconds);
     let folder = shown::shown(folder, 400);
-    Profile {
-        schema: SCHEMA,
-        folder,
-        sources,
-        leftovers,
-        totals,
-        estimate,
-    }
+    Profile { schema: SCHEMA, folder, sources, leftovers, totals, estimate }
 }
 
 // A row's header and cell headers in the b-tree, and the entry of an index on its key.
@@ -633,11 +488,8 @@ fn estimate(sources: &[SourceProfile], totals: &Totals, seconds: f64) -> Estimat
             rows * (ROW_OVERHEAD_BYTES + LEDGER_BYTES_PER_ROW) + cells
         })
         .sum();
-    let rate = if seconds > 0.0 && totals.records > 0 {
-        totals.records as f64 / seconds
-    } else {
-        0.0
-    };
+    let rate =
+        if seconds > 0.0 && totals.records > 0 { totals.records as f64 / seconds } else { 0.0 };
     let load_seconds = if rate > 0.0 { rows as f64 / rate } else { 0.0 };
     let basis = format!(
         "{} read and typed in {} here; a load does the same work and writes as well",

@@ -1,10 +1,6 @@
 //! From files to profile, plan and schema: what a person gets from `analyze` and `init`.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::needless_pass_by_value,
-    clippy::format_push_string
-)] // tests
+#![allow(clippy::unwrap_used, clippy::needless_pass_by_value, clippy::format_push_string)] // tests
 
 mod folder;
 
@@ -37,25 +33,17 @@ fn profile_of(files: &Files) -> (Vec<ProposedSource>, Profile) {
         leftovers: proposal.leftovers,
         elapsed: &elapsed,
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let mut last = None;
-    let profile = runtime
-        .block_on(profile(request, &mut |progress| last = Some(progress)))
-        .unwrap();
+    let profile =
+        runtime.block_on(profile(request, &mut |progress| last = Some(progress))).unwrap();
     let last = last.expect("progress is told");
     assert_eq!((last.files_done, last.bytes_done), (last.files, last.bytes));
     (proposal.sources, profile)
 }
 
 fn draft_of(profile: &Profile) -> PlanDraft {
-    let options = DraftOptions {
-        name: "",
-        target: None,
-        prefix: "legacy/",
-        schema: "schema",
-    };
+    let options = DraftOptions { name: "", target: None, prefix: "legacy/", schema: "schema" };
     plan_for(profile, &options).unwrap()
 }
 
@@ -81,11 +69,7 @@ fn declared(draft: &PlanDraft, table: &str, column: &str) -> String {
         line.starts_with(&format!("{column} ")) || line.starts_with(&format!("\"{column}\" "))
     });
     let line = line.unwrap_or_else(|| panic!("{column} in {body}"));
-    line.split_whitespace()
-        .nth(1)
-        .unwrap()
-        .trim_end_matches(',')
-        .to_owned()
+    line.split_whitespace().nth(1).unwrap().trim_end_matches(',').to_owned()
 }
 
 /// Whether a value would load into a column of that declared type, by rules of their own.
@@ -100,9 +84,7 @@ fn loads(value: &Json<'_>, declared: &str, expr: &Expr, plan: &Plan) -> bool {
     let base = declared.split('(').next().unwrap();
     match base {
         "TEXT" => true,
-        "INTEGER" => text
-            .parse::<i64>()
-            .is_ok_and(|number| number.to_string() == text),
+        "INTEGER" => text.parse::<i64>().is_ok_and(|number| number.to_string() == text),
         "DOUBLE" => forms::has(reading.forms, forms::EXACT),
         "DECIMAL_TEXT" => {
             forms::has(reading.forms, forms::DECIMAL) || matches!(value, Json::Number(_))
@@ -117,11 +99,8 @@ fn loads(value: &Json<'_>, declared: &str, expr: &Expr, plan: &Plan) -> bool {
         "JSON_TEXT" => whimbrel_model::json::parse(text.as_bytes()).is_ok(),
         "TIME_TEXT" => expr.timestamp.is_empty(),
         "DATE_TEXT" | "TIMESTAMP_TEXT" | "TIMESTAMPTZ_TEXT" => {
-            let formats: Vec<&str> = expr
-                .timestamp
-                .iter()
-                .map(|format| format.value.as_str())
-                .collect();
+            let formats: Vec<&str> =
+                expr.timestamp.iter().map(|format| format.value.as_str()).collect();
             reading.stamps.iter().flatten().any(|stamp| {
                 formats.contains(&whimbrel_profile::stamps::PATTERNS[stamp.pattern].text)
             })
@@ -137,17 +116,11 @@ fn check_draft(files: &Files) -> PlanDraft {
     let plan = decode(&draft);
     for table in &plan.tables {
         let source = plan.source(&table.from[0].value).unwrap();
-        let proposed = proposed
-            .iter()
-            .find(|one| one.name == source.name.value)
-            .unwrap();
+        let proposed = proposed.iter().find(|one| one.name == source.name.value).unwrap();
         for path in &proposed.files {
             let bytes = &files.iter().find(|(own, _)| own == path).unwrap().1;
             let (_, records) = parse(&proposed.format, proposed.names(), bytes);
-            for record in records
-                .iter()
-                .filter_map(|record| record.fields.as_ref().ok())
-            {
+            for record in records.iter().filter_map(|record| record.fields.as_ref().ok()) {
                 check_record(&members(record), table, source, &draft, &plan);
             }
         }
@@ -170,10 +143,8 @@ fn check_record(
             Some(pointer) => pointer.replace("~1", "/").replace("~0", "~"),
             None => field.value.clone(),
         };
-        let value = members
-            .iter()
-            .find(|(own, _)| *own == name)
-            .and_then(|(_, value)| value.clone());
+        let value =
+            members.iter().find(|(own, _)| *own == name).and_then(|(_, value)| value.clone());
         let Some(value) = value else { continue };
         let nulls = source
             .columns
@@ -183,10 +154,7 @@ fn check_record(
         if let Json::String(text) = &value {
             let nulls = nulls.unwrap_or_default();
             // Quotes are gone here; the reader compares cells as written.
-            if nulls
-                .iter()
-                .any(|null| null == text || *null == format!("\"{text}\""))
-            {
+            if nulls.iter().any(|null| null == text || *null == format!("\"{text}\"")) {
                 continue;
             }
         }
@@ -220,14 +188,8 @@ fn runs() -> Files {
             "Timestamp,Time_Str,Status,T1_Feed,Pwr_Z1_%,RPM_Main\r\n\
              1735729200.250,12:00:00,READY,20.25,0.0,0\r\n",
         ),
-        csv(
-            "logs/run_20250101_130000.csv",
-            "Timestamp,Status,T1_Feed,Pwr_Z1_%,RPM_Main\r\n",
-        ),
-        csv(
-            "config.json",
-            "{\"z1\":{\"kp\":5.0},\"logging\":{\"interval\":0.25}}",
-        ),
+        csv("logs/run_20250101_130000.csv", "Timestamp,Status,T1_Feed,Pwr_Z1_%,RPM_Main\r\n"),
+        csv("config.json", "{\"z1\":{\"kp\":5.0},\"logging\":{\"interval\":0.25}}"),
         csv(
             "logs/app.jsonl",
             "{\"level\":\"WARN\",\"timestamp\":1735729200.5}\n{\"level\":\"ERROR\",\"timestamp\":1735729201.25,\"context\":{}}\n",
@@ -250,10 +212,7 @@ fn content() -> Files {
         csv("b/3.MD", "---\ntitle: Three\nid: 7\n---\n# Head\ntext\n"),
         csv("b/4.md", "no front matter\n"),
         csv("c.txt", "plain"),
-        csv(
-            "items.csv",
-            "id,title,content\n1,One,\"line one\nline two\"\n1,Two,\"\"\n",
-        ),
+        csv("items.csv", "id,title,content\n1,One,\"line one\nline two\"\n1,Two,\"\"\n"),
     ]
 }
 
@@ -456,11 +415,7 @@ fn the_draft_for_documents_loads_everything_that_is_well_formed() {
 #[test]
 fn the_text_of_a_profile() {
     let (_, profile) = profile_of(&runs());
-    let look = Look {
-        width: 80,
-        ascii: false,
-        values: true,
-    };
+    let look = Look { width: 80, ascii: false, values: true };
     expect![[r#"
         legacy/: 5 files, 490 bytes, 9 records
 
@@ -523,14 +478,7 @@ fn the_text_of_a_profile() {
 #[test]
 fn own_ascii_only_where_asked_for() {
     let (_, profile) = profile_of(&runs());
-    let text = render::text(
-        &profile,
-        Look {
-            width: 120,
-            ascii: true,
-            values: true,
-        },
-    );
+    let text = render::text(&profile, Look { width: 120, ascii: true, values: true });
     assert!(text.is_ascii(), "{text}");
 }
 
@@ -541,12 +489,7 @@ fn anomalies(files: Files, expect: Expect) {
         .anomalies
         .iter()
         .map(|one| {
-            format!(
-                "{} {} {:?}\n",
-                one.code,
-                one.message,
-                one.first.as_deref().unwrap_or("")
-            )
+            format!("{} {} {:?}\n", one.code, one.message, one.first.as_deref().unwrap_or(""))
         })
         .collect();
     expect.assert_eq(&lines.concat());
@@ -654,10 +597,7 @@ fn hostile_names_and_values_make_a_plan_that_decodes() {
     )];
     let draft = check_draft(&files);
     let plan = decode(&draft);
-    assert_eq!(
-        plan.sources[0].globs[0].value,
-        "legacy/we\"ird $[{]HOME[}] [[]x[]].csv"
-    );
+    assert_eq!(plan.sources[0].globs[0].value, "legacy/we\"ird $[{]HOME[}] [[]x[]].csv");
     assert!(!draft.plan.contains('\u{1b}') && !draft.schema[0].1.contains('\u{1b}'));
     let (_, profile) = profile_of(&files);
     let page = render::html(&profile, true);
@@ -666,40 +606,24 @@ fn hostile_names_and_values_make_a_plan_that_decodes() {
 
 #[test]
 fn a_postal_code_stays_text_and_says_why() {
-    let draft = check_draft(&vec![csv(
-        "zips.csv",
-        "zip,n\n10115,1\n00601,2\n1e5,3\n10117,4\n",
-    )]);
+    let draft = check_draft(&vec![csv("zips.csv", "zip,n\n10115,1\n00601,2\n1e5,3\n10117,4\n")]);
     let why = "# text: 2 of 4 are integers, but `00601` at zips.csv:3 has a leading zero\nzip";
     assert!(draft.plan.contains(why), "{}", draft.plan);
 }
 
 #[test]
 fn empty_quoted_empty_and_na_stay_three_things() {
-    let draft = check_draft(&vec![csv(
-        "a.csv",
-        "n,t\n1,NA\n,\"\"\n\"\",\nNA,x\n\"NA\",y\n2,z\n",
-    )]);
+    let draft = check_draft(&vec![csv("a.csv", "n,t\n1,NA\n,\"\"\n\"\",\nNA,x\n\"NA\",y\n2,z\n")]);
     let plan = decode(&draft);
     let null = plan.sources[0].columns[0].null.clone().unwrap();
     assert_eq!(null, ["", "\"\"", "NA", "\"NA\""]);
-    assert!(
-        draft.plan.contains("# text: empty (2), `NA` (1) stay text"),
-        "{}",
-        draft.plan
-    );
+    assert!(draft.plan.contains("# text: empty (2), `NA` (1) stay text"), "{}", draft.plan);
 }
 
 #[test]
 fn words_for_true_and_false_become_a_map() {
     let draft = check_draft(&vec![csv("a.csv", "ok,on\nyes,true\nno,false\n")]);
-    assert!(
-        draft
-            .plan
-            .contains("[map.yes_no]\nyes = true\nno = false\n"),
-        "{}",
-        draft.plan
-    );
+    assert!(draft.plan.contains("[map.yes_no]\nyes = true\nno = false\n"), "{}", draft.plan);
 }
 
 #[test]
@@ -760,9 +684,7 @@ fn nothing_to_look_at_is_an_error_with_a_code() {
         leftovers: Vec::new(),
         elapsed: &|| Duration::ZERO,
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let error = runtime.block_on(profile(request, &mut |_| {})).unwrap_err();
     assert!(matches!(error, ProfileError::NothingFound { .. }));
     assert_eq!(error.code(), "WB0520");
@@ -772,21 +694,12 @@ fn nothing_to_look_at_is_an_error_with_a_code() {
 fn other_engines_are_refused() {
     let (_, profile) = profile_of(&runs());
     let draft = |target| {
-        let options = DraftOptions {
-            name: "x",
-            target: Some(target),
-            prefix: "",
-            schema: "schema",
-        };
+        let options =
+            DraftOptions { name: "x", target: Some(target), prefix: "", schema: "schema" };
         plan_for(&profile, &options)
     };
     let refused = draft("postgres://u:p@h/db").unwrap_err();
-    assert_eq!(
-        refused,
-        DraftError::Engine {
-            scheme: "postgres".to_owned()
-        }
-    );
+    assert_eq!(refused, DraftError::Engine { scheme: "postgres".to_owned() });
     assert!(draft("sqlite:new.db").is_ok() && draft("${TARGET}").is_ok());
 }
 

@@ -120,7 +120,11 @@ struct Tallies {
     remarks: Listed<Remark>,
 }
 
-async fn read(target: &dyn Target, run: &Run, options: &Options) -> Result<RunReport, EndpointError> {
+async fn read(
+    target: &dyn Target,
+    run: &Run,
+    options: &Options,
+) -> Result<RunReport, EndpointError> {
     let steps = step::of_run(target, &run.id).await?;
     let mut tallies = Tallies {
         tables: Tables::default(),

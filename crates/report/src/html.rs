@@ -11,7 +11,9 @@ mod style;
 use std::fmt::Write as _;
 
 use crate::markdown::{gaps, mark, mark_of, time};
-use crate::report::{NoteRow, NoteSample, RejectGroup, RejectSample, Related, RunReport, TableRow, Verdict};
+use crate::report::{
+    NoteRow, NoteSample, RejectGroup, RejectSample, Related, RunReport, TableRow, Verdict,
+};
 use crate::shown::{bytes, clock, count, counted, percent, rate, seconds};
 
 /// What the lists of a section may take, in bytes; all together stay below 2 MB.
@@ -75,7 +77,9 @@ fn prose(text: &str) -> String {
 
 /// A table, and what of it.
 fn about(table: &str, column: Option<&str>, rule: Option<&str>) -> String {
-    let part = |word: &str, name: Option<&str>| name.map(|name| format!("<br/>{word} {}", code(name))).unwrap_or_default();
+    let part = |word: &str, name: Option<&str>| {
+        name.map(|name| format!("<br/>{word} {}", code(name))).unwrap_or_default()
+    };
     format!("{}{}{}", code(table), part("column", column), part("rule", rule))
 }
 
@@ -132,10 +136,18 @@ impl Page {
             capital(outcome.verdict.words())
         ));
         if let Some(stop) = &outcome.error {
-            self.put(format_args!("<p class=\"bad\">Stopped by {}: {}</p>", code(&stop.code), prose(&stop.message)));
+            self.put(format_args!(
+                "<p class=\"bad\">Stopped by {}: {}</p>",
+                code(&stop.code),
+                prose(&stop.message)
+            ));
         }
         for remark in &outcome.remarks.shown {
-            self.put(format_args!("<p class=\"warn\">⚠ {} {}</p>", remark.code, prose(&remark.message)));
+            self.put(format_args!(
+                "<p class=\"warn\">⚠ {} {}</p>",
+                remark.code,
+                prose(&remark.message)
+            ));
         }
     }
 
@@ -159,15 +171,37 @@ impl Page {
         let files: u64 = outcome.sources.shown.iter().map(|source| source.files).sum();
         let tiles = [
             ("read", count(units.read.count), bytes(units.read.bytes)),
-            ("rows written", count(outcome.rows.inserted.count + outcome.rows.updated.count), counted(outcome.tables.shown.len() as u64 + outcome.tables.more, "table")),
-            ("rejects that wait", count(outcome.rejects.statuses.open), format!("of {}", counted(outcome.rejects.total, "reject"))),
-            ("files", count(files), counted(outcome.sources.shown.len() as u64 + outcome.sources.more, "source")),
-            ("time", seconds(circumstances.active_seconds), counted(circumstances.attempts, "attempt")),
-            ("units per second", rate(circumstances.pace.units_per_second), format!("{}/s", bytes(circumstances.pace.bytes_per_second as u64))),
+            (
+                "rows written",
+                count(outcome.rows.inserted.count + outcome.rows.updated.count),
+                counted(outcome.tables.shown.len() as u64 + outcome.tables.more, "table"),
+            ),
+            (
+                "rejects that wait",
+                count(outcome.rejects.statuses.open),
+                format!("of {}", counted(outcome.rejects.total, "reject")),
+            ),
+            (
+                "files",
+                count(files),
+                counted(outcome.sources.shown.len() as u64 + outcome.sources.more, "source"),
+            ),
+            (
+                "time",
+                seconds(circumstances.active_seconds),
+                counted(circumstances.attempts, "attempt"),
+            ),
+            (
+                "units per second",
+                rate(circumstances.pace.units_per_second),
+                format!("{}/s", bytes(circumstances.pace.bytes_per_second as u64)),
+            ),
         ];
         self.out.push_str("<dl class=\"tiles\">");
         for (what, figure, beside) in tiles {
-            self.put(format_args!("<div><dt>{what}</dt><dd><b>{figure}</b><span>{beside}</span></dd></div>"));
+            self.put(format_args!(
+                "<div><dt>{what}</dt><dd><b>{figure}</b><span>{beside}</span></dd></div>"
+            ));
         }
         self.out.push_str("</dl>");
     }
@@ -175,7 +209,11 @@ impl Page {
     fn next(&mut self, report: &RunReport) {
         self.out.push_str("<h2>What to do next</h2><ol class=\"next\">");
         for step in &report.circumstances.next {
-            self.put(format_args!("<li>{}<br/>{}</li>", capital(&prose(&step.why)), code(&step.command)));
+            self.put(format_args!(
+                "<li>{}<br/>{}</li>",
+                capital(&prose(&step.why)),
+                code(&step.command)
+            ));
         }
         self.out.push_str("</ol>");
     }
@@ -185,29 +223,58 @@ impl Page {
         self.out.push_str("<h2>Where the records went</h2>");
         self.out.push_str(&pictures::flow(&report.outcome));
         let columns = [
-            Name("Table"), Name("Status"), Number("Read"), Number("Loaded"), Number("Updated"), Number("Unchanged"),
-            Number("Rejected"), Number("Filtered"), Number("Duplicate"), Name("Balance"),
+            Name("Table"),
+            Name("Status"),
+            Number("Read"),
+            Number("Loaded"),
+            Number("Updated"),
+            Number("Unchanged"),
+            Number("Rejected"),
+            Number("Filtered"),
+            Number("Duplicate"),
+            Name("Balance"),
         ];
         let rows = tables.shown.iter().map(|table| {
-            let mut cells = vec![code(&table.table), status(table.status), count(table.units.read.count)];
+            let mut cells =
+                vec![code(&table.table), status(table.status), count(table.units.read.count)];
             cells.extend(table.units.classes().map(|(_, figure)| count(figure.count)));
             cells.push(balance(table));
             cells
         });
         self.table("Source units by table", &columns, rows, tables.more, "table", share::TABLES);
         let columns = [
-            Name("Table"), Number("Rows produced"), Number("Inserted"), Number("Updated"), Number("Unchanged"),
-            Number("Files"), Number("Done"), Number("Lines"), Number("Blank or comment"),
+            Name("Table"),
+            Number("Rows produced"),
+            Number("Inserted"),
+            Number("Updated"),
+            Number("Unchanged"),
+            Number("Files"),
+            Number("Done"),
+            Number("Lines"),
+            Number("Blank or comment"),
         ];
         let rows = tables.shown.iter().map(|table| {
             let (rows, files) = (&table.rows, &table.files);
             let figures = [
-                rows.produced.count, rows.inserted.count, rows.updated.count, rows.unchanged.count,
-                files.total, files.completed, files.lines, files.skipped,
+                rows.produced.count,
+                rows.inserted.count,
+                rows.updated.count,
+                rows.unchanged.count,
+                files.total,
+                files.completed,
+                files.lines,
+                files.skipped,
             ];
             std::iter::once(code(&table.table)).chain(figures.map(count)).collect()
         });
-        self.table("Target rows and files by table", &columns, rows, tables.more, "table", share::TABLES);
+        self.table(
+            "Target rows and files by table",
+            &columns,
+            rows,
+            tables.more,
+            "table",
+            share::TABLES,
+        );
     }
 
     fn rejects(&mut self, report: &RunReport) {
@@ -226,7 +293,12 @@ impl Page {
         ));
         self.out.push_str(&pictures::pareto(rejects));
         let columns = [
-            Number("#"), Number("Rejects"), Number("Share"), Number("Open"), Prose("Cause"), Name("Where"),
+            Number("#"),
+            Number("Rejects"),
+            Number("Share"),
+            Number("Open"),
+            Prose("Cause"),
+            Name("Where"),
             Prose("First of them"),
         ];
         let rows = rejects.groups.shown.iter().enumerate().map(|(index, group)| {
@@ -242,17 +314,43 @@ impl Page {
         });
         self.table("Rejects by cause", &columns, rows, rejects.groups.more, "cause", share::GROUPS);
         self.out.push_str("<div class=\"pair\">");
-        let rows = rejects.by_source.shown.iter().map(|one| vec![code(&one.source), count(one.count)]);
+        let rows =
+            rejects.by_source.shown.iter().map(|one| vec![code(&one.source), count(one.count)]);
         let columns = [Name("Source"), Number("Rejects")];
-        self.table("Rejects by source", &columns, rows, rejects.by_source.more, "source", share::SMALL);
+        self.table(
+            "Rejects by source",
+            &columns,
+            rows,
+            rejects.by_source.more,
+            "source",
+            share::SMALL,
+        );
         let rows = rejects.by_stage.iter().map(|one| vec![one.stage.to_owned(), count(one.count)]);
-        self.table("Rejects by stage", &[Name("Stage"), Number("Rejects")], rows, 0, "stage", share::SMALL);
+        self.table(
+            "Rejects by stage",
+            &[Name("Stage"), Number("Rejects")],
+            rows,
+            0,
+            "stage",
+            share::SMALL,
+        );
         let hours = &report.circumstances.rejects_by_hour;
         let rows = hours.shown.iter().map(|one| vec![escaped(&one.hour), count(one.count)]);
-        self.table("Rejects by hour", &[Name("Hour"), Number("Rejects")], rows, hours.more, "hour", share::SMALL);
+        self.table(
+            "Rejects by hour",
+            &[Name("Hour"), Number("Rejects")],
+            rows,
+            hours.more,
+            "hour",
+            share::SMALL,
+        );
         self.out.push_str("</div>");
         if !rejects.waivers.shown.is_empty() {
-            let rows = rejects.waivers.shown.iter().map(|one| vec![escaped(&one.reason), escaped(&one.by), count(one.count)]);
+            let rows = rejects
+                .waivers
+                .shown
+                .iter()
+                .map(|one| vec![escaped(&one.reason), escaped(&one.by), count(one.count)]);
             let columns = [Prose("Waived because"), Name("By"), Number("Rejects")];
             self.table("Waivers", &columns, rows, rejects.waivers.more, "reason", share::SMALL);
         }
@@ -265,9 +363,8 @@ impl Page {
             self.out.push_str("<p>Nothing: every value arrived as it was.</p>");
             return;
         }
-        let columns = [
-            Number("Count"), Name("Effect"), Prose("What"), Name("Where"), Prose("First of them"),
-        ];
+        let columns =
+            [Number("Count"), Name("Effect"), Prose("What"), Name("Where"), Prose("First of them")];
         let rows = notes.shown.iter().map(|note| {
             vec![
                 count(note.count),
@@ -277,7 +374,14 @@ impl Page {
                 note.samples.iter().map(note_sample).collect(),
             ]
         });
-        self.table("Changes, warnings and filters", &columns, rows, notes.more, "kind", share::NOTES);
+        self.table(
+            "Changes, warnings and filters",
+            &columns,
+            rows,
+            notes.more,
+            "kind",
+            share::NOTES,
+        );
     }
 
     fn checks(&mut self, report: &RunReport) {
@@ -288,7 +392,12 @@ impl Page {
             return;
         }
         let columns = [
-            Name("Check"), Name("Of"), Name("Result"), Number("Expected"), Number("Found"), Prose("What is wrong"),
+            Name("Check"),
+            Name("Of"),
+            Name("Result"),
+            Number("Expected"),
+            Number("Found"),
+            Prose("What is wrong"),
         ];
         let rows = checks.shown.iter().map(|check| {
             vec![
@@ -310,7 +419,13 @@ impl Page {
         self.out.push_str("<details><summary>The same as a table</summary>");
         let whole = (circumstances.active_seconds * 1e6) as u64;
         let columns = [
-            Name("Phase"), Number("From"), Number("To"), Number("Time worked"), Number("Share"), Number("Units"), Number("Batches"),
+            Name("Phase"),
+            Number("From"),
+            Number("To"),
+            Number("Time worked"),
+            Number("Share"),
+            Number("Units"),
+            Number("Batches"),
         ];
         let rows = circumstances.phases.shown.iter().map(|phase| {
             vec![
@@ -324,7 +439,14 @@ impl Page {
             ]
         });
         self.table("Phases", &columns, rows, circumstances.phases.more, "phase", share::PHASES);
-        let columns = [Number("Attempt"), Name("Started"), Number("From"), Number("To"), Number("Units"), Number("Batches")];
+        let columns = [
+            Number("Attempt"),
+            Name("Started"),
+            Number("From"),
+            Number("To"),
+            Number("Units"),
+            Number("Batches"),
+        ];
         let rows = circumstances.attempts_known.shown.iter().map(|attempt| {
             vec![
                 attempt.attempt.to_string(),
@@ -335,7 +457,14 @@ impl Page {
                 count(attempt.batches),
             ]
         });
-        self.table("Attempts", &columns, rows, circumstances.attempts_known.more, "attempt", share::SMALL);
+        self.table(
+            "Attempts",
+            &columns,
+            rows,
+            circumstances.attempts_known.more,
+            "attempt",
+            share::SMALL,
+        );
         self.out.push_str("</details>");
         self.pace(report);
     }
@@ -354,11 +483,22 @@ impl Page {
         self.out.push_str(&pictures::pace(circumstances));
         self.out.push_str("<details><summary>The same as a table</summary>");
         let columns = [
-            Number("From"), Number("To"), Number("Units"), Number("Rows"), Number("Rejected"), Number("Units/s"),
-            Number("Slowest batch"), Number("Fastest batch"), Number("Batches"),
+            Number("From"),
+            Number("To"),
+            Number("Units"),
+            Number("Rows"),
+            Number("Rejected"),
+            Number("Units/s"),
+            Number("Slowest batch"),
+            Number("Fastest batch"),
+            Number("Batches"),
         ];
         let rows = pace.points.iter().map(|point| {
-            let mean = if point.active_seconds > 0.0 { point.units as f64 / point.active_seconds } else { 0.0 };
+            let mean = if point.active_seconds > 0.0 {
+                point.units as f64 / point.active_seconds
+            } else {
+                0.0
+            };
             vec![
                 clock(point.from_seconds),
                 clock(point.to_seconds),
@@ -378,23 +518,55 @@ impl Page {
     fn files(&mut self, report: &RunReport) {
         let outcome = &report.outcome;
         self.out.push_str("<h2>Files</h2>");
-        let rows = outcome.sources.shown.iter().map(|one| vec![code(&one.source), count(one.files), bytes(one.bytes)]);
+        let rows = outcome
+            .sources
+            .shown
+            .iter()
+            .map(|one| vec![code(&one.source), count(one.files), bytes(one.bytes)]);
         let columns = [Name("Source"), Number("Files"), Number("Size")];
         self.table("What was found", &columns, rows, outcome.sources.more, "source", share::SMALL);
         if !outcome.worst_files.shown.is_empty() {
             let rows = outcome.worst_files.shown.iter().map(|file| {
-                vec![code(&file.file), code(&file.table), count(file.rejected), count(file.read), status(file.status)]
+                vec![
+                    code(&file.file),
+                    code(&file.table),
+                    count(file.rejected),
+                    count(file.read),
+                    status(file.status),
+                ]
             });
-            let columns = [Prose("File"), Name("Table"), Number("Rejected"), Number("Read"), Name("Status")];
-            self.table("Files with most rejects", &columns, rows, outcome.worst_files.more, "file", share::FILES);
+            let columns =
+                [Prose("File"), Name("Table"), Number("Rejected"), Number("Read"), Name("Status")];
+            self.table(
+                "Files with most rejects",
+                &columns,
+                rows,
+                outcome.worst_files.more,
+                "file",
+                share::FILES,
+            );
         }
         if !outcome.set_aside.shown.is_empty() {
             let rows = outcome.set_aside.shown.iter().map(|file| {
                 let why = file.reason.as_deref().map(prose).unwrap_or_default();
-                vec![code(&file.file), code(&file.table), file.bytes.map(bytes).unwrap_or_default(), file.fate.to_owned(), why]
+                vec![
+                    code(&file.file),
+                    code(&file.table),
+                    file.bytes.map(bytes).unwrap_or_default(),
+                    file.fate.to_owned(),
+                    why,
+                ]
             });
-            let columns = [Prose("File"), Name("Table"), Number("Size"), Name("Fate"), Prose("Why")];
-            self.table("Files that were not read", &columns, rows, outcome.set_aside.more, "file", share::FILES);
+            let columns =
+                [Prose("File"), Name("Table"), Number("Size"), Name("Fate"), Prose("Why")];
+            self.table(
+                "Files that were not read",
+                &columns,
+                rows,
+                outcome.set_aside.more,
+                "file",
+                share::FILES,
+            );
         }
     }
 
@@ -403,9 +575,27 @@ impl Page {
         let target = &circumstances.target;
         self.out.push_str("<h2>Circumstances</h2><dl class=\"facts\">");
         self.fact("Kind", outcome.kind);
-        self.fact("Target", &format!("{} {}, {}", escaped(&target.engine), escaped(&target.version), code(&target.location)));
-        self.fact("Started", &format!("{} by {}", escaped(&circumstances.started_at), escaped(&circumstances.started_by)));
-        self.fact("Ended", &circumstances.ended_at.as_deref().map_or_else(|| "not yet".to_owned(), escaped));
+        self.fact(
+            "Target",
+            &format!(
+                "{} {}, {}",
+                escaped(&target.engine),
+                escaped(&target.version),
+                code(&target.location)
+            ),
+        );
+        self.fact(
+            "Started",
+            &format!(
+                "{} by {}",
+                escaped(&circumstances.started_at),
+                escaped(&circumstances.started_by)
+            ),
+        );
+        self.fact(
+            "Ended",
+            &circumstances.ended_at.as_deref().map_or_else(|| "not yet".to_owned(), escaped),
+        );
         self.fact("Time", &time(circumstances));
         self.fact("Batches", &count(circumstances.batches));
         self.fact("Options", &code(&outcome.options.to_string()));
@@ -428,9 +618,20 @@ impl Page {
     fn records(&mut self, report: &RunReport) {
         let circumstances = &report.circumstances;
         if !circumstances.spilled.shown.is_empty() {
-            let rows = circumstances.spilled.shown.iter().map(|one| vec![code(&one.reject), bytes(one.bytes), code(&one.file)]);
+            let rows = circumstances
+                .spilled
+                .shown
+                .iter()
+                .map(|one| vec![code(&one.reject), bytes(one.bytes), code(&one.file)]);
             let columns = [Name("Reject"), Number("Size"), Prose("Its bytes are in")];
-            self.table("Rejects too long for the ledger", &columns, rows, circumstances.spilled.more, "reject", share::SMALL);
+            self.table(
+                "Rejects too long for the ledger",
+                &columns,
+                rows,
+                circumstances.spilled.more,
+                "reject",
+                share::SMALL,
+            );
         }
         if !circumstances.checkpoints.shown.is_empty() {
             let (tone, intact) = if circumstances.checkpoints_intact {
@@ -439,20 +640,37 @@ impl Page {
                 ("bad", "✖ The chain of checkpoints is broken.")
             };
             self.put(format_args!("<p class=\"{tone}\">{intact}</p>"));
-            let rows = circumstances.checkpoints.shown.iter().map(|one| {
-                vec![code(&one.name), escaped(&one.created_at), code(&one.hash)]
-            });
+            let rows = circumstances
+                .checkpoints
+                .shown
+                .iter()
+                .map(|one| vec![code(&one.name), escaped(&one.created_at), code(&one.hash)]);
             let columns = [Name("Checkpoint"), Name("Time"), Prose("Hash")];
-            self.table("Checkpoints", &columns, rows, circumstances.checkpoints.more, "checkpoint", share::SMALL);
+            self.table(
+                "Checkpoints",
+                &columns,
+                rows,
+                circumstances.checkpoints.more,
+                "checkpoint",
+                share::SMALL,
+            );
         }
-        self.out.push_str("<details><summary>Digest sums (comparable between runs of this target)</summary>");
+        self.out.push_str(
+            "<details><summary>Digest sums (comparable between runs of this target)</summary>",
+        );
         let columns = [Name("Table"), Name("Class"), Prose("Σ of digests")];
         let rows = report.digests.shown.iter().flat_map(|table| {
             let sums = [
-                ("read", &table.read), ("loaded", &table.loaded), ("updated", &table.updated),
-                ("unchanged", &table.unchanged), ("rejected", &table.rejected), ("filtered", &table.filtered),
-                ("duplicate", &table.duplicate), ("rows produced", &table.rows_produced),
-                ("rows inserted", &table.rows_inserted), ("rows updated", &table.rows_updated),
+                ("read", &table.read),
+                ("loaded", &table.loaded),
+                ("updated", &table.updated),
+                ("unchanged", &table.unchanged),
+                ("rejected", &table.rejected),
+                ("filtered", &table.filtered),
+                ("duplicate", &table.duplicate),
+                ("rows produced", &table.rows_produced),
+                ("rows inserted", &table.rows_inserted),
+                ("rows updated", &table.rows_updated),
                 ("rows unchanged", &table.rows_unchanged),
             ];
             sums.map(|(class, sum)| vec![code(&table.table), class.to_owned(), code(sum)])
@@ -481,7 +699,8 @@ impl Page {
         let start = self.out.len();
         let mut left = 0;
         for row in rows {
-            let cells: String = columns.iter().zip(&row).map(|(column, cell)| column.cell(cell)).collect();
+            let cells: String =
+                columns.iter().zip(&row).map(|(column, cell)| column.cell(cell)).collect();
             if left == 0 && self.out.len() - start + cells.len() < limit {
                 self.put(format_args!("<tr>{cells}</tr>"));
             } else {
@@ -490,7 +709,10 @@ impl Page {
         }
         self.out.push_str("</tbody></table></div>");
         if more + left > 0 {
-            self.put(format_args!("<p class=\"soft\">… and {}.</p>", counted(more + left, &format!("more {noun}"))));
+            self.put(format_args!(
+                "<p class=\"soft\">… and {}.</p>",
+                counted(more + left, &format!("more {noun}"))
+            ));
         }
     }
 }
@@ -541,18 +763,24 @@ fn what(note: &NoteRow) -> String {
 }
 
 fn sample(sample: &RejectSample) -> String {
-    let field = sample.field.as_deref().map(|field| format!(" {}", code(field))).unwrap_or_default();
-    let value = sample.value.as_deref().map(|value| format!(" = {}", code(value))).unwrap_or_default();
-    let message = sample.message.as_deref().map(|why| format!(" <span class=\"soft\">{}</span>", prose(why)));
+    let field =
+        sample.field.as_deref().map(|field| format!(" {}", code(field))).unwrap_or_default();
+    let value =
+        sample.value.as_deref().map(|value| format!(" = {}", code(value))).unwrap_or_default();
+    let message =
+        sample.message.as_deref().map(|why| format!(" <span class=\"soft\">{}</span>", prose(why)));
     format!("<div>{}{field}{value}{}</div>", code(&sample.place), message.unwrap_or_default())
 }
 
 fn note_sample(sample: &NoteSample) -> String {
-    let value = sample.value.as_deref().map(|value| format!("{} ", code(value))).unwrap_or_default();
+    let value =
+        sample.value.as_deref().map(|value| format!("{} ", code(value))).unwrap_or_default();
     format!("<div>{value}<span class=\"soft\">{}</span></div>", escaped(&sample.place))
 }
 
 fn related(runs: &[Related]) -> String {
-    let runs = runs.iter().map(|run| format!("{} ({}, {}, {})", code(&run.run), run.kind, run.status, escaped(&run.started_at)));
+    let runs = runs.iter().map(|run| {
+        format!("{} ({}, {}, {})", code(&run.run), run.kind, run.status, escaped(&run.started_at))
+    });
     runs.collect::<Vec<_>>().join(", ")
 }

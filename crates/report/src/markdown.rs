@@ -5,7 +5,9 @@
 
 use std::fmt::Write as _;
 
-use crate::report::{Circumstances, Effect, RejectGroup, RowAccounts, RunReport, TableRow, Verdict};
+use crate::report::{
+    Circumstances, Effect, RejectGroup, RowAccounts, RunReport, TableRow, Verdict,
+};
 use crate::shown::{bytes, count, counted, percent, rate, seconds};
 
 /// The most bytes of a report as Markdown: what a comment on GitHub holds.
@@ -76,19 +78,31 @@ fn heading(out: &mut String, text: &str) {
 fn head(out: &mut String, report: &RunReport) {
     let (outcome, circumstances) = (&report.outcome, &report.circumstances);
     let verdict = outcome.verdict;
-    line(out, &format!("# {} Run {} of {}: {}", mark(verdict), code(&circumstances.run), code(&outcome.plan), verdict.words()));
+    line(
+        out,
+        &format!(
+            "# {} Run {} of {}: {}",
+            mark(verdict),
+            code(&circumstances.run),
+            code(&outcome.plan),
+            verdict.words()
+        ),
+    );
     line(out, "");
     line(out, &balance(report));
     let speed = &circumstances.pace;
     line(out, "");
-    line(out, &format!(
-        "{} in {}: {} units/s, {} rows/s, {}/s.",
-        bytes(outcome.units.read.bytes),
-        seconds(circumstances.active_seconds),
-        rate(speed.units_per_second),
-        rate(speed.rows_per_second),
-        bytes(speed.bytes_per_second as u64)
-    ));
+    line(
+        out,
+        &format!(
+            "{} in {}: {} units/s, {} rows/s, {}/s.",
+            bytes(outcome.units.read.bytes),
+            seconds(circumstances.active_seconds),
+            rate(speed.units_per_second),
+            rate(speed.rows_per_second),
+            bytes(speed.bytes_per_second as u64)
+        ),
+    );
     if let Some(stop) = &outcome.error {
         line(out, "");
         line(out, &format!("Stopped by {}: {}", code(&stop.code), text(&stop.message)));
@@ -103,9 +117,14 @@ fn head(out: &mut String, report: &RunReport) {
 fn balance(report: &RunReport) -> String {
     let outcome = &report.outcome;
     let classes = outcome.units.classes().into_iter().filter(|(_, figure)| figure.count > 0);
-    let classes: Vec<String> = classes.map(|(name, figure)| format!("{name} {}", count(figure.count))).collect();
+    let classes: Vec<String> =
+        classes.map(|(name, figure)| format!("{name} {}", count(figure.count))).collect();
     let classes = if classes.is_empty() { "0".to_owned() } else { classes.join(" + ") };
-    let balanced = if outcome.balanced { "✔ balanced in counts, bytes and digests" } else { "✖ NOT balanced" };
+    let balanced = if outcome.balanced {
+        "✔ balanced in counts, bytes and digests"
+    } else {
+        "✖ NOT balanced"
+    };
     format!("**read {}** = {classes}: {balanced}", count(outcome.units.read.count))
 }
 
@@ -120,23 +139,49 @@ fn accounts(out: &mut String, report: &RunReport) {
     let tables = &report.outcome.tables;
     heading(out, "Where the records went");
     let head = [
-        "Table", "Status", "Read:", "Loaded:", "Updated:", "Unchanged:", "Rejected:", "Filtered:", "Duplicate:", "Balance",
+        "Table",
+        "Status",
+        "Read:",
+        "Loaded:",
+        "Updated:",
+        "Unchanged:",
+        "Rejected:",
+        "Filtered:",
+        "Duplicate:",
+        "Balance",
     ];
     let rows = tables.shown.iter().map(|table| {
-        let mut cells = vec![code(&table.table), status(table.status), count(table.units.read.count)];
+        let mut cells =
+            vec![code(&table.table), status(table.status), count(table.units.read.count)];
         cells.extend(table.units.classes().map(|(_, figure)| count(figure.count)));
         cells.push(balanced(table));
         cells
     });
     grid(out, &head, rows, tables.more, "table", share::TABLES / 2);
     line(out, "");
-    let head = ["Table", "Rows produced:", "Inserted:", "Updated:", "Unchanged:", "Files:", "Done:", "Lines:", "Blank or comment:"];
+    let head = [
+        "Table",
+        "Rows produced:",
+        "Inserted:",
+        "Updated:",
+        "Unchanged:",
+        "Files:",
+        "Done:",
+        "Lines:",
+        "Blank or comment:",
+    ];
     let rows = tables.shown.iter().map(|table| {
         let RowAccounts { produced, inserted, updated, unchanged } = table.rows;
         let files = &table.files;
         let figures = [
-            produced.count, inserted.count, updated.count, unchanged.count,
-            files.total, files.completed, files.lines, files.skipped,
+            produced.count,
+            inserted.count,
+            updated.count,
+            unchanged.count,
+            files.total,
+            files.completed,
+            files.lines,
+            files.skipped,
         ];
         std::iter::once(code(&table.table)).chain(figures.map(count)).collect()
     });
@@ -176,13 +221,16 @@ fn rejects(out: &mut String, report: &RunReport) {
         return;
     }
     let statuses = &rejects.statuses;
-    line(out, &format!(
-        "{}: {} open, {} fixed, {} waived.",
-        counted(rejects.total, "reject"),
-        count(statuses.open),
-        count(statuses.fixed),
-        count(statuses.waived)
-    ));
+    line(
+        out,
+        &format!(
+            "{}: {} open, {} fixed, {} waived.",
+            counted(rejects.total, "reject"),
+            count(statuses.open),
+            count(statuses.fixed),
+            count(statuses.waived)
+        ),
+    );
     line(out, "");
     let head = ["#:", "Rejects:", "Share:", "", "Open:", "Cause", "Table", "Column", "Rule"];
     let rows = rejects.groups.shown.iter().enumerate().map(|(index, group)| {
@@ -210,8 +258,19 @@ fn rejects(out: &mut String, report: &RunReport) {
     grid(out, &["Stage", "Rejects:"], rows, 0, "stage", share::SMALL);
     if !rejects.waivers.shown.is_empty() {
         line(out, "");
-        let rows = rejects.waivers.shown.iter().map(|one| vec![text(&one.reason), text(&one.by), count(one.count)]);
-        grid(out, &["Waived because", "By", "Rejects:"], rows, rejects.waivers.more, "reason", share::SMALL);
+        let rows = rejects
+            .waivers
+            .shown
+            .iter()
+            .map(|one| vec![text(&one.reason), text(&one.by), count(one.count)]);
+        grid(
+            out,
+            &["Waived because", "By", "Rejects:"],
+            rows,
+            rejects.waivers.more,
+            "reason",
+            share::SMALL,
+        );
     }
 }
 
@@ -299,12 +358,22 @@ fn checks(out: &mut String, report: &RunReport) {
 fn files(out: &mut String, report: &RunReport) {
     let outcome = &report.outcome;
     heading(out, "Files");
-    let rows = outcome.sources.shown.iter().map(|one| vec![code(&one.source), count(one.files), bytes(one.bytes)]);
+    let rows = outcome
+        .sources
+        .shown
+        .iter()
+        .map(|one| vec![code(&one.source), count(one.files), bytes(one.bytes)]);
     grid(out, &["Source", "Files:", "Size:"], rows, outcome.sources.more, "source", share::SMALL);
     if !outcome.worst_files.shown.is_empty() {
         line(out, "");
         let rows = outcome.worst_files.shown.iter().map(|file| {
-            vec![code(&file.file), code(&file.table), count(file.rejected), count(file.read), status(file.status)]
+            vec![
+                code(&file.file),
+                code(&file.table),
+                count(file.rejected),
+                count(file.read),
+                status(file.status),
+            ]
         });
         let head = ["Files with most rejects", "Table", "Rejected:", "Read:", "Status"];
         grid(out, &head, rows, outcome.worst_files.more, "file", share::FILES);
@@ -313,7 +382,13 @@ fn files(out: &mut String, report: &RunReport) {
         line(out, "");
         let rows = outcome.set_aside.shown.iter().map(|file| {
             let why = file.reason.as_deref().map(text).unwrap_or_default();
-            vec![code(&file.file), code(&file.table), file.bytes.map(bytes).unwrap_or_default(), file.fate.to_owned(), why]
+            vec![
+                code(&file.file),
+                code(&file.table),
+                file.bytes.map(bytes).unwrap_or_default(),
+                file.fate.to_owned(),
+                why,
+            ]
         });
         let head = ["Files not read", "Table", "Size:", "Fate", "Why"];
         grid(out, &head, rows, outcome.set_aside.more, "file", share::FILES);
@@ -338,17 +413,24 @@ fn times(out: &mut String, report: &RunReport) {
     });
     grid(out, &head, rows, circumstances.phases.more, "phase", share::PHASES);
     let pace = &circumstances.pace;
-    let course: Vec<f64> = pace.points.iter().map(|point| {
-        if point.active_seconds > 0.0 { point.units as f64 / point.active_seconds } else { 0.0 }
-    }).collect();
+    let course: Vec<f64> = pace
+        .points
+        .iter()
+        .map(|point| {
+            if point.active_seconds > 0.0 { point.units as f64 / point.active_seconds } else { 0.0 }
+        })
+        .collect();
     if course.len() > 2 {
         line(out, "");
-        line(out, &format!(
-            "units/s `{}` at most {}, median {}",
-            sparkline(&course),
-            rate(pace.units_per_second_max),
-            rate(pace.units_per_second_median)
-        ));
+        line(
+            out,
+            &format!(
+                "units/s `{}` at most {}, median {}",
+                sparkline(&course),
+                rate(pace.units_per_second_max),
+                rate(pace.units_per_second_median)
+            ),
+        );
     }
 }
 
@@ -357,8 +439,19 @@ fn circumstances(out: &mut String, report: &RunReport) {
     heading(out, "Circumstances");
     let mut rows = vec![
         ("Kind", text(outcome.kind)),
-        ("Target", format!("{} {}, {}", text(&circumstances.target.engine), text(&circumstances.target.version), code(&circumstances.target.location))),
-        ("Started", format!("{} by {}", text(&circumstances.started_at), text(&circumstances.started_by))),
+        (
+            "Target",
+            format!(
+                "{} {}, {}",
+                text(&circumstances.target.engine),
+                text(&circumstances.target.version),
+                code(&circumstances.target.location)
+            ),
+        ),
+        (
+            "Started",
+            format!("{} by {}", text(&circumstances.started_at), text(&circumstances.started_by)),
+        ),
         ("Ended", circumstances.ended_at.as_deref().map_or_else(|| "not yet".to_owned(), text)),
         ("Time", time(circumstances)),
         ("Batches", count(circumstances.batches)),
@@ -367,7 +460,12 @@ fn circumstances(out: &mut String, report: &RunReport) {
         ("Program", text(&outcome.tool_version)),
     ];
     let related = |runs: &crate::report::Listed<crate::report::Related>| {
-        let shown: Vec<String> = runs.shown.iter().take(10).map(|run| format!("{} ({}, {})", code(&run.run), run.kind, run.status)).collect();
+        let shown: Vec<String> = runs
+            .shown
+            .iter()
+            .take(10)
+            .map(|run| format!("{} ({}, {})", code(&run.run), run.kind, run.status))
+            .collect();
         shown.join(", ")
     };
     if !circumstances.ancestors.shown.is_empty() {
@@ -384,14 +482,19 @@ fn circumstances(out: &mut String, report: &RunReport) {
         .map(|one| format!("{} {}", code(&one.name), code(one.hash.get(..16).unwrap_or(&one.hash))))
         .collect();
     if !checkpoints.is_empty() {
-        let intact = if circumstances.checkpoints_intact { "✔ chain intact" } else { "✖ chain broken" };
+        let intact =
+            if circumstances.checkpoints_intact { "✔ chain intact" } else { "✖ chain broken" };
         rows.push(("Checkpoints", format!("{}: {intact}", checkpoints.join(", "))));
     }
     let rows = rows.into_iter().map(|(what, value)| vec![what.to_owned(), value]);
     grid(out, &["", ""], rows, 0, "fact", share::SMALL * 3);
     if !circumstances.spilled.shown.is_empty() {
         line(out, "");
-        let rows = circumstances.spilled.shown.iter().map(|one| vec![code(&one.reject), bytes(one.bytes), code(&one.file)]);
+        let rows = circumstances
+            .spilled
+            .shown
+            .iter()
+            .map(|one| vec![code(&one.reject), bytes(one.bytes), code(&one.file)]);
         let head = ["Long reject", "Size:", "Its bytes are in"];
         grid(out, &head, rows, circumstances.spilled.more, "reject", share::SMALL);
     }
@@ -399,7 +502,11 @@ fn circumstances(out: &mut String, report: &RunReport) {
 
 /// The time worked; pauses only where there were any.
 pub(crate) fn time(circumstances: &Circumstances) -> String {
-    let worked = format!("{} in {}", seconds(circumstances.active_seconds), counted(circumstances.attempts, "attempt"));
+    let worked = format!(
+        "{} in {}",
+        seconds(circumstances.active_seconds),
+        counted(circumstances.attempts, "attempt")
+    );
     if circumstances.attempts < 2 {
         return worked;
     }
@@ -413,8 +520,19 @@ fn digests(out: &mut String, report: &RunReport) {
     line(out, "");
     line(out, "<details><summary>Digest sums (comparable between runs of this target)</summary>");
     line(out, "");
-    let rows = report.digests.shown.iter().map(|table| vec![code(&table.table), code(&table.read), code(&table.rows_produced)]);
-    grid(out, &["Table", "Units read", "Rows produced"], rows, report.digests.more, "table", share::SMALL * 2);
+    let rows = report
+        .digests
+        .shown
+        .iter()
+        .map(|table| vec![code(&table.table), code(&table.read), code(&table.rows_produced)]);
+    grid(
+        out,
+        &["Table", "Units read", "Rows produced"],
+        rows,
+        report.digests.more,
+        "table",
+        share::SMALL * 2,
+    );
     line(out, "");
     line(out, "</details>");
 }
@@ -431,7 +549,8 @@ fn grid(
 ) -> usize {
     let start = out.len();
     let names: Vec<&str> = head.iter().map(|name| name.trim_end_matches(':')).collect();
-    let rules: Vec<&str> = head.iter().map(|name| if name.ends_with(':') { "---:" } else { "---" }).collect();
+    let rules: Vec<&str> =
+        head.iter().map(|name| if name.ends_with(':') { "---:" } else { "---" }).collect();
     line(out, &format!("| {} |", names.join(" | ")));
     line(out, &format!("| {} |", rules.join(" | ")));
     let mut left = 0;
@@ -466,9 +585,17 @@ fn bar(part: u64, whole: u64) -> String {
 fn sparkline(values: &[f64]) -> String {
     const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let width = values.len().div_ceil(40);
-    let means: Vec<f64> = values.chunks(width).map(|part| part.iter().sum::<f64>() / part.len() as f64).collect();
+    let means: Vec<f64> =
+        values.chunks(width).map(|part| part.iter().sum::<f64>() / part.len() as f64).collect();
     let most = means.iter().copied().fold(0.0, f64::max);
-    means.iter().map(|mean| if most > 0.0 { BLOCKS[((mean / most) * 7.0).round() as usize] } else { BLOCKS[0] }).collect()
+    means
+        .iter()
+        .map(
+            |mean| {
+                if most > 0.0 { BLOCKS[((mean / most) * 7.0).round() as usize] } else { BLOCKS[0] }
+            },
+        )
+        .collect()
 }
 
 fn optional(value: Option<&str>) -> String {
@@ -513,7 +640,8 @@ fn references(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut letters = text.chars().peekable();
     while let Some(letter) = letters.next() {
-        let address = (letter == ':' && letters.peek() == Some(&'/')) || (letter == '.' && out.ends_with("www"));
+        let address = (letter == ':' && letters.peek() == Some(&'/'))
+            || (letter == '.' && out.ends_with("www"));
         match letter {
             letter if address => {
                 write!(out, "&#{};", u32::from(letter)).expect("a String takes every character");

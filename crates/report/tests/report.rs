@@ -10,8 +10,8 @@ use proptest::prelude::*;
 use whimbrel_ledger::{RejectStatus, RunStatus, Stage};
 use whimbrel_model::Class;
 use whimbrel_report::{
-    Effect, Figure, Listed, NoteRow, NoteSample, Options, RejectGroup, RejectSample, RunReport, StatusCounts,
-    Verdict, gather, html, json, markdown,
+    Effect, Figure, Listed, NoteRow, NoteSample, Options, RejectGroup, RejectSample, RunReport,
+    StatusCounts, Verdict, gather, html, json, markdown,
 };
 
 fn options() -> Options {
@@ -103,7 +103,12 @@ proptest! {
 
 #[test]
 fn a_killed_and_resumed_run_tells_its_attempts_and_pauses() {
-    let telling = Telling { batches: vec![25], kills: vec![3, 9], pause_ms: 3_600_000, ..Telling::undisturbed() };
+    let telling = Telling {
+        batches: vec![25],
+        kills: vec![3, 9],
+        pause_ms: 3_600_000,
+        ..Telling::undisturbed()
+    };
     let report = report_with(&story(100), &telling, &options());
     let circumstances = &report.circumstances;
     assert_eq!(circumstances.attempts, 3);
@@ -125,8 +130,13 @@ fn a_thousand_batches_become_two_hundred_points_that_keep_the_stall() {
     assert!(points.len() <= 200 && points.len() >= 100, "{}", points.len());
     assert_eq!(points.iter().map(|point| point.batches).sum::<u64>(), report.circumstances.batches);
     let (last, others) = points.split_last().unwrap();
-    assert!(others.iter().all(|point| point.batches == others[0].batches && point.batches >= last.batches));
-    let slowest = points.iter().map(|point| point.units_per_second_min).fold(f64::INFINITY, f64::min);
+    assert!(
+        others
+            .iter()
+            .all(|point| point.batches == others[0].batches && point.batches >= last.batches)
+    );
+    let slowest =
+        points.iter().map(|point| point.units_per_second_min).fold(f64::INFINITY, f64::min);
     assert!(slowest < 0.02, "{slowest}");
 }
 
@@ -158,7 +168,8 @@ fn values_are_left_out_where_they_are_not_wanted() {
 fn a_gap_in_the_accounts_is_told_first() {
     let target = wait(told(&story(60), &Telling::undisturbed()));
     let report = wait(async {
-        let mut batch = whimbrel_ledger::batch::of_run(&target, "aa11bb22").await.unwrap().remove(1);
+        let mut batch =
+            whimbrel_ledger::batch::of_run(&target, "aa11bb22").await.unwrap().remove(1);
         batch.units.classes[0] = whimbrel_model::Sum::default();
         rewrite(&target, async |txn| whimbrel_ledger::batch::put(txn, &batch).await).await;
         gather(&target, "aa11bb22", &options()).await.unwrap()
@@ -174,11 +185,17 @@ fn a_gap_in_the_accounts_is_told_first() {
 fn a_rejected_unit_that_is_not_listed_is_a_gap() {
     let target = wait(told(&story(60), &Telling::undisturbed()));
     let report = wait(async {
-        let reject = whimbrel_endpoint::Query::table(whimbrel_ledger::tables::REJECTS.name.clone(), &["unit"]).is("step", 2u64).is("unit", 8u64);
+        let reject = whimbrel_endpoint::Query::table(
+            whimbrel_ledger::tables::REJECTS.name.clone(),
+            &["unit"],
+        )
+        .is("step", 2u64)
+        .is("unit", 8u64);
         rewrite(&target, async |txn| {
             assert_eq!(txn.delete(&reject).await?, 1);
             Ok(())
-        }).await;
+        })
+        .await;
         gather(&target, "aa11bb22", &options()).await.unwrap()
     });
     assert_eq!(report.outcome.verdict, Verdict::Unbalanced);
@@ -189,7 +206,8 @@ fn a_rejected_unit_that_is_not_listed_is_a_gap() {
 fn unreadable_notes_are_told_and_the_rest_is_reported() {
     let target = wait(told(&story(60), &Telling::undisturbed()));
     let report = wait(async {
-        let mut batch = whimbrel_ledger::batch::of_run(&target, "aa11bb22").await.unwrap().remove(1);
+        let mut batch =
+            whimbrel_ledger::batch::of_run(&target, "aa11bb22").await.unwrap().remove(1);
         batch.notes = "[{\"code\":".to_owned();
         rewrite(&target, async |txn| whimbrel_ledger::batch::put(txn, &batch).await).await;
         gather(&target, "aa11bb22", &options()).await.unwrap()
@@ -221,13 +239,24 @@ fn an_edited_checkpoint_breaks_the_chain() {
 
 async fn rewrite(
     target: &dyn whimbrel_endpoint::Target,
-    change: impl AsyncFnOnce(&mut dyn whimbrel_endpoint::Txn) -> Result<(), whimbrel_endpoint::EndpointError>,
+    change: impl AsyncFnOnce(
+        &mut dyn whimbrel_endpoint::Txn,
+    ) -> Result<(), whimbrel_endpoint::EndpointError>,
 ) {
     use whimbrel_endpoint::{Holder, LeaseAnswer, LeaseRequest};
-    let holder = Holder { run: "aa11bb22".to_owned(), host: "h".to_owned(), boot: "b".to_owned(), pid: 1, started: 1 };
+    let holder = Holder {
+        run: "aa11bb22".to_owned(),
+        host: "h".to_owned(),
+        boot: "b".to_owned(),
+        pid: 1,
+        started: 1,
+    };
     let dead = Some(holder.clone());
-    let request = LeaseRequest { holder, ttl: std::time::Duration::from_mins(1), renew: None, dead };
-    let LeaseAnswer::Granted(fence) = target.lease(&request).await.unwrap() else { panic!("the lease is held") };
+    let request =
+        LeaseRequest { holder, ttl: std::time::Duration::from_mins(1), renew: None, dead };
+    let LeaseAnswer::Granted(fence) = target.lease(&request).await.unwrap() else {
+        panic!("the lease is held")
+    };
     let mut txn = target.begin(fence).await.unwrap();
     change(txn.as_mut()).await.unwrap();
     txn.commit().await.unwrap();
@@ -237,7 +266,10 @@ async fn rewrite(
 fn a_run_that_is_not_there_is_an_error_with_its_code() {
     let target = wait(told(&story(10), &Telling::undisturbed()));
     let error = wait(gather(&target, "nope", &options())).unwrap_err();
-    assert_eq!((error.code(), error.to_string().as_str()), ("WB0551", "the ledger holds no run `nope`"));
+    assert_eq!(
+        (error.code(), error.to_string().as_str()),
+        ("WB0551", "the ledger holds no run `nope`")
+    );
 }
 
 /// Strings that have broken pages, tables and terminals elsewhere.
@@ -276,7 +308,12 @@ fn hostile_story() -> Story {
     });
     Story {
         plan: HOSTILE.concat(),
-        tables: vec![(HOSTILE.concat(), HOSTILE.concat(), vec![format!("{}.csv", HOSTILE.concat())], units.collect())],
+        tables: vec![(
+            HOSTILE.concat(),
+            HOSTILE.concat(),
+            vec![format!("{}.csv", HOSTILE.concat())],
+            units.collect(),
+        )],
         status: RunStatus::Completed,
         error: Some((HOSTILE[0].to_owned(), HOSTILE.concat())),
     }
@@ -287,7 +324,9 @@ fn hostile_text_stays_text_in_a_page() {
     let page = html(&report(&hostile_story()));
     keep("hostile", &page);
     assert_eq!(unsound(&page), None);
-    for word in ["<script", "<img", "<b>|", "<svg onload", "<h1>owned", "\u{1b}", "\u{202e}", "\u{7}"] {
+    for word in
+        ["<script", "<img", "<b>|", "<svg onload", "<h1>owned", "\u{1b}", "\u{202e}", "\u{7}"]
+    {
         assert!(!page.contains(word), "{word}");
     }
     assert_eq!(page.matches("<h1").count(), 1);
@@ -300,11 +339,25 @@ fn hostile_text_stays_text_in_markdown() {
         let cells = line.matches('|').count();
         assert!((3..=11).contains(&cells), "{cells} bars: {line}");
     }
-    assert!(!text.lines().any(|line| line.starts_with("# heading") || line.starts_with("```") || line.starts_with("---")), "{text}");
+    assert!(
+        !text.lines().any(|line| line.starts_with("# heading")
+            || line.starts_with("```")
+            || line.starts_with("---")),
+        "{text}"
+    );
     assert!(!text.contains(['\u{1b}', '\u{202e}', '\u{7}', '\r']));
     // Outside of code spans nothing is left that HTML or Markdown could read.
     let outside: String = text.split('`').step_by(2).collect();
-    for word in ["<script", "<img", "<svg", "</details><h1", "](javascript", "](http", " @everyone", "https://"] {
+    for word in [
+        "<script",
+        "<img",
+        "<svg",
+        "</details><h1",
+        "](javascript",
+        "](http",
+        " @everyone",
+        "https://",
+    ] {
         assert!(!outside.contains(word), "{word}: {outside}");
     }
 }
@@ -313,7 +366,10 @@ fn hostile_text_stays_text_in_markdown() {
 fn a_page_asks_nobody_for_anything_and_needs_no_script() {
     let page = html(&report(&story(400)));
     keep("finished", &page);
-    for word in ["http:", "https:", "src=", "<script", "<link", "@import", "url(", "<iframe", "<object", "onclick", "onload"] {
+    for word in [
+        "http:", "https:", "src=", "<script", "<link", "@import", "url(", "<iframe", "<object",
+        "onclick", "onload",
+    ] {
         assert!(!page.contains(word), "{word}");
     }
     assert_eq!(unsound(&page), None);
@@ -321,7 +377,8 @@ fn a_page_asks_nobody_for_anything_and_needs_no_script() {
 
 #[test]
 fn every_picture_says_what_it_shows() {
-    let telling = Telling { batches: vec![50], kills: vec![4], pause_ms: 60_000, ..Telling::undisturbed() };
+    let telling =
+        Telling { batches: vec![50], kills: vec![4], pause_ms: 60_000, ..Telling::undisturbed() };
     let page = html(&report_with(&story(400), &telling, &options()));
     let pictures = page.matches("<svg ").count();
     assert_eq!(pictures, 4);
@@ -397,7 +454,10 @@ fn a_page_of_ten_thousand_causes_stays_below_two_megabytes() {
         let page = html(&brimful(10_000, letter));
         assert!(page.len() < 2_000_000, "{} bytes of {letter}", page.len());
         assert_eq!(unsound(&page), None);
-        assert!(page.contains("more causes.") && page.contains("more tables."), "what is left out is not told");
+        assert!(
+            page.contains("more causes.") && page.contains("more tables."),
+            "what is left out is not told"
+        );
         keep("brimful", &page);
     }
 }
@@ -423,7 +483,9 @@ fn unsound(page: &str) -> Option<String> {
         if !style && let Some(bad) = bare_ampersand(text) {
             return Some(format!("a bare ampersand: {bad}"));
         }
-        let Some(end) = tag_end(tag) else { return Some(format!("a tag that does not end: {}", head(tag))) };
+        let Some(end) = tag_end(tag) else {
+            return Some(format!("a tag that does not end: {}", head(tag)));
+        };
         let inner = &tag[1..end];
         rest = &tag[end + 1..];
         if let Some(name) = inner.strip_prefix('/') {

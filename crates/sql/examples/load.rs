@@ -38,7 +38,13 @@ fn table(key: &str) -> Table {
     Table {
         name: "samples".to_owned(),
         columns: columns.into_iter().map(column).collect(),
-        key: if key == "none" { vec![] } else if key == "text" { vec![1, 0] } else { vec![0] },
+        key: if key == "none" {
+            vec![]
+        } else if key == "text" {
+            vec![1, 0]
+        } else {
+            vec![0]
+        },
     }
 }
 
@@ -60,7 +66,11 @@ fn chunk(first: usize, rows: usize) -> Chunk {
         chunk.push_text_with(|text| text.push_str("RUNNING"));
         chunk.push(ValueRef::Int((id % 977) as i128));
         chunk.push(ValueRef::Bool(id.is_multiple_of(7)));
-        chunk.push(if id.is_multiple_of(5) { ValueRef::Null } else { ValueRef::Text("zone 3 warm") });
+        chunk.push(if id.is_multiple_of(5) {
+            ValueRef::Null
+        } else {
+            ValueRef::Text("zone 3 warm")
+        });
         chunk.end_row();
     }
     chunk.finish()
@@ -70,14 +80,14 @@ fn chunk(first: usize, rows: usize) -> Chunk {
 async fn main() -> Result<(), EndpointError> {
     let mut arguments = std::env::args().skip(1);
     let file = arguments.next().expect("the database to write is the first argument");
-    let mut number = |default| {
-        arguments.next().map_or(default, |text| text.parse().expect("a number of rows"))
-    };
+    let mut number =
+        |default| arguments.next().map_or(default, |text| text.parse().expect("a number of rows"));
     let (rows, batch): (usize, usize) = (number(1_000_000), number(100_000));
     let key = arguments.next().unwrap_or_default();
     let table = table(&key);
 
-    let target = whimbrel_sql::open(&format!("sqlite:{file}"), whimbrel_sql::Options::default()).await?;
+    let target =
+        whimbrel_sql::open(&format!("sqlite:{file}"), whimbrel_sql::Options::default()).await?;
     target.prepare_ledger().await?;
     let holder = Holder {
         run: "bench".to_owned(),
@@ -86,8 +96,7 @@ async fn main() -> Result<(), EndpointError> {
         pid: std::process::id(),
         started: 0,
     };
-    let request =
-        LeaseRequest { holder, ttl: Duration::from_mins(10), renew: None, dead: None };
+    let request = LeaseRequest { holder, ttl: Duration::from_mins(10), renew: None, dead: None };
     let LeaseAnswer::Granted(fence) = target.lease(&request).await? else {
         panic!("the database is held by another run");
     };

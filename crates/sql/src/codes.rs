@@ -198,11 +198,7 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "The engine reported an error while it was committing. Whether the batch stands can be \
          told from the ledger: type the same command again, it looks there first.",
     ),
-    (
-        MEMORY,
-        "out of memory",
-        "The engine could not get memory. The open transaction was undone.",
-    ),
+    (MEMORY, "out of memory", "The engine could not get memory. The open transaction was undone."),
     (
         ENGINE,
         "the engine refused a statement",

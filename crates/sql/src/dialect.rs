@@ -139,9 +139,8 @@ impl Dialect {
                 format!("{insert} ON CONFLICT ({key}) DO NOTHING")
             }
             Taken::Overwrite => {
-                let excluded = |name: &str| {
-                    format!("{name} = excluded.{name}", name = self.quote(name))
-                };
+                let excluded =
+                    |name: &str| format!("{name} = excluded.{name}", name = self.quote(name));
                 let sets: Vec<String> = rest_names(table).map(excluded).collect();
                 format!("{insert} ON CONFLICT ({key}) DO UPDATE SET {}", sets.join(", "))
             }
@@ -186,19 +185,15 @@ impl Dialect {
             .iter()
             .enumerate()
             .map(|(index, column)| {
-                let required = if column.nullable && !table.key.contains(&index) {
-                    ""
-                } else {
-                    " NOT NULL"
-                };
+                let required =
+                    if column.nullable && !table.key.contains(&index) { "" } else { " NOT NULL" };
                 let declared = self.declared(column.kind);
                 let space = if declared.is_empty() { "" } else { " " };
                 format!("    {}{space}{declared}{required}", self.quote_standard(&column.name))
             })
             .collect();
         if !table.key.is_empty() {
-            let key: Vec<String> =
-                key_names(table).map(|name| self.quote_standard(name)).collect();
+            let key: Vec<String> = key_names(table).map(|name| self.quote_standard(name)).collect();
             lines.push(format!("    PRIMARY KEY ({})", key.join(", ")));
         }
         format!("CREATE TABLE {} (\n{}\n)", self.quote_standard(&table.name), lines.join(",\n"))
@@ -423,7 +418,8 @@ mod tests {
 
     #[test]
     fn declared_types_of_other_schemas_are_understood() {
-        let check = |declared: &str, kind: Kind| assert_eq!(SQLITE.kind_of(declared), kind, "{declared}");
+        let check =
+            |declared: &str, kind: Kind| assert_eq!(SQLITE.kind_of(declared), kind, "{declared}");
         check("integer", Kind::Int(IntWidth::I64));
         check("UNSIGNED BIG INT", Kind::Int(IntWidth::I64));
         check("VARCHAR(255)", Kind::Text(Some(255)));

@@ -45,16 +45,14 @@ fn foreign(url: &str) -> EndpointError {
     let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
     match scheme {
         // Never echo the URL here: it may carry a password.
-        "postgres" | "postgresql" | "mysql" | "mariadb" => refused(format!(
-            "this version writes to SQLite only, as `sqlite:NAME.db`: `{scheme}`"
-        )),
+        "postgres" | "postgresql" | "mysql" | "mariadb" => {
+            refused(format!("this version writes to SQLite only, as `sqlite:NAME.db`: `{scheme}`"))
+        }
         _ if url == ":memory:" => refused(
             "a database in memory would vanish with the process, and its ledger with it; \
              name a file: `sqlite:NAME.db`",
         ),
-        _ if url.contains("://") => {
-            refused(format!("no engine is known by this name: `{scheme}`"))
-        }
+        _ if url.contains("://") => refused(format!("no engine is known by this name: `{scheme}`")),
         _ => refused(format!("a target says its engine; write `sqlite:{url}`: `{url}`")),
     }
 }

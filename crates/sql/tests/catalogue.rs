@@ -140,14 +140,19 @@ async fn statements_that_end_the_transaction_are_refused() {
 
 #[tokio::test]
 async fn what_exists_already_is_named() {
-    let (code, text) = refused("CREATE TABLE fresh (a);\n\n-- again\nCREATE TABLE old (\n  b\n);").await;
+    let (code, text) =
+        refused("CREATE TABLE fresh (a);\n\n-- again\nCREATE TABLE old (\n  b\n);").await;
     assert_eq!(code, "WB0396");
-    assert!(text.starts_with("schema/001.sql:4: table old already exists: `CREATE TABLE old (`"), "{text}");
+    assert!(
+        text.starts_with("schema/001.sql:4: table old already exists: `CREATE TABLE old (`"),
+        "{text}"
+    );
 }
 
 #[tokio::test]
 async fn a_broken_statement_has_its_line() {
-    let (code, text) = refused("CREATE TABLE fresh (a);\nCREATE TABLE broken (\n  a,\n  b FROM\n);").await;
+    let (code, text) =
+        refused("CREATE TABLE fresh (a);\nCREATE TABLE broken (\n  a,\n  b FROM\n);").await;
     assert_eq!(code, "WB0420");
     assert!(text.starts_with("schema/001.sql:4: near \"FROM\": syntax error"), "{text}");
     let (_, text) = refused("CREATE TABLE fresh (a);\nINSERT INTO nowhere VALUES (1);").await;
@@ -174,7 +179,10 @@ async fn triggers_indexes_and_seed_rows_are_applied() {
 async fn schema_files_build_on_each_other() {
     let place = Place::new();
     let target = place.target().await;
-    let second = SchemaFile { name: "schema/002.sql".to_owned(), sql: "ALTER TABLE t ADD b TEXT".to_owned() };
+    let second = SchemaFile {
+        name: "schema/002.sql".to_owned(),
+        sql: "ALTER TABLE t ADD b TEXT".to_owned(),
+    };
     let tables = target.describe_schema(&[file("CREATE TABLE t (a)"), second]).await.unwrap();
     assert_eq!(shown(&tables[0]), ["a any", "b text"]);
 }

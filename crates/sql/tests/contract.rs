@@ -15,8 +15,11 @@ async fn sqlite_keeps_the_contract() {
         Box::new(async move || {
             // The folder goes with the last connection's closure.
             assert!(folder.path().exists());
-            let options =
-                Options { base: base.clone(), busy: Duration::from_millis(50), ..Options::default() };
+            let options = Options {
+                base: base.clone(),
+                busy: Duration::from_millis(50),
+                ..Options::default()
+            };
             open("sqlite:target.db", options).await.unwrap()
         })
     })

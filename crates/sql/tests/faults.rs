@@ -30,7 +30,8 @@ fn skipped(test: &str, reason: &str) {
 #[tokio::test]
 async fn a_file_that_is_no_database() {
     let place = Place::new();
-    std::fs::write(place.file(), "id,name\n1,this is a CSV file, not a database\n".repeat(50)).unwrap();
+    std::fs::write(place.file(), "id,name\n1,this is a CSV file, not a database\n".repeat(50))
+        .unwrap();
     let target = place.target().await;
     let words = "the file is not a SQLite database";
     for error in [
@@ -225,7 +226,8 @@ async fn a_file_size_limit() {
     let (target, _) = place.ready(T).await;
     drop(target);
     let mut limited = Command::new("sh");
-    let run = "trap '' XFSZ; ulimit -f 1024 && exec \"$0\" --exact meet_a_file_size_limit --nocapture";
+    let run =
+        "trap '' XFSZ; ulimit -f 1024 && exec \"$0\" --exact meet_a_file_size_limit --nocapture";
     limited.args(["-c", run]).arg(std::env::current_exe().unwrap());
     let outcome = limited.env("WHIMBREL_TEST_DATABASE", &place.folder).output();
     let Ok(outcome) = outcome else {
@@ -363,10 +365,12 @@ async fn a_process_that_dies_in_a_transaction_leaves_nothing_of_it() {
         let (target, _) = place.ready(T).await;
         drop(target);
         let mut dying = child("die_in_a_transaction", &place.folder);
-        let status = dying.env("WHIMBREL_TEST_TUNED", tuned).stdout(Stdio::null()).status().unwrap();
+        let status =
+            dying.env("WHIMBREL_TEST_TUNED", tuned).stdout(Stdio::null()).status().unwrap();
         assert!(!status.success());
         // Pages of the transaction had reached the disk: a journal or a log has to be read first.
-        let beside = place.folder.join(if tuned == "tuned" { "target.db-wal" } else { "target.db-journal" });
+        let beside =
+            place.folder.join(if tuned == "tuned" { "target.db-wal" } else { "target.db-journal" });
         assert!(std::fs::metadata(&beside).is_ok_and(|facts| facts.len() > 0), "{tuned}");
         let target = place.target().await;
         assert_eq!(committed(&*target).await, 1, "{tuned}");

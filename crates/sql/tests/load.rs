@@ -15,9 +15,11 @@ fn journal_mode(place: &Place) -> String {
 fn remembered(place: &Place) -> i64 {
     place
         .stranger()
-        .query_row("SELECT count(*) FROM whimbrel_meta WHERE name = 'journal_mode_before_load'", [], |row| {
-            row.get(0)
-        })
+        .query_row(
+            "SELECT count(*) FROM whimbrel_meta WHERE name = 'journal_mode_before_load'",
+            [],
+            |row| row.get(0),
+        )
         .unwrap()
 }
 
@@ -28,7 +30,9 @@ async fn the_ledger_records_its_version() {
     target.prepare_ledger().await.unwrap();
     let version: String = place
         .stranger()
-        .query_row("SELECT value FROM whimbrel_meta WHERE name = 'ledger_version'", [], |row| row.get(0))
+        .query_row("SELECT value FROM whimbrel_meta WHERE name = 'ledger_version'", [], |row| {
+            row.get(0)
+        })
         .unwrap();
     assert_eq!(version, "1");
 }

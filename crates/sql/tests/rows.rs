@@ -39,20 +39,27 @@ async fn a_constraint_refuses_its_row_only() {
     )
     .await;
     let table = described(&*target, "t").await;
-    let fates = write(&mut txn, &table, &[
-        &[V::Int(1), V::Text("a"), V::Text("a@x"), V::Int(1), V::Text("p")],
-        &[V::Int(2), V::Null, V::Null, V::Null, V::Null],
-        &[V::Int(3), V::Text("c"), V::Text("a@x"), V::Null, V::Null],
-        &[V::Int(4), V::Text("d"), V::Null, V::Int(-1), V::Null],
-        &[V::Int(5), V::Text("e"), V::Null, V::Null, V::Text("nobody")],
-        &[V::Text("six"), V::Text("f"), V::Null, V::Null, V::Null],
-        &[V::Int(7), V::Text("g"), V::Text("g@x"), V::Int(7), V::Null],
-    ])
+    let fates = write(
+        &mut txn,
+        &table,
+        &[
+            &[V::Int(1), V::Text("a"), V::Text("a@x"), V::Int(1), V::Text("p")],
+            &[V::Int(2), V::Null, V::Null, V::Null, V::Null],
+            &[V::Int(3), V::Text("c"), V::Text("a@x"), V::Null, V::Null],
+            &[V::Int(4), V::Text("d"), V::Null, V::Int(-1), V::Null],
+            &[V::Int(5), V::Text("e"), V::Null, V::Null, V::Text("nobody")],
+            &[V::Text("six"), V::Text("f"), V::Null, V::Null, V::Null],
+            &[V::Int(7), V::Text("g"), V::Text("g@x"), V::Int(7), V::Null],
+        ],
+    )
     .await;
     assert_eq!(fates[0], RowFate::Inserted);
     assert_eq!(refusal(&fates[1]), ("WB0398", Some("name"), "NOT NULL constraint failed: t.name"));
     assert_eq!(refusal(&fates[2]), ("WB0410", Some("email"), "UNIQUE constraint failed: t.email"));
-    assert_eq!(refusal(&fates[3]), ("WB0411", Some("positive"), "CHECK constraint failed: positive"));
+    assert_eq!(
+        refusal(&fates[3]),
+        ("WB0411", Some("positive"), "CHECK constraint failed: positive")
+    );
     assert_eq!(
         refusal(&fates[4]),
         ("WB0412", Some("parent → parents"), "FOREIGN KEY constraint failed")
@@ -69,10 +76,11 @@ async fn a_strict_table_refuses_other_types() {
     let (target, mut txn) =
         begun(&place, "CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER, a ANY) STRICT").await;
     let table = described(&*target, "t").await;
-    let fates = write(&mut txn, &table, &[
-        &[V::Int(1), V::Text("abc"), V::Null],
-        &[V::Int(2), V::Int(5), V::Text("007")],
-    ])
+    let fates = write(
+        &mut txn,
+        &table,
+        &[&[V::Int(1), V::Text("abc"), V::Null], &[V::Int(2), V::Int(5), V::Text("007")]],
+    )
     .await;
     assert_eq!(
         refusal(&fates[0]),
@@ -115,12 +123,16 @@ async fn conflict_clauses_of_the_table_delete_nothing() {
     )
     .await;
     let table = described(&*target, "t").await;
-    let fates = write(&mut txn, &table, &[
-        &[V::Int(1), V::Text("x"), V::Text("first")],
-        &[V::Int(1), V::Text("y"), V::Text("second")],
-        &[V::Int(2), V::Text("x"), V::Text("third")],
-        &[V::Int(3), V::Text("z"), V::Null],
-    ])
+    let fates = write(
+        &mut txn,
+        &table,
+        &[
+            &[V::Int(1), V::Text("x"), V::Text("first")],
+            &[V::Int(1), V::Text("y"), V::Text("second")],
+            &[V::Int(2), V::Text("x"), V::Text("third")],
+            &[V::Int(3), V::Text("z"), V::Null],
+        ],
+    )
     .await;
     assert_eq!(fates[..2], [RowFate::Inserted, RowFate::Taken]);
     assert_eq!(refusal(&fates[2]).0, "WB0410");
@@ -149,14 +161,18 @@ async fn a_trigger_refuses_its_row_and_leaves_nothing_of_it() {
     let place = Place::new();
     let (target, mut txn) = begun(&place, TRIGGERS).await;
     let table = described(&*target, "t").await;
-    let fates = write(&mut txn, &table, &[
-        &[V::Int(1), V::Text("fine")],
-        &[V::Int(2), V::Text("abort")],
-        &[V::Int(3), V::Text("fail")],
-        &[V::Int(4), V::Text("ignore")],
-        &[V::Int(1), V::Text("again")],
-        &[V::Int(5), V::Text("last")],
-    ])
+    let fates = write(
+        &mut txn,
+        &table,
+        &[
+            &[V::Int(1), V::Text("fine")],
+            &[V::Int(2), V::Text("abort")],
+            &[V::Int(3), V::Text("fail")],
+            &[V::Int(4), V::Text("ignore")],
+            &[V::Int(1), V::Text("again")],
+            &[V::Int(5), V::Text("last")],
+        ],
+    )
     .await;
     assert_eq!(fates[0], RowFate::Inserted);
     assert_eq!(refusal(&fates[1]), ("WB0413", None, "not this one"));
@@ -165,7 +181,10 @@ async fn a_trigger_refuses_its_row_and_leaves_nothing_of_it() {
     assert_eq!(fates[4..], [RowFate::Taken, RowFate::Inserted]);
     txn.commit().await.unwrap();
     assert_eq!(all(&*target, "t", &["id"]).await, [[Value::Int(1)], [Value::Int(5)]]);
-    assert_eq!(all(&*target, "log", &["what"]).await, [["fine"], ["last"]].map(|[w]| [Value::from(w)]));
+    assert_eq!(
+        all(&*target, "log", &["what"]).await,
+        [["fine"], ["last"]].map(|[w]| [Value::from(w)])
+    );
 }
 
 #[tokio::test]
@@ -174,10 +193,8 @@ async fn a_trigger_that_rolls_back_ends_the_transaction() {
     let (target, mut txn) = begun(&place, TRIGGERS).await;
     let table = described(&*target, "t").await;
     let rows = chunk(&[&[V::Int(1), V::Text("fine")], &[V::Int(2), V::Text("rollback")]]);
-    let error = txn
-        .write(&table, rows.into(), whimbrel_endpoint::WriteMode::Insert)
-        .await
-        .unwrap_err();
+    let error =
+        txn.write(&table, rows.into(), whimbrel_endpoint::WriteMode::Insert).await.unwrap_err();
     let (class, code, text) = told(&error);
     assert_eq!((class, code), (ErrorClass::Constraint, "WB0440"), "{text}");
     assert!(text.contains("all of it"), "{text}");
@@ -333,32 +350,35 @@ async fn what_others_stored_comes_back_as_what_it_is() {
         .await;
     let found = all(&*target, "t", &["d", "at", "b", "n", "x", "u"]).await;
     let day = Date::from_ymd(2024, 1, 1).unwrap();
-    assert_eq!(found, [
-        vec![
-            Value::Date(day),
-            Value::TimestampTz(DateTime { days: day.days, nanos: 0 }),
-            Value::Bool(true),
-            Value::Int(5),
-            Value::Decimal("1.5".to_owned()),
-            Value::from("u"),
-        ],
-        vec![
-            Value::from("1.1.2024"),
-            Value::from("2024-01-01 00:00:00"),
-            Value::from("yes"),
-            Value::from("five"),
-            Value::from("much"),
-            Value::Bytes(vec![255]),
-        ],
-        vec![
-            Value::Int(1_704_067_200),
-            Value::Float(1_704_067_200.5),
-            Value::Int(2),
-            Value::Float(5.5),
-            Value::Bytes(vec![0]),
-            Value::Null,
-        ],
-    ]);
+    assert_eq!(
+        found,
+        [
+            vec![
+                Value::Date(day),
+                Value::TimestampTz(DateTime { days: day.days, nanos: 0 }),
+                Value::Bool(true),
+                Value::Int(5),
+                Value::Decimal("1.5".to_owned()),
+                Value::from("u"),
+            ],
+            vec![
+                Value::from("1.1.2024"),
+                Value::from("2024-01-01 00:00:00"),
+                Value::from("yes"),
+                Value::from("five"),
+                Value::from("much"),
+                Value::Bytes(vec![255]),
+            ],
+            vec![
+                Value::Int(1_704_067_200),
+                Value::Float(1_704_067_200.5),
+                Value::Int(2),
+                Value::Float(5.5),
+                Value::Bytes(vec![0]),
+                Value::Null,
+            ],
+        ]
+    );
 }
 
 #[tokio::test]
@@ -367,11 +387,9 @@ async fn a_key_of_another_case_is_taken_where_the_column_says_so() {
     let (target, mut txn) =
         begun(&place, "CREATE TABLE t (k TEXT COLLATE NOCASE PRIMARY KEY, v TEXT)").await;
     let table = described(&*target, "t").await;
-    let fates = write(&mut txn, &table, &[
-        &[V::Text("a"), V::Text("1")],
-        &[V::Text("A"), V::Text("2")],
-    ])
-    .await;
+    let fates =
+        write(&mut txn, &table, &[&[V::Text("a"), V::Text("1")], &[V::Text("A"), V::Text("2")]])
+            .await;
     assert_eq!(fates, [RowFate::Inserted, RowFate::Taken]);
     let found = txn.read_for_update(&table, &chunk(&[&[V::Text("A")]])).await.unwrap();
     assert_eq!(found, [Some(vec![Value::from("a"), Value::from("1")])]);
@@ -439,11 +457,14 @@ async fn a_column_without_a_type_keeps_each_value() {
     let rows: Vec<&[V<'_>]> = rows.iter().map(Vec::as_slice).collect();
     write(&mut txn, &table, &rows).await;
     txn.commit().await.unwrap();
-    assert_eq!(all(&*target, "t", &["v"]).await, [
-        [Value::Int(5)],
-        [Value::from("5")],
-        [Value::Float(5.0)],
-        [Value::Bytes(b"5".to_vec())],
-        [Value::Null],
-    ]);
+    assert_eq!(
+        all(&*target, "t", &["v"]).await,
+        [
+            [Value::Int(5)],
+            [Value::from("5")],
+            [Value::Float(5.0)],
+            [Value::Bytes(b"5".to_vec())],
+            [Value::Null],
+        ]
+    );
 }

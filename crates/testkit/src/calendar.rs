@@ -18,12 +18,7 @@ impl Clock {
     /// The clock in UTC at `millis` since 1970.
     pub(crate) fn utc(millis: i64) -> Self {
         let (year, month, day) = civil(millis.div_euclid(24 * HOUR));
-        Self {
-            year,
-            month,
-            day,
-            millis: millis.rem_euclid(24 * HOUR),
-        }
+        Self { year, month, day, millis: millis.rem_euclid(24 * HOUR) }
     }
 
     /// The clock in Berlin at `millis` since 1970.
@@ -35,11 +30,7 @@ impl Clock {
     pub(crate) fn time(self) -> String {
         let seconds = self.millis / 1000;
         let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
-        format!(
-            "{hours:02}:{minutes:02}:{:02}.{:03}",
-            seconds % 60,
-            self.millis % 1000
-        )
+        format!("{hours:02}:{minutes:02}:{:02}.{:03}", seconds % 60, self.millis % 1000)
     }
 
     /// `YYYYMMDD_HHMMSS`
@@ -64,11 +55,7 @@ pub(crate) fn utc(year: i64, month: i64, day: i64, hour: i64, minute: i64, secon
 fn offset(millis: i64) -> i64 {
     let (year, _, _) = civil(millis.div_euclid(24 * HOUR));
     let change = |month| last_sunday(year, month) * 24 * HOUR + HOUR;
-    if (change(3)..change(10)).contains(&millis) {
-        2 * HOUR
-    } else {
-        HOUR
-    }
+    if (change(3)..change(10)).contains(&millis) { 2 * HOUR } else { HOUR }
 }
 
 fn last_sunday(year: i64, month: i64) -> i64 {
@@ -95,11 +82,7 @@ fn civil(days: i64) -> (i64, i64, i64) {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 {
-        shifted_month + 3
-    } else {
-        shifted_month - 9
-    };
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
     (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
@@ -123,9 +106,6 @@ mod tests {
 
     #[test]
     fn a_stamp_is_what_the_logger_names_its_files_by() {
-        assert_eq!(
-            Clock::berlin(utc(2023, 6, 2, 21, 59, 50)).stamp(),
-            "20230602_235950"
-        );
+        assert_eq!(Clock::berlin(utc(2023, 6, 2, 21, 59, 50)).stamp(), "20230602_235950");
     }
 }

@@ -19,9 +19,7 @@ impl Folder {
             let message = format!("folder is not empty: `{}`", root.display());
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
         }
-        Ok(Self {
-            root: root.to_owned(),
-        })
+        Ok(Self { root: root.to_owned() })
     }
 
     /// Writes a file below the folder, last changed at `unix_seconds`.
@@ -65,10 +63,7 @@ mod tests {
     #[test]
     fn a_folder_with_something_in_it_is_refused() {
         let dir = tempfile::tempdir().unwrap();
-        Folder::create(dir.path())
-            .unwrap()
-            .write("a/b.txt", b"x", 5)
-            .unwrap();
+        Folder::create(dir.path()).unwrap().write("a/b.txt", b"x", 5).unwrap();
         let refused = Folder::create(dir.path()).unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
     }
@@ -76,17 +71,8 @@ mod tests {
     #[test]
     fn a_file_carries_the_time_it_was_given() {
         let dir = tempfile::tempdir().unwrap();
-        Folder::create(dir.path())
-            .unwrap()
-            .write("a.txt", b"x", 1_700_000_000)
-            .unwrap();
-        let modified = fs::metadata(dir.path().join("a.txt"))
-            .unwrap()
-            .modified()
-            .unwrap();
-        assert_eq!(
-            modified,
-            SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000)
-        );
+        Folder::create(dir.path()).unwrap().write("a.txt", b"x", 1_700_000_000).unwrap();
+        let modified = fs::metadata(dir.path().join("a.txt")).unwrap().modified().unwrap();
+        assert_eq!(modified, SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000));
     }
 }

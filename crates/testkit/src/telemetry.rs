@@ -84,12 +84,7 @@ fn cells(dice: &mut Dice, row: u64, millis: i64) -> Vec<String> {
             format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000)
         }
     };
-    let readings = [
-        reading(170, 190),
-        reading(190, 210),
-        reading(205, 225),
-        reading(30, 60),
-    ];
+    let readings = [reading(170, 190), reading(190, 210), reading(205, 225), reading(30, 60)];
     let power = dice.between(0, 1000);
     let rpm = dice.between(590, 610);
     let zone = dice.between(1, 2);
@@ -99,19 +94,13 @@ fn cells(dice: &mut Dice, row: u64, millis: i64) -> Vec<String> {
         (row + 1).to_string(),
         format!("{}.{:03}", millis / 1000, millis % 1000),
         Clock::berlin(millis).time(),
-        if row % 10 == 9 {
-            "RUNNING_PARTIAL".to_owned()
-        } else {
-            "RUNNING".to_owned()
-        },
+        if row % 10 == 9 { "RUNNING_PARTIAL".to_owned() } else { "RUNNING".to_owned() },
     ];
     cells.extend(readings);
     cells.push("200.0".to_owned());
     cells.push(format!("{}.{}", power / 10, power % 10));
     cells.push(format!("{}.{}", rpm / 10, rpm % 10));
-    cells.push(format!(
-        "zone {zone} holding; feeder {feeder}; lot {lot}; checked by shift {zone}"
-    ));
+    cells.push(format!("zone {zone} holding; feeder {feeder}; lot {lot}; checked by shift {zone}"));
     cells
 }
 
@@ -140,11 +129,7 @@ mod tests {
     fn a_row_has_about_165_bytes() {
         let (written, text) = written(2_000, 0.0);
         assert_eq!(written.bytes, text.len() as u64);
-        assert!(
-            (155..=175).contains(&(written.bytes / 2_000)),
-            "{}",
-            written.bytes / 2_000
-        );
+        assert!((155..=175).contains(&(written.bytes / 2_000)), "{}", written.bytes / 2_000);
         assert!(text.lines().all(|line| line.split(',').count() == 12));
     }
 

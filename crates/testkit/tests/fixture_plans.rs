@@ -25,10 +25,8 @@ fn check(folder: &Path) {
     let unset = |_: &str| None;
     let no_file = |_: &str| Err(io::ErrorKind::NotFound.into());
     if let Err(errors) = decode(&text, &unset, &no_file) {
-        let shown: String = errors
-            .iter()
-            .map(|error| error.render("whimbrel.toml", &text))
-            .collect();
+        let shown: String =
+            errors.iter().map(|error| error.render("whimbrel.toml", &text)).collect();
         panic!("{}:\n{shown}", folder.display());
     }
     for name in ["dump.sql", "expected/rejects.tsv"] {

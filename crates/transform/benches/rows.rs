@@ -15,9 +15,8 @@ use whimbrel_model::{
 };
 use whimbrel_transform::{Environment, Limits, Lookups, Out, PartitionFacts, SourceShape, Step};
 
-const NAMES: [&str; 12] = [
-    "ts", "id", "status", "t1", "t2", "t3", "p1", "p2", "rpm", "count", "name", "note",
-];
+const NAMES: [&str; 12] =
+    ["ts", "id", "status", "t1", "t2", "t3", "p1", "p2", "rpm", "count", "name", "note"];
 const KINDS: [&str; 12] = [
     "timestamptz",
     "integer",
@@ -46,39 +45,27 @@ fn main() {
                 "name = \"name\"\n",
                 "name = { cel = \"status.endsWith('_PARTIAL') ? 'p' : 'w'\" }\n"
             )
-            .replace(
-                "note = \"note\"",
-                "note = { from = \"note\", null = [\"NA\"] }"
-            )
+            .replace("note = \"note\"", "note = { from = \"note\", null = [\"NA\"] }")
     );
     report("12 columns, timestamp, null marker, CEL", &full);
     report(
         "the same without CEL",
         &format!(
             "{stamp}{}",
-            plain.replace(
-                "note = \"note\"",
-                "note = { from = \"note\", null = [\"NA\"] }"
-            )
+            plain.replace("note = \"note\"", "note = { from = \"note\", null = [\"NA\"] }")
         ),
     );
     report(
         "the same in Europe/Berlin",
         &format!("{}{plain}", stamp.replace("UTC", "Europe/Berlin")),
     );
-    report(
-        "11 plain columns",
-        &format!("{plain}ts = {{ value = \"2024-01-01T00:00:00Z\" }}"),
-    );
+    report("11 plain columns", &format!("{plain}ts = {{ value = \"2024-01-01T00:00:00Z\" }}"));
     report("8 doubles and integers", &fields(&NAMES[3..10]));
     report(
         "a uuid5 of two parts",
         "id = { uuid5 = [{ fact = \"file.name\" }, { fact = \"record.line\" }] }",
     );
-    report(
-        "one CEL expression",
-        "name = { cel = \"status.endsWith('_PARTIAL') ? 'p' : 'w'\" }",
-    );
+    report("one CEL expression", "name = { cel = \"status.endsWith('_PARTIAL') ? 'p' : 'w'\" }");
     report("one timestamp", stamp);
     report(
         "a clock with start",
@@ -88,9 +75,7 @@ fn main() {
 
 /// Columns that are the field of their name.
 fn fields(names: &[&str]) -> String {
-    names.iter().fold(String::new(), |all, name| {
-        all + name + " = \"" + name + "\"\n"
-    })
+    names.iter().fold(String::new(), |all, name| all + name + " = \"" + name + "\"\n")
 }
 
 fn report(what: &str, columns: &str) {
@@ -99,27 +84,17 @@ fn report(what: &str, columns: &str) {
          ignore = [\"ts\", \"id\", \"status\", \"t1\", \"t2\", \"t3\", \"p1\", \"p2\", \"rpm\", \"count\", \"name\", \"note\", \"clock\"]\n\
          [[table]]\ninto = \"t\"\nfrom = \"s\"\nkey = [\"k\"]\n[table.columns]\nk = {{ fact = \"record.number\" }}\n{columns}"
     );
-    let plan = plan::decode(&text, &|_| None, &|_| {
-        Err(std::io::Error::other("no files"))
-    })
-    .expect("a sound plan");
+    let plan = plan::decode(&text, &|_| None, &|_| Err(std::io::Error::other("no files")))
+        .expect("a sound plan");
     let names = NAMES.iter().chain(["clock"].iter());
     let shape = Shape {
-        columns: names
-            .map(|name| ShapeColumn {
-                name: (*name).to_owned(),
-                kind: None,
-            })
-            .collect(),
+        columns: names.map(|name| ShapeColumn { name: (*name).to_owned(), kind: None }).collect(),
         closed: true,
         format: String::new(),
     };
     let mapping = &plan.tables[0];
     let kind = |name: &str| {
-        NAMES
-            .iter()
-            .position(|known| *known == name)
-            .map_or("integer", |index| KINDS[index])
+        NAMES.iter().position(|known| *known == name).map_or("integer", |index| KINDS[index])
     };
     let column = |name: &str| Column {
         name: name.to_owned(),
@@ -133,19 +108,12 @@ fn report(what: &str, columns: &str) {
     };
     let table = Table {
         name: "t".into(),
-        columns: mapping
-            .columns
-            .iter()
-            .map(|(name, _)| column(&name.value))
-            .collect(),
+        columns: mapping.columns.iter().map(|(name, _)| column(&name.value)).collect(),
         key: vec![0],
     };
     let environment = Environment {
         table: Some(&table),
-        sources: vec![SourceShape {
-            source: "s".into(),
-            shapes: vec![shape],
-        }],
+        sources: vec![SourceShape { source: "s".into(), shapes: vec![shape] }],
         limits: Limits::of_engine("sqlite"),
         referenced: false,
     };
@@ -155,16 +123,10 @@ fn report(what: &str, columns: &str) {
     let step = compile();
     let compiling = began.elapsed().as_micros();
     let chunk = chunk(step.fields(0));
-    let id = PartitionId {
-        source: "s".into(),
-        path: "a.csv".into(),
-    };
+    let id = PartitionId { source: "s".into(), path: "a.csv".into() };
     let facts = PartitionFacts::new(
         id,
-        Arc::new(FileFacts {
-            name: "a.csv".into(),
-            ..FileFacts::default()
-        }),
+        Arc::new(FileFacts { name: "a.csv".into(), ..FileFacts::default() }),
         1,
     );
     let lookups = Lookups::default();
@@ -187,22 +149,12 @@ fn chunk(fields: &[Field]) -> SourceChunk {
     let mut records = Vec::new();
     for number in 0..RECORDS {
         for field in fields {
-            let Field::Column(name) = field else {
-                panic!("columns only")
-            };
+            let Field::Column(name) = field else { panic!("columns only") };
             rows.push(ValueRef::Text(&cell(name, number)));
         }
         rows.end_row();
-        let position = Position {
-            record: number as u64 + 1,
-            line: number as u64 + 2,
-            byte: 0,
-        };
-        records.push(Record {
-            position,
-            raw: (0, 0),
-            defect: None,
-        });
+        let position = Position { record: number as u64 + 1, line: number as u64 + 2, byte: 0 };
+        records.push(Record { position, raw: (0, 0), defect: None });
     }
     SourceChunk {
         rows: rows.finish(),
@@ -223,18 +175,8 @@ fn cell(name: &str, number: usize) -> String {
         ),
         "clock" => format!("12:{:02}:{second:02}.{milli:03}", number / 60 % 60),
         "id" | "count" => (number * 7_919).to_string(),
-        "status" => if number.is_multiple_of(9) {
-            "RUNNING_PARTIAL"
-        } else {
-            "RUNNING"
-        }
-        .to_owned(),
-        "note" => if number.is_multiple_of(3) {
-            "NA"
-        } else {
-            "fine"
-        }
-        .to_owned(),
+        "status" => if number.is_multiple_of(9) { "RUNNING_PARTIAL" } else { "RUNNING" }.to_owned(),
+        "note" => if number.is_multiple_of(3) { "NA" } else { "fine" }.to_owned(),
         "name" => format!("extruder {}", number % 5),
         _ => format!("{}.{:02}", 20 + number % 200, number % 100),
     }

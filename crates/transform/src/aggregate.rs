@@ -39,11 +39,7 @@ pub(crate) struct Aggregation {
 pub(crate) enum Compare {
     Numbers,
     Texts,
-    Instants {
-        formats: Vec<Format>,
-        zone: Zone,
-        fold: Fold,
-    },
+    Instants { formats: Vec<Format>, zone: Zone, fold: Fold },
 }
 
 /// How far an aggregate has come.
@@ -78,10 +74,8 @@ impl Aggregation {
             }
             Err(fault) if self.skip_invalid => Err(fault),
             Err(fault) => {
-                *state = Aggregated::Failed {
-                    code: fault.code,
-                    message: fault.message.into_owned(),
-                };
+                *state =
+                    Aggregated::Failed { code: fault.code, message: fault.message.into_owned() };
                 Ok(())
             }
         }
@@ -108,11 +102,7 @@ impl Aggregation {
     fn step(&self, state: &Aggregated, value: ValueRef<'_>) -> Result<Option<Aggregated>, Fault> {
         match self.of {
             Aggregate::Count => {
-                let count = if let Aggregated::Count(count) = state {
-                    *count
-                } else {
-                    0
-                };
+                let count = if let Aggregated::Count(count) = state { *count } else { 0 };
                 Ok(Some(Aggregated::Count(count + 1)))
             }
             Aggregate::Last => self.keep(value.to_owned()).map(Some),
@@ -160,11 +150,7 @@ impl Aggregation {
         let Aggregated::Value(best) = state else {
             return self.keep(value).map(Some);
         };
-        if Self::order(&value, best) == wanted {
-            self.keep(value).map(Some)
-        } else {
-            Ok(None)
-        }
+        if Self::order(&value, best) == wanted { self.keep(value).map(Some) } else { Ok(None) }
     }
 
     /// The value in the form that it is compared and kept in.
@@ -191,11 +177,7 @@ impl Aggregation {
                     Value::Text(text::form(value).unwrap_or_default().into_owned())
                 }
             }),
-            Compare::Instants {
-                formats,
-                zone,
-                fold,
-            } => {
+            Compare::Instants { formats, zone, fold } => {
                 let form = written(value).ok_or_else(crate::op::timestamp::not_a_time)?;
                 let moment = formats.iter().find_map(|format| format.parse(&form).ok());
                 match moment.ok_or_else(crate::op::timestamp::not_a_time)? {
@@ -236,28 +218,15 @@ fn add(state: &Aggregated, value: ValueRef<'_>) -> Result<Aggregated, Fault> {
     if number.digit_count() > 38 || number.exponent() > 38 || own_scale > 38 {
         return Err(too_large());
     }
-    let digits = number
-        .digits()
-        .fold(0i128, |sum, digit| sum * 10 + i128::from(digit));
-    let digits = if number.is_negative() {
-        -digits
-    } else {
-        digits
-    };
+    let digits = number.digits().fold(0i128, |sum, digit| sum * 10 + i128::from(digit));
+    let digits = if number.is_negative() { -digits } else { digits };
     let wide = scale.max(own_scale);
-    let raise = |value: i128, by: u32| {
-        10i128
-            .checked_pow(by)
-            .and_then(|factor| value.checked_mul(factor))
-    };
+    let raise =
+        |value: i128, by: u32| 10i128.checked_pow(by).and_then(|factor| value.checked_mul(factor));
     let own_zeros = wide - own_scale + number.exponent().max(0) as u32;
-    let mantissa = raise(sum, wide - scale)
-        .zip(raise(digits, own_zeros))
-        .and_then(|(a, b)| a.checked_add(b));
-    Ok(Aggregated::Sum {
-        mantissa: mantissa.ok_or_else(too_large)?,
-        scale: wide,
-    })
+    let mantissa =
+        raise(sum, wide - scale).zip(raise(digits, own_zeros)).and_then(|(a, b)| a.checked_add(b));
+    Ok(Aggregated::Sum { mantissa: mantissa.ok_or_else(too_large)?, scale: wide })
 }
 
 fn sum_text(mantissa: i128, scale: u32) -> String {
@@ -265,11 +234,7 @@ fn sum_text(mantissa: i128, scale: u32) -> String {
     let digits = format!("{:0width$}", mantissa.unsigned_abs(), width = scale + 1);
     let sign = if mantissa < 0 { "-" } else { "" };
     let (whole, part) = digits.split_at(digits.len() - scale);
-    if part.is_empty() {
-        format!("{sign}{whole}")
-    } else {
-        format!("{sign}{whole}.{part}")
-    }
+    if part.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{part}") }
 }
 
 fn not_a_number() -> Fault {
@@ -314,10 +279,7 @@ impl Aggregated {
                 let code = bytes.text()?;
                 let known = codes::CODES.iter().find(|(known, ..)| *known == code);
                 let (code, ..) = known.ok_or_else(|| damaged("a code in it is unknown"))?;
-                Self::Failed {
-                    code,
-                    message: bytes.text()?,
-                }
+                Self::Failed { code, message: bytes.text()? }
             }
             _ => return Err(damaged("an aggregate in it is of no known kind")),
         })
@@ -346,10 +308,9 @@ mod tests {
             state.save(&mut saved);
             assert_eq!(Aggregated::restore(&mut Bytes::of(&saved)).unwrap(), state);
         }
-        aggregation.result(&state).map_or_else(
-            |fault| fault.code.to_owned(),
-            |value| value.as_ref().to_string(),
-        )
+        aggregation
+            .result(&state)
+            .map_or_else(|fault| fault.code.to_owned(), |value| value.as_ref().to_string())
     }
 
     #[test]
@@ -360,10 +321,7 @@ mod tests {
         assert_eq!(aggregate(Aggregate::Sum, &["1", "x"]), codes::NO_SUM);
         assert_eq!(aggregate(Aggregate::Sum, &[]), "NULL");
         assert_eq!(
-            aggregate(
-                Aggregate::Sum,
-                &["99999999999999999999999999999999999999", "9e38"]
-            ),
+            aggregate(Aggregate::Sum, &["99999999999999999999999999999999999999", "9e38"]),
             codes::NO_SUM
         );
     }
@@ -374,10 +332,7 @@ mod tests {
         assert_eq!(aggregate(Aggregate::FirstOf, &["-", "a", "b"]), "a");
         assert_eq!(aggregate(Aggregate::Count, &["-", "a", "b"]), "2");
         assert_eq!(aggregate(Aggregate::Count, &[]), "0");
-        assert_eq!(
-            aggregate(Aggregate::Last, &["012345678901234567890"]),
-            codes::STATE_TOO_LARGE
-        );
+        assert_eq!(aggregate(Aggregate::Last, &["012345678901234567890"]), codes::STATE_TOO_LARGE);
     }
 
     proptest! {

@@ -187,10 +187,6 @@ mod tests {
     #[test]
     fn codes_are_distinct_and_rise() {
         assert!(CODES.windows(2).all(|pair| pair[0].0 < pair[1].0));
-        assert!(
-            CODES
-                .iter()
-                .all(|(code, ..)| code.starts_with("WB02") && code.len() == 6)
-        );
+        assert!(CODES.iter().all(|(code, ..)| code.starts_with("WB02") && code.len() == 6));
     }
 }

@@ -24,13 +24,6 @@ pub struct PartitionFacts {
 impl PartitionFacts {
     /// Facts without hashes and text.
     pub fn new(id: PartitionId, file: Arc<FileFacts>, ordinal: u64) -> Self {
-        Self {
-            id,
-            file,
-            ordinal,
-            sha256: None,
-            blake3: None,
-            text: None,
-        }
+        Self { id, file, ordinal, sha256: None, blake3: None, text: None }
     }
 }

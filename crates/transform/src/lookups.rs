@@ -44,23 +44,15 @@ impl Lookups {
     }
 
     fn put(&mut self, table: &str, legacy_key: &str, parent: Parent) {
-        let at = self
-            .tables
-            .iter()
-            .position(|(name, _)| name == table)
-            .unwrap_or_else(|| {
-                self.tables.push((table.to_owned(), HashMap::new()));
-                self.tables.len() - 1
-            });
+        let at = self.tables.iter().position(|(name, _)| name == table).unwrap_or_else(|| {
+            self.tables.push((table.to_owned(), HashMap::new()));
+            self.tables.len() - 1
+        });
         self.tables[at].1.insert(legacy_key.to_owned(), parent);
     }
 
     pub(crate) fn get(&self, table: &str, legacy_key: &str) -> Option<&Parent> {
-        self.tables
-            .iter()
-            .find(|(name, _)| name == table)?
-            .1
-            .get(legacy_key)
+        self.tables.iter().find(|(name, _)| name == table)?.1.get(legacy_key)
     }
 }
 
@@ -73,20 +65,14 @@ fn value_of(key: &Decoded) -> Option<Value> {
         Decoded::Float64(bits) => Some(Value::Float(f64::from_bits(*bits))),
         Decoded::Text(text) => Some(Value::Text(text.clone())),
         Decoded::Bytes(bytes) => Some(Value::Bytes(bytes.clone())),
-        Decoded::Date(days) => Some(Value::Date(Date {
-            days: i32::try_from(*days).ok()?,
-        })),
-        Decoded::Time(nanos) => Some(Value::Time(Time {
-            nanos: i64::try_from(*nanos).ok()?,
-        })),
-        Decoded::Timestamp(days, nanos) => Some(Value::Timestamp(DateTime {
-            days: i32::try_from(*days).ok()?,
-            nanos: *nanos,
-        })),
-        Decoded::TimestampTz(days, nanos) => Some(Value::TimestampTz(DateTime {
-            days: i32::try_from(*days).ok()?,
-            nanos: *nanos,
-        })),
+        Decoded::Date(days) => Some(Value::Date(Date { days: i32::try_from(*days).ok()? })),
+        Decoded::Time(nanos) => Some(Value::Time(Time { nanos: i64::try_from(*nanos).ok()? })),
+        Decoded::Timestamp(days, nanos) => {
+            Some(Value::Timestamp(DateTime { days: i32::try_from(*days).ok()?, nanos: *nanos }))
+        }
+        Decoded::TimestampTz(days, nanos) => {
+            Some(Value::TimestampTz(DateTime { days: i32::try_from(*days).ok()?, nanos: *nanos }))
+        }
         Decoded::Uuid(uuid) => Some(Value::Uuid(*uuid)),
         Decoded::Null
         | Decoded::DecimalNaN
@@ -116,11 +102,8 @@ mod tests {
     #[test]
     fn keys_come_back_from_their_encoding() {
         let mut lookups = Lookups::default();
-        for (legacy, value) in [
-            ("a", Value::Uuid([7; 16])),
-            ("b", "x".into()),
-            ("c", 5i64.into()),
-        ] {
+        for (legacy, value) in [("a", Value::Uuid([7; 16])), ("b", "x".into()), ("c", 5i64.into())]
+        {
             let mut encoded = Vec::new();
             wce::cell(&mut encoded, Kind::Any, value.as_ref());
             lookups.insert("t", legacy, &encoded);

@@ -54,32 +54,15 @@ pub(crate) enum Base {
     Fact(Fact),
     Value(Value),
     First(Vec<Node>),
-    Concat {
-        parts: Vec<Node>,
-        separator: String,
-    },
-    Split {
-        of: Box<Node>,
-        by: String,
-        part: i64,
-    },
-    Uuid5 {
-        namespace: [u8; 16],
-        parts: Vec<Node>,
-    },
-    Ref {
-        table: String,
-        by: Vec<Node>,
-        missing: MissingRef,
-    },
+    Concat { parts: Vec<Node>, separator: String },
+    Split { of: Box<Node>, by: String, part: i64 },
+    Uuid5 { namespace: [u8; 16], parts: Vec<Node> },
+    Ref { table: String, by: Vec<Node>, missing: MissingRef },
     Cel(Program<Input>),
     Aggregate(usize),
     Clock(usize),
     BySource(Vec<Option<Node>>),
-    Hash {
-        algorithm: HashAlgorithm,
-        parts: Vec<Node>,
-    },
+    Hash { algorithm: HashAlgorithm, parts: Vec<Node> },
     Object(Vec<(String, Node)>),
     JsonChecksum(Box<Node>),
 }
@@ -187,9 +170,9 @@ impl<'a: 'c, 'c> Context<'a, 'c> {
                 Some(Err(reason)) => Err(Failure::Final(reason.clone())),
                 None => Ok(Cell::NULL),
             },
-            Input::New(column) => Ok(self
-                .rows
-                .map_or(Cell::NULL, |rows| Cell::Ref(rows.current(column)))),
+            Input::New(column) => {
+                Ok(self.rows.map_or(Cell::NULL, |rows| Cell::Ref(rows.current(column))))
+            }
         }
     }
 
@@ -201,10 +184,7 @@ impl<'a: 'c, 'c> Context<'a, 'c> {
         };
         let converted = conversion.apply(value).map_err(|fault| {
             let name = self.step.field_name(slot);
-            Fault::new(
-                codes::CEL_FAILED,
-                format!("field `{name}`: {}", fault.message),
-            )
+            Fault::new(codes::CEL_FAILED, format!("field `{name}`: {}", fault.message))
         });
         Ok(converted?.cell)
     }
@@ -221,9 +201,7 @@ impl<'a: 'c, 'c> Context<'a, 'c> {
     fn fact(&self, fact: Fact) -> Result<Cell<'a>, Failure> {
         let text = |text: &'a str| Ok(Cell::Ref(ValueRef::Text(text)));
         let int = |value: u64| Ok(Cell::Ref(ValueRef::Int(value.into())));
-        let position = self
-            .record
-            .map(|record| record.chunk.records[record.index].position);
+        let position = self.record.map(|record| record.chunk.records[record.index].position);
         let hash = |hash: &'a Option<String>| match hash {
             Some(hash) => text(hash),
             None => Err(Fault::new(codes::NO_FILE_TEXT, "the file's hash is not known").into()),
@@ -258,13 +236,10 @@ impl<'a: 'c, 'c> Context<'a, 'c> {
                 }
                 None => Ok(Cell::NULL),
             },
-            Fact::RecordJson => Ok(self
-                .step
-                .json_slot()
-                .map_or(Cell::NULL, |slot| Cell::Ref(self.field(slot)))),
-            Fact::ElementNumber => self
-                .element
-                .map_or(Ok(Cell::NULL), |(number, _)| int(number)),
+            Fact::RecordJson => {
+                Ok(self.step.json_slot().map_or(Cell::NULL, |slot| Cell::Ref(self.field(slot))))
+            }
+            Fact::ElementNumber => self.element.map_or(Ok(Cell::NULL), |(number, _)| int(number)),
             Fact::Element => Ok(match self.element {
                 Some((_, Cell::Ref(value))) => Cell::Ref(*value),
                 Some((_, Cell::Owned(value))) => Cell::Owned(value.clone()),
@@ -348,11 +323,8 @@ impl Node {
         value: Cell<'a>,
         pending: &mut Pending,
     ) -> Result<Cell<'a>, Box<Reason>> {
-        let original = if let Cell::Ref(value) = &value {
-            Cell::Ref(*value)
-        } else {
-            value.clone()
-        };
+        let original =
+            if let Cell::Ref(value) = &value { Cell::Ref(*value) } else { value.clone() };
         match target.apply(value) {
             Ok(Converted { cell, note: None }) => Ok(cell),
             Ok(converted) => Ok(self.note(converted, Some(&original), pending)),
@@ -367,9 +339,8 @@ impl Node {
         pending: &mut Pending,
     ) -> Cell<'a> {
         if let Some(code) = converted.note {
-            pending.convert(code, &self.label, || {
-                original.map(|original| excerpt(original.as_ref()))
-            });
+            pending
+                .convert(code, &self.label, || original.map(|original| excerpt(original.as_ref())));
         }
         converted.cell
     }
@@ -470,21 +441,16 @@ impl Node {
                         .map_or(Cell::NULL, |part| Cell::Ref(ValueRef::Text(part))));
                 }
                 let form = text::form(value.as_ref());
-                let part = form
-                    .as_deref()
-                    .and_then(|form| split::part(form, by, *part));
+                let part = form.as_deref().and_then(|form| split::part(form, by, *part));
                 Ok(part.map_or(Cell::NULL, |part| Cell::Owned(Value::Text(part.to_owned()))))
             }
             Base::Ref { table, by, missing } => self.parent(table, by, *missing, cx, pending),
-            Base::Aggregate(index) => Ok(Cell::Owned(
-                cx.step.aggregation(*index).result(&cx.aggregates[*index])?,
-            )),
+            Base::Aggregate(index) => {
+                Ok(Cell::Owned(cx.step.aggregation(*index).result(&cx.aggregates[*index])?))
+            }
             Base::Hash { algorithm, parts } => {
                 let joined = self.join(parts, cx, pending)?;
-                Ok(Cell::Owned(Value::Text(hash::hex(
-                    *algorithm,
-                    joined.as_bytes(),
-                ))))
+                Ok(Cell::Owned(Value::Text(hash::hex(*algorithm, joined.as_bytes()))))
             }
             Base::Object(members) => object(members, cx, pending),
             Base::JsonChecksum(of) => {
@@ -790,11 +756,7 @@ impl Ops {
             return Ok(());
         }
         let form = text::form(cell.as_ref()).unwrap_or_default();
-        if self
-            .matches
-            .as_ref()
-            .is_some_and(|matches| !matches.is_match(&form))
-        {
+        if self.matches.as_ref().is_some_and(|matches| !matches.is_match(&form)) {
             return Err(Fault::new(codes::NO_MATCH, "the text does not match"));
         }
         if let Some(most) = self.max_chars {
@@ -876,9 +838,7 @@ impl Parse {
             Moment::Instant(at) => ValueRef::TimestampTz(at),
             Moment::Local(at) if self.zoneless => ValueRef::Timestamp(at),
             Moment::Local(at) => ValueRef::TimestampTz(self.zone.instant(at, self.fold)?),
-            Moment::Clock(nanos) => ValueRef::Time(Time {
-                nanos: nanos as i64,
-            }),
+            Moment::Clock(nanos) => ValueRef::Time(Time { nanos: nanos as i64 }),
         }))
     }
 }

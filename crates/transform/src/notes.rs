@@ -64,11 +64,7 @@ impl Notes {
 
     /// How many values or units of a code there are, over all columns and rules.
     pub fn count(&self, code: &str) -> u64 {
-        self.entries
-            .iter()
-            .filter(|(key, _)| key.code == code)
-            .map(|(_, note)| note.count)
-            .sum()
+        self.entries.iter().filter(|(key, _)| key.code == code).map(|(_, note)| note.count).sum()
     }
 
     /// Adds the notes of what comes after in source order.
@@ -99,11 +95,7 @@ impl Notes {
             }
             let _ = write!(out, ",\"count\":{},\"samples\":[", note.count);
             for (index, sample) in note.samples.iter().enumerate() {
-                out.push_str(if index == 0 {
-                    "{\"path\":"
-                } else {
-                    ",{\"path\":"
-                });
+                out.push_str(if index == 0 { "{\"path\":" } else { ",{\"path\":" });
                 write_string(&mut out, &sample.path);
                 let Position { record, line, .. } = sample.position;
                 let _ = write!(out, ",\"record\":{record},\"line\":{line},\"value\":");
@@ -120,9 +112,7 @@ impl Notes {
     }
 
     pub(crate) fn wants_sample(&self, key: &NoteKey) -> bool {
-        self.entries
-            .get(key)
-            .is_none_or(|note| note.samples.len() < SAMPLES_MAX)
+        self.entries.get(key).is_none_or(|note| note.samples.len() < SAMPLES_MAX)
     }
 
     pub(crate) fn add(&mut self, key: NoteKey, sample: Option<Sample>) {
@@ -149,21 +139,13 @@ impl Pending {
         column: &Arc<str>,
         value: impl FnOnce() -> Option<String>,
     ) {
-        let key = NoteKey {
-            code,
-            column: Arc::clone(column),
-            rule: Arc::clone(&self.none),
-        };
+        let key = NoteKey { code, column: Arc::clone(column), rule: Arc::clone(&self.none) };
         self.notes.push((key, value()));
     }
 
     /// Notes a broken or filtering rule.
     pub(crate) fn rule(&mut self, code: &'static str, rule: &Arc<str>) {
-        let key = NoteKey {
-            code,
-            column: Arc::clone(&self.none),
-            rule: Arc::clone(rule),
-        };
+        let key = NoteKey { code, column: Arc::clone(&self.none), rule: Arc::clone(rule) };
         self.notes.push((key, None));
     }
 
@@ -192,15 +174,7 @@ mod tests {
         let mut pending = Pending::default();
         for record in range {
             pending.convert("WB0200", &"a".into(), || Some(record.to_string()));
-            pending.flush(
-                &mut notes,
-                &"f".into(),
-                Position {
-                    record,
-                    line: record + 1,
-                    byte: 0,
-                },
-            );
+            pending.flush(&mut notes, &"f".into(), Position { record, line: record + 1, byte: 0 });
         }
         notes
     }

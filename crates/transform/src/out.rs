@@ -80,9 +80,6 @@ impl Out {
 
     /// What was collected.
     pub fn finish(self) -> Output {
-        Output {
-            rows: self.rows.finish(),
-            ..self.done
-        }
+        Output { rows: self.rows.finish(), ..self.done }
     }
 }

@@ -13,20 +13,9 @@ use crate::step::LONG;
 /// A column that is a field of text, or left to its node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Plain {
-    Float {
-        slot: usize,
-        negative_zero: bool,
-    },
-    Int {
-        slot: usize,
-        least: i64,
-        most: i64,
-    },
-    Text {
-        slot: usize,
-        bytes_max: usize,
-        nul: bool,
-    },
+    Float { slot: usize, negative_zero: bool },
+    Int { slot: usize, least: i64, most: i64 },
+    Text { slot: usize, bytes_max: usize, nul: bool },
     No,
 }
 
@@ -41,10 +30,7 @@ impl Plain {
         };
         let (slot, limits) = (*slot, target.limits);
         match target.kind {
-            Kind::Float => Self::Float {
-                slot,
-                negative_zero: limits.negative_zero,
-            },
+            Kind::Float => Self::Float { slot, negative_zero: limits.negative_zero },
             Kind::Int(width) => {
                 let (least, most) = match width {
                     IntWidth::I16 => (i16::MIN.into(), i16::MAX.into()),
@@ -57,11 +43,7 @@ impl Plain {
             // A character has at least one byte: that many bytes surely fit.
             Kind::Text(chars) => {
                 let bytes_max = chars.map_or(usize::MAX, |chars| chars as usize).min(LONG);
-                Self::Text {
-                    slot,
-                    bytes_max,
-                    nul: limits.nul_in_text,
-                }
+                Self::Text { slot, bytes_max, nul: limits.nul_in_text }
             }
             Kind::Bool
             | Kind::Decimal(_)

@@ -35,10 +35,7 @@ pub struct Fault {
 
 impl Fault {
     pub(crate) fn new(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-        }
+        Self { code, message: message.into() }
     }
 }
 
@@ -62,11 +59,8 @@ impl Reason {
 impl std::fmt::Display for Reason {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}", self.code)?;
-        for (word, part) in [
-            ("column", &self.column),
-            ("field", &self.field),
-            ("rule", &self.rule),
-        ] {
+        for (word, part) in [("column", &self.column), ("field", &self.field), ("rule", &self.rule)]
+        {
             if let Some(part) = part {
                 write!(f, " {word} `{part}`")?;
             }
@@ -132,9 +126,6 @@ mod tests {
         assert_eq!(excerpt_text("\u{202e}x"), r"\u{202e}x");
         let long = excerpt_text(&"é".repeat(1_000));
         assert_eq!(long.chars().count(), EXCERPT_CHARS + 1);
-        assert_eq!(
-            excerpt(ValueRef::Bytes(&[1; 1_000])).chars().count(),
-            EXCERPT_CHARS + 3
-        );
+        assert_eq!(excerpt(ValueRef::Bytes(&[1; 1_000])).chars().count(), EXCERPT_CHARS + 3);
     }
 }

@@ -62,9 +62,7 @@ impl State {
             }
         }
         out.push(self.aggregates.len() as u8);
-        self.aggregates
-            .iter()
-            .for_each(|aggregate| aggregate.save(&mut out));
+        self.aggregates.iter().for_each(|aggregate| aggregate.save(&mut out));
         out
     }
 
@@ -72,9 +70,7 @@ impl State {
     pub(crate) fn restore(&mut self, saved: &[u8]) -> Result<(), StateError> {
         let mut bytes = Bytes(saved);
         if bytes.byte()? != VERSION || usize::from(bytes.byte()?) != self.clocks.len() {
-            return Err(damaged(
-                "it was written by another version or another mapping",
-            ));
+            return Err(damaged("it was written by another version or another mapping"));
         }
         for clock in &mut self.clocks {
             if bytes.byte()? == 1 {
@@ -98,19 +94,12 @@ impl State {
         for aggregate in &mut self.aggregates {
             *aggregate = Aggregated::restore(&mut bytes)?;
         }
-        if bytes.0.is_empty() {
-            Ok(())
-        } else {
-            Err(damaged("it is longer than a state"))
-        }
+        if bytes.0.is_empty() { Ok(()) } else { Err(damaged("it is longer than a state")) }
     }
 }
 
 pub(crate) fn damaged(message: &'static str) -> StateError {
-    StateError {
-        code: codes::BAD_STATE,
-        message,
-    }
+    StateError { code: codes::BAD_STATE, message }
 }
 
 /// Bytes yet to be read.
@@ -127,20 +116,16 @@ impl<'a> Bytes<'a> {
     }
 
     pub(crate) fn take<const N: usize>(&mut self) -> Result<[u8; N], StateError> {
-        let (head, tail) = self
-            .0
-            .split_first_chunk::<N>()
-            .ok_or_else(|| damaged("it ends too early"))?;
+        let (head, tail) =
+            self.0.split_first_chunk::<N>().ok_or_else(|| damaged("it ends too early"))?;
         self.0 = tail;
         Ok(*head)
     }
 
     pub(crate) fn sized(&mut self) -> Result<&'a [u8], StateError> {
         let length = u32::from_be_bytes(self.take()?) as usize;
-        let (head, tail) = self
-            .0
-            .split_at_checked(length)
-            .ok_or_else(|| damaged("it ends too early"))?;
+        let (head, tail) =
+            self.0.split_at_checked(length).ok_or_else(|| damaged("it ends too early"))?;
         self.0 = tail;
         Ok(head)
     }
@@ -194,12 +179,8 @@ pub(crate) fn take_value(bytes: &mut Bytes<'_>) -> Result<Value, StateError> {
         4 => Value::Float(f64::from_bits(u64::from_be_bytes(body.take()?))),
         5 => Value::Text(text(&body)?),
         6 => Value::Bytes(body.0.to_vec()),
-        7 => Value::Date(Date {
-            days: i32::from_be_bytes(body.take()?),
-        }),
-        8 => Value::Time(Time {
-            nanos: i64::from_be_bytes(body.take()?),
-        }),
+        7 => Value::Date(Date { days: i32::from_be_bytes(body.take()?) }),
+        8 => Value::Time(Time { nanos: i64::from_be_bytes(body.take()?) }),
         9 => Value::Timestamp(instant(&mut body)?),
         10 => Value::TimestampTz(instant(&mut body)?),
         11 => Value::Uuid(body.take()?),

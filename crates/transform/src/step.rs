@@ -235,16 +235,11 @@ impl Step {
             match self.each {
                 Each::Record | Each::File => self.want(&cx, &mut wanted),
                 Each::Element(slot) => {
-                    for (number, element) in elements(cx.field(slot))
-                        .unwrap_or_default()
-                        .iter()
-                        .enumerate()
+                    for (number, element) in
+                        elements(cx.field(slot)).unwrap_or_default().iter().enumerate()
                     {
                         self.want(
-                            &Context {
-                                element: Some((number as u64 + 1, element)),
-                                ..cx
-                            },
+                            &Context { element: Some((number as u64 + 1, element)), ..cx },
                             &mut wanted,
                         );
                     }
@@ -291,10 +286,7 @@ impl Step {
                 for (index, row) in chunk.rows.rows().enumerate() {
                     let record = RecordView { chunk, row, index };
                     let cx = self.file_context(state.source, &facts, lookups, &[], &[]);
-                    let cx = Context {
-                        record: Some(record),
-                        ..cx
-                    };
+                    let cx = Context { record: Some(record), ..cx };
                     self.record(state, &cx, &mut clocks, record, out);
                 }
             }
@@ -354,12 +346,10 @@ impl Step {
             let record = &chunk.records[index];
             if let Some(defect) = &record.defect {
                 if !self.aggregations.is_empty() {
-                    out.pending
-                        .convert(codes::RECORD_SKIPPED, &Arc::from(""), || {
-                            Some(defect.code.to_owned())
-                        });
-                    out.pending
-                        .flush(&mut out.done.notes, &state.path, record.position);
+                    out.pending.convert(codes::RECORD_SKIPPED, &Arc::from(""), || {
+                        Some(defect.code.to_owned())
+                    });
+                    out.pending.flush(&mut out.done.notes, &state.path, record.position);
                 }
                 continue;
             }
@@ -368,12 +358,10 @@ impl Step {
                 let value = column.map_or(ValueRef::Null, |column| row.get(column));
                 if aggregation.take(aggregated, value).is_err() {
                     let shown = || Some(excerpt(value));
-                    out.pending
-                        .convert(codes::INVALID_NULL, &aggregation.column, shown);
+                    out.pending.convert(codes::INVALID_NULL, &aggregation.column, shown);
                 }
             }
-            out.pending
-                .flush(&mut out.done.notes, &state.path, record.position);
+            out.pending.flush(&mut out.done.notes, &state.path, record.position);
         }
     }
 
@@ -427,20 +415,13 @@ impl Step {
         };
         let mut rows = 0;
         for (number, element) in elements.iter().enumerate() {
-            let cx = Context {
-                element: Some((number as u64 + 1, element)),
-                ..*cx
-            };
+            let cx = Context { element: Some((number as u64 + 1, element)), ..*cx };
             match self.row(&cx, out) {
                 Ok(made) => rows += u32::from(made),
                 Err(reason) => return Ended::Refused(reason),
             }
         }
-        if rows == 0 && !elements.is_empty() {
-            Ended::LeftOut
-        } else {
-            Ended::Rows(rows)
-        }
+        if rows == 0 && !elements.is_empty() { Ended::LeftOut } else { Ended::Rows(rows) }
     }
 
     /// Reads every clock of the step, also for records that end nowhere: the day depends on them.
@@ -458,11 +439,7 @@ impl Step {
         let cx = Context { lets: &lets, ..*cx };
         for (clock, progress) in self.clocks.iter().zip(&mut state.clocks) {
             let here = clock.sources.is_empty() || clock.sources.contains(&cx.source);
-            values.push(if here {
-                clock.read(progress, &cx, pending)
-            } else {
-                ClockValue::Null
-            });
+            values.push(if here { clock.read(progress, &cx, pending) } else { ClockValue::Null });
         }
     }
 
@@ -470,13 +447,7 @@ impl Step {
         let mut values: Vec<LetValue<'a>> = Vec::with_capacity(self.lets.len());
         for each in &self.lets {
             let value = if each.used {
-                each.node.eval(
-                    &Context {
-                        lets: &values,
-                        ..*cx
-                    },
-                    pending,
-                )
+                each.node.eval(&Context { lets: &values, ..*cx }, pending)
             } else {
                 Ok(Cell::NULL)
             };
@@ -547,10 +518,7 @@ impl Step {
 
     fn check_rules(&self, cx: &Context<'_, '_>, out: &mut Out) -> Result<(), Box<Reason>> {
         for rule in &self.rules {
-            let cx = Context {
-                rows: Some(&out.rows),
-                ..*cx
-            };
+            let cx = Context { rows: Some(&out.rows), ..*cx };
             match (rule.holds(&cx), rule.severity) {
                 (Ok(true), _) => {}
                 (Ok(false) | Err(_), Severity::Warn) => {
@@ -576,9 +544,7 @@ impl Step {
         let fate = match ended {
             Ended::Rows(rows) => {
                 let index = out.done.units.len() as u32;
-                out.done
-                    .row_units
-                    .extend(std::iter::repeat_n(index, rows as usize));
+                out.done.row_units.extend(std::iter::repeat_n(index, rows as usize));
                 has_rows = rows > 0;
                 UnitFate::Rows(rows)
             }
@@ -589,9 +555,7 @@ impl Step {
                     .map_or_else(|| Arc::from(""), |filter| Arc::clone(&filter.source));
                 out.pending.clear();
                 out.pending.rule(codes::FILTERED, &rule);
-                UnitFate::Filtered {
-                    rule: rule.to_string(),
-                }
+                UnitFate::Filtered { rule: rule.to_string() }
             }
             Ended::Refused(reason) => {
                 out.pending.clear();
@@ -602,14 +566,9 @@ impl Step {
             out.rows.truncate(unit.first);
             out.done.legacy_keys.truncate(unit.first);
         }
-        out.pending
-            .flush(&mut out.done.notes, unit.path, unit.position);
+        out.pending.flush(&mut out.done.notes, unit.path, unit.position);
         if let Some(duplicates) = &self.duplicates {
-            let digest = if has_rows {
-                duplicates.digest(unit, &out.compared)
-            } else {
-                None
-            };
+            let digest = if has_rows { duplicates.digest(unit, &out.compared) } else { None };
             out.compared.clear();
             out.done.duplicates.push(digest);
         }
@@ -619,10 +578,7 @@ impl Step {
                 .archive
                 .push(record.and_then(|record| self.sources[unit.source].archived(record)));
         }
-        out.done.units.push(Unit {
-            what: unit.what,
-            fate,
-        });
+        out.done.units.push(Unit { what: unit.what, fate });
     }
 
     /// Place of a slot in the projection of a source.
@@ -685,14 +641,8 @@ impl Clock {
         let start = self.start.eval(cx, &mut Pending::default());
         match start.as_ref().map(Cell::as_ref) {
             Ok(ValueRef::TimestampTz(start)) => Ok(ClockState::new(start, &self.zone)),
-            Ok(_) => Err(Fault::new(
-                codes::NOT_A_TIME,
-                "the file does not say when it began",
-            )),
-            Err(reason) => Err(Fault::new(
-                reason.code,
-                format!("`start` of the file: {reason}"),
-            )),
+            Ok(_) => Err(Fault::new(codes::NOT_A_TIME, "the file does not say when it began")),
+            Err(reason) => Err(Fault::new(reason.code, format!("`start` of the file: {reason}"))),
         }
     }
 
@@ -873,15 +823,8 @@ struct Wanted<'a> {
 impl<'a> Wanted<'a> {
     fn new(step: &'a Step) -> Self {
         let mut references = Vec::new();
-        let lets = step
-            .lets
-            .iter()
-            .filter(|each| each.used)
-            .map(|each| &each.node);
-        for node in lets
-            .chain(&step.columns)
-            .chain(step.legacy_key.iter().flatten())
-        {
+        let lets = step.lets.iter().filter(|each| each.used).map(|each| &each.node);
+        for node in lets.chain(&step.columns).chain(step.legacy_key.iter().flatten()) {
             node.references(&mut |table, by| references.push((table, by)));
         }
         let keys = vec![BTreeSet::new(); references.len()];

@@ -6,12 +6,7 @@ pub(crate) fn did_you_mean<'a>(
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<String> {
     const CHARS_MAX: usize = 64;
-    let lower = |text: &str| {
-        text.to_lowercase()
-            .chars()
-            .take(CHARS_MAX)
-            .collect::<Vec<char>>()
-    };
+    let lower = |text: &str| text.to_lowercase().chars().take(CHARS_MAX).collect::<Vec<char>>();
     let word = lower(word);
     let allowed = (word.len() / 3).max(1);
     candidates
@@ -30,11 +25,7 @@ fn distance(a: &[char], b: &[char]) -> usize {
     for (i, x) in a.iter().enumerate() {
         let mut row = vec![i + 1];
         for (j, y) in b.iter().enumerate() {
-            row.push(
-                (last[j] + usize::from(x != y))
-                    .min(last[j + 1] + 1)
-                    .min(row[j] + 1),
-            );
+            row.push((last[j] + usize::from(x != y)).min(last[j + 1] + 1).min(row[j] + 1));
         }
         last = row;
     }

@@ -53,7 +53,11 @@ pub(crate) async fn run(global: &Global, args: &Analyze) -> Result<Answer, Failu
 }
 
 /// Reads everything below a folder once.
-pub(crate) async fn profile_of(global: &Global, folder: &Path, hidden: bool) -> Result<Profile, Failure> {
+pub(crate) async fn profile_of(
+    global: &Global,
+    folder: &Path,
+    hidden: bool,
+) -> Result<Profile, Failure> {
     let shown = printable(&folder.display().to_string(), 400);
     let Proposal { sources, leftovers } = look(folder, &shown, hidden)?;
     if sources.is_empty() {
@@ -76,7 +80,9 @@ pub(crate) async fn profile_of(global: &Global, folder: &Path, hidden: bool) -> 
 fn failure(error: ProfileError) -> Failure {
     let code = error.code();
     match error {
-        ProfileError::NothingFound { .. } => Failure::usage(code, error.to_string(), "name another folder"),
+        ProfileError::NothingFound { .. } => {
+            Failure::usage(code, error.to_string(), "name another folder")
+        }
         ProfileError::List { source_name, why } => {
             let mut failure = Failure::from(why);
             let message = format!("the files of `{source_name}` cannot be listed");
@@ -101,7 +107,13 @@ fn look(folder: &Path, shown: &str, hidden: bool) -> Result<Proposal, Failure> {
             let head = head(&folder.join(&file.path), &file.name);
             let problem = head.as_ref().err().map(ToString::to_string);
             let (path, size) = (file.path, file.stamp.size);
-            FoundFile { path, size, head: head.unwrap_or_default(), problem, ..FoundFile::default() }
+            FoundFile {
+                path,
+                size,
+                head: head.unwrap_or_default(),
+                problem,
+                ..FoundFile::default()
+            }
         })
         .collect();
     let mut proposal = propose(&files);
@@ -141,7 +153,8 @@ fn nothing_usable(shown: &str, leftovers: &[Leftover], hidden: bool) -> Failure 
     } else {
         "CSV, TSV, JSON, JSON Lines, Markdown and text files are read; `--hidden` also looks at what begins with a dot"
     };
-    let mut failure = Failure::usage("WB0722", format!("no file that can be read as data in `{shown}`"), hint);
+    let mut failure =
+        Failure::usage("WB0722", format!("no file that can be read as data in `{shown}`"), hint);
     let first = leftovers.iter().take(LEFTOVERS_SHOWN);
     failure.causes = first.map(|left| format!("`{}`: {}", left.path, left.reason)).collect();
     if leftovers.len() > LEFTOVERS_SHOWN {

@@ -31,7 +31,10 @@ pub(crate) async fn run(args: &OnPlan) -> Result<Answer, Failure> {
     }
     for (path, records) in &changes.deleted {
         let records = count(*records, "record");
-        text.push_str(&format!("deleted   {} ({records} stay in the target)\n", printable(path, 400)));
+        text.push_str(&format!(
+            "deleted   {} ({records} stay in the target)\n",
+            printable(path, 400)
+        ));
     }
     let total = changes.new.len() + changes.appended.len() + changes.changed.len();
     let message = match total {
@@ -40,7 +43,10 @@ pub(crate) async fn run(args: &OnPlan) -> Result<Answer, Failure> {
     };
     text.push_str(&format!("{message}\n"));
     if total > 0 {
-        text.push_str(&format!("Next: whimbrel migrate{} --incremental\n", plan_argument(&project)));
+        text.push_str(&format!(
+            "Next: whimbrel migrate{} --incremental\n",
+            plan_argument(&project)
+        ));
     }
     let exit = if changes.is_empty() { Exit::Done } else { Exit::SomethingToDo };
     Ok(Answer::new(message, text, json!({ "run": run.id, "changes": changes })).with_exit(exit))

@@ -28,10 +28,18 @@ struct Step {
 }
 
 const STEPS: &[Step] = &[
-    Step { about: "What is there?", arguments: &["analyze", "legacy", "--html", "analysis.html"], ends: &[0] },
+    Step {
+        about: "What is there?",
+        arguments: &["analyze", "legacy", "--html", "analysis.html"],
+        ends: &[0],
+    },
     Step { about: "A first plan, ready to run.", arguments: &["init", "legacy"], ends: &[0] },
     Step { about: "What would happen? Nothing is written.", arguments: &["plan"], ends: &[0, 3] },
-    Step { about: "Load it. 3 means: done, with rejects.", arguments: &["migrate", "--yes"], ends: &[0, 3] },
+    Step {
+        about: "Load it. 3 means: done, with rejects.",
+        arguments: &["migrate", "--yes"],
+        ends: &[0, 3],
+    },
     Step { about: "How does it stand?", arguments: &["status"], ends: &[0] },
     Step { about: "What needs attention, by cause?", arguments: &["rejects", "list"], ends: &[0] },
     Step { about: "The whole account.", arguments: &["report"], ends: &[0] },
@@ -64,9 +72,13 @@ const SYSTEMS: [System; 2] = [
 pub(crate) fn run(global: &Global, args: &Demo) -> Result<Answer, Failure> {
     let folder = &args.folder;
     refuse_a_used_folder(folder)?;
-    let program = std::env::current_exe()
-        .map_err(|error| Failure::io("WB0726", "this program's own file cannot be found", &error))?;
-    let mut tale = Tale { text: String::new(), live: global.format == Format::Text && global.output.is_none() };
+    let program = std::env::current_exe().map_err(|error| {
+        Failure::io("WB0726", "this program's own file cannot be found", &error)
+    })?;
+    let mut tale = Tale {
+        text: String::new(),
+        live: global.format == Format::Text && global.output.is_none(),
+    };
     tale.say(&format!("`whimbrel` below is {}\n", program.display()));
     let mut steps = Vec::new();
     for system in &SYSTEMS {
@@ -94,9 +106,10 @@ fn refuse_a_used_folder(folder: &Path) -> Result<(), Failure> {
             Some(_) => Err(taken("the demo's folder is not empty")),
         },
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => {
-            Err(Failure { causes: vec![error.to_string()], ..taken("the demo's folder cannot be used") })
-        }
+        Err(error) => Err(Failure {
+            causes: vec![error.to_string()],
+            ..taken("the demo's folder cannot be used")
+        }),
     }
 }
 
@@ -133,7 +146,9 @@ fn take(program: &Path, base: &Path, step: &Step, tale: &mut Tale) -> Result<Jso
             if code != 0 {
                 tale.say(&format!("(exit code {code})\n"));
             }
-            Ok(json!({ "folder": base.display().to_string(), "command": command, "exit_code": code, "output": answer }))
+            Ok(
+                json!({ "folder": base.display().to_string(), "command": command, "exit_code": code, "output": answer }),
+            )
         }
         Some(_) | None => Err(failed(&command, base, exit, &talk)),
     }
@@ -142,7 +157,8 @@ fn take(program: &Path, base: &Path, step: &Step, tale: &mut Tale) -> Result<Jso
 fn failed(command: &str, base: &Path, exit: Option<i32>, talk: &str) -> Failure {
     let how = exit.map_or_else(|| "a signal".to_owned(), |code| format!("exit code {code}"));
     let message = format!("`{command}` in `{}` ended with {how}", base.display());
-    let mut failure = Failure::usage("WB0726", message, "run that command in that folder to look closer");
+    let mut failure =
+        Failure::usage("WB0726", message, "run that command in that folder to look closer");
     failure.causes = talk.lines().take(4).map(|line| printable(line, 200)).collect();
     failure.exit = Exit::Failed;
     failure

@@ -24,8 +24,12 @@ pub(crate) async fn run(global: &Global, args: &Init) -> Result<Answer, Failure>
     let prefix = way(base, &args.path)?;
     let schema = schema_folder(&args.out);
     let name = name_of(&args.path);
-    let options =
-        DraftOptions { name: &name, target: args.target.as_deref(), prefix: &prefix, schema: &schema };
+    let options = DraftOptions {
+        name: &name,
+        target: args.target.as_deref(),
+        prefix: &prefix,
+        schema: &schema,
+    };
     let draft = init::plan_for(&profile, &options).map_err(|error| no_draft(&error))?;
     let files = write(&args.out, base, &draft)?;
     Ok(answer(&args.out, &profile, &draft, &files))
@@ -43,16 +47,20 @@ fn refuse_to_overwrite(file: &Path) -> Result<(), Failure> {
     if file.symlink_metadata().is_err() {
         return Ok(());
     }
-    let message = format!("the file exists already, and `init` never overwrites: `{}`", file.display());
+    let message =
+        format!("the file exists already, and `init` never overwrites: `{}`", file.display());
     Err(Failure::usage("WB0723", message, "move it away, or name another plan with `--out FILE`"))
 }
 
 /// The plan's name: that of the folder.
 fn name_of(folder: &Path) -> String {
     let whole = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
-    let last = whole.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let plain: String =
-        last.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
+    let last =
+        whole.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let plain: String = last
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' })
+        .collect();
     let plain = plain.trim_matches('-');
     if plain.is_empty() { "legacy".to_owned() } else { plain.to_owned() }
 }
@@ -98,7 +106,9 @@ fn joined(base: &Path, path: &str) -> PathBuf {
 
 fn create(file: &Path, text: &str) -> Result<(), Failure> {
     let failed = |error: io::Error| match error.kind() {
-        io::ErrorKind::AlreadyExists => refuse_to_overwrite(file).err().unwrap_or_else(|| not_written(file, &error)),
+        io::ErrorKind::AlreadyExists => {
+            refuse_to_overwrite(file).err().unwrap_or_else(|| not_written(file, &error))
+        }
         _ => not_written(file, &error),
     };
     if let Some(folder) = file.parent() {

@@ -77,7 +77,8 @@ async fn answer(ports: &Ports, project: &Project, outcome: Outcome) -> Result<An
     let answer = match outcome {
         Outcome::Completed { run, rejects } => completed(ports, &run, rejects, &plan).await?,
         Outcome::NothingToDo { run } => {
-            let message = format!("Nothing to do: run {run} is complete and the sources are as they were.");
+            let message =
+                format!("Nothing to do: run {run} is complete and the sources are as they were.");
             Answer::new(message, "", json!({ "run": run }))
         }
         Outcome::SourcesChanged { run, changes } => {
@@ -168,8 +169,9 @@ impl TableFigures {
     /// `content_items: read 40 = loaded 30 + rejected 8 + duplicate 2`, classes without units left out.
     pub(crate) fn line(&self) -> String {
         let classes = Class::ALL.iter().filter(|class| self.units.class(**class) > 0);
-        let classes: Vec<String> =
-            classes.map(|class| format!("{} {}", class.name(), thousands(self.units.class(*class)))).collect();
+        let classes: Vec<String> = classes
+            .map(|class| format!("{} {}", class.name(), thousands(self.units.class(*class))))
+            .collect();
         let classes = if classes.is_empty() { "0".to_owned() } else { classes.join(" + ") };
         format!("  {}: read {} = {classes}\n", self.table, thousands(self.units.read))
     }
@@ -200,8 +202,12 @@ pub(crate) async fn table_figures(
     let mut figures = Vec::new();
     for step in steps {
         let Some(table) = step.target_table else { continue };
-        let mut own =
-            TableFigures { table, units: Counts::default(), rows: [0; 4], status: step.status.word() };
+        let mut own = TableFigures {
+            table,
+            units: Counts::default(),
+            rows: [0; 4],
+            status: step.status.word(),
+        };
         for batch in batches.iter().filter(|batch| batch.step == step.step) {
             own.units.add(&Counts::of(&batch.units));
             let rows = &batch.rows;
@@ -221,17 +227,21 @@ pub(crate) async fn find_run(
 ) -> Result<Run, Failure> {
     let facts = target.facts().await?;
     let none = || {
-        let message = format!("no run of plan `{}` in `{}`", project.plan.name.value, facts.location);
+        let message =
+            format!("no run of plan `{}` in `{}`", project.plan.name.value, facts.location);
         Failure::usage("WB0620", message, "`whimbrel migrate` begins one")
     };
     if !facts.exists || !target.has_ledger().await? {
         return Err(none());
     }
     match wanted {
-        None => whimbrel_ledger::run::newest(target, &project.plan.name.value).await?.ok_or_else(none),
+        None => {
+            whimbrel_ledger::run::newest(target, &project.plan.name.value).await?.ok_or_else(none)
+        }
         Some(id) => {
             let runs = whimbrel_ledger::run::all(target, None).await?;
-            let mut found: Vec<Run> = runs.into_iter().filter(|run| run.id.starts_with(id)).collect();
+            let mut found: Vec<Run> =
+                runs.into_iter().filter(|run| run.id.starts_with(id)).collect();
             match found.len() {
                 1 => Ok(found.remove(0)),
                 0 => Err(Failure::usage(

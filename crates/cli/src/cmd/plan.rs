@@ -122,7 +122,8 @@ fn table_text(table: &DryTable, dry: bool) -> String {
         text.push_str(&format!("    {}\n", printable(&sample.place, 160)));
         text.push_str(&format!("      - {}\n", printable(&sample.before, 140)));
         for (column, value) in &sample.after {
-            let shown = value.as_deref().map_or_else(|| "NULL".to_owned(), |value| printable(value, 100));
+            let shown =
+                value.as_deref().map_or_else(|| "NULL".to_owned(), |value| printable(value, 100));
             text.push_str(&format!("      + {column} = {shown}\n"));
         }
     }
@@ -141,11 +142,15 @@ fn estimate(preview: &Preview) -> String {
     text.push('\n');
     match (preview.window_seconds, preview.window_opens_in) {
         (Some(left), _) => text.push_str(&format!("window: open for {}\n", duration(left as f64))),
-        (None, Some(wait)) => text.push_str(&format!("window: opens in {}\n", duration(wait as f64))),
+        (None, Some(wait)) => {
+            text.push_str(&format!("window: opens in {}\n", duration(wait as f64)))
+        }
         (None, None) => {}
     }
     if !preview.fits {
-        text.push_str("! it is not expected to fit; it would stop at a checkpoint and resume in the next\n");
+        text.push_str(
+            "! it is not expected to fit; it would stop at a checkpoint and resume in the next\n",
+        );
     }
     text
 }

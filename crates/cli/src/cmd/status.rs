@@ -15,8 +15,10 @@ pub(crate) async fn run(args: &OnRun) -> Result<Answer, Failure> {
     let run = find_run(&project, target.as_ref(), args.run.as_deref()).await?;
     let tables = table_figures(target.as_ref(), &run.id).await?;
     let items = item::of_run(target.as_ref(), &run.id).await?;
-    let rejects: u64 = tables.iter().map(|table| table.units.class(whimbrel_model::Class::Rejected)).sum();
-    let done = items.iter().filter(|item| item.status == whimbrel_ledger::ItemStatus::Completed).count();
+    let rejects: u64 =
+        tables.iter().map(|table| table.units.class(whimbrel_model::Class::Rejected)).sum();
+    let done =
+        items.iter().filter(|item| item.status == whimbrel_ledger::ItemStatus::Completed).count();
     let word = run.status.word();
     let mut text = format!(
         "Run {} of `{}` is {word} ({}, phase {}, attempt {}, started {} by {}).\n",
@@ -35,10 +37,15 @@ pub(crate) async fn run(args: &OnRun) -> Result<Answer, Failure> {
         text.push_str(&format!("  stopped by {code}: {}\n", printable(message, 400)));
     }
     let next = match run.status {
-        RunStatus::Completed if rejects > 0 => format!("whimbrel rejects list {}{}", run.id, plan_flag(&project)),
+        RunStatus::Completed if rejects > 0 => {
+            format!("whimbrel rejects list {}{}", run.id, plan_flag(&project))
+        }
         RunStatus::Completed => format!("whimbrel report {}{}", run.id, plan_flag(&project)),
         RunStatus::Running | RunStatus::Interrupted | RunStatus::Failed => {
-            format!("whimbrel migrate{}    (goes on from the last checkpoint)", plan_argument(&project))
+            format!(
+                "whimbrel migrate{}    (goes on from the last checkpoint)",
+                plan_argument(&project)
+            )
         }
     };
     text.push_str(&format!("Next: {next}\n"));

@@ -28,7 +28,11 @@ pub(crate) async fn run(args: &OnPlan) -> Result<Answer, Failure> {
     let ports = project.ports(Arc::new(Silent)).await?;
     let plan = &project.plan;
     let tables = count(plan.tables.len() as u64, "table");
-    let mut checks = vec![Check { name: "plan", ok: true, detail: format!("{tables} from {}", count(plan.sources.len() as u64, "source")) }];
+    let mut checks = vec![Check {
+        name: "plan",
+        ok: true,
+        detail: format!("{tables} from {}", count(plan.sources.len() as u64, "source")),
+    }];
     let target = target(&ports).await;
     let reached = target.ok;
     checks.push(target);
@@ -36,14 +40,18 @@ pub(crate) async fn run(args: &OnPlan) -> Result<Answer, Failure> {
     if reached {
         let schema = project.schema(ports.target.facts().await?.engine)?;
         let options = Options { selection: selection(&args.selection)?, ..Options::default() };
-        let preview = whimbrel_core::preview(&ports, plan, schema, &options, Depth::Units(TRIED)).await;
+        let preview =
+            whimbrel_core::preview(&ports, plan, schema, &options, Depth::Units(TRIED)).await;
         match preview {
             Ok(preview) => checks.extend(looked(&preview)),
             Err(error) => {
                 let failure = project.explain(error);
                 let mut detail = failure.message.clone();
                 failure.causes.iter().for_each(|cause| detail.push_str(&format!(": {cause}")));
-                failure.errors.iter().for_each(|error| detail.push_str(&format!("\n{}", error.trim_end())));
+                failure
+                    .errors
+                    .iter()
+                    .for_each(|error| detail.push_str(&format!("\n{}", error.trim_end())));
                 checks.push(Check { name: "sources and mapping", ok: false, detail });
             }
         }
@@ -75,10 +83,21 @@ async fn target(ports: &Ports) -> Check {
     match ports.target.facts().await {
         Err(error) => Check { name, ok: false, detail: error.to_string() },
         Ok(facts) => match facts.read_only {
-            Some(why) => Check { name, ok: false, detail: format!("{} cannot be written: {why}", facts.location) },
+            Some(why) => Check {
+                name,
+                ok: false,
+                detail: format!("{} cannot be written: {why}", facts.location),
+            },
             None => {
                 let state = if facts.exists { "exists" } else { "would be created" };
-                Check { name, ok: true, detail: format!("{} {}, {} {state}", facts.engine, facts.version, facts.location) }
+                Check {
+                    name,
+                    ok: true,
+                    detail: format!(
+                        "{} {}, {} {state}",
+                        facts.engine, facts.version, facts.location
+                    ),
+                }
             }
         },
     }
@@ -121,18 +140,29 @@ fn looked(preview: &Preview) -> Vec<Check> {
         checks.push(Check {
             name: "disk",
             ok: preview.disk_bytes <= free,
-            detail: format!("about {} bytes needed, {} free", thousands(preview.disk_bytes), thousands(free)),
+            detail: format!(
+                "about {} bytes needed, {} free",
+                thousands(preview.disk_bytes),
+                thousands(free)
+            ),
         });
     }
     if let Some(left) = preview.window_seconds {
         checks.push(Check {
             name: "window",
             ok: preview.fits,
-            detail: format!("open for {left} s, the run is expected to take {:.0} s", preview.seconds),
+            detail: format!(
+                "open for {left} s, the run is expected to take {:.0} s",
+                preview.seconds
+            ),
         });
     }
     if let Some(wait) = preview.window_opens_in {
-        checks.push(Check { name: "window", ok: true, detail: format!("closed, opens in {wait} s") });
+        checks.push(Check {
+            name: "window",
+            ok: true,
+            detail: format!("closed, opens in {wait} s"),
+        });
     }
     checks
 }

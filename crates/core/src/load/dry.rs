@@ -233,7 +233,8 @@ impl<'a> Tally<'a> {
                 Fate::Filtered => Class::Filtered,
                 Fate::Rejected(refusal) => {
                     let place = place(path, unit.position.line);
-                    let cause = (refusal.code.clone(), refusal.column.clone(), refusal.rule.clone());
+                    let cause =
+                        (refusal.code.clone(), refusal.column.clone(), refusal.rule.clone());
                     let known = self.causes.entry(cause).or_insert_with(|| DryReject {
                         code: refusal.code.clone(),
                         column: refusal.column.clone(),
@@ -292,7 +293,7 @@ impl<'a> Tally<'a> {
 
     fn finish(mut self) -> (DryTable, BTreeMap<(String, String), Vec<u8>>) {
         self.table.units = NamedCounts::from(self.counts);
-        self.table.seconds = (self.now - self.began).as_secs_f64();
+        self.table.seconds = self.now.saturating_sub(self.began).as_secs_f64();
         self.table.rejects = self.causes.into_values().collect();
         self.table.rejects.sort_by_key(|reject| std::cmp::Reverse(reject.count));
         self.table.notes =

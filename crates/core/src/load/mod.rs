@@ -19,7 +19,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use whimbrel_endpoint::{EndpointError, ErrorClass, Partition};
-use whimbrel_ledger::{Counts, Item, ItemStatus, Run, Step, StepStatus, batch, item, meta, pages, step};
+use whimbrel_ledger::{
+    Counts, Item, ItemStatus, Run, Step, StepStatus, batch, item, meta, pages, step,
+};
 use whimbrel_model::Class;
 use whimbrel_model::plan::{Budget, Plan, TableMapping};
 
@@ -75,7 +77,8 @@ pub(crate) async fn step(
     lease: &Lease,
 ) -> Result<LoadEnd, CoreError> {
     let project_key = project_key(ports).await?;
-    let task = Task { ports, plan, survey, surveyed, options, run, step: number, lease, project_key };
+    let task =
+        Task { ports, plan, survey, surveyed, options, run, step: number, lease, project_key };
     let steps = step::of_run(ports.target.as_ref(), &run.id).await.during(reading)?;
     let row = steps.into_iter().find(|step| step.step == number);
     let row = row.ok_or_else(|| CoreError::NoSuchRun(run.id.clone()))?;
@@ -110,7 +113,8 @@ async fn project_key(ports: &Ports) -> Result<[u8; 32], CoreError> {
 
 /// 0.2 s, 0.4 s, 0.8 s … up to 30 s, and up to half as much again, so that two runs do not meet.
 fn backoff(attempt: u32, salt: Duration) -> Duration {
-    let base = Duration::from_millis(200).saturating_mul(1 << attempt.min(8)).min(Duration::from_secs(30));
+    let base =
+        Duration::from_millis(200).saturating_mul(1 << attempt.min(8)).min(Duration::from_secs(30));
     let jitter = f64::from(salt.subsec_nanos() % 1000) / 2000.0;
     base.mul_f64(0.5 + jitter)
 }
@@ -157,7 +161,11 @@ impl AttemptError {
             Self::Core(error) => error,
             Self::Commit(CommitError::Unbalanced { table, units, rows }) => CoreError::Unbalanced {
                 table,
-                detail: format!("a batch of {} units and {} rows", units.read.n(), rows.produced.n()),
+                detail: format!(
+                    "a batch of {} units and {} rows",
+                    units.read.n(),
+                    rows.produced.n()
+                ),
             },
             Self::Commit(CommitError::Endpoint(source)) => {
                 CoreError::Endpoint { doing: format!("writing to `{table}`"), source }
@@ -304,7 +312,8 @@ impl Task<'_> {
         while let Some(mut announcement) = announced.recv().await {
             while let Some(message) = announcement.produced.recv().await {
                 let path = || announcement.path.clone();
-                let produced = message.map_err(|error| AttemptError::Stage { path: path(), error })?;
+                let produced =
+                    message.map_err(|error| AttemptError::Stage { path: path(), error })?;
                 flow.note(&produced, &announcement.path);
                 let began = self.ports.clock.monotonic();
                 writer.accept(announcement.index, produced).await?;
@@ -382,13 +391,17 @@ impl Task<'_> {
     }
 
     /// How often each rule of this step was broken in batches that are committed already.
-    async fn violations(&self, batches: &[batch::Batch]) -> Result<BTreeMap<String, u64>, EndpointError> {
+    async fn violations(
+        &self,
+        batches: &[batch::Batch],
+    ) -> Result<BTreeMap<String, u64>, EndpointError> {
         let mut rules = BTreeMap::new();
         if self.mapping().rules.iter().all(|rule| rule.max.is_none()) {
             return Ok(rules);
         }
         for batch in batches.iter().filter(|batch| batch.step == self.step) {
-            let notes: Vec<serde_json::Value> = serde_json::from_str(&batch.notes).unwrap_or_default();
+            let notes: Vec<serde_json::Value> =
+                serde_json::from_str(&batch.notes).unwrap_or_default();
             for note in notes {
                 if let (Some(rule), Some(count)) = (note["rule"].as_str(), note["count"].as_u64()) {
                     *rules.entry(rule.to_owned()).or_default() += count;
@@ -497,13 +510,15 @@ impl<'a> Flow<'a> {
         let rate = self.rate.note(now, self.read);
         let elapsed = now.saturating_sub(self.began).as_secs_f64();
         let done = self.bytes as f64 / self.bytes_total.max(1) as f64;
-        let eta = (done > 0.02 || elapsed > 5.0).then(|| elapsed / done.max(1e-9) * (1.0 - done).max(0.0));
+        let eta = (done > 0.02 || elapsed > 5.0)
+            .then(|| elapsed / done.max(1e-9) * (1.0 - done).max(0.0));
         self.ports.events.emit(Event::Progress(Progress {
             table: self.table.clone(),
             file: self.file.clone(),
             read: self.read,
             committed: writer.committed.read,
-            rejected: self.rejected + writer.committed.class(Class::Rejected).saturating_sub(self.rejected),
+            rejected: self.rejected
+                + writer.committed.class(Class::Rejected).saturating_sub(self.rejected),
             bytes: self.bytes,
             bytes_total: self.bytes_total,
             elapsed,

@@ -27,6 +27,14 @@ pub(crate) struct Produced {
     pub(crate) size: usize,
 }
 
+impl Produced {
+    /// These units, and with them the end of their item that `last`, which has none, tells.
+    pub(crate) fn ended_by(mut self, last: Self) -> Self {
+        self.notes.merge(last.notes);
+        Self { mark: last.mark, state: last.state, end: last.end, ..self }
+    }
+}
+
 /// How an item ended.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ItemEnd {
@@ -115,7 +123,8 @@ impl Rows {
 
     /// Only the rows of units that `keep` says.
     pub(crate) fn retain(&self, keep: impl Fn(usize) -> bool) -> Self {
-        let mut builder = ChunkBuilder::with_capacity(self.chunk.width(), self.len(), self.chunk.size());
+        let mut builder =
+            ChunkBuilder::with_capacity(self.chunk.width(), self.len(), self.chunk.size());
         let mut kept = Self::none();
         for (row, values) in self.chunk.rows().enumerate() {
             if !keep(self.units[row] as usize) {

@@ -389,7 +389,12 @@ impl Producer<'_> {
         for unit in &mut last.units {
             unit.digest = self.file_digest(&end);
         }
-        for produced in waiting.into_iter().chain([last]) {
+        let ending = match waiting {
+            // Nothing came after the records: their end goes with them, in one message.
+            Some(before) if last.units.is_empty() => [None, Some(before.ended_by(last))],
+            before @ (Some(_) | None) => [before, Some(last)],
+        };
+        for produced in ending.into_iter().flatten() {
             if self.sender.blocking_send(Ok(produced)).is_err() {
                 return Ok(());
             }
@@ -450,7 +455,8 @@ impl Producer<'_> {
         });
         let units: Vec<Unit> = units.collect();
         let rows = Arc::new(self.rows(out.rows, out.row_units, out.legacy_keys));
-        let size = raw.len() + rows.chunk.size() + rows.keys.len() + units.len() * size_of::<Unit>();
+        let size =
+            raw.len() + rows.chunk.size() + rows.keys.len() + units.len() * size_of::<Unit>();
         Produced {
             mark: None,
             state: Vec::new(),
@@ -559,7 +565,9 @@ impl ParentIndex {
         legacy: &[String],
     ) -> Result<BTreeMap<String, Vec<u8>>, EndpointError> {
         match self {
-            Self::Ledger(target) => handle.block_on(mapping::resolve(target.as_ref(), table, legacy)),
+            Self::Ledger(target) => {
+                handle.block_on(mapping::resolve(target.as_ref(), table, legacy))
+            }
             Self::Memory(keys) => Ok(legacy
                 .iter()
                 .filter_map(|one| {

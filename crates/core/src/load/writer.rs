@@ -147,7 +147,8 @@ impl<'a> Writer<'a> {
         failpoint!("core.batch.before_bookkeeping");
         let context = &self.context;
         let now = rfc3339(context.ports.clock.now());
-        let touched: Vec<Item> = open.touched.iter().map(|&index| self.items[index].clone()).collect();
+        let touched: Vec<Item> =
+            open.touched.iter().map(|&index| self.items[index].clone()).collect();
         let table = &context.table.name;
         open.undo_updates.iter_mut().for_each(|update| update.batch = self.next_batch);
         undo::put(
@@ -280,7 +281,8 @@ impl OpenBatch {
         ends: &mut [Option<UnitEnd>],
     ) -> Result<Option<BTreeMap<usize, Vec<u8>>>, EndpointError> {
         let Some(conflict) = context.duplicates else { return Ok(None) };
-        let digests: Vec<[u8; 16]> = produced.units.iter().filter_map(|unit| unit.duplicate).collect();
+        let digests: Vec<[u8; 16]> =
+            produced.units.iter().filter_map(|unit| unit.duplicate).collect();
         let seen = mapping::seen(self.txn.as_mut(), &context.table.name, &digests).await?;
         let mut first_rows: BTreeMap<usize, usize> = BTreeMap::new();
         for (row, unit) in produced.rows.units.iter().enumerate() {
@@ -292,10 +294,13 @@ impl OpenBatch {
             let (None, Some(digest)) = (&ends[index], unit.duplicate) else { continue };
             let before = match seen.get(digest.as_slice()) {
                 Some(seen) if is_itself(seen, item, unit) => None,
-                Some(seen) => Some((seen.new_key.clone(), format!("{}:{}", seen.source_file, seen.record))),
+                Some(seen) => {
+                    Some((seen.new_key.clone(), format!("{}:{}", seen.source_file, seen.record)))
+                }
                 None => here.get(&digest).map(|&first| {
                     let key = first_rows.get(&first).map(|&row| produced.rows.key(row).to_vec());
-                    let place = format!("{}:{}", item.source_file, produced.units[first].position.record);
+                    let place =
+                        format!("{}:{}", item.source_file, produced.units[first].position.record);
                     (key.unwrap_or_default(), place)
                 }),
             };
@@ -332,7 +337,11 @@ impl OpenBatch {
         loop {
             let fates = match rows.len() {
                 0 => Vec::new(),
-                _ => self.txn.write(&context.table, Arc::clone(&rows.chunk), WriteMode::Insert).await?,
+                _ => {
+                    self.txn
+                        .write(&context.table, Arc::clone(&rows.chunk), WriteMode::Insert)
+                        .await?
+                }
             };
             failpoint!("core.batch.after_write");
             let mut written = Written { classes: vec![None; rows.len()], rows };
@@ -520,7 +529,8 @@ impl OpenBatch {
                 ends[index],
                 Some(UnitEnd::Class(Class::Loaded | Class::Updated | Class::Unchanged))
             );
-            let (true, false, Some(digest)) = (won, losers.contains_key(&index), unit.duplicate) else {
+            let (true, false, Some(digest)) = (won, losers.contains_key(&index), unit.duplicate)
+            else {
                 continue;
             };
             rows.push(Seen {
@@ -546,19 +556,22 @@ impl OpenBatch {
     ) -> Result<(), EndpointError> {
         let table = &context.table.name;
         let losers = losers.unwrap_or_default();
-        let entry = |unit: &Unit, legacy: &str, new_id: String, key: &[u8], digest: &Digest, winner| Mapping {
-            legacy_type: table.clone(),
-            legacy_id: legacy.to_owned(),
-            new_type: table.clone(),
-            new_id,
-            new_key: key.to_vec(),
-            content_hash: digest.0.to_vec(),
-            source: item.source.clone(),
-            source_file: item.source_file.clone(),
-            record: unit.position.record,
-            winner,
-            run: context.run.to_owned(),
-        };
+        let entry =
+            |unit: &Unit, legacy: &str, new_id: String, key: &[u8], digest: &Digest, winner| {
+                Mapping {
+                    legacy_type: table.clone(),
+                    legacy_id: legacy.to_owned(),
+                    new_type: table.clone(),
+                    new_id,
+                    new_key: key.to_vec(),
+                    content_hash: digest.0.to_vec(),
+                    source: item.source.clone(),
+                    source_file: item.source_file.clone(),
+                    record: unit.position.record,
+                    winner,
+                    run: context.run.to_owned(),
+                }
+            };
         let mut rows = Vec::new();
         for row in 0..written.rows.len() {
             if written.classes[row].is_none() {
@@ -714,7 +727,11 @@ fn wanted(rows: &Arc<Rows>, ends: &[Option<UnitEnd>]) -> Arc<Rows> {
     if all { Arc::clone(rows) } else { Arc::new(rows.retain(|unit| ends[unit].is_none())) }
 }
 
-fn key_chunk(table: &Table, rows: &Rows, which: impl Iterator<Item = usize>) -> whimbrel_model::Chunk {
+fn key_chunk(
+    table: &Table,
+    rows: &Rows,
+    which: impl Iterator<Item = usize>,
+) -> whimbrel_model::Chunk {
     let mut builder = ChunkBuilder::new(table.key.len());
     for row in which {
         let row = rows.chunk.row(row);
@@ -757,10 +774,9 @@ fn decide(
     };
     match (context.existing, mine) {
         (Existing::Keep, _) => Decision::Keep,
-        (Existing::Reject, _) => refusal(
-            "WB0602",
-            "the key is taken by a row with another content".to_owned(),
-        ),
+        (Existing::Reject, _) => {
+            refusal("WB0602", "the key is taken by a row with another content".to_owned())
+        }
         (Existing::Update, None) => Decision::Update,
         (Existing::Update, Some(mine)) => {
             let same_record = mine.source_file == item.source_file
@@ -768,7 +784,10 @@ fn decide(
                 && mine.record == unit.position.record;
             if !same_record && mine.run == context.run {
                 let place = format!("{}:{}", mine.source_file, mine.record);
-                refusal("WB0603", format!("the key belongs to another record of this run, `{place}`"))
+                refusal(
+                    "WB0603",
+                    format!("the key belongs to another record of this run, `{place}`"),
+                )
             } else if mine.content_hash != stored.0 {
                 refusal(
                     "WB0604",

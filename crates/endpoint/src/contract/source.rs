@@ -267,9 +267,11 @@ async fn text_and_checksum_are_of_the_whole(test: &impl SourceUnderTest) {
     let partition = first(test).await;
     let text = test.source().text(&partition).await.expect("text");
     let (records, _, _) = read(test, &partition, None, ALL).await;
-    assert!(records.iter().all(|record| {
-        std::str::from_utf8(&record.raw).is_ok_and(|raw| text.contains(raw))
-    }));
+    assert!(
+        records
+            .iter()
+            .all(|record| { std::str::from_utf8(&record.raw).is_ok_and(|raw| text.contains(raw)) })
+    );
     let sum = async |algorithm| {
         let partition = first(test).await;
         test.source().checksum(&partition, algorithm).await.expect("checksum")

@@ -339,13 +339,16 @@ async fn rows_meet_their_fates(connect: Connect) {
     let (target, fence) = ready(&connect).await;
     let mut txn = begin(&*target, fence).await;
     assert!(write(&mut txn, &items(), item_rows(&[])).await.is_empty());
-    let rows = chunk(3, &[
-        &[ValueRef::Int(1), ValueRef::Text("one"), ValueRef::Null],
-        &[ValueRef::Int(2), ValueRef::Null, ValueRef::Text("no name")],
-        &[ValueRef::Int(1), ValueRef::Text("one again"), ValueRef::Null],
-        &[ValueRef::Null, ValueRef::Text("no key"), ValueRef::Null],
-        &[ValueRef::Int(3), ValueRef::Text("three"), ValueRef::Text("last")],
-    ]);
+    let rows = chunk(
+        3,
+        &[
+            &[ValueRef::Int(1), ValueRef::Text("one"), ValueRef::Null],
+            &[ValueRef::Int(2), ValueRef::Null, ValueRef::Text("no name")],
+            &[ValueRef::Int(1), ValueRef::Text("one again"), ValueRef::Null],
+            &[ValueRef::Null, ValueRef::Text("no key"), ValueRef::Null],
+            &[ValueRef::Int(3), ValueRef::Text("three"), ValueRef::Text("last")],
+        ],
+    );
     let fates = write(&mut txn, &items(), rows).await;
     assert_eq!(fates[0], RowFate::Inserted);
     assert!(is_refused(&fates[1], "name"), "{:?}", fates[1]);
@@ -358,11 +361,14 @@ async fn rows_meet_their_fates(connect: Connect) {
     let fates = write(&mut txn, &items(), item_rows(&[(3, "x", ""), (4, "four", "")])).await;
     assert_eq!(fates, [RowFate::Taken, RowFate::Inserted]);
     txn.commit().await.expect("commit");
-    assert_eq!(all_items(&*target).await, [
-        vec![int(1), text("one"), Value::Null],
-        vec![int(3), text("three"), text("last")],
-        vec![int(4), text("four"), Value::Null],
-    ]);
+    assert_eq!(
+        all_items(&*target).await,
+        [
+            vec![int(1), text("one"), Value::Null],
+            vec![int(3), text("three"), text("last")],
+            vec![int(4), text("four"), Value::Null],
+        ]
+    );
 }
 
 async fn rows_without_a_key_are_all_new(connect: Connect) {
@@ -504,18 +510,24 @@ async fn put_replaces_by_key(connect: Connect) {
     let row = chunk(2, &[&[ValueRef::Int(1), ValueRef::Text("A")]]);
     txn.put(&names_only, &row).await.expect("put");
     txn.commit().await.expect("commit");
-    assert_eq!(all_items(&*target).await, [
-        vec![int(1), text("A"), text("x")],
-        vec![int(2), text("B"), Value::Null],
-        vec![int(3), text("c"), text("z")],
-    ]);
+    assert_eq!(
+        all_items(&*target).await,
+        [
+            vec![int(1), text("A"), text("x")],
+            vec![int(2), text("B"), Value::Null],
+            vec![int(3), text("c"), text("z")],
+        ]
+    );
 }
 
 async fn rows_are_deleted_by_condition(connect: Connect) {
     let (target, fence) = ready(&connect).await;
     let mut txn = begin(&*target, fence).await;
-    txn.put(&items(), &item_rows(&[(1, "a", "x"), (2, "b", ""), (3, "c", "x")])).await.expect("put");
-    let query = Query::table("items", &[]).is("note", "x").that("id", Operator::Above, vec![int(1)]);
+    txn.put(&items(), &item_rows(&[(1, "a", "x"), (2, "b", ""), (3, "c", "x")]))
+        .await
+        .expect("put");
+    let query =
+        Query::table("items", &[]).is("note", "x").that("id", Operator::Above, vec![int(1)]);
     assert_eq!(txn.delete(&query).await.expect("delete"), 1);
     assert_eq!(txn.delete(&query).await.expect("delete"), 0);
     txn.commit().await.expect("commit");
@@ -531,18 +543,17 @@ async fn rows_are_read_updated_and_removed_by_key(connect: Connect) {
     let mut txn = begin(&*target, fence).await;
     write(&mut txn, &items(), item_rows(&[(1, "a", "x"), (2, "b", ""), (3, "c", "z")])).await;
     let found = txn.read_for_update(&items(), &ids(&[3, 9, 1])).await.expect("read");
-    assert_eq!(found, [
-        Some(vec![int(3), text("c"), text("z")]),
-        None,
-        Some(vec![int(1), text("a"), text("x")]),
-    ]);
+    assert_eq!(
+        found,
+        [Some(vec![int(3), text("c"), text("z")]), None, Some(vec![int(1), text("a"), text("x")]),]
+    );
     txn.update(&items(), &item_rows(&[(1, "A", ""), (3, "C", "Z")])).await.expect("update");
     assert_eq!(txn.remove(&items(), &ids(&[2, 9])).await.expect("remove"), 1);
     txn.commit().await.expect("commit");
-    assert_eq!(all_items(&*target).await, [
-        vec![int(1), text("A"), Value::Null],
-        vec![int(3), text("C"), text("Z")],
-    ]);
+    assert_eq!(
+        all_items(&*target).await,
+        [vec![int(1), text("A"), Value::Null], vec![int(3), text("C"), text("Z")],]
+    );
 }
 
 async fn a_missing_row_cannot_be_overwritten(connect: Connect) {
@@ -585,10 +596,8 @@ async fn missing_tables_and_columns_are_named(connect: Connect) {
     };
     told(Query::table("nowhere", &["id"]), "nowhere").await;
     told(Query::table("items", &["missing_column"]), "missing_column").await;
-    let wider = Table {
-        columns: [items().columns, vec![column("extra", Kind::Any)]].concat(),
-        ..items()
-    };
+    let wider =
+        Table { columns: [items().columns, vec![column("extra", Kind::Any)]].concat(), ..items() };
     let mut txn = begin(&*target, fence).await;
     let row = chunk(4, &[&[ValueRef::Int(1), ValueRef::Text("a"), ValueRef::Null, ValueRef::Null]]);
     let outcome = txn.write(&wider, Arc::new(row), WriteMode::Insert).await;
@@ -645,12 +654,11 @@ fn edge_values() -> Vec<(Kind, Vec<Value>)> {
         (Kind::Int(width), values.to_vec())
     };
     let day = |year, month, day| Date::from_ymd(year, month, day).expect("a day");
-    let days = [day(1, 1, 1), day(1969, 12, 31), day(1970, 1, 1), day(2024, 2, 29), day(9999, 12, 31)];
+    let days =
+        [day(1, 1, 1), day(1969, 12, 31), day(1970, 1, 1), day(2024, 2, 29), day(9999, 12, 31)];
     let nanos = [0, 1_000, 250_000_000, 86_399_999_999_000];
-    let instants: Vec<DateTime> = days
-        .iter()
-        .flat_map(|day| nanos.map(|nanos| DateTime { days: day.days, nanos }))
-        .collect();
+    let instants: Vec<DateTime> =
+        days.iter().flat_map(|day| nanos.map(|nanos| DateTime { days: day.days, nanos })).collect();
     vec![
         (Kind::Bool, vec![Value::Bool(true), Value::Bool(false), Value::Null]),
         integers(IntWidth::I16),
@@ -661,20 +669,47 @@ fn edge_values() -> Vec<(Kind, Vec<Value>)> {
         (
             Kind::Decimal(Some((38, 10))),
             each(
-                &["0", "12.5", "-0.0000000001", "9007199254740993", "0.1", "1234567890123456789012345678.5"],
+                &[
+                    "0",
+                    "12.5",
+                    "-0.0000000001",
+                    "9007199254740993",
+                    "0.1",
+                    "1234567890123456789012345678.5",
+                ],
                 Value::Decimal,
             ),
         ),
         (
             Kind::Float,
-            [0.0, 1.0, -1.5, 0.1, 1e300, 5e-324, f64::MAX, f64::MIN_POSITIVE, 9_007_199_254_740_993.0]
-                .map(Value::Float)
-                .to_vec(),
+            [
+                0.0,
+                1.0,
+                -1.5,
+                0.1,
+                1e300,
+                5e-324,
+                f64::MAX,
+                f64::MIN_POSITIVE,
+                9_007_199_254_740_993.0,
+            ]
+            .map(Value::Float)
+            .to_vec(),
         ),
         (
             Kind::Text(None),
             each(
-                &["", " ", "007", "1e5", "NULL", "née 🦉", "a'b\"c\\d", "line\r\nbreak\ttab", "2024-01-01"],
+                &[
+                    "",
+                    " ",
+                    "007",
+                    "1e5",
+                    "NULL",
+                    "née 🦉",
+                    "a'b\"c\\d",
+                    "line\r\nbreak\ttab",
+                    "2024-01-01",
+                ],
                 Value::Text,
             ),
         ),
@@ -692,11 +727,22 @@ fn edge_values() -> Vec<(Kind, Vec<Value>)> {
         (Kind::Time, nanos.map(|nanos| Value::Time(Time { nanos: nanos as i64 })).to_vec()),
         (Kind::Timestamp, instants.iter().copied().map(Value::Timestamp).collect()),
         (Kind::TimestampTz, instants.iter().copied().map(Value::TimestampTz).collect()),
-        (Kind::Uuid, vec![Value::Uuid([0; 16]), Value::Uuid([255; 16]), Value::Uuid(*b"0123456789abcdef")]),
+        (
+            Kind::Uuid,
+            vec![Value::Uuid([0; 16]), Value::Uuid([255; 16]), Value::Uuid(*b"0123456789abcdef")],
+        ),
         (
             Kind::Json,
             each(
-                &["{}", "[1.10,1e5]", "1.10", "\"text\"", "null", "{\"b\":1,\"a\":[true,null]}", "-0"],
+                &[
+                    "{}",
+                    "[1.10,1e5]",
+                    "1.10",
+                    "\"text\"",
+                    "null",
+                    "{\"b\":1,\"a\":[true,null]}",
+                    "-0",
+                ],
                 Value::Json,
             ),
         ),

@@ -164,9 +164,7 @@ impl Source for MemorySource {
         let records = self.records(&partition.id.path)?;
         Ok(match algorithm {
             HashAlgorithm::Blake3 => digest(&records).to_hex(),
-            HashAlgorithm::Sha256 => {
-                Digest(sha2::Sha256::digest(bytes(&records)).into()).to_hex()
-            }
+            HashAlgorithm::Sha256 => Digest(sha2::Sha256::digest(bytes(&records)).into()).to_hex(),
         })
     }
 
@@ -191,7 +189,11 @@ impl Source for MemorySource {
         let behind = usize::try_from(mark.records).unwrap_or(usize::MAX);
         Ok(match records.get(..behind) {
             Some(prefix) if digest(prefix).0[..] == mark.token => {
-                if prefix.len() == records.len() { Freshness::Same } else { Freshness::Appended }
+                if prefix.len() == records.len() {
+                    Freshness::Same
+                } else {
+                    Freshness::Appended
+                }
             }
             Some(_) | None => Freshness::Changed,
         })

@@ -10,8 +10,8 @@ use whimbrel_model::{Chunk, ChunkBuilder, Row, Table, Value, ValueRef};
 
 use super::order::{Key, compare};
 use crate::{
-    Condition, EndpointError, ErrorClass, Fence, Holder, LeaseAnswer, LeaseRequest, Operator, Order,
-    Query, RowFate, Rows, SchemaFile, Target, TargetFacts, Txn, WriteMode, codes,
+    Condition, EndpointError, ErrorClass, Fence, Holder, LeaseAnswer, LeaseRequest, Operator,
+    Order, Query, RowFate, Rows, SchemaFile, Target, TargetFacts, Txn, WriteMode, codes,
 };
 
 /// What the ledger's tables are called; a prepared target creates them as they are first written.
@@ -576,11 +576,8 @@ fn fits(width: usize, rows: &Chunk) -> Result<(), EndpointError> {
 }
 
 fn gone(table: &Table, key: &Key) -> EndpointError {
-    let key: Vec<String> = key
-        .0
-        .iter()
-        .map(|value| value.as_ref().to_string().chars().take(80).collect())
-        .collect();
+    let key: Vec<String> =
+        key.0.iter().map(|value| value.as_ref().to_string().chars().take(80).collect()).collect();
     EndpointError::new(
         ErrorClass::Changed,
         codes::ROW_GONE,

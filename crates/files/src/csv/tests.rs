@@ -7,9 +7,9 @@ use expect_test::{Expect, expect};
 use proptest::prelude::*;
 
 use super::*;
-use crate::input::drip::Drip;
 use crate::Encoding;
 use crate::encoding::encode;
+use crate::input::drip::Drip;
 
 fn open(bytes: &[u8], options: CsvOptions) -> Result<CsvReader, ReadError> {
     let input = Input::new(Box::new(Cursor::new(bytes.to_vec())), None).unwrap();

@@ -7,8 +7,8 @@ use expect_test::{Expect, expect};
 use proptest::prelude::*;
 
 use super::*;
-use crate::input::drip::Drip;
 use crate::encoding::encode;
+use crate::input::drip::Drip;
 use crate::jsonl::JsonLinesReader;
 
 fn input(bytes: &[u8]) -> Input {

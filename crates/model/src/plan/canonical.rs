@@ -22,27 +22,16 @@ impl Plan {
     /// It holds the values of variables where they went into the mapping: show it only through
     /// [`Plan::redact`].
     pub fn canonical_text(&self, table: &TableMapping) -> String {
-        let mut out = Canonical {
-            plan: self,
-            text: HEADER.to_owned(),
-        };
-        out.text(
-            "timezone",
-            self.timezone.as_ref().map_or("UTC", |zone| &zone.value),
-            "UTC",
-        );
+        let mut out = Canonical { plan: self, text: HEADER.to_owned() };
+        out.text("timezone", self.timezone.as_ref().map_or("UTC", |zone| &zone.value), "UTC");
         if let Some(namespace) = &self.namespace {
-            let hex = namespace
-                .value
-                .iter()
-                .fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+            let hex =
+                namespace.value.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
             out.line("namespace", &hex);
         }
         for from in &table.from {
             out.line("from", &quote(&from.value));
-            self.source(&from.value)
-                .into_iter()
-                .for_each(|source| out.source(source));
+            self.source(&from.value).into_iter().for_each(|source| out.source(source));
         }
         out.table(table);
         out.text
@@ -89,25 +78,16 @@ impl Canonical<'_> {
         self.flag("  follow_links", source.follow_links, false);
         self.text(
             "  encoding",
-            source
-                .encoding
-                .as_ref()
-                .map_or("utf-8", |encoding| &encoding.value),
+            source.encoding.as_ref().map_or("utf-8", |encoding| &encoding.value),
             "utf-8",
         );
         self.list("  null", &source.null);
         for (name, column) in sorted(
-            source
-                .columns
-                .iter()
-                .map(|column| (column.name.value.as_str(), column_of(column))),
+            source.columns.iter().map(|column| (column.name.value.as_str(), column_of(column))),
         ) {
             self.line("  column", &format!("{} {column}", quote(name)));
         }
-        for (key, names) in [
-            ("  optional", &source.optional),
-            ("  archive", &source.archive),
-        ] {
+        for (key, names) in [("  optional", &source.optional), ("  archive", &source.archive)] {
             for name in sorted(names.iter().map(|name| quote(&name.value))) {
                 self.line(key, &name);
             }
@@ -153,14 +133,8 @@ impl Canonical<'_> {
         if dialect.quote != Some(b'"') {
             self.line("  quote", &format!("{:?}", dialect.quote));
         }
-        dialect
-            .escape
-            .into_iter()
-            .for_each(|byte| self.line("  escape", &byte.to_string()));
-        dialect
-            .comment
-            .into_iter()
-            .for_each(|byte| self.line("  comment", &byte.to_string()));
+        dialect.escape.into_iter().for_each(|byte| self.line("  escape", &byte.to_string()));
+        dialect.comment.into_iter().for_each(|byte| self.line("  comment", &byte.to_string()));
         self.flag("  header", dialect.header, true);
         for name in &dialect.names {
             self.line("  name", &quote(name));
@@ -182,10 +156,7 @@ impl Canonical<'_> {
             Each::File => self.line("each", "file"),
             Each::Element(pointer) => self.line("each", &quote(&pointer.value)),
         }
-        table
-            .filter
-            .iter()
-            .for_each(|cel| self.line("where", &quote(&cel.value)));
+        table.filter.iter().for_each(|cel| self.line("where", &quote(&cel.value)));
         for key in &table.key {
             self.line("key", &quote(&key.value));
         }
@@ -216,11 +187,7 @@ impl Canonical<'_> {
     }
 
     fn exprs<'e>(&self, exprs: impl IntoIterator<Item = &'e Expr>) -> String {
-        exprs
-            .into_iter()
-            .map(|expr| self.expr(expr))
-            .collect::<Vec<_>>()
-            .join(" ")
+        exprs.into_iter().map(|expr| self.expr(expr)).collect::<Vec<_>>().join(" ")
     }
 
     fn named(&self, named: &[(&str, &Expr)]) -> String {
@@ -267,10 +234,8 @@ impl Canonical<'_> {
             }
             // The order of an object's members is the order they are written in.
             Base::Object(named) => {
-                let members: Vec<(&str, &Expr)> = named
-                    .iter()
-                    .map(|(name, expr)| (name.value.as_str(), expr))
-                    .collect();
+                let members: Vec<(&str, &Expr)> =
+                    named.iter().map(|(name, expr)| (name.value.as_str(), expr)).collect();
                 format!("object [{}]", self.named(&members))
             }
             Base::JsonChecksum(of) => format!("canonical_json {}", self.expr(of)),
@@ -295,12 +260,8 @@ impl Canonical<'_> {
                 add(key, "true".to_owned());
             }
         }
-        expr.strip_prefix
-            .iter()
-            .for_each(|text| add("strip_prefix", quote(text)));
-        expr.strip_suffix
-            .iter()
-            .for_each(|text| add("strip_suffix", quote(text)));
+        expr.strip_prefix.iter().for_each(|text| add("strip_prefix", quote(text)));
+        expr.strip_suffix.iter().for_each(|text| add("strip_suffix", quote(text)));
         expr.map.iter().for_each(|name| add("map", self.map(name)));
         match expr.map_other {
             MapOther::Reject => {}
@@ -308,32 +269,18 @@ impl Canonical<'_> {
             MapOther::Null => add("map_other", "null".to_owned()),
         }
         expr.list.iter().for_each(|list| add("list", list_of(list)));
-        expr.matches
-            .iter()
-            .for_each(|regex| add("matches", quote(&regex.value)));
-        expr.max_chars
-            .iter()
-            .for_each(|chars| add("max_chars", chars.to_string()));
-        expr.kind
-            .iter()
-            .for_each(|kind| add("type", kind.value.name()));
-        expr.timestamp
-            .iter()
-            .for_each(|format| add("timestamp", quote(&format.value)));
-        expr.start
-            .iter()
-            .for_each(|start| add("start", self.expr(start)));
-        expr.timezone
-            .iter()
-            .for_each(|zone| add("timezone", quote(&zone.value)));
+        expr.matches.iter().for_each(|regex| add("matches", quote(&regex.value)));
+        expr.max_chars.iter().for_each(|chars| add("max_chars", chars.to_string()));
+        expr.kind.iter().for_each(|kind| add("type", kind.value.name()));
+        expr.timestamp.iter().for_each(|format| add("timestamp", quote(&format.value)));
+        expr.start.iter().for_each(|start| add("start", self.expr(start)));
+        expr.timezone.iter().for_each(|zone| add("timezone", quote(&zone.value)));
         match expr.fold {
             Fold::Reject => {}
             Fold::Earlier => add("fold", "earlier".to_owned()),
             Fold::Later => add("fold", "later".to_owned()),
         }
-        expr.default
-            .iter()
-            .for_each(|literal| add("default", literal_of(literal)));
+        expr.default.iter().for_each(|literal| add("default", literal_of(literal)));
         match expr.invalid {
             Invalid::Reject => {}
             Invalid::Null => add("invalid", "null".to_owned()),
@@ -345,31 +292,19 @@ impl Canonical<'_> {
 
     /// The pairs of a map: its name means nothing.
     fn map(&self, name: &At<String>) -> String {
-        let pairs = self
-            .plan
-            .map(&name.value)
-            .map(|map| map.pairs.as_slice())
-            .unwrap_or_default();
-        let pairs = sorted(
-            pairs
-                .iter()
-                .map(|(old, new)| format!("{} {}", quote(old), literal_of(new))),
-        );
+        let pairs = self.plan.map(&name.value).map(|map| map.pairs.as_slice()).unwrap_or_default();
+        let pairs =
+            sorted(pairs.iter().map(|(old, new)| format!("{} {}", quote(old), literal_of(new))));
         format!("[{}]", pairs.join(" "))
     }
 }
 
 fn column_of(column: &super::SourceColumn) -> String {
-    let null = column.null.as_ref().map(|texts| {
-        format!(
-            "null [{}]",
-            sorted(texts.iter().map(|text| quote(text))).join(" ")
-        )
-    });
-    let kind = column
-        .kind
+    let null = column
+        .null
         .as_ref()
-        .map(|kind| format!("type {}", kind.value.name()));
+        .map(|texts| format!("null [{}]", sorted(texts.iter().map(|text| quote(text))).join(" ")));
+    let kind = column.kind.as_ref().map(|kind| format!("type {}", kind.value.name()));
     null.into_iter().chain(kind).collect::<Vec<_>>().join(" ")
 }
 
@@ -377,10 +312,7 @@ fn duplicates_of(duplicates: &Duplicates) -> String {
     let mut out = match &duplicates.by {
         DuplicatesBy::Record => "record".to_owned(),
         DuplicatesBy::Columns(columns) => {
-            format!(
-                "[{}]",
-                sorted(columns.iter().map(|column| quote(&column.value))).join(" ")
-            )
+            format!("[{}]", sorted(columns.iter().map(|column| quote(&column.value))).join(" "))
         }
     };
     match duplicates.scope {
@@ -399,11 +331,7 @@ fn rule_of(rule: &Rule) -> String {
         Severity::Reject => "",
         Severity::Warn => " warn",
     };
-    format!(
-        "{} {}{severity}",
-        quote(&rule.name.value),
-        quote(&rule.cel.value)
-    )
+    format!("{} {}{severity}", quote(&rule.name.value), quote(&rule.cel.value))
 }
 
 fn list_of(list: &ListRule) -> String {
@@ -427,10 +355,8 @@ fn sorted<T: Ord>(items: impl Iterator<Item = T>) -> Vec<T> {
 }
 
 fn sorted_by_name(named: &[(At<String>, Expr)]) -> Vec<(&str, &Expr)> {
-    let mut named: Vec<(&str, &Expr)> = named
-        .iter()
-        .map(|(name, expr)| (name.value.as_str(), expr))
-        .collect();
+    let mut named: Vec<(&str, &Expr)> =
+        named.iter().map(|(name, expr)| (name.value.as_str(), expr)).collect();
     named.sort_by_key(|(name, _)| *name);
     named
 }

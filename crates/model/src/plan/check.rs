@@ -42,9 +42,7 @@ pub(super) fn order(tables: &[TableMapping]) -> Vec<usize> {
             None => break,
         }
     }
-    let circle: Vec<usize> = (0..tables.len())
-        .filter(|index| !order.contains(index))
-        .collect();
+    let circle: Vec<usize> = (0..tables.len()).filter(|index| !order.contains(index)).collect();
     order.extend(circle);
     order
 }
@@ -54,9 +52,7 @@ fn parents(tables: &[TableMapping], index: usize) -> Vec<(usize, &At<String>)> {
     let mut found = Vec::new();
     for expr in expressions(&tables[index]) {
         if let Base::Ref { table, .. } = &expr.base {
-            let parent = tables
-                .iter()
-                .position(|other| other.into.value == table.value);
+            let parent = tables.iter().position(|other| other.into.value == table.value);
             found.extend(parent.map(|parent| (parent, table)));
         }
     }
@@ -97,10 +93,8 @@ fn check_source(source: &Source, notes: &Notes<'_>) {
         .iter()
         .filter(|column| source.ignore.iter().any(|it| it.value == column.value))
     {
-        let message = format!(
-            "{} stands both under `ignore` and under `archive`",
-            notes.shown(column)
-        );
+        let message =
+            format!("{} stands both under `ignore` and under `archive`", notes.shown(column));
         notes.error(codes::TWICE, column.span.clone(), message, None);
     }
     match &source.format {
@@ -207,19 +201,12 @@ fn check_expr(plan: &Plan, table: &TableMapping, expr: &Expr, notes: &Notes<'_>)
     {
         let names = plan.maps.iter().map(|map| map.name.value.as_str());
         let message = format!("unknown map {}", notes.shown(map));
-        notes.error(
-            codes::UNKNOWN_MAP,
-            map.span.clone(),
-            message,
-            did_you_mean(&map.value, names),
-        );
+        notes.error(codes::UNKNOWN_MAP, map.span.clone(), message, did_you_mean(&map.value, names));
     }
     match &expr.base {
         Base::Field(field) => check_field(table, field, notes),
         Base::Fact(fact) => check_fact(table, fact, notes),
-        Base::Ref {
-            table: parent, by, ..
-        } => check_ref(plan, parent, by, &expr.span, notes),
+        Base::Ref { table: parent, by, .. } => check_ref(plan, parent, by, &expr.span, notes),
         Base::Aggregate { of, .. } => check_aggregate(table, *of, &expr.span, notes),
         Base::BySource(named) => check_by_source(table, named, &expr.span, notes),
         Base::Value(_)
@@ -238,10 +225,8 @@ fn check_expr(plan: &Plan, table: &TableMapping, expr: &Expr, notes: &Notes<'_>)
 fn check_field(table: &TableMapping, field: &At<String>, notes: &Notes<'_>) {
     let is_let = table.lets.iter().any(|(name, _)| name.value == field.value);
     if table.each == Each::File && !is_let {
-        let message = format!(
-            "a file has no single {}: each row stands for a file",
-            notes.shown(field)
-        );
+        let message =
+            format!("a file has no single {}: each row stands for a file", notes.shown(field));
         let help =
             "say which record's: `{ last = … }`, `{ first_of = … }`, `{ max = … }`".to_owned();
         notes.error(codes::EACH, field.span.clone(), message, Some(help));
@@ -274,20 +259,16 @@ fn check_fact(table: &TableMapping, fact: &At<Fact>, notes: &Notes<'_>) {
             Each::File => "a file",
             Each::Element(_) => "an element",
         };
-        let message = format!(
-            "the fact `{}` does not exist where a row stands for {row}",
-            fact.value.name()
-        );
+        let message =
+            format!("the fact `{}` does not exist where a row stands for {row}", fact.value.name());
         notes.error(codes::EACH, fact.span.clone(), message, None);
     }
 }
 
 fn check_aggregate(table: &TableMapping, of: Aggregate, span: &Span, notes: &Notes<'_>) {
     if table.each != Each::File {
-        let message = format!(
-            "`{}` looks at all records of a file, and this row stands for one",
-            of.name()
-        );
+        let message =
+            format!("`{}` looks at all records of a file, and this row stands for one", of.name());
         let help = "a table with `each = \"file\"` can say it".to_owned();
         notes.error(codes::EACH, span.clone(), message, Some(help));
     }
@@ -296,10 +277,7 @@ fn check_aggregate(table: &TableMapping, of: Aggregate, span: &Span, notes: &Not
 fn check_ref(plan: &Plan, parent: &At<String>, by: &[Expr], span: &Span, notes: &Notes<'_>) {
     let Some(table) = plan.table(&parent.value) else {
         let names = plan.tables.iter().map(|table| table.into.value.as_str());
-        let message = format!(
-            "unknown table {}: no `[[table]]` fills it",
-            notes.shown(parent)
-        );
+        let message = format!("unknown table {}: no `[[table]]` fills it", notes.shown(parent));
         notes.error(
             codes::UNKNOWN_TABLE,
             parent.span.clone(),
@@ -330,10 +308,7 @@ fn check_by_source(
     if table.from.is_empty() || named.is_empty() {
         return;
     }
-    for (name, _) in named
-        .iter()
-        .filter(|(name, _)| sources().all(|from| from != name.value))
-    {
+    for (name, _) in named.iter().filter(|(name, _)| sources().all(|from| from != name.value)) {
         let message = format!("{} is not among the table's sources", notes.shown(name));
         notes.error(
             codes::BY_SOURCE,
@@ -342,9 +317,8 @@ fn check_by_source(
             did_you_mean(&name.value, sources()),
         );
     }
-    let missing: Vec<&str> = sources()
-        .filter(|from| named.iter().all(|(name, _)| name.value != *from))
-        .collect();
+    let missing: Vec<&str> =
+        sources().filter(|from| named.iter().all(|(name, _)| name.value != *from)).collect();
     if !missing.is_empty() {
         let message = format!("`by_source` says nothing for {}", quoted(&missing));
         let help = "NULL is written `{ cel = \"null\" }`".to_owned();

@@ -44,14 +44,7 @@ pub fn decode(
     let plan = plan(&notes, tree.get_ref());
     check::check(&plan, &notes);
     let (errors, hidden) = notes.into_parts();
-    if errors.is_empty() {
-        Ok(Plan {
-            hidden: Hidden(hidden),
-            ..plan
-        })
-    } else {
-        Err(errors)
-    }
+    if errors.is_empty() { Ok(Plan { hidden: Hidden(hidden), ..plan }) } else { Err(errors) }
 }
 
 /// The first error of each line: what the reader says after it mostly follows from it.
@@ -77,19 +70,11 @@ fn syntax_error(error: &toml::de::Error) -> PlanError {
 fn plan<'a>(notes: &'a Notes<'a>, tree: &'a DeTable<'a>) -> Plan {
     let root = Reader::open(notes, &keys::ROOT, "the plan".to_owned(), tree, 0..0);
     let name = root.text("name");
-    let target = root.text("target").map(|text| At {
-        value: Secret::new(text.value),
-        span: text.span,
-    });
+    let target =
+        root.text("target").map(|text| At { value: Secret::new(text.value), span: text.span });
     Plan {
-        name: name.unwrap_or(At {
-            value: String::new(),
-            span: 0..0,
-        }),
-        target: target.unwrap_or(At {
-            value: Secret::new(String::new()),
-            span: 0..0,
-        }),
+        name: name.unwrap_or(At { value: String::new(), span: 0..0 }),
+        target: target.unwrap_or(At { value: Secret::new(String::new()), span: 0..0 }),
         schema: root.text("schema"),
         timezone: root.text("timezone"),
         namespace: root.uuid("namespace"),
@@ -133,19 +118,14 @@ fn source(name: At<String>, reader: &Reader<'_>) -> Source {
         ignore: reader.names("ignore"),
         archive: reader.names("archive"),
         max_file_size: reader.size("max_file_size"),
-        large_files: reader
-            .word("large_files", LARGE_FILES)
-            .unwrap_or(LargeFiles::Handle),
+        large_files: reader.word("large_files", LARGE_FILES).unwrap_or(LargeFiles::Handle),
         max_record_size: reader.size("max_record_size").unwrap_or(MAX_RECORD_SIZE),
         name,
     }
 }
 
-const LARGE_FILES: &[(&str, LargeFiles)] = &[
-    ("handle", LargeFiles::Handle),
-    ("skip", LargeFiles::Skip),
-    ("reject", LargeFiles::Reject),
-];
+const LARGE_FILES: &[(&str, LargeFiles)] =
+    &[("handle", LargeFiles::Handle), ("skip", LargeFiles::Skip), ("reject", LargeFiles::Reject)];
 
 /// The one format of a source, and its globs.
 fn format(name: &At<String>, reader: &Reader<'_>) -> (Format, Vec<At<String>>) {
@@ -155,39 +135,26 @@ fn format(name: &At<String>, reader: &Reader<'_>) -> (Format, Vec<At<String>>) {
         [] => {
             let message = format!("{} says no format", reader.place);
             let help = format!("add {} with its globs", or(FORMATS));
-            reader
-                .notes
-                .error(codes::FORMAT, name.span.clone(), message, Some(help));
+            reader.notes.error(codes::FORMAT, name.span.clone(), message, Some(help));
             "text"
         }
         [(word, _)] => word,
         [(first, _), (second, span), ..] => {
             let message = format!("{} has two formats, `{first}` and `{second}`", reader.place);
             let help = "make two sources of it; `from = [\"a\", \"b\"]` reads both".to_owned();
-            reader
-                .notes
-                .error(codes::FORMAT, span.clone(), message, Some(help));
+            reader.notes.error(codes::FORMAT, span.clone(), message, Some(help));
             first
         }
     };
     let format = match word {
         "csv" => Format::Csv(dialect(reader, b',')),
         "tsv" => Format::Csv(dialect(reader, b'\t')),
-        "json" => Format::Json {
-            records: records(reader),
-        },
+        "json" => Format::Json { records: records(reader) },
         "jsonl" => Format::JsonLines,
         "markdown" => Format::Markdown,
         _ => Format::Text,
     };
-    (
-        format,
-        if present.is_empty() {
-            Vec::new()
-        } else {
-            reader.texts(word)
-        },
-    )
+    (format, if present.is_empty() { Vec::new() } else { reader.texts(word) })
 }
 
 fn records(reader: &Reader<'_>) -> Option<At<String>> {
@@ -203,21 +170,14 @@ fn dialect(reader: &Reader<'_>, delimiter: u8) -> CsvDialect {
         escape: reader.byte("escape"),
         comment: reader.byte("comment"),
         header: reader.bool("header").unwrap_or(true),
-        names: reader
-            .names("names")
-            .into_iter()
-            .map(|name| name.value)
-            .collect(),
+        names: reader.names("names").into_iter().map(|name| name.value).collect(),
         skip_lines: reader.count("skip_lines", 0).unwrap_or(0),
         ragged: reader.word("ragged", RAGGED).unwrap_or(Ragged::Reject),
     }
 }
 
-const RAGGED: &[(&str, Ragged)] = &[
-    ("reject", Ragged::Reject),
-    ("pad", Ragged::Pad),
-    ("truncate", Ragged::Truncate),
-];
+const RAGGED: &[(&str, Ragged)] =
+    &[("reject", Ragged::Reject), ("pad", Ragged::Pad), ("truncate", Ragged::Truncate)];
 
 fn source_columns(reader: &Reader<'_>) -> Vec<SourceColumn> {
     let shape = Shape::Named(&keys::SOURCE_COLUMN);
@@ -227,18 +187,9 @@ fn source_columns(reader: &Reader<'_>) -> Vec<SourceColumn> {
         .filter_map(|(name, node)| {
             let place = format!("column {} of {}", reader.notes.shown(&name), reader.place);
             let table = reader.table_of(&name.value, node, shape)?;
-            let column = Reader::open(
-                reader.notes,
-                &keys::SOURCE_COLUMN,
-                place,
-                table,
-                node.span(),
-            );
-            Some(SourceColumn {
-                null: column.markers("null"),
-                kind: column.kind("type"),
-                name,
-            })
+            let column =
+                Reader::open(reader.notes, &keys::SOURCE_COLUMN, place, table, node.span());
+            Some(SourceColumn { null: column.markers("null"), kind: column.kind("type"), name })
         })
         .collect()
 }
@@ -262,10 +213,7 @@ fn maps(root: &Reader<'_>) -> Vec<ValueMap> {
                 let literal = root.literal_of(&old, new)?;
                 Some((old, literal))
             });
-            Some(ValueMap {
-                pairs: pairs.collect(),
-                name,
-            })
+            Some(ValueMap { pairs: pairs.collect(), name })
         })
         .collect()
 }
@@ -288,22 +236,15 @@ fn tables(root: &Reader<'_>) -> Vec<TableMapping> {
 }
 
 fn table_mapping(reader: &Reader<'_>, span: Span) -> TableMapping {
-    let into = reader.text("into").unwrap_or(At {
-        value: String::new(),
-        span: span.clone(),
-    });
+    let into = reader.text("into").unwrap_or(At { value: String::new(), span: span.clone() });
     TableMapping {
         into,
         from: reader.texts("from"),
         each: each(reader),
         filter: reader.text("where"),
         key: reader.texts("key"),
-        legacy_key: reader
-            .has("legacy_key")
-            .then(|| exprs(reader, "legacy_key")),
-        existing: reader
-            .word("existing", EXISTING)
-            .unwrap_or(Existing::Reject),
+        legacy_key: reader.has("legacy_key").then(|| exprs(reader, "legacy_key")),
+        existing: reader.word("existing", EXISTING).unwrap_or(Existing::Reject),
         duplicates: duplicates(reader),
         lets: named_exprs(reader, "let", "`let`"),
         columns: named_exprs(reader, "columns", "column"),
@@ -312,11 +253,8 @@ fn table_mapping(reader: &Reader<'_>, span: Span) -> TableMapping {
     }
 }
 
-const EXISTING: &[(&str, Existing)] = &[
-    ("reject", Existing::Reject),
-    ("update", Existing::Update),
-    ("keep", Existing::Keep),
-];
+const EXISTING: &[(&str, Existing)] =
+    &[("reject", Existing::Reject), ("update", Existing::Update), ("keep", Existing::Keep)];
 
 fn each(reader: &Reader<'_>) -> Each {
     let Some(text) = reader.each("each") else {
@@ -336,9 +274,7 @@ fn each(reader: &Reader<'_>) -> Each {
                 reader.notes.shown(&text)
             );
             let help = did_you_mean(other, ["record", "file"]);
-            reader
-                .notes
-                .error(codes::WRONG_WORD, text.span.clone(), message, help);
+            reader.notes.error(codes::WRONG_WORD, text.span.clone(), message, help);
             Each::Record
         }
     }
@@ -351,29 +287,17 @@ fn duplicates(reader: &Reader<'_>) -> Option<Duplicates> {
     // A column that is called `record` is still to be had: `by = ["record"]`.
     let by_record = reader.is_text("by") && columns.iter().any(|column| column.value == "record");
     Some(Duplicates {
-        by: if by_record {
-            DuplicatesBy::Record
-        } else {
-            DuplicatesBy::Columns(columns)
-        },
-        scope: reader
-            .word("scope", SCOPE)
-            .unwrap_or(DuplicatesScope::Table),
-        conflict: reader
-            .word("conflict", CONFLICT)
-            .unwrap_or(DuplicateConflict::Map),
+        by: if by_record { DuplicatesBy::Record } else { DuplicatesBy::Columns(columns) },
+        scope: reader.word("scope", SCOPE).unwrap_or(DuplicatesScope::Table),
+        conflict: reader.word("conflict", CONFLICT).unwrap_or(DuplicateConflict::Map),
     })
 }
 
-const SCOPE: &[(&str, DuplicatesScope)] = &[
-    ("table", DuplicatesScope::Table),
-    ("file", DuplicatesScope::File),
-];
+const SCOPE: &[(&str, DuplicatesScope)] =
+    &[("table", DuplicatesScope::Table), ("file", DuplicatesScope::File)];
 
-const CONFLICT: &[(&str, DuplicateConflict)] = &[
-    ("map", DuplicateConflict::Map),
-    ("reject", DuplicateConflict::Reject),
-];
+const CONFLICT: &[(&str, DuplicateConflict)] =
+    &[("map", DuplicateConflict::Map), ("reject", DuplicateConflict::Reject)];
 
 fn rules(table: &Reader<'_>) -> Vec<Rule> {
     let rules = table.many("rule", &keys::RULE);
@@ -382,16 +306,9 @@ fn rules(table: &Reader<'_>) -> Vec<Rule> {
         .filter_map(|(rule, span)| {
             let place = format!("`[[table.rule]]` of {}", table.place);
             let reader = Reader::open(table.notes, &keys::RULE, place, rule, span);
-            let severity = reader
-                .word("severity", SEVERITY)
-                .unwrap_or(Severity::Reject);
+            let severity = reader.word("severity", SEVERITY).unwrap_or(Severity::Reject);
             let max = reader.budget("max");
-            Some(Rule {
-                name: reader.text("name")?,
-                cel: reader.text("cel")?,
-                severity,
-                max,
-            })
+            Some(Rule { name: reader.text("name")?, cel: reader.text("cel")?, severity, max })
         })
         .collect()
 }
@@ -400,16 +317,10 @@ const SEVERITY: &[(&str, Severity)] = &[("reject", Severity::Reject), ("warn", S
 
 fn rejects(root: &Reader<'_>) -> Rejects {
     let Some(reader) = root.one("rejects", &keys::REJECTS, "`[rejects]`".to_owned()) else {
-        return Rejects {
-            max: None,
-            after: REJECTS_AFTER,
-        };
+        return Rejects { max: None, after: REJECTS_AFTER };
     };
     let max: Option<Budget> = reader.budget("max");
-    Rejects {
-        max,
-        after: reader.count("after", 0).unwrap_or(REJECTS_AFTER),
-    }
+    Rejects { max, after: reader.count("after", 0).unwrap_or(REJECTS_AFTER) }
 }
 
 fn window(root: &Reader<'_>) -> Option<Window> {
@@ -420,11 +331,7 @@ fn window(root: &Reader<'_>) -> Option<Window> {
         let message = "the window closes when it opens".to_owned();
         reader.notes.error(codes::CLOCK, close.span, message, None);
     }
-    Some(Window {
-        open: open.value,
-        close: close.value,
-        outside,
-    })
+    Some(Window { open: open.value, close: close.value, outside })
 }
 
 const OUTSIDE: &[(&str, Outside)] = &[("refuse", Outside::Refuse), ("wait", Outside::Wait)];

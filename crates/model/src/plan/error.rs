@@ -86,11 +86,7 @@ impl<'a> Place<'a> {
         let number = self.line.to_string();
         let margin = " ".repeat(number.len());
         let before = " ".repeat(self.column - 1 - skip);
-        let caret = "^".repeat(
-            self.width
-                .min(LINE_CHARS_MAX - (self.column - 1 - skip))
-                .max(1),
-        );
+        let caret = "^".repeat(self.width.min(LINE_CHARS_MAX - (self.column - 1 - skip)).max(1));
         let _ = writeln!(out, " {margin} |");
         let _ = writeln!(out, " {number} | {}", line.trim_end());
         let _ = writeln!(out, " {margin} | {before}{caret}");
@@ -117,9 +113,7 @@ pub(super) fn without_passwords(line: &str) -> String {
         out.push_str(before);
         let authority_end = after.find(['/', '"', '\'', ' ']).unwrap_or(after.len());
         // A password may hold anything, a slash too, where somebody forgot to escape it.
-        let host = after
-            .rfind('@')
-            .filter(|host| !after[..*host].contains(['"', '\'', ' ']));
+        let host = after.rfind('@').filter(|host| !after[..*host].contains(['"', '\'', ' ']));
         let colon = after[..host.unwrap_or(authority_end)].find(':');
         rest = match (colon, host) {
             (Some(colon), Some(host)) if colon < host => {

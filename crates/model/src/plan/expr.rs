@@ -36,17 +36,12 @@ pub(super) fn exprs(reader: &Reader<'_>, name: &str) -> Vec<Expr> {
     if items.is_empty() {
         reader.empty(name, node.span());
     }
-    items
-        .iter()
-        .map(|item| of_node(reader.notes, &reader.place, item))
-        .collect()
+    items.iter().map(|item| of_node(reader.notes, &reader.place, item)).collect()
 }
 
 /// One expression.
 pub(super) fn expr(reader: &Reader<'_>, name: &str) -> Option<Expr> {
-    reader
-        .get(name, Shape::Expr)
-        .map(|node| of_node(reader.notes, &reader.place, node))
+    reader.get(name, Shape::Expr).map(|node| of_node(reader.notes, &reader.place, node))
 }
 
 /// The expression; where it is wrong, that is noted and something stands in for it, so that names
@@ -81,12 +76,7 @@ fn bare<'a>(notes: &'a Notes<'a>, place: &str, text: &str, span: Span) -> Option
     let field = notes.expand(text, span.clone())?;
     if field.value.is_empty() {
         let help = "an empty text is written `{ value = \"\" }`".to_owned();
-        notes.error(
-            codes::EMPTY,
-            span,
-            format!("{place} names no field"),
-            Some(help),
-        );
+        notes.error(codes::EMPTY, span, format!("{place} names no field"), Some(help));
         return None;
     }
     check_field(notes, &field);
@@ -94,10 +84,7 @@ fn bare<'a>(notes: &'a Notes<'a>, place: &str, text: &str, span: Span) -> Option
 }
 
 fn wrong(notes: &Notes<'_>, place: &str, node: &Node<'_>, help: Option<String>) -> Option<Base> {
-    let message = format!(
-        "{place} must be a field or a table, not {}",
-        type_of(node.get_ref())
-    );
+    let message = format!("{place} must be a field or a table, not {}", type_of(node.get_ref()));
     notes.error(codes::WRONG_TYPE, node.span(), message, help);
     None
 }
@@ -111,11 +98,7 @@ fn check_field(notes: &Notes<'_>, field: &At<String>) {
 
 /// Notes a text that is no JSON Pointer (RFC 6901).
 pub(super) fn check_pointer(notes: &Notes<'_>, pointer: &At<String>) {
-    let escapes_right = pointer
-        .value
-        .split('~')
-        .skip(1)
-        .all(|after| after.starts_with(['0', '1']));
+    let escapes_right = pointer.value.split('~').skip(1).all(|after| after.starts_with(['0', '1']));
     if pointer.value.starts_with('/') && escapes_right {
         return;
     }
@@ -125,12 +108,7 @@ pub(super) fn check_pointer(notes: &Notes<'_>, pointer: &At<String>) {
     } else {
         "`~` is written `~0`, and `/` in a name `~1`"
     };
-    notes.error(
-        codes::POINTER,
-        pointer.span.clone(),
-        message,
-        Some(help.to_owned()),
-    );
+    notes.error(codes::POINTER, pointer.span.clone(), message, Some(help.to_owned()));
 }
 
 fn of_table(reader: &Reader<'_>) -> Expr {
@@ -143,9 +121,7 @@ fn of_table(reader: &Reader<'_>) -> Expr {
         strip_prefix: reader.text("strip_prefix").map(|text| text.value),
         strip_suffix: reader.text("strip_suffix").map(|text| text.value),
         map: reader.text("map"),
-        map_other: reader
-            .word("map_other", MAP_OTHER)
-            .unwrap_or(MapOther::Reject),
+        map_other: reader.word("map_other", MAP_OTHER).unwrap_or(MapOther::Reject),
         list: list(reader),
         matches: reader.text("matches"),
         max_chars: reader.count("max_chars", 0),
@@ -160,34 +136,20 @@ fn of_table(reader: &Reader<'_>) -> Expr {
         span: reader.span.clone(),
     };
     if read.invalid == Invalid::Default && !reader.has("default") {
-        let message = format!(
-            "`invalid = \"default\"` in {} without a `default`",
-            reader.place
-        );
-        reader
-            .notes
-            .error(codes::NEEDS, reader.span.clone(), message, None);
+        let message = format!("`invalid = \"default\"` in {} without a `default`", reader.place);
+        reader.notes.error(codes::NEEDS, reader.span.clone(), message, None);
     }
     read
 }
 
-const MAP_OTHER: &[(&str, MapOther)] = &[
-    ("reject", MapOther::Reject),
-    ("keep", MapOther::Keep),
-    ("null", MapOther::Null),
-];
+const MAP_OTHER: &[(&str, MapOther)] =
+    &[("reject", MapOther::Reject), ("keep", MapOther::Keep), ("null", MapOther::Null)];
 
-const FOLD: &[(&str, Fold)] = &[
-    ("reject", Fold::Reject),
-    ("earlier", Fold::Earlier),
-    ("later", Fold::Later),
-];
+const FOLD: &[(&str, Fold)] =
+    &[("reject", Fold::Reject), ("earlier", Fold::Earlier), ("later", Fold::Later)];
 
-const INVALID: &[(&str, Invalid)] = &[
-    ("reject", Invalid::Reject),
-    ("null", Invalid::Null),
-    ("default", Invalid::Default),
-];
+const INVALID: &[(&str, Invalid)] =
+    &[("reject", Invalid::Reject), ("null", Invalid::Null), ("default", Invalid::Default)];
 
 /// The one key that says where the value comes from.
 fn base(reader: &Reader<'_>) -> Option<Base> {
@@ -197,9 +159,7 @@ fn base(reader: &Reader<'_>) -> Option<Base> {
             let message = format!("{} does not say where its value comes from", reader.place);
             let help =
                 "name a field with `from`, a literal with `value`, or another base".to_owned();
-            reader
-                .notes
-                .error(codes::BASE, reader.span.clone(), message, Some(help));
+            reader.notes.error(codes::BASE, reader.span.clone(), message, Some(help));
             None
         }
         [(word, _)] => of_base(reader, word),
@@ -210,9 +170,7 @@ fn base(reader: &Reader<'_>) -> Option<Base> {
             );
             let help =
                 "keep one; `first = […]` takes the first of several that is not NULL".to_owned();
-            reader
-                .notes
-                .error(codes::BASE, span.clone(), message, Some(help));
+            reader.notes.error(codes::BASE, span.clone(), message, Some(help));
             None
         }
     }
@@ -225,14 +183,9 @@ fn of_base(reader: &Reader<'_>, word: &str) -> Option<Base> {
         "value" => Base::Value(reader.literal("value")?),
         "first" => Base::First(exprs(reader, "first")),
         "concat" => {
-            let separator = reader
-                .text_or_empty("separator")
-                .map(|text| text.value)
-                .unwrap_or_default();
-            Base::Concat {
-                parts: exprs(reader, "concat"),
-                separator,
-            }
+            let separator =
+                reader.text_or_empty("separator").map(|text| text.value).unwrap_or_default();
+            Base::Concat { parts: exprs(reader, "concat"), separator }
         }
         "split" => split(reader)?,
         "uuid5" => Base::Uuid5(exprs(reader, "uuid5")),
@@ -282,34 +235,21 @@ fn split(reader: &Reader<'_>) -> Option<Base> {
     let part = reader.integer("part");
     if let Some(part) = part.as_ref().filter(|part| part.value == 0) {
         let message = "parts are counted from 1, or from the end with -1".to_owned();
-        reader
-            .notes
-            .error(codes::OUT_OF_RANGE, part.span.clone(), message, None);
+        reader.notes.error(codes::OUT_OF_RANGE, part.span.clone(), message, None);
     }
-    for name in ["by", "part"]
-        .into_iter()
-        .filter(|name| !reader.has_or_means(&[name]))
-    {
+    for name in ["by", "part"].into_iter().filter(|name| !reader.has_or_means(&[name])) {
         without(reader, "split", name, "by = \",\", part = 1");
     }
-    Some(Base::Split {
-        of: Box::new(of?),
-        by: by?,
-        part: part?.value,
-    })
+    Some(Base::Split { of: Box::new(of?), by: by?, part: part?.value })
 }
 
 /// `by` beside `split` is a text.
 fn separator(reader: &Reader<'_>) -> Option<String> {
     let node = reader.get("by", Shape::Exprs)?;
     let DeValue::String(text) = node.get_ref() else {
-        let message = format!(
-            "`by` must be a text beside `split`, not {}",
-            type_of(node.get_ref())
-        );
-        reader
-            .notes
-            .error(codes::WRONG_TYPE, node.span(), message, None);
+        let message =
+            format!("`by` must be a text beside `split`, not {}", type_of(node.get_ref()));
+        reader.notes.error(codes::WRONG_TYPE, node.span(), message, None);
         return None;
     };
     let text = reader.notes.expand(text, node.span())?;
@@ -335,14 +275,8 @@ fn reference(reader: &Reader<'_>) -> Option<Base> {
     if !reader.has_or_means(&["by"]) {
         without(reader, "ref", "by", "by = { fact = \"file.name\" }");
     }
-    let missing = reader
-        .word("missing", MISSING_REF)
-        .unwrap_or(MissingRef::Reject);
-    Some(Base::Ref {
-        table: table?,
-        by,
-        missing,
-    })
+    let missing = reader.word("missing", MISSING_REF).unwrap_or(MissingRef::Reject);
+    Some(Base::Ref { table: table?, by, missing })
 }
 
 const MISSING_REF: &[(&str, MissingRef)] =
@@ -354,29 +288,17 @@ fn hash(reader: &Reader<'_>) -> Option<Base> {
     if !reader.has_or_means(&["of"]) {
         without(reader, "hash", "of", "of = [\"content\"]");
     }
-    Some(Base::Hash {
-        algorithm: algorithm?,
-        parts,
-    })
+    Some(Base::Hash { algorithm: algorithm?, parts })
 }
 
-const HASHES: &[(&str, HashAlgorithm)] = &[
-    ("sha256", HashAlgorithm::Sha256),
-    ("blake3", HashAlgorithm::Blake3),
-];
+const HASHES: &[(&str, HashAlgorithm)] =
+    &[("sha256", HashAlgorithm::Sha256), ("blake3", HashAlgorithm::Blake3)];
 
 fn list(reader: &Reader<'_>) -> Option<ListRule> {
     let place = format!("`list` in {}", reader.place);
     let reader = reader.one("list", &keys::LIST, place)?;
-    let split = reader
-        .texts("split")
-        .into_iter()
-        .map(|text| text.value)
-        .collect();
-    Some(ListRule {
-        split,
-        unique: reader.bool("unique").unwrap_or(false),
-    })
+    let split = reader.texts("split").into_iter().map(|text| text.value).collect();
+    Some(ListRule { split, unique: reader.bool("unique").unwrap_or(false) })
 }
 
 impl Expr {

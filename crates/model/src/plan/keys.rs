@@ -154,15 +154,7 @@ impl Shape {
 
 /// A key with its meaning and an example; what else it needs is added by the methods below.
 const fn key(name: &'static str, shape: Shape, doc: &'static str, example: &'static str) -> Key {
-    Key {
-        name,
-        shape,
-        default: "",
-        required: false,
-        needs: &[],
-        doc,
-        example,
-    }
+    Key { name, shape, default: "", required: false, needs: &[], doc, example }
 }
 
 impl Key {
@@ -249,18 +241,8 @@ pub(super) static ROOT: Section = Section {
             "How many rejected records are too many.",
             "[rejects]",
         ),
-        key(
-            "window",
-            Shape::One(&WINDOW),
-            "When the run may write.",
-            "[window]",
-        ),
-        key(
-            "run",
-            Shape::One(&RUN),
-            "Limits that do not change what is loaded.",
-            "[run]",
-        ),
+        key("window", Shape::One(&WINDOW), "When the run may write.", "[window]"),
+        key("run", Shape::One(&RUN), "Limits that do not change what is loaded.", "[run]"),
     ],
 };
 
@@ -467,13 +449,7 @@ pub(super) static LIST: Section = Section {
             r#"split = [",", ";"]"#,
         )
         .default("the text is the only element"),
-        key(
-            "unique",
-            Shape::Bool,
-            "Later equal elements go.",
-            "unique = true",
-        )
-        .default("`false`"),
+        key("unique", Shape::Bool, "Later equal elements go.", "unique = true").default("`false`"),
     ],
 };
 
@@ -483,13 +459,8 @@ pub(super) static REJECTS: Section = Section {
     doc: "How many rejected records are too many. Past that the run stops at a checkpoint (exit code 7) and says how to go on.",
     one_of: &[],
     keys: &[
-        key(
-            "max",
-            Shape::Budget,
-            "A count, or a part of the records read.",
-            r#"max = "1%""#,
-        )
-        .default("any number"),
+        key("max", Shape::Budget, "A count, or a part of the records read.", r#"max = "1%""#)
+            .default("any number"),
         key(
             "after",
             Shape::Count(0),
@@ -530,27 +501,12 @@ pub(super) static RUN: Section = Section {
     doc: "Limits. A change of them is no change of the mapping: a run that was interrupted goes on.",
     one_of: &[],
     keys: &[
-        key(
-            "workers",
-            Shape::Count(1),
-            "Threads that transform.",
-            "workers = 4",
-        )
-        .default("as many as the machine has to spare"),
-        key(
-            "batch_size",
-            Shape::Count(1),
-            "Rows in a transaction.",
-            "batch_size = 1000",
-        )
-        .default("adaptive, about 100,000"),
-        key(
-            "batch_bytes",
-            Shape::Size,
-            "Bytes in a transaction.",
-            r#"batch_bytes = "16MiB""#,
-        )
-        .default("`64MiB`"),
+        key("workers", Shape::Count(1), "Threads that transform.", "workers = 4")
+            .default("as many as the machine has to spare"),
+        key("batch_size", Shape::Count(1), "Rows in a transaction.", "batch_size = 1000")
+            .default("adaptive, about 100,000"),
+        key("batch_bytes", Shape::Size, "Bytes in a transaction.", r#"batch_bytes = "16MiB""#)
+            .default("`64MiB`"),
         key(
             "batch_timeout",
             Shape::Duration,
@@ -610,31 +566,17 @@ mod tests {
 
     /// The example, and the lines of `usual` whose keys it does not write.
     fn with_usual(key: &Key, usual: &[(&str, &str)]) -> String {
-        let writes = |name: &str| {
-            key.example
-                .lines()
-                .any(|line| line.starts_with(&format!("{name} = ")))
-        };
-        let lines = usual
-            .iter()
-            .filter(|(name, _)| !writes(name))
-            .map(|(_, line)| *line);
+        let writes =
+            |name: &str| key.example.lines().any(|line| line.starts_with(&format!("{name} = ")));
+        let lines = usual.iter().filter(|(name, _)| !writes(name)).map(|(_, line)| *line);
         lines.chain([key.example]).collect::<Vec<_>>().join("\n")
     }
 
     /// A plan in which the example of a key stands where it belongs.
     fn plan_with(section: &Section, key: &Key) -> String {
         let head = with_usual(key, HEAD);
-        let usual = HEAD
-            .iter()
-            .map(|(_, line)| *line)
-            .collect::<Vec<_>>()
-            .join("\n");
-        let table = TABLE
-            .iter()
-            .map(|(_, line)| *line)
-            .collect::<Vec<_>>()
-            .join("\n");
+        let usual = HEAD.iter().map(|(_, line)| *line).collect::<Vec<_>>().join("\n");
+        let table = TABLE.iter().map(|(_, line)| *line).collect::<Vec<_>>().join("\n");
         let table = format!("[[table]]\n{table}");
         match section.title {
             "the plan" if key.example.starts_with('[') => format!("{usual}\n{SOURCES}{table}\n"),
@@ -647,14 +589,9 @@ mod tests {
                     Some(_) | None if FORMATS.contains(&key.name) => Vec::new(),
                     Some(_) | None => vec![("csv", "csv = 'x'".to_owned())],
                 };
-                let format: Vec<(&str, &str)> = format
-                    .iter()
-                    .map(|(name, line)| (*name, line.as_str()))
-                    .collect();
-                format!(
-                    "{usual}\n{SOURCES}[source.x]\n{}\n{table}\n",
-                    with_usual(key, &format)
-                )
+                let format: Vec<(&str, &str)> =
+                    format.iter().map(|(name, line)| (*name, line.as_str())).collect();
+                format!("{usual}\n{SOURCES}[source.x]\n{}\n{table}\n", with_usual(key, &format))
             }
             "[source.NAME.columns] COLUMN" => {
                 format!(
@@ -675,25 +612,10 @@ mod tests {
                 format!("{usual}\n{SOURCES}{table}\n[[table.rule]]\n{rule}\n")
             }
             "expressions" => {
-                let whole_file = [
-                    "last",
-                    "first_of",
-                    "count",
-                    "min",
-                    "max",
-                    "sum",
-                    "canonical_json",
-                ];
-                let each = if whole_file.contains(&key.name) {
-                    "each = 'file'\n"
-                } else {
-                    ""
-                };
-                let from = if key.name == "by_source" {
-                    "['json', 'csv']"
-                } else {
-                    "'samples'"
-                };
+                let whole_file =
+                    ["last", "first_of", "count", "min", "max", "sum", "canonical_json"];
+                let each = if whole_file.contains(&key.name) { "each = 'file'\n" } else { "" };
+                let from = if key.name == "by_source" { "['json', 'csv']" } else { "'samples'" };
                 let id = "id = { fact = 'file.path' }";
                 let columns = format!("[table.columns]\n{id}\nc = {{ {} }}", key.example);
                 format!(
@@ -706,15 +628,12 @@ mod tests {
                     key.example
                 )
             }
-            "[rejects]" | "[run]" => format!(
-                "{usual}\n{SOURCES}{table}\n{}\n{}\n",
-                section.title, key.example
-            ),
+            "[rejects]" | "[run]" => {
+                format!("{usual}\n{SOURCES}{table}\n{}\n{}\n", section.title, key.example)
+            }
             "[window]" => {
-                let window = with_usual(
-                    key,
-                    &[("open", "open = '20:00'"), ("close", "close = '06:00'")],
-                );
+                let window =
+                    with_usual(key, &[("open", "open = '20:00'"), ("close", "close = '06:00'")]);
                 format!("{usual}\n{SOURCES}{table}\n[window]\n{window}\n")
             }
             other => panic!("no plan for the examples of {other}"),
@@ -726,14 +645,11 @@ mod tests {
         for section in SECTIONS {
             for key in section.keys {
                 let plan = plan_with(section, key);
-                let decoded = decode(&plan, &|_| None, &|_| {
-                    Err(std::io::ErrorKind::NotFound.into())
-                });
+                let decoded =
+                    decode(&plan, &|_| None, &|_| Err(std::io::ErrorKind::NotFound.into()));
                 if let Err(errors) = decoded {
-                    let shown: String = errors
-                        .iter()
-                        .map(|error| error.render("example", &plan))
-                        .collect();
+                    let shown: String =
+                        errors.iter().map(|error| error.render("example", &plan)).collect();
                     panic!("`{}` of {}:\n{plan}\n{shown}", key.name, section.title);
                 }
             }
@@ -743,11 +659,7 @@ mod tests {
     #[test]
     fn every_needed_key_is_one_of_its_section() {
         for section in SECTIONS {
-            let needed = section
-                .keys
-                .iter()
-                .flat_map(|key| key.needs)
-                .chain(section.one_of);
+            let needed = section.keys.iter().flat_map(|key| key.needs).chain(section.one_of);
             for name in needed {
                 assert!(section.key(name).is_some(), "`{name}` in {}", section.title);
             }
@@ -759,9 +671,7 @@ mod tests {
         for section in SECTIONS {
             for (index, key) in section.keys.iter().enumerate() {
                 assert!(
-                    section.keys[..index]
-                        .iter()
-                        .all(|other| other.name != key.name),
+                    section.keys[..index].iter().all(|other| other.name != key.name),
                     "`{}`",
                     key.name
                 );
@@ -781,10 +691,7 @@ mod tests {
                 .iter()
                 .map(|end| explanation.matches(end).count())
                 .sum::<usize>();
-            assert!(
-                (1..6).contains(&ends) && !title.is_empty(),
-                "{code}: {explanation}"
-            );
+            assert!((1..6).contains(&ends) && !title.is_empty(), "{code}: {explanation}");
         }
     }
 }

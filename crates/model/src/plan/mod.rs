@@ -75,12 +75,8 @@ impl Hidden {
     /// The text with every one of the values replaced by `***`, also where it stands escaped.
     pub fn redact(&self, text: &str) -> String {
         let mut out = text.to_owned();
-        let mut values: Vec<&str> = self
-            .0
-            .iter()
-            .map(Secret::expose)
-            .filter(|value| !value.is_empty())
-            .collect();
+        let mut values: Vec<&str> =
+            self.0.iter().map(Secret::expose).filter(|value| !value.is_empty()).collect();
         values.sort_by_key(|value| std::cmp::Reverse(value.len()));
         for value in values {
             out = out.replace(value, "***");
@@ -341,10 +337,7 @@ pub struct TableMapping {
 impl TableMapping {
     /// The expression of a target column.
     pub fn column(&self, name: &str) -> Option<&Expr> {
-        self.columns
-            .iter()
-            .find(|(column, _)| column.value == name)
-            .map(|(_, expr)| expr)
+        self.columns.iter().find(|(column, _)| column.value == name).map(|(_, expr)| expr)
     }
 
     /// What `ref … by` of other tables is compared with, part by part: `legacy_key` where it is
@@ -353,18 +346,9 @@ impl TableMapping {
         if let Some(parts) = &self.legacy_key {
             return parts.iter().collect();
         }
-        let own: Vec<&Expr> = self
-            .key
-            .iter()
-            .filter_map(|key| self.column(&key.value))
-            .collect();
+        let own: Vec<&Expr> = self.key.iter().filter_map(|key| self.column(&key.value)).collect();
         match own.as_slice() {
-            [
-                Expr {
-                    base: Base::Uuid5(parts),
-                    ..
-                },
-            ] => parts.iter().collect(),
+            [Expr { base: Base::Uuid5(parts), .. }] => parts.iter().collect(),
             _ => own,
         }
     }
@@ -503,18 +487,9 @@ pub struct Expr {
 
 /// Formats of `timestamp` that have a name; everything else is a `strftime` pattern.
 pub const TIMESTAMP_NAMES: &[(&str, &str)] = &[
-    (
-        "rfc3339",
-        "an instant, `2024-03-31T01:59:59.25+02:00`, also with a blank for the `T`",
-    ),
-    (
-        "iso8601",
-        "the same without a zone, `2024-03-31T01:59:59.25`: a local time",
-    ),
-    (
-        "unix",
-        "seconds since 1970-01-01T00:00:00Z, with or without a fraction",
-    ),
+    ("rfc3339", "an instant, `2024-03-31T01:59:59.25+02:00`, also with a blank for the `T`"),
+    ("iso8601", "the same without a zone, `2024-03-31T01:59:59.25`: a local time"),
+    ("unix", "seconds since 1970-01-01T00:00:00Z, with or without a fraction"),
     ("unix_ms", "milliseconds since 1970-01-01T00:00:00Z"),
     ("unix_us", "microseconds since 1970-01-01T00:00:00Z"),
 ];

@@ -24,24 +24,16 @@ pub fn size(text: &str) -> Option<u64> {
 
 /// `250ms`, `30s`, `30m`, `2h`, `1d`, and several of them one after another, largest first.
 pub fn duration(text: &str) -> Option<Duration> {
-    const UNITS: &[(&str, u64)] = &[
-        ("d", 86_400_000),
-        ("h", 3_600_000),
-        ("m", 60_000),
-        ("s", 1000),
-        ("ms", 1),
-    ];
+    const UNITS: &[(&str, u64)] =
+        &[("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
     let mut rest = text;
     let mut total: u64 = 0;
     let mut units = UNITS;
     while !rest.is_empty() {
         let digits = rest.find(|c: char| !c.is_ascii_digit())?;
-        let unit_end = rest[digits..]
-            .find(|c: char| c.is_ascii_digit())
-            .map_or(rest.len(), |at| digits + at);
-        let index = units
-            .iter()
-            .position(|(name, _)| *name == &rest[digits..unit_end])?;
+        let unit_end =
+            rest[digits..].find(|c: char| c.is_ascii_digit()).map_or(rest.len(), |at| digits + at);
+        let index = units.iter().position(|(name, _)| *name == &rest[digits..unit_end])?;
         let number: u64 = rest[..digits].parse().ok()?;
         total = total.checked_add(number.checked_mul(units[index].1)?)?;
         units = &units[index + 1..];
@@ -84,9 +76,7 @@ pub(super) fn uuid(text: &str) -> Option<[u8; 16]> {
 }
 
 fn number_and_unit(text: &str) -> Option<(u64, &str)> {
-    let digits = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let number = text[..digits].parse().ok()?;
     Some((number, text[digits..].trim_start()))
 }
@@ -117,16 +107,7 @@ mod tests {
 
     #[test]
     fn what_is_no_duration_is_none() {
-        for text in [
-            "",
-            "30",
-            "s",
-            "30m1h",
-            "30s30s",
-            "1.5h",
-            "30 s",
-            "99999999999999999999s",
-        ] {
+        for text in ["", "30", "s", "30m1h", "30s30s", "1.5h", "30 s", "99999999999999999999s"] {
             assert_eq!(duration(text), None, "{text}");
         }
     }

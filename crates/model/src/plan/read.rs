@@ -27,11 +27,7 @@ pub(super) struct Notes<'a> {
 
 impl<'a> Notes<'a> {
     pub(super) fn new(variables: Variables<'a>) -> Self {
-        Self {
-            variables,
-            errors: RefCell::default(),
-            hidden: RefCell::default(),
-        }
+        Self { variables, errors: RefCell::default(), hidden: RefCell::default() }
     }
 
     /// Notes an error.
@@ -42,41 +38,22 @@ impl<'a> Notes<'a> {
         message: String,
         help: Option<String>,
     ) {
-        self.errors.borrow_mut().push(PlanError {
-            code,
-            message,
-            span: Some(span),
-            help,
-        });
+        self.errors.borrow_mut().push(PlanError { code, message, span: Some(span), help });
     }
 
     /// The errors in the order of the file, and the values that variables gave.
     pub(super) fn into_parts(self) -> (Vec<PlanError>, Vec<Secret>) {
         let mut errors = self.errors.into_inner();
-        errors.sort_by_key(|error| {
-            error
-                .span
-                .clone()
-                .map_or((0, 0), |span| (span.start, span.end))
-        });
+        errors
+            .sort_by_key(|error| error.span.clone().map_or((0, 0), |span| (span.start, span.end)));
         errors.dedup();
-        let hidden = self
-            .hidden
-            .into_inner()
-            .into_iter()
-            .map(|(_, value)| value)
-            .collect();
+        let hidden = self.hidden.into_inner().into_iter().map(|(_, value)| value).collect();
         (errors, hidden)
     }
 
     /// A text of the plan as messages may show it: not if a variable went into it.
     pub(super) fn shown(&self, text: &At<String>) -> String {
-        if self
-            .hidden
-            .borrow()
-            .iter()
-            .any(|(span, _)| *span == text.span)
-        {
+        if self.hidden.borrow().iter().any(|(span, _)| *span == text.span) {
             return "the value of a variable".to_owned();
         }
         format!("`{}`", bounded(&text.value))
@@ -86,15 +63,10 @@ impl<'a> Notes<'a> {
     pub(super) fn expand(&self, text: &str, span: Span) -> Option<At<String>> {
         match self.variables.expand(text) {
             Ok(expanded) => {
-                let hidden = expanded
-                    .hidden
-                    .into_iter()
-                    .map(|value| (span.clone(), Secret::new(value)));
+                let hidden =
+                    expanded.hidden.into_iter().map(|value| (span.clone(), Secret::new(value)));
                 self.hidden.borrow_mut().extend(hidden);
-                Some(At {
-                    value: expanded.text,
-                    span,
-                })
+                Some(At { value: expanded.text, span })
             }
             Err(error) => {
                 let (code, message, help) = describe(error);
@@ -109,27 +81,15 @@ fn describe(error: VariableError) -> (&'static str, String, Option<String>) {
     match error {
         VariableError::Open => {
             let help = "write `$${` for a `${` that is meant as such".to_owned();
-            (
-                codes::VARIABLE,
-                "`${` without its `}`".to_owned(),
-                Some(help),
-            )
+            (codes::VARIABLE, "`${` without its `}`".to_owned(), Some(help))
         }
         VariableError::Name(inner) => {
             let help = "letters, digits and `_`, as in `${NAME}` or `${NAME:-default}`".to_owned();
-            (
-                codes::VARIABLE,
-                format!("`${{{}}}` names no variable", bounded(&inner)),
-                Some(help),
-            )
+            (codes::VARIABLE, format!("`${{{}}}` names no variable", bounded(&inner)), Some(help))
         }
         VariableError::Unset(name) => {
             let help = format!("set it, or write `${{{name}:-default}}`");
-            (
-                codes::UNSET,
-                format!("the variable `{name}` is not set"),
-                Some(help),
-            )
+            (codes::UNSET, format!("the variable `{name}` is not set"), Some(help))
         }
         VariableError::File { path, why } => {
             let help = "the path is relative to the plan".to_owned();
@@ -181,30 +141,17 @@ impl<'a> Reader<'a> {
         span: Span,
     ) -> Self {
         let names = || section.keys.iter().map(|key| key.name);
-        let unknown = table
-            .keys()
-            .filter(|name| section.key(name.get_ref()).is_none());
-        let meant = unknown
-            .filter_map(|name| nearest(name.get_ref(), names()))
-            .collect();
-        let reader = Self {
-            notes,
-            section,
-            place,
-            table,
-            span,
-            meant,
-        };
+        let unknown = table.keys().filter(|name| section.key(name.get_ref()).is_none());
+        let meant = unknown.filter_map(|name| nearest(name.get_ref(), names())).collect();
+        let reader = Self { notes, section, place, table, span, meant };
         for name in table.keys() {
             match section.key(name.get_ref()) {
                 Some(key) => reader.check_needs(key, name.span()),
                 None => reader.unknown(name.get_ref(), name.span()),
             }
         }
-        for key in section
-            .keys
-            .iter()
-            .filter(|key| key.required && !reader.has_or_means(&[key.name]))
+        for key in
+            section.keys.iter().filter(|key| key.required && !reader.has_or_means(&[key.name]))
         {
             reader.missing(key);
         }
@@ -222,20 +169,15 @@ impl<'a> Reader<'a> {
         let message = format!("`{}` is missing in {}", key.name, self.place);
         let example = key.example.lines().next().unwrap_or_default();
         let help = format!("for example `{example}`");
-        self.notes
-            .error(codes::MISSING, self.span.clone(), message, Some(help));
+        self.notes.error(codes::MISSING, self.span.clone(), message, Some(help));
     }
 
     fn check_needs(&self, key: &Key, span: Span) {
         if key.needs.is_empty() || self.has_or_means(key.needs) {
             return;
         }
-        let message = format!(
-            "`{}` means nothing in {} without {}",
-            key.name,
-            self.place,
-            or(key.needs)
-        );
+        let message =
+            format!("`{}` means nothing in {} without {}", key.name, self.place, or(key.needs));
         self.notes.error(codes::NEEDS, span, message, None);
     }
 
@@ -246,40 +188,27 @@ impl<'a> Reader<'a> {
 
     /// Whether one of the keys stands there, or an unknown one that was probably meant to be it.
     pub(super) fn has_or_means(&self, names: &[&str]) -> bool {
-        names
-            .iter()
-            .any(|name| self.has(name) || self.meant.contains(name))
+        names.iter().any(|name| self.has(name) || self.meant.contains(name))
     }
 
     /// The keys of `names` that stand there, with their places.
     pub(super) fn present(&self, names: &[&str]) -> Vec<(&'a str, Span)> {
-        let found = self
-            .table
-            .keys()
-            .filter(|key| names.contains(&key.get_ref().as_ref()));
-        found
-            .map(|key| (key.get_ref().as_ref(), key.span()))
-            .collect()
+        let found = self.table.keys().filter(|key| names.contains(&key.get_ref().as_ref()));
+        found.map(|key| (key.get_ref().as_ref(), key.span())).collect()
     }
 
     /// The value of a key, which the table of keys says has this shape.
     pub(super) fn get(&self, name: &str, shape: Shape) -> Option<&'a Node<'a>> {
-        let key = self
-            .section
-            .key(name)
-            .expect("every key that is read stands in the table of keys");
+        let key =
+            self.section.key(name).expect("every key that is read stands in the table of keys");
         debug_assert_eq!(key.shape, shape, "the shape of `{name}`");
         self.table.get(name)
     }
 
     fn wrong(&self, name: &str, value: &Node<'_>, shape: Shape) {
-        let message = format!(
-            "`{name}` must be {}, not {}",
-            shape.expects(),
-            type_of(value.get_ref())
-        );
-        self.notes
-            .error(codes::WRONG_TYPE, value.span(), message, None);
+        let message =
+            format!("`{name}` must be {}, not {}", shape.expects(), type_of(value.get_ref()));
+        self.notes.error(codes::WRONG_TYPE, value.span(), message, None);
     }
 
     /// A text that is a value by itself: notes a wrong type.
@@ -307,18 +236,12 @@ impl<'a> Reader<'a> {
     ) -> Option<At<T>> {
         let text = self.text_of(name, self.get(name, shape)?, shape)?;
         let Some(value) = parse(&text.value) else {
-            let message = format!(
-                "`{name}` must be {}, not {}",
-                shape.expects(),
-                self.notes.shown(&text)
-            );
+            let message =
+                format!("`{name}` must be {}, not {}", shape.expects(), self.notes.shown(&text));
             self.notes.error(code, text.span, message, None);
             return None;
         };
-        Some(At {
-            value,
-            span: text.span,
-        })
+        Some(At { value, span: text.span })
     }
 
     pub(super) fn bool(&self, name: &str) -> Option<bool> {
@@ -349,8 +272,7 @@ impl<'a> Reader<'a> {
             let enough = *count >= least;
             if !enough {
                 let message = format!("`{name}` must be {}, not {count}", shape.expects());
-                self.notes
-                    .error(codes::OUT_OF_RANGE, value.span(), message, None);
+                self.notes.error(codes::OUT_OF_RANGE, value.span(), message, None);
             }
             enough
         })
@@ -361,8 +283,7 @@ impl<'a> Reader<'a> {
         let small = u32::try_from(count).ok();
         if let (None, Some(value)) = (small, self.table.get(name)) {
             let message = format!("`{name}` must be at most {}, not {count}", u32::MAX);
-            self.notes
-                .error(codes::OUT_OF_RANGE, value.span(), message, None);
+            self.notes.error(codes::OUT_OF_RANGE, value.span(), message, None);
         }
         small
     }
@@ -381,8 +302,7 @@ impl<'a> Reader<'a> {
                 shape.expects(),
                 bounded(&integer.to_string())
             );
-            self.notes
-                .error(codes::OUT_OF_RANGE, value.span(), message, None);
+            self.notes.error(codes::OUT_OF_RANGE, value.span(), message, None);
         }
         count
     }
@@ -396,13 +316,9 @@ impl<'a> Reader<'a> {
         let parsed = i64::from_str_radix(integer.as_str(), integer.radix()).ok();
         if parsed.is_none() {
             let message = format!("`{name}` does not fit into 64 bits");
-            self.notes
-                .error(codes::OUT_OF_RANGE, value.span(), message, None);
+            self.notes.error(codes::OUT_OF_RANGE, value.span(), message, None);
         }
-        parsed.map(|number| At {
-            value: number,
-            span: value.span(),
-        })
+        parsed.map(|number| At { value: number, span: value.span() })
     }
 
     /// A text, which must not be empty unless `empty` says so.
@@ -426,9 +342,7 @@ impl<'a> Reader<'a> {
 
     /// Whether a single text stands there.
     pub(super) fn is_text(&self, name: &str) -> bool {
-        self.table
-            .get(name)
-            .is_some_and(|value| value.get_ref().is_str())
+        self.table.get(name).is_some_and(|value| value.get_ref().is_str())
     }
 
     /// Notes that there is nothing in a key.
@@ -460,13 +374,9 @@ impl<'a> Reader<'a> {
         for (index, text) in found.iter().enumerate() {
             if text.value.is_empty() {
                 self.empty(name, text.span.clone());
-            } else if found[..index]
-                .iter()
-                .any(|before| before.value == text.value)
-            {
+            } else if found[..index].iter().any(|before| before.value == text.value) {
                 let message = format!("`{name}` holds {} twice", self.notes.shown(text));
-                self.notes
-                    .error(codes::TWICE, text.span.clone(), message, None);
+                self.notes.error(codes::TWICE, text.span.clone(), message, None);
             }
         }
         found
@@ -481,10 +391,9 @@ impl<'a> Reader<'a> {
 
     fn texts_of(&self, name: &str, value: &'a Node<'a>, shape: Shape) -> Vec<At<String>> {
         match value.get_ref() {
-            DeValue::Array(items) => items
-                .iter()
-                .filter_map(|item| self.text_of(name, item, shape))
-                .collect(),
+            DeValue::Array(items) => {
+                items.iter().filter_map(|item| self.text_of(name, item, shape)).collect()
+            }
             DeValue::String(_) if shape != Shape::TextList => {
                 self.text_of(name, value, shape).into_iter().collect()
             }
@@ -506,17 +415,12 @@ impl<'a> Reader<'a> {
         name: &str,
         words: &'static [(&'static str, T)],
     ) -> Option<T> {
-        let key = self
-            .section
-            .key(name)
-            .expect("every key that is read stands in the table of keys");
+        let key =
+            self.section.key(name).expect("every key that is read stands in the table of keys");
         let Shape::Word(listed) = key.shape else {
             unreachable!("`{name}` is a word in the table of keys")
         };
-        debug_assert!(
-            words.iter().map(|(word, _)| word).eq(listed),
-            "the words of `{name}`"
-        );
+        debug_assert!(words.iter().map(|(word, _)| word).eq(listed), "the words of `{name}`");
         let text = self.text_of(name, self.table.get(name)?, key.shape)?;
         let found = words.iter().find(|(word, _)| *word == text.value);
         if found.is_none() {
@@ -526,18 +430,15 @@ impl<'a> Reader<'a> {
                 self.notes.shown(&text)
             );
             let help = did_you_mean(&text.value, listed.iter().copied());
-            self.notes
-                .error(codes::WRONG_WORD, text.span, message, help);
+            self.notes.error(codes::WRONG_WORD, text.span, message, help);
         }
         found.map(|(_, meaning)| meaning.clone())
     }
 
     /// One of some words, itself.
     pub(super) fn one_of(&self, name: &str) -> Option<At<String>> {
-        let key = self
-            .section
-            .key(name)
-            .expect("every key that is read stands in the table of keys");
+        let key =
+            self.section.key(name).expect("every key that is read stands in the table of keys");
         let Shape::Word(listed) = key.shape else {
             unreachable!("`{name}` is a word in the table of keys")
         };
@@ -549,8 +450,7 @@ impl<'a> Reader<'a> {
                 self.notes.shown(&text)
             );
             let help = did_you_mean(&text.value, listed.iter().copied());
-            self.notes
-                .error(codes::WRONG_WORD, text.span, message, help);
+            self.notes.error(codes::WRONG_WORD, text.span, message, help);
             return None;
         }
         Some(text)
@@ -559,22 +459,16 @@ impl<'a> Reader<'a> {
     /// One ASCII character.
     pub(super) fn byte(&self, name: &str) -> Option<u8> {
         let shape = Shape::Byte { or_none: false };
-        self.parsed(name, shape, codes::WRONG_WORD, ascii)
-            .map(|at| at.value)
+        self.parsed(name, shape, codes::WRONG_WORD, ascii).map(|at| at.value)
     }
 
     /// One ASCII character, which an empty text takes away.
     pub(super) fn byte_or_none(&self, name: &str, default: u8) -> Option<u8> {
         let shape = Shape::Byte { or_none: true };
         let parse = |text: &str| {
-            if text.is_empty() {
-                Some(None)
-            } else {
-                ascii(text).map(Some)
-            }
+            if text.is_empty() { Some(None) } else { ascii(text).map(Some) }
         };
-        self.parsed(name, shape, codes::WRONG_WORD, parse)
-            .map_or(Some(default), |at| at.value)
+        self.parsed(name, shape, codes::WRONG_WORD, parse).map_or(Some(default), |at| at.value)
     }
 
     pub(super) fn size(&self, name: &str) -> Option<u64> {
@@ -582,13 +476,11 @@ impl<'a> Reader<'a> {
         if value.get_ref().is_integer() {
             return self.count_of(name, value, Shape::Size);
         }
-        self.parsed(name, Shape::Size, codes::SIZE, quantity::size)
-            .map(|at| at.value)
+        self.parsed(name, Shape::Size, codes::SIZE, quantity::size).map(|at| at.value)
     }
 
     pub(super) fn duration(&self, name: &str) -> Option<Duration> {
-        self.parsed(name, Shape::Duration, codes::DURATION, quantity::duration)
-            .map(|at| at.value)
+        self.parsed(name, Shape::Duration, codes::DURATION, quantity::duration).map(|at| at.value)
     }
 
     pub(super) fn clock(&self, name: &str) -> Option<At<u32>> {
@@ -600,8 +492,7 @@ impl<'a> Reader<'a> {
         if value.get_ref().is_integer() {
             return self.count_of(name, value, Shape::Budget).map(Budget::Count);
         }
-        self.parsed(name, Shape::Budget, codes::BUDGET, quantity::percent)
-            .map(|at| at.value)
+        self.parsed(name, Shape::Budget, codes::BUDGET, quantity::percent).map(|at| at.value)
     }
 
     pub(super) fn uuid(&self, name: &str) -> Option<At<[u8; 16]>> {
@@ -614,14 +505,10 @@ impl<'a> Reader<'a> {
             let message = format!("unknown kind {}", self.notes.shown(&text));
             let help = did_you_mean(&text.value, Kind::NAMES.iter().copied())
                 .unwrap_or_else(|| format!("kinds are {}", quoted(Kind::NAMES)));
-            self.notes
-                .error(codes::UNKNOWN_KIND, text.span, message, Some(help));
+            self.notes.error(codes::UNKNOWN_KIND, text.span, message, Some(help));
             return None;
         };
-        Some(At {
-            value: kind,
-            span: text.span,
-        })
+        Some(At { value: kind, span: text.span })
     }
 
     pub(super) fn fact(&self, name: &str) -> Option<At<Fact>> {
@@ -631,14 +518,10 @@ impl<'a> Reader<'a> {
             let message = format!("unknown fact {}", self.notes.shown(&text));
             let help = did_you_mean(&text.value, names.iter().copied())
                 .unwrap_or_else(|| format!("facts are {}", quoted(&names)));
-            self.notes
-                .error(codes::UNKNOWN_FACT, text.span, message, Some(help));
+            self.notes.error(codes::UNKNOWN_FACT, text.span, message, Some(help));
             return None;
         };
-        Some(At {
-            value: *fact,
-            span: text.span,
-        })
+        Some(At { value: *fact, span: text.span })
     }
 
     pub(super) fn timestamps(&self, name: &str) -> Vec<At<String>> {
@@ -651,17 +534,15 @@ impl<'a> Reader<'a> {
         }
         let names = || TIMESTAMP_NAMES.iter().map(|(name, _)| *name);
         let named = |text: &str| names().any(|name| name == text);
-        for format in formats
-            .iter()
-            .filter(|format| !format.value.contains('%') && !named(&format.value))
+        for format in
+            formats.iter().filter(|format| !format.value.contains('%') && !named(&format.value))
         {
             let message = format!("{} is not a timestamp format", self.notes.shown(format));
             let listed: Vec<&str> = names().collect();
             let help = did_you_mean(&format.value, names()).unwrap_or_else(|| {
                 format!("write a pattern such as `%Y-%m-%d`, or {}", or(&listed))
             });
-            self.notes
-                .error(codes::TIMESTAMP, format.span.clone(), message, Some(help));
+            self.notes.error(codes::TIMESTAMP, format.span.clone(), message, Some(help));
         }
         formats
     }
@@ -673,31 +554,24 @@ impl<'a> Reader<'a> {
     /// A literal that is a value by itself.
     pub(super) fn literal_of(&self, name: &str, value: &'a Node<'a>) -> Option<Literal> {
         match value.get_ref() {
-            DeValue::String(text) => self
-                .notes
-                .expand(text, value.span())
-                .map(|text| Literal::Text(text.value)),
+            DeValue::String(text) => {
+                self.notes.expand(text, value.span()).map(|text| Literal::Text(text.value))
+            }
             DeValue::Boolean(flag) => Some(Literal::Bool(*flag)),
             DeValue::Integer(integer) => {
                 let number = i64::from_str_radix(integer.as_str(), integer.radix()).ok();
                 if number.is_none() {
                     let message = format!("`{name}` does not fit into 64 bits");
                     let help = "write it as a text: the column's kind decides".to_owned();
-                    self.notes
-                        .error(codes::OUT_OF_RANGE, value.span(), message, Some(help));
+                    self.notes.error(codes::OUT_OF_RANGE, value.span(), message, Some(help));
                 }
                 number.map(Literal::Int)
             }
             DeValue::Float(float) => {
-                let number = float
-                    .as_str()
-                    .parse()
-                    .ok()
-                    .filter(|number: &f64| number.is_finite());
+                let number = float.as_str().parse().ok().filter(|number: &f64| number.is_finite());
                 if number.is_none() {
                     let message = format!("`{name}` must be a finite number");
-                    self.notes
-                        .error(codes::OUT_OF_RANGE, value.span(), message, None);
+                    self.notes.error(codes::OUT_OF_RANGE, value.span(), message, None);
                 }
                 number.map(Literal::Float)
             }
@@ -717,13 +591,7 @@ impl<'a> Reader<'a> {
     ) -> Option<Reader<'a>> {
         let value = self.get(name, Shape::One(section))?;
         let table = self.table_of(name, value, Shape::One(section))?;
-        Some(Reader::open(
-            self.notes,
-            section,
-            place,
-            table,
-            value.span(),
-        ))
+        Some(Reader::open(self.notes, section, place, table, value.span()))
     }
 
     /// The tables of a list, with their places in the file.
@@ -743,9 +611,8 @@ impl<'a> Reader<'a> {
         if items.is_empty() {
             self.empty(name, value.span());
         }
-        let tables = items
-            .iter()
-            .filter_map(|item| Some((self.table_of(name, item, shape)?, item.span())));
+        let tables =
+            items.iter().filter_map(|item| Some((self.table_of(name, item, shape)?, item.span())));
         tables.collect()
     }
 
@@ -762,15 +629,7 @@ impl<'a> Reader<'a> {
         }
         table
             .iter()
-            .map(|(key, value)| {
-                (
-                    At {
-                        value: key.get_ref().to_string(),
-                        span: key.span(),
-                    },
-                    value,
-                )
-            })
+            .map(|(key, value)| (At { value: key.get_ref().to_string(), span: key.span() }, value))
             .collect()
     }
 
@@ -791,9 +650,7 @@ impl<'a> Reader<'a> {
 
 /// Where a key belongs that does not belong where it stands.
 fn elsewhere(name: &str) -> Option<String> {
-    let section = SECTIONS
-        .iter()
-        .find(|section| section.key(name).is_some())?;
+    let section = SECTIONS.iter().find(|section| section.key(name).is_some())?;
     Some(format!("`{name}` is a key of {}", section.shown()))
 }
 
@@ -820,11 +677,7 @@ pub(super) fn type_of(value: &DeValue<'_>) -> &'static str {
 
 /// `` `a`, `b` ``.
 pub(super) fn quoted(names: &[&str]) -> String {
-    names
-        .iter()
-        .map(|name| format!("`{name}`"))
-        .collect::<Vec<_>>()
-        .join(", ")
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
 /// `` `a`, `b` or `c` ``.

@@ -92,11 +92,7 @@ fn write_timestamps(out: &mut String) {
 
 fn write_kinds(out: &mut String) {
     let names: Vec<String> = Kind::NAMES.iter().map(|name| format!("`{name}`")).collect();
-    let _ = write!(
-        out,
-        "\n## Kinds\nWhat `type` can say: {}.\n",
-        names.join(", ")
-    );
+    let _ = write!(out, "\n## Kinds\nWhat `type` can say: {}.\n", names.join(", "));
 }
 
 fn write_codes(out: &mut String) {
@@ -113,9 +109,7 @@ fn cell(text: &str) -> String {
 
 fn capital(title: &str) -> String {
     let mut chars = title.chars();
-    chars.next().map_or_else(String::new, |first| {
-        first.to_uppercase().chain(chars).collect()
-    })
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
 impl Fact {

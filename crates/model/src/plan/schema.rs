@@ -11,10 +11,7 @@ impl Plan {
     /// It says less than [`super::decode`]: names of sources, maps and columns are not in it.
     pub fn json_schema() -> String {
         let mut schema = Json::object();
-        schema.add(
-            "$schema",
-            Json::text("https://json-schema.org/draft/2020-12/schema"),
-        );
+        schema.add("$schema", Json::text("https://json-schema.org/draft/2020-12/schema"));
         schema.add("title", Json::text("Whimbrel plan"));
         schema.members(of_section(&ROOT));
         let mut defs = Json::object();
@@ -97,17 +94,13 @@ impl Json {
             Self::Array(items) => between(out, depth, ('[', ']'), items, |out, item, depth| {
                 item.write(out, depth);
             }),
-            Self::Object(members) => between(
-                out,
-                depth,
-                ('{', '}'),
-                members,
-                |out, (name, value), depth| {
+            Self::Object(members) => {
+                between(out, depth, ('{', '}'), members, |out, (name, value), depth| {
                     Self::text(name).write(out, depth);
                     out.push_str(": ");
                     value.write(out, depth);
-                },
-            ),
+                })
+            }
         }
     }
 }
@@ -122,12 +115,7 @@ fn between<T>(
 ) {
     out.push(open);
     for (index, item) in items.iter().enumerate() {
-        let _ = write!(
-            out,
-            "{}\n{}",
-            if index == 0 { "" } else { "," },
-            "  ".repeat(depth + 1)
-        );
+        let _ = write!(out, "{}\n{}", if index == 0 { "" } else { "," }, "  ".repeat(depth + 1));
         write(out, item, depth + 1);
     }
     let _ = write!(out, "\n{}{close}", "  ".repeat(depth));
@@ -162,20 +150,13 @@ fn of_section(section: &Section) -> Json {
         .with("type", Json::text("object"))
         .with("properties", properties)
         .with("additionalProperties", Json::raw(&false));
-    let required: Vec<&str> = section
-        .keys
-        .iter()
-        .filter(|key| key.required)
-        .map(|key| key.name)
-        .collect();
+    let required: Vec<&str> =
+        section.keys.iter().filter(|key| key.required).map(|key| key.name).collect();
     if !required.is_empty() {
         out.add("required", Json::texts(required));
     }
     if !section.one_of.is_empty() {
-        out.add(
-            "oneOf",
-            Json::Array(section.one_of.iter().map(|name| requires(name)).collect()),
-        );
+        out.add("oneOf", Json::Array(section.one_of.iter().map(|name| requires(name)).collect()));
     }
     let mut dependent = Json::object();
     for key in section.keys.iter().filter(|key| !key.needs.is_empty()) {
@@ -216,10 +197,9 @@ fn of_shape(shape: Shape) -> Json {
         Shape::Texts => any_of(vec![text(), list(text()).with("minItems", Json::raw(&1))]),
         Shape::TextList => list(text()),
         Shape::Word(words) => words_or_variable(words),
-        Shape::Size | Shape::Budget => any_of(vec![
-            typed("integer").with("minimum", Json::raw(&0)),
-            text(),
-        ]),
+        Shape::Size | Shape::Budget => {
+            any_of(vec![typed("integer").with("minimum", Json::raw(&0)), text()])
+        }
         Shape::Literal => literal(),
         // Kinds with arguments are a pattern, so the list is a suggestion.
         Shape::Kind => any_of(vec![
@@ -230,15 +210,13 @@ fn of_shape(shape: Shape) -> Json {
             let names: Vec<&str> = Fact::ALL.iter().map(|(name, _)| *name).collect();
             words_or_variable(&names)
         }
-        Shape::Timestamps => any_of(vec![
-            timestamp(),
-            list(timestamp()).with("minItems", Json::raw(&1)),
-        ]),
+        Shape::Timestamps => {
+            any_of(vec![timestamp(), list(timestamp()).with("minItems", Json::raw(&1))])
+        }
         Shape::Expr => reference("expr"),
-        Shape::Exprs => any_of(vec![
-            reference("expr"),
-            list(reference("expr")).with("minItems", Json::raw(&1)),
-        ]),
+        Shape::Exprs => {
+            any_of(vec![reference("expr"), list(reference("expr")).with("minItems", Json::raw(&1))])
+        }
         Shape::NamedExprs => named(reference("expr")),
         Shape::Pairs => named(literal()),
         Shape::One(section) => reference(&def_name(section)),
@@ -261,9 +239,7 @@ fn list(items: Json) -> Json {
 }
 
 fn named(values: Json) -> Json {
-    typed("object")
-        .with("additionalProperties", values)
-        .with("minProperties", Json::raw(&1))
+    typed("object").with("additionalProperties", values).with("minProperties", Json::raw(&1))
 }
 
 fn any_of(schemas: Vec<Json>) -> Json {
@@ -281,9 +257,7 @@ fn words_or_variable(words: &[&str]) -> Json {
 }
 
 fn timestamp() -> Json {
-    let names = Json::object().with(
-        "enum",
-        Json::texts(TIMESTAMP_NAMES.iter().map(|(name, _)| *name)),
-    );
+    let names =
+        Json::object().with("enum", Json::texts(TIMESTAMP_NAMES.iter().map(|(name, _)| *name)));
     any_of(vec![names, text().with("pattern", Json::text(r"%|\$\{"))])
 }

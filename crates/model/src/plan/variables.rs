@@ -34,10 +34,7 @@ pub(super) enum VariableError {
 impl Variables<'_> {
     /// Replaces every variable in `text`; a `$` before anything but `{` or `$` is itself.
     pub(super) fn expand(&self, text: &str) -> Result<Expanded, VariableError> {
-        let mut out = Expanded {
-            text: String::with_capacity(text.len()),
-            hidden: Vec::new(),
-        };
+        let mut out = Expanded { text: String::with_capacity(text.len()), hidden: Vec::new() };
         let mut rest = text;
         while let Some(at) = rest.find('$') {
             out.text.push_str(&rest[..at]);
@@ -77,10 +74,8 @@ impl Variables<'_> {
     }
 
     fn replace_by_file(&self, path: &str, out: &mut Expanded) -> Result<(), VariableError> {
-        let mut text = (self.read_file)(path).map_err(|error| VariableError::File {
-            path: path.to_owned(),
-            why: error.kind(),
-        })?;
+        let mut text = (self.read_file)(path)
+            .map_err(|error| VariableError::File { path: path.to_owned(), why: error.kind() })?;
         if text.ends_with('\n') {
             text.pop();
             if text.ends_with('\r') {
@@ -103,9 +98,7 @@ impl Expanded {
 
 fn is_name(name: &str) -> bool {
     let mut bytes = name.bytes();
-    bytes
-        .next()
-        .is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
+    bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
         && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
@@ -156,12 +149,6 @@ mod tests {
         check("${}", Err(VariableError::Name(String::new())));
         check("${PORT}", Err(VariableError::Unset("PORT".to_owned())));
         let why = io::ErrorKind::NotFound;
-        check(
-            "${file:no}",
-            Err(VariableError::File {
-                path: "no".to_owned(),
-                why,
-            }),
-        );
+        check("${file:no}", Err(VariableError::File { path: "no".to_owned(), why }));
     }
 }

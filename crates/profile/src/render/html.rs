@@ -103,19 +103,10 @@ fn source_html(out: &mut String, source: &SourceProfile, include_values: bool) {
         .formats
         .iter()
         .take(10)
-        .map(|one| {
-            format!(
-                "{} ({})",
-                escaped(&one.what),
-                counted(one.count, "file", "files")
-            )
-        })
+        .map(|one| format!("{} ({})", escaped(&one.what), counted(one.count, "file", "files")))
         .collect();
     if !formats.is_empty() {
-        write(
-            out,
-            format_args!("<p class=\"soft\">{}</p>", formats.join("; ")),
-        );
+        write(out, format_args!("<p class=\"soft\">{}</p>", formats.join("; ")));
     }
     if source.generations.len() > 1 {
         out.push_str("<ul>");
@@ -202,17 +193,11 @@ fn remarks(column: &ColumnProfile, include_values: bool) -> String {
     }
     remarks.extend(super::doubt(column, include_values));
     if include_values && !column.top.is_empty() {
-        let top = column
-            .top
-            .iter()
-            .map(|top| format!("`{}` {}", top.value, shown::count(top.count)));
+        let top =
+            column.top.iter().map(|top| format!("`{}` {}", top.value, shown::count(top.count)));
         remarks.push(top.collect::<Vec<_>>().join(", "));
     }
-    remarks
-        .iter()
-        .map(|remark| escaped(remark))
-        .collect::<Vec<_>>()
-        .join("; ")
+    remarks.iter().map(|remark| escaped(remark)).collect::<Vec<_>>().join("; ")
 }
 
 /// 24 bars of at most 28 pixels as one path: about 300 bytes.
@@ -222,17 +207,9 @@ fn histogram(column: &ColumnProfile) -> String {
         return String::new();
     }
     let mut path = String::new();
-    for (at, count) in column
-        .histogram
-        .iter()
-        .enumerate()
-        .filter(|(_, count)| **count > 0)
-    {
+    for (at, count) in column.histogram.iter().enumerate().filter(|(_, count)| **count > 0) {
         let height = (count * 28).div_ceil(most).max(1);
-        write(
-            &mut path,
-            format_args!("M{} 28v-{height}h4v{height}z", at * 5),
-        );
+        write(&mut path, format_args!("M{} 28v-{height}h4v{height}z", at * 5));
     }
     format!(
         "<svg viewBox=\"0 0 120 28\" role=\"img\"><title>{} in 24 parts, at most {}</title><path d=\"{path}\"/></svg>",
@@ -258,10 +235,7 @@ fn leftovers(out: &mut String, profile: &Profile) {
         );
     }
     if profile.leftovers.len() > SHOWN {
-        write(
-            out,
-            format_args!("<li>and {} more</li>", profile.leftovers.len() - SHOWN),
-        );
+        write(out, format_args!("<li>and {} more</li>", profile.leftovers.len() - SHOWN));
     }
     out.push_str("</ul>");
 }
@@ -303,11 +277,7 @@ mod tests {
             chars_max: Some(40),
             histogram_of: "values",
             histogram: (1..=24).map(|part| part * 997).collect(),
-            top: vec![TopValue {
-                value: "secret".to_owned(),
-                count: 7,
-                error: 0,
-            }],
+            top: vec![TopValue { value: "secret".to_owned(), count: 7, error: 0 }],
             beyond_double: 0,
             leading_zeros: 1,
             blank: 0,
@@ -321,29 +291,19 @@ mod tests {
     fn profile(columns: usize) -> Profile {
         let source = SourceProfile {
             name: "wide".to_owned(),
-            format: Format::Csv {
-                delimiter: ',',
-                header: true,
-            },
+            format: Format::Csv { delimiter: ',', header: true },
             globs: vec!["<b>.csv".to_owned()],
             exclude: Vec::new(),
             ignore_case: false,
             hidden: false,
             encoding: None,
             names: None,
-            totals: Totals {
-                files: 1,
-                bytes: 5_000_000,
-                records: 100_000,
-                defects: 0,
-            },
+            totals: Totals { files: 1, bytes: 5_000_000, records: 100_000, defects: 0 },
             lines: 100_001,
             formats: Vec::new(),
             headerless: 0,
             generations: Vec::new(),
-            columns: (0..columns)
-                .map(|at| column(&format!("Some_Column_<{at}>")))
-                .collect(),
+            columns: (0..columns).map(|at| column(&format!("Some_Column_<{at}>"))).collect(),
             keys: Vec::new(),
             anomalies: Vec::new(),
         };
@@ -384,10 +344,7 @@ mod tests {
     fn values_stand_in_the_page_only_where_asked_for() {
         assert!(!html(&profile(1), false).contains("secret"));
         let page = html(&profile(1), true);
-        assert!(
-            page.contains("secret") && !page.contains("<script"),
-            "{page}"
-        );
+        assert!(page.contains("secret") && !page.contains("<script"), "{page}");
     }
 
     #[test]

@@ -25,12 +25,8 @@ fn range(column: &ColumnProfile) -> String {
 /// Values that are NULL or would be, of all records.
 pub(crate) fn missing(column: &ColumnProfile) -> u64 {
     let declared = |what: &String| column.null.contains(what);
-    let marked: u64 = column
-        .markers
-        .iter()
-        .filter(|one| declared(&one.what))
-        .map(|one| one.count)
-        .sum();
+    let marked: u64 =
+        column.markers.iter().filter(|one| declared(&one.what)).map(|one| one.count).sum();
     column.absent + column.nulls + marked
 }
 
@@ -44,10 +40,7 @@ fn remarks(column: &ColumnProfile) -> Vec<String> {
     let mut out = column.notes.clone();
     let mut count = |number: u64, what: &str| {
         if number > 0 {
-            out.push(format!(
-                "{} {what}",
-                shown::counted(number, "value", "values")
-            ));
+            out.push(format!("{} {what}", shown::counted(number, "value", "values")));
         }
     };
     count(column.leading_zeros, "with leading zeros");
@@ -61,11 +54,7 @@ fn remarks(column: &ColumnProfile) -> Vec<String> {
 /// Why the column is not what most of its values are.
 fn doubt(column: &ColumnProfile, with_value: bool) -> Option<String> {
     let doubt = column.doubt.as_ref()?;
-    let value = if with_value {
-        format!("`{}` ", doubt.value)
-    } else {
-        "the value ".to_owned()
-    };
+    let value = if with_value { format!("`{}` ", doubt.value) } else { "the value ".to_owned() };
     Some(format!(
         "{} of {} are {}; {value}at {} {}",
         shown::count(doubt.fits),

@@ -38,10 +38,7 @@ pub fn text(profile: &Profile, look: Look) -> String {
     }
     leftovers(&mut out, profile);
     estimate(&mut out, profile);
-    line(
-        &mut out,
-        format!("\nNext: whimbrel init {}", shown::argument(&profile.folder)),
-    );
+    line(&mut out, format!("\nNext: whimbrel init {}", shown::argument(&profile.folder)));
     out
 }
 
@@ -52,50 +49,23 @@ fn line(out: &mut String, text: impl AsRef<str>) {
 
 fn source_text(out: &mut String, source: &SourceProfile, look: Look) {
     let totals = &source.totals;
-    let globs: Vec<String> = source
-        .globs
-        .iter()
-        .take(4)
-        .map(|glob| shown::shown(glob, 80))
-        .collect();
+    let globs: Vec<String> =
+        source.globs.iter().take(4).map(|glob| shown::shown(glob, 80)).collect();
     let more = source.globs.len().saturating_sub(globs.len());
-    let more = if more > 0 {
-        format!(" and {more} more")
-    } else {
-        String::new()
-    };
-    line(
-        out,
-        format!(
-            "\n{}  {} {}{more}",
-            source.name,
-            source.format.key(),
-            globs.join(", ")
-        ),
-    );
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    line(out, format!("\n{}  {} {}{more}", source.name, source.format.key(), globs.join(", ")));
     let mut facts = vec![
         counted(totals.files, "file", "files"),
         shown::bytes(totals.bytes),
         counted(totals.records, "record", "records"),
     ];
     if totals.defects > 0 {
-        facts.push(format!(
-            "{} of them defective",
-            shown::count(totals.defects)
-        ));
+        facts.push(format!("{} of them defective", shown::count(totals.defects)));
     }
-    let formats = source
-        .formats
-        .iter()
-        .take(3)
-        .map(|format| format.what.clone());
+    let formats = source.formats.iter().take(3).map(|format| format.what.clone());
     facts.extend(formats.filter(|format| !format.is_empty()));
     line(out, format!("  {}", facts.join(", ")));
-    for generation in source
-        .generations
-        .iter()
-        .filter(|_| source.generations.len() > 1)
-    {
+    for generation in source.generations.iter().filter(|_| source.generations.len() > 1) {
         line(
             out,
             format!(
@@ -119,18 +89,14 @@ fn columns(out: &mut String, source: &SourceProfile, look: Look) {
     if source.columns.is_empty() {
         return;
     }
-    let name_width = widest(source, 12, 28, |column| {
-        shown::shown(&column.name, 28).chars().count()
-    });
+    let name_width =
+        widest(source, 12, 28, |column| shown::shown(&column.name, 28).chars().count());
     let kind_width = widest(source, 7, 14, |column| column.kind.len());
     let bars = if look.width >= 100 { 24 } else { 12 };
     for column in &source.columns {
         let name = shown::shown(&column.name, name_width - 1);
         let bar = histogram(&column.histogram, bars, look.ascii);
-        let mut text = format!(
-            "  {name:<name_width$} {:<kind_width$} {bar:<bars$}",
-            column.kind
-        );
+        let mut text = format!("  {name:<name_width$} {:<kind_width$} {bar:<bars$}", column.kind);
         let range = super::range(column);
         if !range.is_empty() {
             write!(text, " {range}").expect("a String takes every character");
@@ -163,10 +129,8 @@ fn below(out: &mut String, column: &ColumnProfile, look: Look, indent: usize) {
         && column.chars_max.unwrap_or(0) <= 60
     {
         let present = column.records - column.nulls - column.absent;
-        let values = column
-            .top
-            .iter()
-            .map(|top| format!("`{}` {}", top.value, percent(top.count, present)));
+        let values =
+            column.top.iter().map(|top| format!("`{}` {}", top.value, percent(top.count, present)));
         remarks.push(values.collect::<Vec<_>>().join(", "));
     }
     for remark in remarks {
@@ -180,13 +144,7 @@ fn widest(
     most: usize,
     of: impl Fn(&ColumnProfile) -> usize,
 ) -> usize {
-    source
-        .columns
-        .iter()
-        .map(of)
-        .max()
-        .unwrap_or(0)
-        .clamp(least, most)
+    source.columns.iter().map(of).max().unwrap_or(0).clamp(least, most)
 }
 
 /// One character per part; an empty part is blank.
@@ -221,11 +179,7 @@ fn key_text(key: &KeyProfile) -> String {
 }
 
 fn anomaly_text(anomaly: &Anomaly) -> String {
-    let first = anomaly
-        .first
-        .as_ref()
-        .map(|first| format!("; first: {first}"))
-        .unwrap_or_default();
+    let first = anomaly.first.as_ref().map(|first| format!("; first: {first}")).unwrap_or_default();
     format!("{} {}{first}", anomaly.code, anomaly.message)
 }
 
@@ -235,10 +189,7 @@ fn leftovers(out: &mut String, profile: &Profile) {
         return;
     }
     let count = profile.leftovers.len();
-    line(
-        out,
-        format!("\nNot read: {}", counted(count as u64, "file", "files")),
-    );
+    line(out, format!("\nNot read: {}", counted(count as u64, "file", "files")));
     for leftover in profile.leftovers.iter().take(SHOWN) {
         line(out, format!("  {}: {}", leftover.path, leftover.reason));
     }

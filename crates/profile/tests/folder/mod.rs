@@ -38,17 +38,11 @@ pub(crate) struct Folder {
 
 impl Folder {
     pub(crate) fn source(proposed: &ProposedSource, files: &Files) -> Arc<dyn Source> {
-        Arc::new(Self {
-            proposed: proposed.clone(),
-            files: files.clone(),
-        })
+        Arc::new(Self { proposed: proposed.clone(), files: files.clone() })
     }
 
     fn bytes(&self, partition: &Partition) -> &[u8] {
-        let file = self
-            .files
-            .iter()
-            .find(|(path, _)| *path == partition.id.path);
+        let file = self.files.iter().find(|(path, _)| *path == partition.id.path);
         &file.expect("a partition is a file").1
     }
 }
@@ -92,16 +86,8 @@ pub(crate) fn parse(
                 } else {
                     Err("the number of fields is not the header's")
                 };
-                let position = Position {
-                    record: at as u64 + 1,
-                    ..position
-                };
-                Parsed {
-                    position,
-                    raw,
-                    fields,
-                    terminated,
-                }
+                let position = Position { record: at as u64 + 1, ..position };
+                Parsed { position, raw, fields, terminated }
             });
             let records = records.collect();
             (columns, records)
@@ -109,84 +95,41 @@ pub(crate) fn parse(
         Format::JsonLines => {
             let rows = lines(bytes).into_iter().enumerate();
             let records = rows.map(|(at, (position, raw, terminated))| {
-                let position = Position {
-                    record: at as u64 + 1,
-                    ..position
-                };
+                let position = Position { record: at as u64 + 1, ..position };
                 let fields = object(&raw);
-                Parsed {
-                    position,
-                    raw,
-                    fields,
-                    terminated,
-                }
+                Parsed { position, raw, fields, terminated }
             });
             (Vec::new(), records.collect())
         }
         Format::Json => {
-            let position = Position {
-                record: 1,
-                line: 1,
-                byte: 0,
-            };
+            let position = Position { record: 1, line: 1, byte: 0 };
             let fields = object(bytes);
-            (
-                Vec::new(),
-                vec![Parsed {
-                    position,
-                    raw: bytes.to_vec(),
-                    fields,
-                    terminated: true,
-                }],
-            )
+            (Vec::new(), vec![Parsed { position, raw: bytes.to_vec(), fields, terminated: true }])
         }
         Format::Markdown => {
             let text = String::from_utf8_lossy(bytes);
-            let (front, body) = match text
-                .strip_prefix("---\n")
-                .and_then(|rest| rest.split_once("---\n"))
-            {
-                Some((front, body)) => (front, body),
-                None => ("", &*text),
-            };
+            let (front, body) =
+                match text.strip_prefix("---\n").and_then(|rest| rest.split_once("---\n")) {
+                    Some((front, body)) => (front, body),
+                    None => ("", &*text),
+                };
             let mut members: Vec<String> = front
                 .lines()
                 .filter_map(|line| line.split_once(": "))
                 .map(|(key, value)| format!("{}:{}", quoted(key), quoted(value)))
                 .collect();
             members.push(format!("\"body\":{}", quoted(body)));
-            let position = Position {
-                record: 1,
-                line: 1,
-                byte: 0,
-            };
+            let position = Position { record: 1, line: 1, byte: 0 };
             let fields = Ok(Fields::Object(format!("{{{}}}", members.join(","))));
-            (
-                Vec::new(),
-                vec![Parsed {
-                    position,
-                    raw: bytes.to_vec(),
-                    fields,
-                    terminated: true,
-                }],
-            )
+            (Vec::new(), vec![Parsed { position, raw: bytes.to_vec(), fields, terminated: true }])
         }
         Format::Text => {
             let body = String::from_utf8_lossy(bytes).into_owned();
             let fields = Ok(Fields::Cells(vec![("body".to_owned(), body)]));
-            let position = Position {
-                record: 1,
-                line: 1,
-                byte: 0,
-            };
+            let position = Position { record: 1, line: 1, byte: 0 };
             (
                 vec!["body".to_owned()],
-                vec![Parsed {
-                    position,
-                    raw: bytes.to_vec(),
-                    fields,
-                    terminated: true,
-                }],
+                vec![Parsed { position, raw: bytes.to_vec(), fields, terminated: true }],
             )
         }
     }
@@ -215,16 +158,8 @@ fn lines(bytes: &[u8]) -> Vec<(Position, Vec<u8>, bool)> {
             b'\n' => {
                 line += 1;
                 if !quoted {
-                    let end = if at > start && bytes[at - 1] == b'\r' {
-                        at - 1
-                    } else {
-                        at
-                    };
-                    let position = Position {
-                        record: 0,
-                        line: first_line,
-                        byte: start as u64,
-                    };
+                    let end = if at > start && bytes[at - 1] == b'\r' { at - 1 } else { at };
+                    let position = Position { record: 0, line: first_line, byte: start as u64 };
                     if end > start {
                         out.push((position, bytes[start..end].to_vec(), true));
                     }
@@ -235,11 +170,7 @@ fn lines(bytes: &[u8]) -> Vec<(Position, Vec<u8>, bool)> {
         }
     }
     if start < bytes.len() {
-        let position = Position {
-            record: 0,
-            line: first_line,
-            byte: start as u64,
-        };
+        let position = Position { record: 0, line: first_line, byte: start as u64 };
         out.push((position, bytes[start..].to_vec(), false));
     }
     out
@@ -273,11 +204,7 @@ impl Source for Folder {
     async fn partitions(&self) -> Result<Discovery, EndpointError> {
         let mut discovery = Discovery::default();
         for path in &self.proposed.files {
-            let (_, bytes) = self
-                .files
-                .iter()
-                .find(|(own, _)| own == path)
-                .expect("a file found");
+            let (_, bytes) = self.files.iter().find(|(own, _)| own == path).expect("a file found");
             if bytes.ends_with(b"UNREADABLE\n") {
                 discovery.unreadable.push(Unreadable {
                     path: path.clone(),
@@ -286,34 +213,18 @@ impl Source for Folder {
                 continue;
             }
             discovery.partitions.push(Partition {
-                id: PartitionId {
-                    source: self.proposed.name.clone(),
-                    path: path.clone(),
-                },
-                facts: Arc::new(FileFacts {
-                    size: bytes.len() as u64,
-                    ..FileFacts::default()
-                }),
+                id: PartitionId { source: self.proposed.name.clone(), path: path.clone() },
+                facts: Arc::new(FileFacts { size: bytes.len() as u64, ..FileFacts::default() }),
             });
         }
         Ok(discovery)
     }
 
     async fn describe(&self, partition: &Partition) -> Result<Shape, EndpointError> {
-        let (columns, _) = parse(
-            &self.proposed.format,
-            self.proposed.names(),
-            self.bytes(partition),
-        );
-        let columns = columns
-            .into_iter()
-            .map(|name| ShapeColumn { name, kind: None })
-            .collect();
-        Ok(Shape {
-            columns,
-            closed: !self.proposed.format.is_typed(),
-            format: "utf-8".to_owned(),
-        })
+        let (columns, _) =
+            parse(&self.proposed.format, self.proposed.names(), self.bytes(partition));
+        let columns = columns.into_iter().map(|name| ShapeColumn { name, kind: None }).collect();
+        Ok(Shape { columns, closed: !self.proposed.format.is_typed(), format: "utf-8".to_owned() })
     }
 
     async fn open(
@@ -327,28 +238,17 @@ impl Source for Folder {
         let terminated = records.iter().filter(|record| record.terminated).count() as u64;
         let lines = bytes.split(|byte| *byte == b'\n').count() as u64 - 1;
         let end = ReaderEnd {
-            mark: SourceMark {
-                records: terminated,
-                token: Vec::new(),
-            },
+            mark: SourceMark { records: terminated, token: Vec::new() },
             skipped_lines: 0,
             lines,
             bytes: bytes.len() as u64,
             digest: None,
         };
-        Ok(Box::new(Rest {
-            records: records.into_iter(),
-            fields: fields.to_vec(),
-            end,
-        }))
+        Ok(Box::new(Rest { records: records.into_iter(), fields: fields.to_vec(), end }))
     }
 
     async fn checksum(&self, _: &Partition, _: HashAlgorithm) -> Result<String, EndpointError> {
-        Err(EndpointError::new(
-            ErrorClass::Configuration,
-            "WB0399",
-            "hash files in memory",
-        ))
+        Err(EndpointError::new(ErrorClass::Configuration, "WB0399", "hash files in memory"))
     }
 
     async fn text(&self, partition: &Partition) -> Result<String, EndpointError> {
@@ -356,11 +256,7 @@ impl Source for Folder {
     }
 
     async fn compare(&self, _: &Partition, _: &SourceMark) -> Result<Freshness, EndpointError> {
-        Err(EndpointError::new(
-            ErrorClass::Configuration,
-            "WB0399",
-            "compare files in memory",
-        ))
+        Err(EndpointError::new(ErrorClass::Configuration, "WB0399", "compare files in memory"))
     }
 }
 
@@ -379,33 +275,19 @@ impl Reader for Rest {
             let start = raw.len();
             raw.extend_from_slice(&parsed.raw);
             let defect = parsed.fields.as_ref().err().map(|message| {
-                Arc::new(Defect {
-                    code: "WB0101",
-                    column: 0,
-                    message: (*message).to_owned(),
-                })
+                Arc::new(Defect { code: "WB0101", column: 0, message: (*message).to_owned() })
             });
             for field in &self.fields {
                 rows.push(value(&parsed, field));
             }
             rows.end_row();
-            records.push(Record {
-                position: parsed.position,
-                raw: (start, raw.len()),
-                defect,
-            });
+            records.push(Record { position: parsed.position, raw: (start, raw.len()), defect });
         }
         if records.is_empty() {
             return Ok(None);
         }
         let mark = SourceMark::default();
-        Ok(Some(SourceChunk {
-            rows: rows.finish(),
-            records,
-            raw,
-            mark,
-            repairs: Vec::new(),
-        }))
+        Ok(Some(SourceChunk { rows: rows.finish(), records, raw, mark, repairs: Vec::new() }))
     }
 
     async fn finish(self: Box<Self>) -> Result<ReaderEnd, EndpointError> {
@@ -432,9 +314,7 @@ pub(crate) fn members(fields: &Fields) -> Vec<(String, Option<Json<'static>>)> {
             .map(|(name, text)| (name.clone(), Some(Json::String(text.clone().into()))))
             .collect(),
         Fields::Object(text) => {
-            let json = json::parse(text.as_bytes())
-                .expect("it was parsed before")
-                .into_owned();
+            let json = json::parse(text.as_bytes()).expect("it was parsed before").into_owned();
             let members = json.as_object().unwrap_or_default().to_vec();
             members
                 .into_iter()

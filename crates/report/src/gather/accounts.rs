@@ -5,7 +5,9 @@ use whimbrel_model::{Account, Class, RowAccount, Sum};
 
 use super::limits;
 use super::run::name;
-use crate::report::{Figure, FilesOfTable, Listed, RowAccounts, TableDigests, TableRow, UnitAccounts};
+use crate::report::{
+    Figure, FilesOfTable, Listed, RowAccounts, TableDigests, TableRow, UnitAccounts,
+};
 use crate::shown::hex;
 
 /// The tables so far; batches and items belong to the last one begun.
@@ -80,7 +82,10 @@ impl Tables {
             units: unit_accounts(&units),
             rows: row_accounts(&rows),
             balanced: self.all.iter().all(|tally| tally.balances(under_way)),
-            tables: Listed::first(self.all.iter().map(|tally| table_row(tally, under_way)).collect(), limits::TABLES),
+            tables: Listed::first(
+                self.all.iter().map(|tally| table_row(tally, under_way)).collect(),
+                limits::TABLES,
+            ),
             digests: Listed::first(self.all.iter().map(digests).collect(), limits::TABLES),
         }
     }

@@ -9,7 +9,11 @@ use crate::shown::{counted, shell};
 pub(super) fn steps(run: &Run, outcome: &Outcome, options: &Options) -> Vec<NextStep> {
     let commands = Commands {
         run: shell(&run.id),
-        flag: options.plan.as_deref().map(|plan| format!(" --plan {}", shell(plan))).unwrap_or_default(),
+        flag: options
+            .plan
+            .as_deref()
+            .map(|plan| format!(" --plan {}", shell(plan)))
+            .unwrap_or_default(),
         plan: options.plan.as_deref().map(|plan| format!(" {}", shell(plan))).unwrap_or_default(),
     };
     match outcome.verdict {
@@ -39,8 +43,14 @@ impl Commands {
             format!("whimbrel check-incremental{}", self.plan),
         )];
         if outcome.rejects.total > 0 {
-            let resolved = format!("look at the {} that were fixed or waived", counted(outcome.rejects.total, "reject"));
-            steps.push(step(resolved, format!("whimbrel rejects list {} --resolved{}", self.run, self.flag)));
+            let resolved = format!(
+                "look at the {} that were fixed or waived",
+                counted(outcome.rejects.total, "reject")
+            );
+            steps.push(step(
+                resolved,
+                format!("whimbrel rejects list {} --resolved{}", self.run, self.flag),
+            ));
         }
         steps
     }
@@ -54,7 +64,10 @@ impl Commands {
         )];
         let waiting = |group: &&crate::report::RejectGroup| group.statuses.open > 0;
         if let Some(group) = outcome.rejects.groups.shown.iter().find(waiting) {
-            steps.push(step("read what the most frequent cause means", format!("whimbrel explain {}", shell(&group.code))));
+            steps.push(step(
+                "read what the most frequent cause means",
+                format!("whimbrel explain {}", shell(&group.code)),
+            ));
         }
         steps.push(step(
             "get the original bytes, to mend them in an editor",
@@ -81,7 +94,10 @@ impl Commands {
     fn go_on(&self, run: &Run, outcome: &Outcome) -> Vec<NextStep> {
         let mut steps = Vec::new();
         if let Some(stop) = outcome.error.as_ref().filter(|stop| !stop.code.is_empty()) {
-            steps.push(step("read why it stopped", format!("whimbrel explain {}", shell(&stop.code))));
+            steps.push(step(
+                "read why it stopped",
+                format!("whimbrel explain {}", shell(&stop.code)),
+            ));
         }
         let again = match (run.kind, &run.parent) {
             (RunKind::Retry, Some(parent)) => {

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use whimbrel_ledger::Batch;
 
-use super::{Options, limits};
 use super::run::{name, place};
+use super::{Options, limits};
 use crate::codes::NOTES_UNREADABLE;
 use crate::report::{Effect, Listed, NoteRow, NoteSample, Remark};
 use crate::shown::shown;
@@ -50,14 +50,22 @@ struct WrittenSample {
 
 impl Notes {
     pub(super) fn new(options: &Options) -> Self {
-        Self { include_values: options.include_values, title_of: options.title_of, all: BTreeMap::new() }
+        Self {
+            include_values: options.include_values,
+            title_of: options.title_of,
+            all: BTreeMap::new(),
+        }
     }
 
     pub(super) fn batch(&mut self, batch: &Batch, table: &str, remarks: &mut Listed<Remark>) {
         let Ok(notes) = serde_json::from_str::<Vec<Written>>(&batch.notes) else {
             remarks.push(limits::REMARKS, || Remark {
                 code: NOTES_UNREADABLE,
-                message: format!("the notes of batch {} of `{}` cannot be read", batch.batch, name(table)),
+                message: format!(
+                    "the notes of batch {} of `{}` cannot be read",
+                    batch.batch,
+                    name(table)
+                ),
             });
             return;
         };

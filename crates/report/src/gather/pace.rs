@@ -71,7 +71,13 @@ impl Clocked {
         for entry in chain::entries_of(target, &run.id, AUDIT).await? {
             let starts = matches!(entry.action.as_str(), "run.started" | "run.resumed");
             if let (true, Some(from)) = (starts, Instant::parse(&entry.at)) {
-                attempts.push(Worked { started_at: entry.at, from, to: from, batches: 0, units: 0 });
+                attempts.push(Worked {
+                    started_at: entry.at,
+                    from,
+                    to: from,
+                    batches: 0,
+                    units: 0,
+                });
             }
         }
         let began = Instant::parse(&run.started_at);
@@ -172,7 +178,11 @@ impl Clocked {
             ended_at: run.ended_at.as_deref().map(name),
             elapsed_seconds: began.zip(end).map_or(0.0, |(began, end)| end.since(began)),
             active_seconds: active,
-            target: TargetRow { engine: String::new(), version: String::new(), location: String::new() },
+            target: TargetRow {
+                engine: String::new(),
+                version: String::new(),
+                location: String::new(),
+            },
             attempts: run.attempts,
             attempts_known: self.attempts_known(began),
             phases: Listed::first(phases, limits::TABLES),
@@ -237,12 +247,15 @@ impl Clocked {
             bytes_per_second: per_second(outcome.units.read.bytes),
             units_per_second_max: self.peak,
             units_per_second_median: rates.get(rates.len() / 2).copied().unwrap_or(0.0),
-            points: began.map(|began| self.points.iter().map(|point| point.told(began)).collect()).unwrap_or_default(),
+            points: began
+                .map(|began| self.points.iter().map(|point| point.told(began)).collect())
+                .unwrap_or_default(),
         }
     }
 
     fn rejects_by_hour(&self) -> Listed<HourRow> {
-        let rows = self.hours.iter().map(|(hour, count)| HourRow { hour: hour.clone(), count: *count });
+        let rows =
+            self.hours.iter().map(|(hour, count)| HourRow { hour: hour.clone(), count: *count });
         Listed::first(rows.collect(), limits::HOURS)
     }
 }

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use whimbrel_ledger::{RejectHead, RejectStatus, Stage};
 
-use super::{Options, limits};
 use super::run::{name, place};
+use super::{Options, limits};
 use crate::report::{
-    Listed, RejectGroup, RejectSample, Rejects, SourceRejects, SpilledReject, StageRejects, StatusCounts, Waiver,
+    Listed, RejectGroup, RejectSample, Rejects, SourceRejects, SpilledReject, StageRejects,
+    StatusCounts, Waiver,
 };
 use crate::shown::{self, shown};
 
@@ -115,7 +116,8 @@ impl RejectTally {
         let groups = Listed::first(groups, limits::GROUPS);
         let listed: u64 = groups.shown.iter().map(|group| group.count).sum();
         let by_source = self.by_source.into_iter();
-        let by_source = by_source.map(|(source, count)| SourceRejects { source: name(&source), count });
+        let by_source =
+            by_source.map(|(source, count)| SourceRejects { source: name(&source), count });
         let by_stage = self.by_stage.into_iter();
         let waivers = self.waivers.into_iter();
         let waivers = waivers.map(|((reason, by), count)| Waiver { reason, by, count });
@@ -125,7 +127,9 @@ impl RejectTally {
             groups,
             unlisted: self.total - listed,
             by_source: Listed::first(by_source.collect(), limits::SOURCES),
-            by_stage: by_stage.map(|(stage, count)| StageRejects { stage: stage.word(), count }).collect(),
+            by_stage: by_stage
+                .map(|(stage, count)| StageRejects { stage: stage.word(), count })
+                .collect(),
             waivers: Listed::first(waivers.collect(), limits::WAIVERS),
         };
         (rejects, self.spilled)

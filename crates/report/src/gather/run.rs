@@ -10,7 +10,8 @@ use whimbrel_ledger::{Check, Checkpoint, Run, RunStatus};
 use super::limits;
 use crate::codes::RUN_UNREADABLE;
 use crate::report::{
-    CheckRow, CheckpointMark, CheckpointRow, Listed, Rejects, Related, Remark, SourceRow, Stop, TargetRow, Verdict,
+    CheckRow, CheckpointMark, CheckpointRow, Listed, Rejects, Related, Remark, SourceRow, Stop,
+    TargetRow, Verdict,
 };
 use crate::shown::{self, shown};
 
@@ -68,7 +69,11 @@ pub(super) fn sources_of(run: &Run, remarks: &mut Listed<Remark>) -> Listed<Sour
         return Listed::default();
     };
     let rows = found.into_iter();
-    let rows = rows.map(|(source, one)| SourceRow { source: name(&source), files: one.files, bytes: one.bytes });
+    let rows = rows.map(|(source, one)| SourceRow {
+        source: name(&source),
+        files: one.files,
+        bytes: one.bytes,
+    });
     Listed::first(rows.collect(), limits::SOURCES)
 }
 
@@ -116,7 +121,8 @@ pub(super) fn checkpoint_marks(checkpoints: &[Checkpoint]) -> Listed<CheckpointM
 pub(super) fn chain_intact(checkpoints: &[Checkpoint]) -> bool {
     let mut previous: &[u8] = &[];
     for (index, one) in checkpoints.iter().enumerate() {
-        let fits = one.seq == index as u64 && one.previous == previous && one.hash == one.expected_hash();
+        let fits =
+            one.seq == index as u64 && one.previous == previous && one.hash == one.expected_hash();
         if !fits {
             return false;
         }
@@ -125,7 +131,10 @@ pub(super) fn chain_intact(checkpoints: &[Checkpoint]) -> bool {
     true
 }
 
-pub(super) async fn ancestors(target: &dyn Target, run: &Run) -> Result<Listed<Related>, EndpointError> {
+pub(super) async fn ancestors(
+    target: &dyn Target,
+    run: &Run,
+) -> Result<Listed<Related>, EndpointError> {
     let mut found: Listed<Related> = Listed::default();
     let mut next = run.parent.clone();
     while let Some(id) = next {
@@ -140,7 +149,10 @@ pub(super) async fn ancestors(target: &dyn Target, run: &Run) -> Result<Listed<R
     Ok(found)
 }
 
-pub(super) async fn children(target: &dyn Target, run: &Run) -> Result<Listed<Related>, EndpointError> {
+pub(super) async fn children(
+    target: &dyn Target,
+    run: &Run,
+) -> Result<Listed<Related>, EndpointError> {
     let limit = limits::RELATED as u64 + 1;
     let runs = whimbrel_ledger::run::children(target, &run.id, limit).await?;
     Ok(Listed::first(runs.iter().map(related).collect(), limits::RELATED))

@@ -43,7 +43,8 @@ impl Axis {
 
     /// Where an instant lies.
     pub(super) fn place(&self, seconds: f64) -> f64 {
-        let stretch = self.stretches.iter().find(|stretch| seconds <= stretch.to).or(self.stretches.last());
+        let stretch =
+            self.stretches.iter().find(|stretch| seconds <= stretch.to).or(self.stretches.last());
         let Some(stretch) = stretch else { return 0.0 };
         let time = stretch.to - stretch.from;
         let part = if time > 0.0 { ((seconds - stretch.from) / time).clamp(0.0, 1.0) } else { 0.0 };
@@ -67,7 +68,13 @@ fn stretches(attempts: &[(f64, f64, u64)], left: f64, right: f64) -> Vec<Stretch
     let mut at = left;
     for (index, &(from, to, attempt)) in attempts.iter().enumerate() {
         if let Some(before) = out.last().map(|last| last.to).filter(|before| from > *before) {
-            out.push(Stretch { from: before, to: from, left: at, right: at + pause, attempt: None });
+            out.push(Stretch {
+                from: before,
+                to: from,
+                left: at,
+                right: at + pause,
+                attempt: None,
+            });
             at += pause;
         }
         let end = if index + 1 == attempts.len() { right } else { at + (to - from) * scale };
@@ -83,7 +90,8 @@ mod tests {
 
     #[test]
     fn a_night_between_two_attempts_takes_little_room() {
-        let axis = Axis { stretches: stretches(&[(0.0, 60.0, 1), (36_000.0, 36_060.0, 2)], 0.0, 214.0) };
+        let axis =
+            Axis { stretches: stretches(&[(0.0, 60.0, 1), (36_000.0, 36_060.0, 2)], 0.0, 214.0) };
         assert!((axis.place(30.0) - 50.0).abs() < 1e-9);
         assert!((axis.place(60.0) - 100.0).abs() < 1e-9);
         assert!((axis.place(36_000.0) - 114.0).abs() < 1e-9);

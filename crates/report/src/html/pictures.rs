@@ -25,7 +25,10 @@ impl Picture {
     }
 
     fn text(&mut self, x: f64, y: f64, class: &str, text: &str) {
-        self.put(format_args!("<text x=\"{x:.1}\" y=\"{y:.1}\" class=\"{class}\">{}</text>", escaped(text)));
+        self.put(format_args!(
+            "<text x=\"{x:.1}\" y=\"{y:.1}\" class=\"{class}\">{}</text>",
+            escaped(text)
+        ));
     }
 
     fn bar(&mut self, x: f64, y: f64, width: f64, height: f64, class: &str, title: &str) {
@@ -77,7 +80,8 @@ pub(super) fn flow(outcome: &Outcome) -> String {
     }
     let (names, amounts) = flow_tables(outcome);
     let lefts = names.iter().map(|(name, amount)| (name.clone(), "read", *amount)).collect();
-    let rights = classes.iter().map(|(name, amount)| ((*name).to_owned(), *name, *amount)).collect();
+    let rights =
+        classes.iter().map(|(name, amount)| ((*name).to_owned(), *name, *amount)).collect();
     let (left, height_left) = column(lefts);
     let (right, height_right) = column(rights);
     let mut picture = Picture {
@@ -90,7 +94,14 @@ pub(super) fn flow(outcome: &Outcome) -> String {
     ribbons(&mut picture, &left, &right, &amounts);
     for node in &left {
         let label = format!("{} {}", short(&node.name, 20), count(node.amount));
-        picture.bar(232.0, node.top, 12.0, node.height, "read node", &format!("{}: {}", node.name, count(node.amount)));
+        picture.bar(
+            232.0,
+            node.top,
+            12.0,
+            node.height,
+            "read node",
+            &format!("{}: {}", node.name, count(node.amount)),
+        );
         picture.text(224.0, node.top + node.height / 2.0 + 4.5, "e", &label);
     }
     for node in &right {
@@ -104,14 +115,18 @@ pub(super) fn flow(outcome: &Outcome) -> String {
 
 /// Name and amount of each table drawn, and its amount per class that occurs.
 fn flow_tables(outcome: &Outcome) -> (Vec<(String, u64)>, Vec<Vec<u64>>) {
-    let occurs: Vec<usize> = (0..6).filter(|&class| outcome.units.classes()[class].1.count > 0).collect();
-    let mut tables: Vec<_> = outcome.tables.shown.iter().filter(|table| table.units.read.count > 0).collect();
+    let occurs: Vec<usize> =
+        (0..6).filter(|&class| outcome.units.classes()[class].1.count > 0).collect();
+    let mut tables: Vec<_> =
+        outcome.tables.shown.iter().filter(|table| table.units.read.count > 0).collect();
     tables.sort_by_key(|table| std::cmp::Reverse(table.units.read.count));
     let mut names = Vec::new();
     let mut amounts = Vec::new();
     for table in tables.iter().take(FLOW_TABLES) {
         names.push((table.table.clone(), table.units.read.count));
-        amounts.push(occurs.iter().map(|&class| table.units.classes()[class].1.count).collect::<Vec<u64>>());
+        amounts.push(
+            occurs.iter().map(|&class| table.units.classes()[class].1.count).collect::<Vec<u64>>(),
+        );
     }
     let drawn: u64 = names.iter().map(|(_, amount)| amount).sum();
     let rest = outcome.units.read.count.saturating_sub(drawn);
@@ -129,7 +144,8 @@ fn flow_tables(outcome: &Outcome) -> (Vec<(String, u64)>, Vec<Vec<u64>>) {
 
 fn describe_flow(outcome: &Outcome) -> String {
     let classes = outcome.units.classes().into_iter().filter(|(_, figure)| figure.count > 0);
-    let classes: Vec<String> = classes.map(|(name, figure)| format!("{} {name}", count(figure.count))).collect();
+    let classes: Vec<String> =
+        classes.map(|(name, figure)| format!("{} {name}", count(figure.count))).collect();
     format!("Of {} read, {}.", counted(outcome.units.read.count, "record"), classes.join(", "))
 }
 
@@ -156,7 +172,9 @@ fn ribbons(picture: &mut Picture, left: &[Node], right: &[Node], amounts: &[Vec<
             if amount == 0 {
                 continue;
             }
-            let edge = |node: &Node, before: u64| node.top + node.height * before as f64 / node.amount.max(1) as f64;
+            let edge = |node: &Node, before: u64| {
+                node.top + node.height * before as f64 / node.amount.max(1) as f64
+            };
             let (a, b) = (edge(from, gone), edge(from, gone + amount));
             let (c, d) = (edge(to, arrived[class]), edge(to, arrived[class] + amount));
             picture.put(format_args!(
@@ -213,18 +231,34 @@ pub(super) fn timeline(circumstances: &Circumstances) -> String {
         let share = percent((phase.active_seconds * 1e6) as u64, whole);
         let label = format!("{} · {share}", seconds(phase.active_seconds));
         picture.text(LEFT - 10.0, y + 14.0, "e", &short(&phase.name, 26));
-        picture.bar(from, y + 3.0, (to - from).max(1.5), 15.0, "updated node", &format!("{}: {label}", phase.name));
+        picture.bar(
+            from,
+            y + 3.0,
+            (to - from).max(1.5),
+            15.0,
+            "updated node",
+            &format!("{}: {label}", phase.name),
+        );
         picture.text(RIGHT + 10.0, y + 14.0, "soft", &label);
     }
     time_axis(&mut picture, &axis, bottom);
     let left_out = circumstances.phases.more + (phases.len() - drawn.len()) as u64;
-    let more = if left_out > 0 { format!(" The {} longest of {} phases.", drawn.len(), count(left_out + drawn.len() as u64)) } else { String::new() };
-    picture.figure(&format!("Bars: time worked per phase, and its share.{}{more}", pause_words(&axis)))
+    let more = if left_out > 0 {
+        format!(" The {} longest of {} phases.", drawn.len(), count(left_out + drawn.len() as u64))
+    } else {
+        String::new()
+    };
+    picture
+        .figure(&format!("Bars: time worked per phase, and its share.{}{more}", pause_words(&axis)))
 }
 
 fn pause_words(axis: &Axis) -> &'static str {
     let paused = axis.stretches().iter().any(|stretch| stretch.attempt.is_none());
-    if paused { " Hatched: the run stood still between two attempts; the width of a pause is not to scale." } else { "" }
+    if paused {
+        " Hatched: the run stood still between two attempts; the width of a pause is not to scale."
+    } else {
+        ""
+    }
 }
 
 /// Pauses as hatched strips, attempts as dashed lines with their number.
@@ -233,7 +267,14 @@ fn pauses(picture: &mut Picture, axis: &Axis, top: f64, bottom: f64) {
     for stretch in axis.stretches() {
         let Some(attempt) = stretch.attempt else {
             let title = format!("paused for {}", seconds(stretch.to - stretch.from));
-            picture.bar(stretch.left, top, stretch.right - stretch.left, bottom - top, "pause", &title);
+            picture.bar(
+                stretch.left,
+                top,
+                stretch.right - stretch.left,
+                bottom - top,
+                "pause",
+                &title,
+            );
             hatch(picture, stretch.left, stretch.right, top, bottom);
             continue;
         };
@@ -256,7 +297,8 @@ fn hatch(picture: &mut Picture, left: f64, right: f64, top: f64, bottom: f64) {
     let mut path = String::new();
     let mut y = top + width;
     while y <= bottom {
-        write!(path, "M{left:.1} {y:.1}L{right:.1} {:.1}", y - width).expect("a String takes every character");
+        write!(path, "M{left:.1} {y:.1}L{right:.1} {:.1}", y - width)
+            .expect("a String takes every character");
         y += 7.0;
     }
     if !path.is_empty() {
@@ -282,7 +324,12 @@ fn time_axis(picture: &mut Picture, axis: &Axis, bottom: f64) {
         }
         let place = if part == 0.0 { LEFT } else { place };
         picture.put(format_args!("<path class=\"line\" d=\"M{place:.1} {bottom:.1}v5\"/>"));
-        picture.text(place, bottom + 20.0, &format!("soft {class}"), &if part == 0.0 { "0".to_owned() } else { seconds(whole * part) });
+        picture.text(
+            place,
+            bottom + 20.0,
+            &format!("soft {class}"),
+            &if part == 0.0 { "0".to_owned() } else { seconds(whole * part) },
+        );
     }
 }
 
@@ -321,9 +368,18 @@ pub(super) fn pace(circumstances: &Circumstances) -> String {
     course(&mut picture, &axis, &pace.points, height);
     let median = height(pace.units_per_second_median);
     picture.put(format_args!("<path class=\"median\" d=\"M{LEFT} {median:.1}H{RIGHT}\"/>"));
-    picture.text(RIGHT + 10.0, median + 4.5, "soft", &format!("median {}/s", rate(pace.units_per_second_median)));
+    picture.text(
+        RIGHT + 10.0,
+        median + 4.5,
+        "soft",
+        &format!("median {}/s", rate(pace.units_per_second_median)),
+    );
     time_axis(&mut picture, &axis, bottom);
-    let cut = if pace.units_per_second_max > most { format!(" Faster batches are cut; the fastest made {}/s.", rate(pace.units_per_second_max)) } else { String::new() };
+    let cut = if pace.units_per_second_max > most {
+        format!(" Faster batches are cut; the fastest made {}/s.", rate(pace.units_per_second_max))
+    } else {
+        String::new()
+    };
     picture.figure(&format!(
         "Line: units per second of neighbouring batches. Shade: from their slowest to their fastest batch.{cut}{}",
         pause_words(&axis)
@@ -339,7 +395,8 @@ fn band(picture: &mut Picture, axis: &Axis, points: &[PacePoint], height: impl F
     for point in points.iter().filter(|point| point.batches > 1) {
         let (left, right) = (axis.place(point.from_seconds), axis.place(point.to_seconds));
         let (high, low) = (height(point.units_per_second_max), height(point.units_per_second_min));
-        write!(path, "M{left:.1} {high:.1}H{right:.1}V{low:.1}H{left:.1}Z").expect("a String takes every character");
+        write!(path, "M{left:.1} {high:.1}H{right:.1}V{low:.1}H{left:.1}Z")
+            .expect("a String takes every character");
     }
     if !path.is_empty() {
         picture.put(format_args!("<path class=\"band\" d=\"{path}\"/>"));
@@ -392,13 +449,19 @@ pub(super) fn pareto(rejects: &Rejects) -> String {
         name: "pareto",
         title: "What to mend first",
         description: rows.first().map_or_else(String::new, |(name, amount)| {
-            format!("{name} causes {} of {}.", percent(*amount, rejects.total), counted(rejects.total, "reject"))
+            format!(
+                "{name} causes {} of {}.",
+                percent(*amount, rejects.total),
+                counted(rejects.total, "reject")
+            )
         }),
         height: bottom + 8.0,
         body: String::new(),
     };
     let (left, right) = (270.0, 680.0);
-    picture.put(format_args!("<path class=\"line\" d=\"M{left} 6V{bottom:.1}M{right} 6V{bottom:.1}\"/>"));
+    picture.put(format_args!(
+        "<path class=\"line\" d=\"M{left} 6V{bottom:.1}M{right} 6V{bottom:.1}\"/>"
+    ));
     let mut sum = 0;
     let mut line = String::new();
     let mut dots = Vec::new();
@@ -407,7 +470,14 @@ pub(super) fn pareto(rejects: &Rejects) -> String {
         sum += amount;
         let width = (right - left) * *amount as f64 / rejects.total.max(1) as f64;
         picture.text(left - 10.0, y + 15.0, "e", name);
-        picture.bar(left, y + 3.0, width.max(1.5), 17.0, "rejected node", &format!("{name}: {}", count(*amount)));
+        picture.bar(
+            left,
+            y + 3.0,
+            width.max(1.5),
+            17.0,
+            "rejected node",
+            &format!("{name}: {}", count(*amount)),
+        );
         let label = format!("{} · together {}", count(*amount), percent(sum, rejects.total));
         picture.text(right + 12.0, y + 15.0, "soft", &label);
         let x = left + (right - left) * sum as f64 / rejects.total.max(1) as f64;
@@ -418,7 +488,8 @@ pub(super) fn pareto(rejects: &Rejects) -> String {
     if rows.len() > 1 {
         picture.put(format_args!("<path class=\"sum\" d=\"{line}\"/>"));
         for (x, y) in dots {
-            picture.put(format_args!("<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\" class=\"dot\"/>"));
+            picture
+                .put(format_args!("<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\" class=\"dot\"/>"));
         }
     }
     picture.figure("Bars: rejects of a cause, as a part of all. Line: what the causes up to it add up to. The table below holds the figures.")

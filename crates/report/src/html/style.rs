@@ -63,7 +63,9 @@ pub(super) fn sheet() -> String {
     let light = variables(|(_, light, _)| light);
     let dark = variables(|(_, _, dark)| dark);
     let classes = ["read", "loaded", "updated", "unchanged", "rejected", "filtered", "duplicate"];
-    let classes = classes.map(|class| format!("svg .{class}{{fill:var(--{class});stroke:var(--{class})}}")).concat();
+    let classes = classes
+        .map(|class| format!("svg .{class}{{fill:var(--{class});stroke:var(--{class})}}"))
+        .concat();
     format!(
         ":root{{color-scheme:light dark;{light}}}\
          @media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}\
@@ -97,10 +99,20 @@ mod tests {
     fn every_text_can_be_read_on_both_papers() {
         let named = |wanted| COLOURS.iter().find(|(name, ..)| *name == wanted).unwrap();
         let papers = [named("paper"), named("sheet")];
-        for (name, light, dark) in COLOURS.iter().filter(|(name, ..)| !["paper", "sheet", "line"].contains(name)) {
+        for (name, light, dark) in
+            COLOURS.iter().filter(|(name, ..)| !["paper", "sheet", "line"].contains(name))
+        {
             for (_, light_paper, dark_paper) in papers {
-                assert!(contrast(light, light_paper) >= 4.5, "{name} on light: {}", contrast(light, light_paper));
-                assert!(contrast(dark, dark_paper) >= 4.5, "{name} on dark: {}", contrast(dark, dark_paper));
+                assert!(
+                    contrast(light, light_paper) >= 4.5,
+                    "{name} on light: {}",
+                    contrast(light, light_paper)
+                );
+                assert!(
+                    contrast(dark, dark_paper) >= 4.5,
+                    "{name} on dark: {}",
+                    contrast(dark, dark_paper)
+                );
             }
         }
     }

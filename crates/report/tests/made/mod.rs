@@ -4,8 +4,8 @@
 use whimbrel_endpoint::memory::MemoryTarget;
 use whimbrel_endpoint::{Fence, Holder, LeaseAnswer, LeaseRequest, Target, Txn};
 use whimbrel_ledger::{
-    Batch, Check, CheckStatus, Counts, Item, ItemStatus, Phase, Reject, RejectStatus, Run, RunKind, RunStatus,
-    Stage, Step, StepStatus, batch, chain, check, item, reject, run, step,
+    Batch, Check, CheckStatus, Counts, Item, ItemStatus, Phase, Reject, RejectStatus, Run, RunKind,
+    RunStatus, Stage, Step, StepStatus, batch, chain, check, item, reject, run, step,
 };
 use whimbrel_model::digest::{DigestKey, Domain};
 use whimbrel_model::{Account, Class, Digest, RowAccount, SourceMark};
@@ -75,7 +75,8 @@ pub(crate) struct Story {
 
 /// Extruder logs with all classes but few surprises.
 pub(crate) fn story(records: u64) -> Story {
-    let files = (0..3).map(|file| format!("legacy/logs/run_2024010{}.csv", file + 1)).collect::<Vec<_>>();
+    let files =
+        (0..3).map(|file| format!("legacy/logs/run_2024010{}.csv", file + 1)).collect::<Vec<_>>();
     let samples = (0..3 * records).map(|at| sample_unit(at, records)).collect();
     let runs = (0..3).map(|file| plain(file, 0, 0, format!("run {file}"), Class::Loaded)).collect();
     Story {
@@ -140,7 +141,15 @@ pub(crate) async fn told(story: &Story, telling: &Telling) -> MemoryTarget {
 /// Writes the story into a target's ledger.
 pub(crate) async fn tell(target: &dyn Target, story: &Story, telling: &Telling) {
     target.prepare_ledger().await.unwrap();
-    let mut teller = Teller { target, story, telling, now: telling.start * 1_000, fence: Fence(0), told: 0, attempts: 0 };
+    let mut teller = Teller {
+        target,
+        story,
+        telling,
+        now: telling.start * 1_000,
+        fence: Fence(0),
+        told: 0,
+        attempts: 0,
+    };
     teller.lease().await;
     teller.begin().await;
     for table in 0..story.tables.len() {
@@ -167,8 +176,19 @@ struct Teller<'a> {
 
 impl Teller<'_> {
     async fn lease(&mut self) {
-        let holder = Holder { run: self.telling.run.to_owned(), host: "h".to_owned(), boot: "b".to_owned(), pid: 1, started: 1 };
-        let request = LeaseRequest { holder, ttl: std::time::Duration::from_mins(1), renew: None, dead: None };
+        let holder = Holder {
+            run: self.telling.run.to_owned(),
+            host: "h".to_owned(),
+            boot: "b".to_owned(),
+            pid: 1,
+            started: 1,
+        };
+        let request = LeaseRequest {
+            holder,
+            ttl: std::time::Duration::from_mins(1),
+            renew: None,
+            dead: None,
+        };
         match self.target.lease(&request).await.unwrap() {
             LeaseAnswer::Granted(fence) => self.fence = fence,
             LeaseAnswer::Held { by, .. } => panic!("held by {by:?}"),
@@ -178,7 +198,12 @@ impl Teller<'_> {
     fn at(&self) -> String {
         let (seconds, millis) = (self.now / 1_000, self.now % 1_000);
         let day = 1 + seconds / 86_400;
-        format!("2024-05-{day:02}T{:02}:{:02}:{:02}.{millis:03}Z", seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60)
+        format!(
+            "2024-05-{day:02}T{:02}:{:02}:{:02}.{millis:03}Z",
+            seconds / 3_600 % 24,
+            seconds / 60 % 60,
+            seconds % 60
+        )
     }
 
     async fn txn(&self) -> Box<dyn Txn> {
@@ -186,7 +211,8 @@ impl Teller<'_> {
     }
 
     fn run(&self, status: RunStatus, phase: Phase) -> Run {
-        let ended = matches!(status, RunStatus::Completed | RunStatus::Failed | RunStatus::Interrupted);
+        let ended =
+            matches!(status, RunStatus::Completed | RunStatus::Failed | RunStatus::Interrupted);
         Run {
             id: self.telling.run.to_owned(),
             seq: 1,
@@ -233,7 +259,16 @@ impl Teller<'_> {
             steps.push(self.step(index as u64 + 1, format!("load:{table}"), Some(table), false));
         }
         step::put(txn, &steps).await.unwrap();
-        chain::checkpoint(txn, self.telling.run, "prepared", "prepare", &serde_json::json!({}), &self.at()).await.unwrap();
+        chain::checkpoint(
+            txn,
+            self.telling.run,
+            "prepared",
+            "prepare",
+            &serde_json::json!({}),
+            &self.at(),
+        )
+        .await
+        .unwrap();
         for index in 0..self.story.tables.len() {
             item::put(txn, &self.items(index, &[])).await.unwrap();
         }
@@ -244,7 +279,9 @@ impl Teller<'_> {
         self.attempts += 1;
         run::put(txn, &self.run(RunStatus::Running, Phase::Load)).await.unwrap();
         let detail = serde_json::json!({});
-        chain::record(txn, &self.at(), "ada@plant-7", action, self.telling.run, &detail).await.unwrap();
+        chain::record(txn, &self.at(), "ada@plant-7", action, self.telling.run, &detail)
+            .await
+            .unwrap();
     }
 
     /// The items of a table, as far as these units are committed.
@@ -274,7 +311,8 @@ impl Teller<'_> {
                 status,
                 facts: "{\"size\":4711}".to_owned(),
                 first_unit: (ordinal as u64) << 32,
-                mark: (!own.is_empty()).then(|| SourceMark { records: own.len() as u64, token: vec![1] }),
+                mark: (!own.is_empty())
+                    .then(|| SourceMark { records: own.len() as u64, token: vec![1] }),
                 state: None,
                 counts,
                 lines: completed.then_some(all as u64 + 1),
@@ -388,21 +426,36 @@ impl Teller<'_> {
         let last = self.story.tables.len() as u64 + 1;
         step::put(txn.as_mut(), &[self.step(last, "finish".to_owned(), None, true)]).await.unwrap();
         run::put(txn.as_mut(), &self.run(RunStatus::Completed, Phase::Finish)).await.unwrap();
-        let checks: Vec<Check> = self.story.tables.iter().enumerate().map(|(seq, (table, .., units))| Check {
-            run: self.telling.run.to_owned(),
-            seq: seq as u64,
-            phase: "finish".to_owned(),
-            check_type: "conservation".to_owned(),
-            check_name: table.clone(),
-            status: CheckStatus::Passed,
-            expected_count: Some(units.len() as u64),
-            actual_count: Some(units.len() as u64),
-            details: None,
-            error_message: None,
-            created_at: self.at(),
-        }).collect();
+        let checks: Vec<Check> = self
+            .story
+            .tables
+            .iter()
+            .enumerate()
+            .map(|(seq, (table, .., units))| Check {
+                run: self.telling.run.to_owned(),
+                seq: seq as u64,
+                phase: "finish".to_owned(),
+                check_type: "conservation".to_owned(),
+                check_name: table.clone(),
+                status: CheckStatus::Passed,
+                expected_count: Some(units.len() as u64),
+                actual_count: Some(units.len() as u64),
+                details: None,
+                error_message: None,
+                created_at: self.at(),
+            })
+            .collect();
         check::put(txn.as_mut(), &checks).await.unwrap();
-        chain::checkpoint(txn.as_mut(), self.telling.run, "loaded", "load", &serde_json::json!({}), &self.at()).await.unwrap();
+        chain::checkpoint(
+            txn.as_mut(),
+            self.telling.run,
+            "loaded",
+            "load",
+            &serde_json::json!({}),
+            &self.at(),
+        )
+        .await
+        .unwrap();
         txn.commit().await.unwrap();
     }
 
@@ -419,7 +472,8 @@ fn digest(bytes: &[u8]) -> Digest {
 
 /// The notes of a batch in the form of `whimbrel_transform::Notes::to_json`.
 fn notes(units: &[Unit], files: &[String]) -> String {
-    let mut all: std::collections::BTreeMap<(&str, &str, &str), (u64, Vec<serde_json::Value>)> = std::collections::BTreeMap::new();
+    let mut all: std::collections::BTreeMap<(&str, &str, &str), (u64, Vec<serde_json::Value>)> =
+        std::collections::BTreeMap::new();
     for unit in units {
         let Some((code, column, rule, value)) = &unit.note else { continue };
         let (count, samples) = all.entry((code, column, rule)).or_default();

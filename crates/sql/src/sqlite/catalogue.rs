@@ -101,7 +101,12 @@ struct Found {
 
 impl Found {
     fn from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self { name: row.get(0)?, kind: row.get(1)?, without_rowid: row.get(2)?, strict: row.get(3)? })
+        Ok(Self {
+            name: row.get(0)?,
+            kind: row.get(1)?,
+            without_rowid: row.get(2)?,
+            strict: row.get(3)?,
+        })
     }
 }
 
@@ -202,8 +207,10 @@ pub(crate) fn foreign_keys(
     }
     for (_, key) in &mut keys {
         if key.parent_columns.is_empty() {
-            let mut parts: Vec<Declared> =
-                declared(connection, &key.parent)?.into_iter().filter(|part| part.key > 0).collect();
+            let mut parts: Vec<Declared> = declared(connection, &key.parent)?
+                .into_iter()
+                .filter(|part| part.key > 0)
+                .collect();
             parts.sort_by_key(|part| part.key);
             key.parent_columns = parts.into_iter().map(|part| part.name).collect();
         }

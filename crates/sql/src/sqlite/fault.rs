@@ -49,7 +49,8 @@ fn classify(path: &Path, error: &rusqlite::Error) -> (ErrorClass, &'static str, 
         return (System, codes::ENGINE, words);
     };
     match code {
-        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked
+        ErrorCode::DatabaseBusy
+        | ErrorCode::DatabaseLocked
         | ErrorCode::FileLockingProtocolFailed => {
             (Transient, codes::LOCKED, format!("the database is locked{}", holders(path)))
         }
@@ -57,7 +58,9 @@ fn classify(path: &Path, error: &rusqlite::Error) -> (ErrorClass, &'static str, 
         ErrorCode::NotADatabase => {
             (Configuration, codes::NOT_A_DATABASE, "the file is not a SQLite database".to_owned())
         }
-        ErrorCode::DatabaseCorrupt => (System, codes::CORRUPT, format!("the database is damaged ({words})")),
+        ErrorCode::DatabaseCorrupt => {
+            (System, codes::CORRUPT, format!("the database is damaged ({words})"))
+        }
         ErrorCode::ReadOnly => {
             (Configuration, codes::READ_ONLY, "the database is read-only".to_owned())
         }
@@ -70,10 +73,13 @@ fn classify(path: &Path, error: &rusqlite::Error) -> (ErrorClass, &'static str, 
         ErrorCode::ConstraintViolation => (Constraint, constraint_code(extended(error)), words),
         ErrorCode::TypeMismatch => (Data, codes::STORED_TYPE, words),
         ErrorCode::OperationInterrupted => (Transient, codes::ENGINE, words),
-        _ if words.starts_with("no such table: whimbrel_") => {
-            (Configuration, whimbrel_endpoint::codes::NO_LEDGER, "the ledger is not there".to_owned())
-        }
-        _ if words.starts_with("no such table") || words.contains("no such column")
+        _ if words.starts_with("no such table: whimbrel_") => (
+            Configuration,
+            whimbrel_endpoint::codes::NO_LEDGER,
+            "the ledger is not there".to_owned(),
+        ),
+        _ if words.starts_with("no such table")
+            || words.contains("no such column")
             || words.contains("has no column named") =>
         {
             (Configuration, whimbrel_endpoint::codes::MISSING, words)

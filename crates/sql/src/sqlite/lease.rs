@@ -71,7 +71,11 @@ fn taken(lease: Option<Lease>, request: &LeaseRequest) -> Result<Fence, LeaseAns
 }
 
 /// Gives the right back, if it is still held under this fence.
-pub(crate) fn release(connection: &Connection, fence: Fence, path: &Path) -> Result<(), EndpointError> {
+pub(crate) fn release(
+    connection: &Connection,
+    fence: Fence,
+    path: &Path,
+) -> Result<(), EndpointError> {
     connection
         .execute(
             "UPDATE whimbrel_lease SET run = NULL, host = NULL, boot = NULL, pid = NULL,
@@ -84,7 +88,11 @@ pub(crate) fn release(connection: &Connection, fence: Fence, path: &Path) -> Res
 }
 
 /// An error of class `Fenced` unless the right is held under this fence.
-pub(crate) fn check(connection: &Connection, fence: Fence, path: &Path) -> Result<(), EndpointError> {
+pub(crate) fn check(
+    connection: &Connection,
+    fence: Fence,
+    path: &Path,
+) -> Result<(), EndpointError> {
     let current: Option<i64> = connection
         .prepare_cached("SELECT fence FROM whimbrel_lease WHERE id = 1 AND run IS NOT NULL")
         .and_then(|mut statement| statement.query_row([], |row| row.get(0)).optional())

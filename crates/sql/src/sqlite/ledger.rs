@@ -28,7 +28,8 @@ const VERSION: &str = "ledger_version";
 pub(crate) fn prepare(session: &mut Session) -> Result<(), EndpointError> {
     session.idle("prepare the ledger")?;
     let connection = session.created()?;
-    let missing = missing(connection).map_err(|error| session.failed("read the ledger's version", error))?;
+    let missing =
+        missing(connection).map_err(|error| session.failed("read the ledger's version", error))?;
     if missing?.is_empty() {
         return Ok(());
     }
@@ -51,9 +52,7 @@ pub(crate) fn stands(connection: &Connection) -> rusqlite::Result<bool> {
 }
 
 /// The steps still to be taken, or why none can be.
-fn missing(
-    connection: &Connection,
-) -> rusqlite::Result<Result<Vec<&'static Step>, EndpointError>> {
+fn missing(connection: &Connection) -> rusqlite::Result<Result<Vec<&'static Step>, EndpointError>> {
     let recorded = version(connection)?.unwrap_or(0);
     let newest = STEPS.last().map_or(0, |step| step.version);
     if recorded > newest {
@@ -68,11 +67,16 @@ fn missing(
         match (step.version <= recorded, catalogue::exists(connection, step.probe)?) {
             (true, true) => {}
             (false, _) => missing.push(step),
-            (true, false) => return Ok(Err(EndpointError::new(
-                ErrorClass::Changed,
-                codes::LEDGER_DAMAGED,
-                format!("the ledger has version {recorded}, but a table is missing: `{}`", step.probe),
-            ))),
+            (true, false) => {
+                return Ok(Err(EndpointError::new(
+                    ErrorClass::Changed,
+                    codes::LEDGER_DAMAGED,
+                    format!(
+                        "the ledger has version {recorded}, but a table is missing: `{}`",
+                        step.probe
+                    ),
+                )));
+            }
         }
     }
     Ok(Ok(missing))

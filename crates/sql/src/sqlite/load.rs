@@ -99,7 +99,10 @@ fn flush(connection: &Connection) -> rusqlite::Result<bool> {
     connection.pragma_update(None, "cache_size", -CACHE_KIB_DEFAULT)?;
     for _again in 0..CHECKPOINT_AGAIN {
         match checkpoint(connection) {
-            Err(error) if fault::primary(&error) == Some(rusqlite::ErrorCode::DatabaseLocked) => {}
+            Err(error) if fault::primary(&error) == Some(rusqlite::ErrorCode::DatabaseLocked) => {
+                connection.flush_prepared_statement_cache();
+                std::thread::sleep(CHECKPOINT_WAIT);
+            }
             other => return other,
         }
     }
@@ -108,8 +111,9 @@ fn flush(connection: &Connection) -> rusqlite::Result<bool> {
 
 /// A connection that resumes after a crash and has written nothing since may answer its first
 /// checkpoint with SQLITE_LOCKED although no statement of it is under way (seen once in some 100
-/// kills); the next one succeeds.
-const CHECKPOINT_AGAIN: usize = 5;
+/// kills); a later one succeeds.
+const CHECKPOINT_AGAIN: usize = 40;
+const CHECKPOINT_WAIT: std::time::Duration = std::time::Duration::from_millis(25);
 
 fn checkpoint(connection: &Connection) -> rusqlite::Result<bool> {
     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
@@ -119,7 +123,9 @@ fn put_back(connection: &Connection) -> rusqlite::Result<()> {
     let set = format!("PRAGMA wal_autocheckpoint = {LOG_PAGES_DEFAULT}");
     connection.query_row(&set, [], |_| Ok(()))?;
     let before: Option<String> = connection
-        .query_row("SELECT value FROM whimbrel_meta WHERE name = ?1", [REMEMBERED], |row| row.get(0))
+        .query_row("SELECT value FROM whimbrel_meta WHERE name = ?1", [REMEMBERED], |row| {
+            row.get(0)
+        })
         .optional()?;
     let Some(before) = before else { return Ok(()) };
     // The word comes from the database: only SQLite's own words are passed on.

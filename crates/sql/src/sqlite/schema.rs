@@ -32,7 +32,8 @@ pub(crate) fn scratch(files: &[SchemaFile]) -> Result<Vec<Table>, EndpointError>
         Ok(connection)
     };
     let failed = |error: rusqlite::Error| {
-        EndpointError::new(ErrorClass::System, codes::ENGINE, "read the schema files").because(error)
+        EndpointError::new(ErrorClass::System, codes::ENGINE, "read the schema files")
+            .because(error)
     };
     let connection = opened().map_err(failed)?;
     for file in files {
@@ -257,10 +258,10 @@ mod tests {
 
     #[test]
     fn semicolons_in_quotes_end_nothing() {
-        check("SELECT ';', \"a;b\", [c;d], `e;f`, 'it''s;'; X", &[
-            (1, "SELECT ';', \"a;b\", [c;d], `e;f`, 'it''s;';"),
-            (1, "X"),
-        ]);
+        check(
+            "SELECT ';', \"a;b\", [c;d], `e;f`, 'it''s;'; X",
+            &[(1, "SELECT ';', \"a;b\", [c;d], `e;f`, 'it''s;';"), (1, "X")],
+        );
     }
 
     #[test]

@@ -108,8 +108,7 @@ impl Session {
     }
 
     fn opened(&self, create: OpenFlags) -> Result<Connection, EndpointError> {
-        let flags =
-            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | create;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | create;
         let set_up = || {
             let connection = Connection::open_with_flags(&self.path, flags)?;
             connection.busy_timeout(self.options.busy)?;
@@ -207,9 +206,8 @@ impl Session {
         let connection = self.connection.as_mut().expect("it was opened above");
         let path = &self.path;
         let failed = |error| fault::failed(path, doing, error);
-        let transaction = connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(failed)?;
+        let transaction =
+            connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
         let outcome = work(&transaction)?;
         transaction.commit().map_err(failed)?;
         Ok(outcome)

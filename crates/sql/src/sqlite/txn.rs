@@ -158,8 +158,9 @@ fn commit(connection: &Connection, path: &Path) -> Result<(), EndpointError> {
     let told = fault::failed(path, "commit", error);
     if is_unknown {
         let what = format!("it is not known whether the commit succeeded: `{}`", path.display());
-        return Err(EndpointError::new(ErrorClass::Unknown, codes::COMMIT_UNKNOWN, what)
-            .because(told));
+        return Err(
+            EndpointError::new(ErrorClass::Unknown, codes::COMMIT_UNKNOWN, what).because(told)
+        );
     }
     Err(told)
 }
@@ -233,7 +234,11 @@ impl Place<'_> {
                 return EndpointError::new(
                     ErrorClass::Configuration,
                     codes::KEY_NOT_UNIQUE,
-                    format!("nothing makes the key of `{}` unique: `{}`", table.name, key.join(", ")),
+                    format!(
+                        "nothing makes the key of `{}` unique: `{}`",
+                        table.name,
+                        key.join(", ")
+                    ),
                 );
             }
             self.failed(doing, table, error)
@@ -448,7 +453,11 @@ impl Place<'_> {
                 return Err(EndpointError::new(
                     ErrorClass::Changed,
                     whimbrel_endpoint::codes::ROW_GONE,
-                    format!("no row to overwrite in `{}` under its key: `{}`", table.name, key.join(", ")),
+                    format!(
+                        "no row to overwrite in `{}` under its key: `{}`",
+                        table.name,
+                        key.join(", ")
+                    ),
                 ));
             }
         }
@@ -509,9 +518,10 @@ impl Place<'_> {
         let mut scratch = Scratch::new();
         let mut found = Vec::with_capacity(keys.len());
         for key in keys.rows() {
-            let bound = key.values().zip(&slots).enumerate().try_for_each(|(place, (value, slot))| {
-                bind(&mut statement, place, *slot, value, &mut scratch)
-            });
+            let bound =
+                key.values().zip(&slots).enumerate().try_for_each(|(place, (value, slot))| {
+                    bind(&mut statement, place, *slot, value, &mut scratch)
+                });
             found.push(match bound {
                 Ok(()) => read::one(&mut statement, table)
                     .map_err(|error| self.failed("read", table, error))?,
@@ -574,9 +584,8 @@ fn key_null(column: &str) -> RowFate {
 
 /// The column or constraint that SQLite's message names: `UNIQUE constraint failed: t.a, t.b`.
 fn subject(table: &Table, message: &str) -> Option<String> {
-    let (_, named) = message
-        .split_once("constraint failed: ")
-        .or_else(|| message.split_once(" column "))?;
+    let (_, named) =
+        message.split_once("constraint failed: ").or_else(|| message.split_once(" column "))?;
     let prefix = format!("{}.", table.name);
     let columns: Vec<&str> =
         named.split(", ").map(|name| name.strip_prefix(&prefix).unwrap_or(name)).collect();

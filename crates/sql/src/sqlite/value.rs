@@ -240,7 +240,9 @@ fn double<'a>(slot: Slot, value: f64) -> Result<Stored<'a>, Refusal> {
     match slot.affinity {
         Affinity::Real | Affinity::Blob => Ok(Stored::Real(value)),
         Affinity::Integer | Affinity::Numeric if !whole() => Ok(Stored::Real(value)),
-        Affinity::Integer | Affinity::Numeric | Affinity::Text => Err(altered(format!("{value:?}"))),
+        Affinity::Integer | Affinity::Numeric | Affinity::Text => {
+            Err(altered(format!("{value:?}")))
+        }
     }
 }
 
@@ -249,7 +251,9 @@ fn decimal(slot: Slot, literal: &str) -> Result<Stored<'_>, Refusal> {
     match slot.affinity {
         Affinity::Text | Affinity::Blob => Ok(stored),
         Affinity::Numeric | Affinity::Integer | Affinity::Real => match Numeric::parse(literal) {
-            Ok(Numeric::Finite(number)) => number_form(slot, number).ok_or_else(|| altered(literal)),
+            Ok(Numeric::Finite(number)) => {
+                number_form(slot, number).ok_or_else(|| altered(literal))
+            }
             Ok(Numeric::NaN | Numeric::Infinity | Numeric::NegativeInfinity) => Ok(stored),
             Err(_) => text(slot, literal),
         },
@@ -368,9 +372,7 @@ fn read_text(kind: Kind, text: &str) -> ValueRef<'_> {
         Kind::Date => date(text).map(ValueRef::Date),
         Kind::Time => time(text).map(ValueRef::Time),
         Kind::Timestamp => date_time(text).map(ValueRef::Timestamp),
-        Kind::TimestampTz => {
-            text.strip_suffix('Z').and_then(date_time).map(ValueRef::TimestampTz)
-        }
+        Kind::TimestampTz => text.strip_suffix('Z').and_then(date_time).map(ValueRef::TimestampTz),
         Kind::Uuid => uuid(text).map(ValueRef::Uuid),
         Kind::Bool | Kind::Int(_) | Kind::Float | Kind::Text(_) | Kind::Bytes | Kind::Any => None,
     };
@@ -404,7 +406,11 @@ fn clock(text: &str) -> Option<u64> {
         return None;
     }
     let nanos: u64 = format!("{fraction:0<9}").parse().ok()?;
-    hours.checked_mul(3600)?.checked_add(minutes * 60 + seconds)?.checked_mul(1_000_000_000)?.checked_add(nanos)
+    hours
+        .checked_mul(3600)?
+        .checked_add(minutes * 60 + seconds)?
+        .checked_mul(1_000_000_000)?
+        .checked_add(nanos)
 }
 
 fn time(text: &str) -> Option<Time> {
@@ -446,13 +452,45 @@ mod tests {
         let connection = rusqlite::Connection::open_in_memory().unwrap();
         connection.execute_batch("CREATE TABLE t (v NUMERIC)").unwrap();
         let texts = [
-            "5", "007", " 5 ", "\t5\n", "+5", "-5", "--5", "5.", ".5", ".", "", " ", "1e5", "1e", "1e+",
-            "1E-3", "e5", "1.2.3", "0x10", "nan", "inf", "1_000", "2024-01-01", "12:00:00", "5a", "5 6",
-            "9223372036854775808", "1e400", "+", "-.5e2", "5\0", "5\u{a0}", "\u{0b}5\u{0c}",
+            "5",
+            "007",
+            " 5 ",
+            "\t5\n",
+            "+5",
+            "-5",
+            "--5",
+            "5.",
+            ".5",
+            ".",
+            "",
+            " ",
+            "1e5",
+            "1e",
+            "1e+",
+            "1E-3",
+            "e5",
+            "1.2.3",
+            "0x10",
+            "nan",
+            "inf",
+            "1_000",
+            "2024-01-01",
+            "12:00:00",
+            "5a",
+            "5 6",
+            "9223372036854775808",
+            "1e400",
+            "+",
+            "-.5e2",
+            "5\0",
+            "5\u{a0}",
+            "\u{0b}5\u{0c}",
         ];
         for text in texts {
             let kept: String = connection
-                .query_row("INSERT INTO t VALUES (?1) RETURNING typeof(v)", [text], |row| row.get(0))
+                .query_row("INSERT INTO t VALUES (?1) RETURNING typeof(v)", [text], |row| {
+                    row.get(0)
+                })
                 .unwrap();
             assert_eq!(reads_as_number(text), kept != "text", "{text:?} is stored as {kept}");
         }
@@ -492,9 +530,29 @@ mod tests {
         }
 
         const DECLARED: &[&str] = &[
-            "", "ANY", "BOOLEAN", "SMALLINT", "INTEGER", "UNSIGNED_TEXT", "HUGE_TEXT", "NUMERIC(10,2)",
-            "DECIMAL_TEXT", "REAL", "FLOATING POINT", "TEXT", "VARCHAR(9)", "BLOB", "DATE", "TIME",
-            "TIMESTAMP", "TIMESTAMPTZ_TEXT", "UUID", "UUID_BLOB", "JSON", "JSON_TEXT", "STRING",
+            "",
+            "ANY",
+            "BOOLEAN",
+            "SMALLINT",
+            "INTEGER",
+            "UNSIGNED_TEXT",
+            "HUGE_TEXT",
+            "NUMERIC(10,2)",
+            "DECIMAL_TEXT",
+            "REAL",
+            "FLOATING POINT",
+            "TEXT",
+            "VARCHAR(9)",
+            "BLOB",
+            "DATE",
+            "TIME",
+            "TIMESTAMP",
+            "TIMESTAMPTZ_TEXT",
+            "UUID",
+            "UUID_BLOB",
+            "JSON",
+            "JSON_TEXT",
+            "STRING",
         ];
 
         fn any_value() -> impl Strategy<Value = Value> {
@@ -505,10 +563,12 @@ mod tests {
                 any::<i64>().prop_map(|v| Value::Int(v.into())),
                 any::<f64>().prop_map(Value::Float),
                 (-1_000i32..1_000).prop_map(|v| Value::Float(v.into())),
-                "-?(0|[1-9][0-9]{0,20})(\\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?".prop_map(Value::Decimal),
+                "-?(0|[1-9][0-9]{0,20})(\\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?"
+                    .prop_map(Value::Decimal),
                 "[ +-]{0,2}[0-9]{0,20}[.]?[0-9]{0,3}(e[0-9])?[ ]?".prop_map(Value::Text),
                 ".{0,20}".prop_map(Value::Text),
-                "(-?(0|[1-9][0-9]{0,20})(\\.[0-9]{1,3})?|null|\"[a-z]*\"|\\[1, 2\\])".prop_map(Value::Json),
+                "(-?(0|[1-9][0-9]{0,20})(\\.[0-9]{1,3})?|null|\"[a-z]*\"|\\[1, 2\\])"
+                    .prop_map(Value::Json),
                 any::<Vec<u8>>().prop_map(Value::Bytes),
                 any::<i32>().prop_map(|days| Value::Date(Date { days })),
                 any::<i64>().prop_map(|nanos| Value::Time(Time { nanos })),
@@ -545,16 +605,24 @@ mod tests {
                     (ValueRef::Decimal(_), _)
                     | (ValueRef::Bool(_), ValueRef::Int(_) | ValueRef::Decimal(_))
                     | (ValueRef::Json(_), ValueRef::Int(_))
-                    | (ValueRef::Int(_), ValueRef::Bool(_) | ValueRef::Decimal(_) | ValueRef::Json(_))
-                    | (ValueRef::Float(_), ValueRef::Decimal(_)) => same_number().unwrap_or(
-                        written.to_string() == read.to_string(),
-                    ),
-                    (ValueRef::Int(_) | ValueRef::Float(_) | ValueRef::Bool(_) | ValueRef::Null, _) => false,
+                    | (
+                        ValueRef::Int(_),
+                        ValueRef::Bool(_) | ValueRef::Decimal(_) | ValueRef::Json(_),
+                    )
+                    | (ValueRef::Float(_), ValueRef::Decimal(_)) => {
+                        same_number().unwrap_or(written.to_string() == read.to_string())
+                    }
+                    (
+                        ValueRef::Int(_) | ValueRef::Float(_) | ValueRef::Bool(_) | ValueRef::Null,
+                        _,
+                    ) => false,
                     (ValueRef::Bytes(_), ValueRef::Uuid(uuid)) => {
                         matches!(written, ValueRef::Bytes(bytes) if bytes == uuid)
                     }
-                    _ => !matches!(read, ValueRef::Float(_) | ValueRef::Bytes(_))
-                        && written.to_string() == read.to_string(),
+                    _ => {
+                        !matches!(read, ValueRef::Float(_) | ValueRef::Bytes(_))
+                            && written.to_string() == read.to_string()
+                    }
                 }
         }
 

@@ -87,7 +87,11 @@ pub(crate) fn chunk(rows: &[&[ValueRef<'_>]]) -> Chunk {
     chunk.finish()
 }
 
-pub(crate) async fn write(txn: &mut Box<dyn Txn>, table: &Table, rows: &[&[ValueRef<'_>]]) -> Vec<RowFate> {
+pub(crate) async fn write(
+    txn: &mut Box<dyn Txn>,
+    table: &Table,
+    rows: &[&[ValueRef<'_>]],
+) -> Vec<RowFate> {
     txn.write(table, Arc::new(chunk(rows)), WriteMode::Insert).await.unwrap()
 }
 

@@ -20,27 +20,19 @@ telemetry           one CSV file of twelve columns (1,000,000 rows), --bad 0.03 
 fn main() -> ExitCode {
     let outcome = Job::parse(std::env::args().skip(1))
         .map_err(Failure::Usage)
-        .and_then(|job| {
-            job.run()
-                .map_err(|error| Failure::Write(job.path.clone(), error))
-        });
+        .and_then(|job| job.run().map_err(|error| Failure::Write(job.path.clone(), error)));
     let (text, code) = match outcome {
         Ok(done) => return report(&mut io::stdout(), &done, ExitCode::SUCCESS),
         Err(Failure::Usage(why)) => (format!("error: {why}\n{USAGE}"), ExitCode::from(2)),
-        Err(Failure::Write(path, error)) => (
-            format!("error: writing `{}`: {error}\n", path.display()),
-            ExitCode::FAILURE,
-        ),
+        Err(Failure::Write(path, error)) => {
+            (format!("error: writing `{}`: {error}\n", path.display()), ExitCode::FAILURE)
+        }
     };
     report(&mut io::stderr(), &text, code)
 }
 
 fn report(out: &mut dyn Write, text: &str, code: ExitCode) -> ExitCode {
-    if out.write_all(text.as_bytes()).is_ok() {
-        code
-    } else {
-        ExitCode::FAILURE
-    }
+    if out.write_all(text.as_bytes()).is_ok() { code } else { ExitCode::FAILURE }
 }
 
 enum Failure {
@@ -75,13 +67,7 @@ impl Job {
             None => return Err("say what to make".to_owned()),
         };
         let path = arguments.next().ok_or("say where to write")?.into();
-        let mut job = Self {
-            what,
-            path,
-            seed: DEFAULT_SEED,
-            amount: None,
-            bad: 0.0,
-        };
+        let mut job = Self { what, path, seed: DEFAULT_SEED, amount: None, bad: 0.0 };
         while let Some(flag) = arguments.next() {
             let value = arguments.next().ok_or(format!("`{flag}` needs a value"))?;
             job.set(&flag, &value)?;
@@ -90,20 +76,14 @@ impl Job {
     }
 
     fn set(&mut self, flag: &str, value: &str) -> Result<(), String> {
-        let count = || {
-            value
-                .parse()
-                .map_err(|_| format!("`{flag}` needs a whole number: `{value}`"))
-        };
+        let count =
+            || value.parse().map_err(|_| format!("`{flag}` needs a whole number: `{value}`"));
         match (flag, self.what) {
             ("--seed", _) => self.seed = count()?,
             ("--rows", What::Extruder | What::Telemetry)
             | ("--documents", What::Content | What::Markdown) => self.amount = Some(count()?),
             ("--bad", What::Telemetry) => {
-                let ratio = value
-                    .parse()
-                    .ok()
-                    .filter(|ratio| (0.0..=1.0).contains(ratio));
+                let ratio = value.parse().ok().filter(|ratio| (0.0..=1.0).contains(ratio));
                 self.bad = ratio.ok_or(format!("`--bad` needs a ratio from 0 to 1: `{value}`"))?;
             }
             (_, _) => return Err(format!("unknown flag: `{flag}`")),
@@ -116,9 +96,7 @@ impl Job {
         let shown = path.display();
         match self.what {
             What::Extruder => {
-                let size = self
-                    .amount
-                    .map_or(extruder::Size::Small, extruder::Size::Rows);
+                let size = self.amount.map_or(extruder::Size::Small, extruder::Size::Rows);
                 extruder::write(path, size, self.seed)?;
                 Ok(format!("legacy data of the extruder: {shown}\n"))
             }

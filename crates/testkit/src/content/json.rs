@@ -79,33 +79,19 @@ fn write_lengths(library: &Library) -> io::Result<()> {
     for length in [500, 501] {
         let content = library.prose(&format!("content of {length}"), length);
         let text = object(&format!("content-{length}"), "At the limit", &content);
-        library.write(
-            &format!("articles/100-content-{length}.json"),
-            text.as_bytes(),
-        )?;
+        library.write(&format!("articles/100-content-{length}.json"), text.as_bytes())?;
         let title = library.prose(&format!("title of {length}"), length);
         let content = format!("A title of {length} characters.");
         let text = object(&format!("title-{length}"), &title, &content);
-        library.write(
-            &format!("articles/101-title-{length}.json"),
-            text.as_bytes(),
-        )?;
+        library.write(&format!("articles/101-title-{length}.json"), text.as_bytes())?;
     }
     // Substantial, and refused: what would have been made from it is refused too.
-    let (title, content) = (
-        library.prose("long title", 501),
-        library.prose("long content", 700),
-    );
-    library.write(
-        "articles/102-long-and-refused.json",
-        object("both", &title, &content).as_bytes(),
-    )?;
+    let (title, content) = (library.prose("long title", 501), library.prose("long content", 700));
+    library
+        .write("articles/102-long-and-refused.json", object("both", &title, &content).as_bytes())?;
     // The same substantial content twice.
     let content = library.prose("long content twice", 640);
-    library.write(
-        "articles/103-long.json",
-        object("long-1", "Long", &content).as_bytes(),
-    )?;
+    library.write("articles/103-long.json", object("long-1", "Long", &content).as_bytes())?;
     library.write(
         "articles/104-long-again.json",
         object("long-2", "Long again", &content).as_bytes(),
@@ -113,10 +99,7 @@ fn write_lengths(library: &Library) -> io::Result<()> {
     for length in [1_000_000, 1_000_001] {
         let content = library.prose(&format!("content of {length}"), length);
         let text = object(&format!("content-{length}"), "A book", &content);
-        library.write(
-            &format!("articles/105-content-{length}.json"),
-            text.as_bytes(),
-        )?;
+        library.write(&format!("articles/105-content-{length}.json"), text.as_bytes())?;
     }
     Ok(())
 }

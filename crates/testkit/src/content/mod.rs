@@ -21,10 +21,7 @@ use crate::{Dice, Folder};
 /// Fills the folder, which must be empty or not there yet, with the dirty documents and, beside
 /// them, `clean` documents without damage in all four formats.
 pub fn write(folder: &Path, clean: u64, seed: u64) -> io::Result<()> {
-    let folder = Library {
-        folder: Folder::create(folder)?,
-        seed,
-    };
+    let folder = Library { folder: Folder::create(folder)?, seed };
     json::write(&folder)?;
     markdown::write(&folder)?;
     text::write(&folder)?;
@@ -35,10 +32,7 @@ pub fn write(folder: &Path, clean: u64, seed: u64) -> io::Result<()> {
 
 /// Fills the folder with `count` Markdown files of about 600 bytes, a hundred to a folder.
 pub fn write_small_markdown(folder: &Path, count: u64, seed: u64) -> io::Result<()> {
-    let library = Library {
-        folder: Folder::create(folder)?,
-        seed,
-    };
+    let library = Library { folder: Folder::create(folder)?, seed };
     for number in 0..count {
         let name = format!("{:04}/note-{number:06}.md", number / 100);
         let mut dice = library.dice(&name);
@@ -108,8 +102,7 @@ impl Library {
     /// Writes a file, last changed some time in 2023.
     fn write(&self, path: &str, bytes: &[u8]) -> io::Result<()> {
         let day = self.dice(&format!("time of {path}")).between(0, 364);
-        self.folder
-            .write(path, bytes, utc(2023, 1, 1, 9, 0, 0) / 1000 + day * 86_400)
+        self.folder.write(path, bytes, utc(2023, 1, 1, 9, 0, 0) / 1000 + day * 86_400)
     }
 
     /// Prose of exactly this many characters, without a blank at either end, its own per name.
@@ -179,9 +172,7 @@ mod tests {
         files(dir.path(), &mut found);
         for suffix in ["json", "JSON", "md", "MD", "txt", "csv"] {
             assert!(
-                found
-                    .keys()
-                    .any(|path| path.extension().is_some_and(|is| is == suffix)),
+                found.keys().any(|path| path.extension().is_some_and(|is| is == suffix)),
                 "{suffix}"
             );
         }

@@ -16,10 +16,8 @@ pub(super) fn write(library: &Library) -> io::Result<()> {
     items.push_str(&long);
     items.push_str("c-16,Torn row,The file breaks o");
     library.write("tables/items.csv", items.as_bytes())?;
-    library.write(
-        "tables/header-only.csv",
-        b"id,title,content,url,type,created_at,tags,category\n",
-    )?;
+    library
+        .write("tables/header-only.csv", b"id,title,content,url,type,created_at,tags,category\n")?;
     library.write("tables/empty.csv", b"")?;
     library.write("tables/UPPER.CSV", b"id,title,content,url,type,created_at,tags,category\nu-1,Upper table,A row of a file in capitals.,,note,,,\n")
 }

@@ -12,29 +12,16 @@ pub(super) fn write(library: &Library) -> io::Result<()> {
         "notes/plain.txt",
         b"Simple plain text content that will be migrated\nwith the filename as the title.\n",
     )?;
-    library.write(
-        "notes/readme.txt",
-        b"The same stem as a Markdown file beside it.\n",
-    )?;
+    library.write("notes/readme.txt", b"The same stem as a Markdown file beside it.\n")?;
     library.write("notes/welcome-copy.txt", WELCOME.as_bytes())?;
-    library.write(
-        "notes/crlf.txt",
-        b"First line of text.\r\nSecond line of text.\r\n",
-    )?;
-    library.write(
-        "notes/cr.txt",
-        b"A file of an old Macintosh.\rIts lines end otherwise.\r",
-    )?;
+    library.write("notes/crlf.txt", b"First line of text.\r\nSecond line of text.\r\n")?;
+    library.write("notes/cr.txt", b"A file of an old Macintosh.\rIts lines end otherwise.\r")?;
     library.write("notes/empty.txt", b"")?;
     library.write("notes/blank.txt", b" \n\t\n")?;
     library.write("notes/latin1.txt", b"K\xfchlung, not UTF-8\n")?;
     library.write("notes/bom.txt", b"\xef\xbb\xbfText after a mark.\n")?;
     let mut utf16 = vec![0xff, 0xfe];
-    utf16.extend(
-        "Text in UTF-16: Größe, 押出.\n"
-            .encode_utf16()
-            .flat_map(u16::to_le_bytes),
-    );
+    utf16.extend("Text in UTF-16: Größe, 押出.\n".encode_utf16().flat_map(u16::to_le_bytes));
     library.write("notes/utf16.txt", &utf16)?;
     for length in [500, 501] {
         let text = library.prose(&format!("text of {length}"), length);

@@ -11,27 +11,11 @@ pub(super) fn write(folder: &Folder) -> io::Result<()> {
     folder.write("config-20230110.json", OLDEST.as_bytes(), day(2023, 1, 10))?;
     folder.write("config-20230512.json", FLAT.as_bytes(), day(2023, 5, 12))?;
     // The same settings, saved by another program: only the order of keys and the blanks differ.
-    folder.write(
-        "config-20230513.json",
-        FLAT_REORDERED.as_bytes(),
-        day(2023, 5, 13),
-    )?;
-    folder.write(
-        "config-20230901.json",
-        EDITED_BY_HAND.as_bytes(),
-        day(2023, 9, 1),
-    )?;
+    folder.write("config-20230513.json", FLAT_REORDERED.as_bytes(), day(2023, 5, 13))?;
+    folder.write("config-20230901.json", EDITED_BY_HAND.as_bytes(), day(2023, 9, 1))?;
     // Python wrote a number that is none, and reads it back; JSON has no such number.
-    folder.write(
-        "config-20231002.json",
-        NOT_A_NUMBER.as_bytes(),
-        day(2023, 10, 2),
-    )?;
-    folder.write(
-        "config-20231105.json",
-        &FLAT.as_bytes()[..300],
-        day(2023, 11, 5),
-    )?;
+    folder.write("config-20231002.json", NOT_A_NUMBER.as_bytes(), day(2023, 10, 2))?;
+    folder.write("config-20231105.json", &FLAT.as_bytes()[..300], day(2023, 11, 5))?;
     folder.write("config.json", NEWEST.as_bytes(), day(2024, 1, 9))
 }
 

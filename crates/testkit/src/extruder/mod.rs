@@ -57,13 +57,7 @@ fn write_whole_runs(folder: &Folder, seed: u64) -> io::Result<()> {
     run.write(folder)?;
 
     // The fourth writes NAN and says so in the status; this one ends in an alarm after midnight.
-    let mut run = Run::new(
-        seed,
-        Generation::Marked,
-        utc(2023, 6, 2, 21, 59, 50),
-        250,
-        80,
-    );
+    let mut run = Run::new(seed, Generation::Marked, utc(2023, 6, 2, 21, 59, 50), 250, 80);
     run.set(30, "T1_Feed", "NAN");
     run.set(30, "Status", "RUNNING_PARTIAL");
     run.set(41, "T3_Nozzle", "NAN");
@@ -84,35 +78,16 @@ fn write_whole_runs(folder: &Folder, seed: u64) -> io::Result<()> {
 
 fn write_clock_changes(folder: &Folder, seed: u64) -> io::Result<()> {
     // Spring: 02:00 to 03:00 does not exist; one row has such a time all the same.
-    let mut run = Run::new(
-        seed,
-        Generation::Buffered,
-        utc(2023, 3, 26, 0, 59, 50),
-        1000,
-        24,
-    );
+    let mut run = Run::new(seed, Generation::Buffered, utc(2023, 3, 26, 0, 59, 50), 1000, 24);
     run.set(10, "Timestamp", "02:00:00.000");
     run.write(folder)?;
 
     // Autumn: 02:00 to 03:00 comes twice; only the order of the rows tells which.
-    Run::new(
-        seed,
-        Generation::Buffered,
-        utc(2023, 10, 28, 23, 40, 0),
-        60_000,
-        160,
-    )
-    .write(folder)?;
+    Run::new(seed, Generation::Buffered, utc(2023, 10, 28, 23, 40, 0), 60_000, 160)
+        .write(folder)?;
 
     // A run that begins in the hour that comes twice: its name is ambiguous.
-    Run::new(
-        seed,
-        Generation::Marked,
-        utc(2023, 10, 29, 0, 30, 0),
-        120_000,
-        40,
-    )
-    .write(folder)?;
+    Run::new(seed, Generation::Marked, utc(2023, 10, 29, 0, 30, 0), 120_000, 40).write(folder)?;
 
     // A run whose name says a time that does not exist: neither it nor its rows have a place.
     let mut run = Run::new(seed, Generation::Marked, utc(2024, 3, 31, 1, 30, 0), 250, 5);
@@ -120,31 +95,11 @@ fn write_clock_changes(folder: &Folder, seed: u64) -> io::Result<()> {
     run.write(folder)?;
 
     // Seconds since 1970 know nothing of either.
-    Run::new(
-        seed,
-        Generation::Epoch,
-        utc(2024, 3, 31, 0, 59, 55),
-        500,
-        20,
-    )
-    .write(folder)?;
-    Run::new(
-        seed,
-        Generation::Epoch,
-        utc(2024, 10, 27, 0, 59, 55),
-        500,
-        20,
-    )
-    .write(folder)?;
+    Run::new(seed, Generation::Epoch, utc(2024, 3, 31, 0, 59, 55), 500, 20).write(folder)?;
+    Run::new(seed, Generation::Epoch, utc(2024, 10, 27, 0, 59, 55), 500, 20).write(folder)?;
 
     // The time server sets the clock back by three seconds: the rows stay in order.
-    let mut run = Run::new(
-        seed,
-        Generation::Marked,
-        utc(2023, 7, 15, 8, 15, 0),
-        250,
-        60,
-    );
+    let mut run = Run::new(seed, Generation::Marked, utc(2023, 7, 15, 8, 15, 0), 250, 60);
     run.shift_clock_from(32, -3_100);
     run.write(folder)?;
 
@@ -227,13 +182,7 @@ fn write_damaged_runs(folder: &Folder, seed: u64) -> io::Result<()> {
     run.write_bytes(folder, &bytes)?;
 
     // A byte order mark, as a spreadsheet program writes it; and line feeds alone.
-    let run = Run::new(
-        seed,
-        Generation::Marked,
-        utc(2023, 12, 1, 11, 0, 0),
-        250,
-        16,
-    );
+    let run = Run::new(seed, Generation::Marked, utc(2023, 12, 1, 11, 0, 0), 250, 16);
     let mut bytes = b"\xef\xbb\xbf".to_vec();
     bytes.extend_from_slice(&run.bytes());
     run.write_bytes(folder, &bytes)?;
@@ -262,13 +211,7 @@ fn write_runs_without_samples(folder: &Folder, seed: u64) -> io::Result<()> {
 
 fn write_other_headers(folder: &Folder, seed: u64) -> io::Result<()> {
     let mut run = Run::new(seed, Generation::Epoch, utc(2024, 4, 2, 9, 11, 11), 250, 16);
-    run.add_column("Note", |row| {
-        if row % 5 == 0 {
-            format!("lot {row}")
-        } else {
-            String::new()
-        }
-    });
+    run.add_column("Note", |row| if row % 5 == 0 { format!("lot {row}") } else { String::new() });
     run.write(folder)?;
     let mut run = Run::new(seed, Generation::Marked, utc(2024, 4, 3, 6, 0, 0), 250, 16);
     run.remove_column("RPM_Feed");
@@ -282,11 +225,7 @@ fn write_files_that_are_no_runs(folder: &Folder, seed: u64) -> io::Result<()> {
         b"2023-09-04: opened the log in the office, see lot 48213\r\n",
         at,
     )?;
-    folder.write(
-        "logs/summary_2023.csv",
-        b"Run,Hours\r\nrun_20230114_081500,0.01\r\n",
-        at,
-    )?;
+    folder.write("logs/summary_2023.csv", b"Run,Hours\r\nrun_20230114_081500,0.01\r\n", at)?;
     folder.write(
         "logs/.~lock.run_20230904_070000.csv#",
         b",operator,office-pc,04.09.2023 09:12;",
@@ -303,11 +242,8 @@ fn write_clean_runs(folder: &Folder, rows: u64, seed: u64) -> io::Result<()> {
     let mut begin = utc(2024, 5, 1, 6, 0, 0);
     while left > 0 {
         let rows = left.min(ROWS_PER_HOUR);
-        let generation = if left.is_multiple_of(2) {
-            Generation::Epoch
-        } else {
-            Generation::Marked
-        };
+        let generation =
+            if left.is_multiple_of(2) { Generation::Epoch } else { Generation::Marked };
         Run::new(seed, generation, begin, 250, rows as usize).write(folder)?;
         left -= rows;
         begin += 24 * HOUR;
@@ -337,9 +273,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         write(dir.path(), size, seed).unwrap();
         let logs = fs::read_dir(dir.path().join("logs")).unwrap();
-        let entries = logs
-            .chain(fs::read_dir(dir.path()).unwrap())
-            .map(Result::unwrap);
+        let entries = logs.chain(fs::read_dir(dir.path()).unwrap()).map(Result::unwrap);
         let files = entries.filter(|entry| entry.file_type().unwrap().is_file());
         files
             .map(|entry| {
@@ -359,23 +293,15 @@ mod tests {
     fn both_header_generations_stand_in_one_folder() {
         let files = contents(1, Size::Small);
         let begins = |name: &str, text: &str| files[name].starts_with(text.as_bytes());
-        assert!(begins(
-            "run_20230114_081500.csv",
-            "Timestamp,Status,T1_Feed"
-        ));
-        assert!(begins(
-            "run_20240110_093000.csv",
-            "Timestamp,Time_Str,Status,T1_Feed"
-        ));
+        assert!(begins("run_20230114_081500.csv", "Timestamp,Status,T1_Feed"));
+        assert!(begins("run_20240110_093000.csv", "Timestamp,Time_Str,Status,T1_Feed"));
     }
 
     #[test]
     fn a_row_of_every_kind_has_its_damage() {
         let files = contents(1, Size::Small);
         let has = |name: &str, bytes: &[u8]| {
-            files[name]
-                .windows(bytes.len())
-                .any(|window| window == bytes)
+            files[name].windows(bytes.len()).any(|window| window == bytes)
         };
         assert!(has("run_20230602_235950.csv", b"23:59:59.750"));
         assert!(has("run_20230602_235950.csv", b"00:00:00.000"));
@@ -390,10 +316,7 @@ mod tests {
     #[test]
     fn more_rows_come_as_clean_runs() {
         let count = |files: &BTreeMap<String, Vec<u8>>| -> usize {
-            files
-                .values()
-                .map(|bytes| bytes.split(|byte| *byte == b'\n').count() - 1)
-                .sum()
+            files.values().map(|bytes| bytes.split(|byte| *byte == b'\n').count() - 1).sum()
         };
         let (small, large) = (contents(1, Size::Small), contents(1, Size::Rows(20_000)));
         assert_eq!(large.len() - small.len(), 2);

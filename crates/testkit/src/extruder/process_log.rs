@@ -10,20 +10,11 @@ const LEVELS: [&str; 3] = ["WARN", "ERROR", "CRITICAL"];
 
 /// Every event the logger emits, with a context as it fills it.
 const EVENTS: [(&str, &str); 12] = [
-    (
-        "non_numeric_value",
-        r#"{"field": "T2_Mid", "value": "ERR"}"#,
-    ),
-    (
-        "deviation_value_non_numeric",
-        r#"{"field": "RPM_Main", "value": "fast"}"#,
-    ),
+    ("non_numeric_value", r#"{"field": "T2_Mid", "value": "ERR"}"#),
+    ("deviation_value_non_numeric", r#"{"field": "RPM_Main", "value": "fast"}"#),
     ("data_missing", r#"{"missing_keys": ["T1", "T3"]}"#),
     ("buffer_capacity_reached", r#"{"size": 1000, "max": 1000}"#),
-    (
-        "buffer_overflow",
-        r#"{"dropped_rows": 1000, "max_buffer_size": 1000}"#,
-    ),
+    ("buffer_overflow", r#"{"dropped_rows": 1000, "max_buffer_size": 1000}"#),
     (
         "flush_failed",
         r#"{"attempt": 1, "file": "logs/run_20230803_140000.csv", "error": "[Errno 28] No space left on device", "buffer_size": 240, "type": "OSError"}"#,
@@ -37,14 +28,8 @@ const EVENTS: [(&str, &str); 12] = [
         "file_reopen_failed",
         r#"{"file": "logs/run_20230803_140000.csv", "error": "[Errno 30] Read-only file system"}"#,
     ),
-    (
-        "start_failed",
-        r#"{"error": "[Errno 13] Permission denied: 'logs'"}"#,
-    ),
-    (
-        "disk_full",
-        r#"{"free_bytes": 9007199254740993, "ratio": 0.10}"#,
-    ),
+    ("start_failed", r#"{"error": "[Errno 13] Permission denied: 'logs'"}"#),
+    ("disk_full", r#"{"free_bytes": 9007199254740993, "ratio": 0.10}"#),
     (
         "data_missing",
         r#"{"missing_keys": [], "note": "Düse \"kalt\"\n\t50 °C", "nested": {"a": [1, 2.50, null, true]}}"#,

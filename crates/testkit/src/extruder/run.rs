@@ -65,15 +65,8 @@ impl Run {
         let modified = (begin + rows as i64 * period) / 1000 + 1;
         let mut machine = Machine::new(super::dice(seed, &name), rows);
         let rows = times.iter().map(|_| machine.step(generation)).collect();
-        let mut run = Self {
-            name,
-            generation,
-            header: columns.join(","),
-            columns,
-            rows,
-            times,
-            modified,
-        };
+        let mut run =
+            Self { name, generation, header: columns.join(","), columns, rows, times, modified };
         (0..run.rows.len()).for_each(|row| run.write_clock(row));
         run
     }
@@ -127,10 +120,7 @@ impl Run {
     pub(super) fn add_column(&mut self, name: &'static str, text: impl Fn(usize) -> String) {
         self.columns.push(name);
         self.header = self.columns.join(",");
-        self.rows
-            .iter_mut()
-            .enumerate()
-            .for_each(|(index, row)| row.push(text(index)));
+        self.rows.iter_mut().enumerate().for_each(|(index, row)| row.push(text(index)));
     }
 
     /// Takes a column out.
@@ -204,24 +194,13 @@ impl Machine {
             targets[1] * 10 - dice.between(100, 2000),
         ];
         let motor = dice.between(220, 350);
-        Self {
-            dice,
-            rows: rows as i64,
-            row: 0,
-            temperatures,
-            motor,
-            targets,
-        }
+        Self { dice, rows: rows as i64, row: 0, temperatures, motor, targets }
     }
 
     /// Cells of the next row; the clock's are empty.
     fn step(&mut self, generation: Generation) -> Vec<String> {
         let status = self.status();
-        let goals = [
-            self.targets[0] * 10,
-            self.targets[1] * 10,
-            self.targets[1] * 10,
-        ];
+        let goals = [self.targets[0] * 10, self.targets[1] * 10, self.targets[1] * 10];
         for (reading, goal) in self.temperatures.iter_mut().zip(goals) {
             *reading += (goal - *reading) / 40 + self.dice.between(-12, 12);
         }
@@ -231,16 +210,8 @@ impl Machine {
             let missing = goals[zone] - self.temperatures[zone];
             (missing / 3 + self.dice.between(100, 400)).clamp(0, 1000)
         });
-        let rpm = if turning {
-            600 + self.dice.between(-5, 5)
-        } else {
-            0
-        };
-        let feed = if turning {
-            125 + self.dice.between(-3, 3)
-        } else {
-            0
-        };
+        let rpm = if turning { 600 + self.dice.between(-5, 5) } else { 0 };
+        let feed = if turning { 125 + self.dice.between(-3, 3) } else { 0 };
         self.row += 1;
 
         let mut cells = vec![String::new()];
@@ -277,9 +248,5 @@ fn tenths(value: i64) -> String {
 
 /// As Python prints what the driver returned: an integer when it stands still.
 fn raw(value: i64) -> String {
-    if value == 0 {
-        "0".to_owned()
-    } else {
-        tenths(value)
-    }
+    if value == 0 { "0".to_owned() } else { tenths(value) }
 }

@@ -80,11 +80,9 @@ pub(super) fn declare(env: &mut Env) {
         ("string", "string_date", DATE, to_string),
         ("string", "string_time", TIME, to_string),
     ] {
-        env.add_overload(function, id, vec![argument], op)
-            .expect(from_text);
+        env.add_overload(function, id, vec![argument], op).expect(from_text);
     }
-    env.add_overload(MATCHES, "matches!", vec![STRING_TYPE, DYN_TYPE], matches)
-        .expect(from_text);
+    env.add_overload(MATCHES, "matches!", vec![STRING_TYPE, DYN_TYPE], matches).expect(from_text);
     for named in [INSTANT, LOCAL, DATE, TIME] {
         env.add_type(named).expect("the names of types are free");
     }
@@ -93,16 +91,12 @@ pub(super) fn declare(env: &mut Env) {
 type Op = for<'b, 'v> fn(Vec<CowVal<'b, 'v>>) -> Answer<'b, 'v>;
 
 fn first<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Answer<'b, 'v> {
-    args.into_iter()
-        .next()
-        .ok_or(ExecutionError::MissingArgumentOrTarget)
+    args.into_iter().next().ok_or(ExecutionError::MissingArgumentOrTarget)
 }
 
 /// A number or text as an integer of any width.
 fn integer_of(function: &str, args: &[CowVal<'_, '_>]) -> Result<i128, ExecutionError> {
-    let value = args
-        .first()
-        .ok_or(ExecutionError::MissingArgumentOrTarget)?;
+    let value = args.first().ok_or(ExecutionError::MissingArgumentOrTarget)?;
     let integer = if let Some(value) = value.downcast_ref::<CelInt>() {
         Ok(i128::from(*value.inner()))
     } else if let Some(value) = value.downcast_ref::<CelUInt>() {
@@ -134,9 +128,7 @@ fn exact_uint<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Answer<'b, 'v> {
 }
 
 fn exact_double<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Answer<'b, 'v> {
-    let value = args
-        .first()
-        .ok_or(ExecutionError::MissingArgumentOrTarget)?;
+    let value = args.first().ok_or(ExecutionError::MissingArgumentOrTarget)?;
     let double = if let Some(text) = value.downcast_ref::<CelString<'_>>() {
         float::parse(text.inner())
     } else if let Some(value) = value.downcast_ref::<CelDouble>() {
@@ -150,32 +142,20 @@ fn exact_double<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Answer<'b, 'v> {
 }
 
 fn timestamp<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Answer<'b, 'v> {
-    let value = args
-        .first()
-        .ok_or(ExecutionError::MissingArgumentOrTarget)?;
-    let text = value
-        .downcast_ref::<CelString<'_>>()
-        .map_or("", |text| text.inner());
+    let value = args.first().ok_or(ExecutionError::MissingArgumentOrTarget)?;
+    let text = value.downcast_ref::<CelString<'_>>().map_or("", |text| text.inner());
     match parse_iso(text) {
         Ok(Parsed::Instant(at)) => Ok(CowVal::owned(Moment::Instant(at))),
-        Ok(Parsed::Local(_) | Parsed::Clock(_)) | Err(_) => Err(ExecutionError::function_error(
-            "timestamp",
-            "not an instant of RFC 3339",
-        )),
+        Ok(Parsed::Local(_) | Parsed::Clock(_)) | Err(_) => {
+            Err(ExecutionError::function_error("timestamp", "not an instant of RFC 3339"))
+        }
     }
 }
 
 fn to_string<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Answer<'b, 'v> {
-    let value = args
-        .first()
-        .and_then(|value| value.downcast_ref::<Moment>());
+    let value = args.first().and_then(|value| value.downcast_ref::<Moment>());
     let mut out = String::new();
-    text::append(
-        &mut out,
-        value
-            .ok_or(ExecutionError::MissingArgumentOrTarget)?
-            .value(),
-    );
+    text::append(&mut out, value.ok_or(ExecutionError::MissingArgumentOrTarget)?.value());
     Ok(CowVal::owned(CelString::from(out)))
 }
 
@@ -183,13 +163,9 @@ fn matches<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Answer<'b, 'v> {
     let [value, pattern] = args.as_slice() else {
         return Err(ExecutionError::MissingArgumentOrTarget);
     };
-    let value = value
-        .downcast_ref::<CelString<'_>>()
-        .zip(pattern.downcast_ref::<Pattern>());
+    let value = value.downcast_ref::<CelString<'_>>().zip(pattern.downcast_ref::<Pattern>());
     let (text, pattern) = value.ok_or(ExecutionError::MissingArgumentOrTarget)?;
-    Ok(CowVal::owned(CelBool::from(
-        pattern.0.is_match(text.inner()),
-    )))
+    Ok(CowVal::owned(CelBool::from(pattern.0.is_match(text.inner()))))
 }
 
 /// A compiled regular expression, as an argument of [`MATCHES`].
@@ -270,9 +246,7 @@ impl Val for Moment {
     }
 
     fn equals(&self, other: &dyn Val) -> bool {
-        other
-            .downcast_ref::<Self>()
-            .is_some_and(|other| other == self)
+        other.downcast_ref::<Self>().is_some_and(|other| other == self)
     }
 
     fn clone_as_boxed<'v>(&self) -> Box<dyn Val + 'v>
@@ -300,10 +274,7 @@ impl Comparer for Moment {
             (Self::Instant(_) | Self::Local(_) | Self::Date(_) | Self::Time(_), _) => None,
         };
         order.ok_or_else(|| {
-            let types = vec![
-                self.get_type().name().to_owned(),
-                rhs.get_type().name().to_owned(),
-            ];
+            let types = vec![self.get_type().name().to_owned(), rhs.get_type().name().to_owned()];
             ExecutionError::no_such_overload("comparison", types)
         })
     }

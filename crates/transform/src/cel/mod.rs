@@ -74,10 +74,8 @@ impl<I: Copy + PartialEq> Program<I> {
         input: &mut dyn FnMut(Name<'_>) -> Result<I, Unknown>,
     ) -> Result<Self, Vec<Mistake>> {
         // A parser of its own for every expression: it is used up by parsing.
-        let parser = Env::stdlib()
-            .parser()
-            .max_recursion_depth(DEPTH_MAX)
-            .enable_optional_syntax(false);
+        let parser =
+            Env::stdlib().parser().max_recursion_depth(DEPTH_MAX).enable_optional_syntax(false);
         let (mut tree, places) = parser
             .parse_with_source_info(source)
             // What the parser says after the first mistake mostly follows from it.
@@ -91,21 +89,8 @@ impl<I: Copy + PartialEq> Program<I> {
             })?;
         let mut rewriting = tree::Rewriting::new(source, &places, input);
         rewriting.rewrite(&mut tree);
-        let tree::Rewriting {
-            inputs,
-            patterns,
-            mistakes,
-            ..
-        } = rewriting;
-        if mistakes.is_empty() {
-            Ok(Self {
-                tree,
-                inputs,
-                patterns,
-            })
-        } else {
-            Err(mistakes)
-        }
+        let tree::Rewriting { inputs, patterns, mistakes, .. } = rewriting;
+        if mistakes.is_empty() { Ok(Self { tree, inputs, patterns }) } else { Err(mistakes) }
     }
 
     /// Evaluates the expression; `value` gives the value of an input.
@@ -113,14 +98,9 @@ impl<I: Copy + PartialEq> Program<I> {
         &self,
         value: impl Fn(I) -> Result<Cell<'a>, E>,
     ) -> Result<Cell<'static>, E> {
-        let inputs = self
-            .inputs
-            .iter()
-            .map(|input| Ok(Bound::of_cell(value(*input)?)?));
-        let bindings = Bindings {
-            inputs: inputs.collect::<Result<_, E>>()?,
-            patterns: &self.patterns,
-        };
+        let inputs = self.inputs.iter().map(|input| Ok(Bound::of_cell(value(*input)?)?));
+        let bindings =
+            Bindings { inputs: inputs.collect::<Result<_, E>>()?, patterns: &self.patterns };
         let root: &Context<'_, '_> = &CONTEXT;
         let mut scope = root.new_inner_scope();
         scope.set_variable_resolver(&bindings);
@@ -147,8 +127,7 @@ impl VariableResolver for Bindings<'_> {
     fn resolve<'b>(&'b self, variable: &str) -> Option<CowVal<'b, 'b>> {
         let (kind, number) = variable.as_bytes().split_first_chunk::<2>()?;
         let number = number.iter().try_fold(0usize, |sum, byte| {
-            byte.is_ascii_digit()
-                .then(|| sum * 10 + usize::from(byte - b'0'))
+            byte.is_ascii_digit().then(|| sum * 10 + usize::from(byte - b'0'))
         })?;
         let value: &'b (dyn Val + 'b) = match kind {
             b"@i" => self.inputs.get(number)?.as_val(),
@@ -165,26 +144,15 @@ fn failed(error: &::cel::ExecutionError) -> Fault {
 
 fn syntax_mistake(source: &str, error: &::cel::ParseError) -> Mistake {
     let (line, column) = error.pos;
-    let place = usize::try_from(line - 1)
-        .ok()
-        .zip(usize::try_from(column - 1).ok())
-        .map(|(line, column)| {
+    let place = usize::try_from(line - 1).ok().zip(usize::try_from(column - 1).ok()).map(
+        |(line, column)| {
             let start: usize = source.split_inclusive('\n').take(line).map(str::len).sum();
             let rest = source.get(start..).unwrap_or_default();
-            let at = start
-                + rest
-                    .char_indices()
-                    .nth(column)
-                    .map_or(rest.len(), |(at, _)| at);
-            at..source[at..]
-                .chars()
-                .next()
-                .map_or(at, |char| at + char.len_utf8())
-        });
-    let message = error
-        .msg
-        .strip_prefix("Syntax error: ")
-        .unwrap_or(&error.msg);
+            let at = start + rest.char_indices().nth(column).map_or(rest.len(), |(at, _)| at);
+            at..source[at..].chars().next().map_or(at, |char| at + char.len_utf8())
+        },
+    );
+    let message = error.msg.strip_prefix("Syntax error: ").unwrap_or(&error.msg);
     let message = message.split(" expecting ").next().unwrap_or(message);
     let message = message.replace("'<EOF>'", "the end of the expression");
     Mistake {
@@ -198,9 +166,7 @@ fn syntax_mistake(source: &str, error: &::cel::ParseError) -> Mistake {
 /// A regular expression as plans have them: Unicode, bounded in size.
 pub(crate) fn regex(pattern: &str) -> Result<Regex, String> {
     const SIZE_MAX: usize = 1 << 20;
-    let built = regex::RegexBuilder::new(pattern)
-        .size_limit(SIZE_MAX)
-        .build();
+    let built = regex::RegexBuilder::new(pattern).size_limit(SIZE_MAX).build();
     built.map_err(|error| {
         let text = error.to_string();
         let last = text.lines().last().unwrap_or_default();
@@ -243,10 +209,7 @@ mod tests {
             fields
                 .iter()
                 .position(|(name, _)| *name == wanted)
-                .ok_or_else(|| Unknown {
-                    message: format!("unknown name `{wanted}`"),
-                    help: None,
-                })
+                .ok_or_else(|| Unknown { message: format!("unknown name `{wanted}`"), help: None })
         })
     }
 
@@ -300,22 +263,13 @@ mod tests {
 
     #[test]
     fn nothing_coerces() {
-        check(
-            "s + 1",
-            "WB0250 Unsupported binary operator 'add': String(\"née\"), Int(1)",
-        );
-        check(
-            "i + 1.5",
-            "WB0250 Unsupported binary operator 'add': Int(42), Float(1.5)",
-        );
+        check("s + 1", "WB0250 Unsupported binary operator 'add': String(\"née\"), Int(1)");
+        check("i + 1.5", "WB0250 Unsupported binary operator 'add': Int(42), Float(1.5)");
         check(
             "empty.size()",
             "WB0250 found no matching overload for 'size' applied to 'null_type.()'",
         );
-        check(
-            "s > 1",
-            "WB0250 found no matching overload for '_>_' applied to '(string, int)'",
-        );
+        check("s > 1", "WB0250 found no matching overload for '_>_' applied to '(string, int)'");
         check(
             "9223372036854775807 + i",
             "WB0250 Overflow from binary operator 'add': Int(9223372036854775807), Int(42)",
@@ -326,18 +280,9 @@ mod tests {
     #[test]
     fn conversions_are_exact_or_fail() {
         check("int('42')", "integer 42");
-        check(
-            "int('042')",
-            "WB0250 Error executing function 'int': not an integer as it stands",
-        );
-        check(
-            "int('+1')",
-            "WB0250 Error executing function 'int': not an integer as it stands",
-        );
-        check(
-            "int(1.9)",
-            "WB0250 Error executing function 'int': not an integer as it stands",
-        );
+        check("int('042')", "WB0250 Error executing function 'int': not an integer as it stands");
+        check("int('+1')", "WB0250 Error executing function 'int': not an integer as it stands");
+        check("int(1.9)", "WB0250 Error executing function 'int': not an integer as it stands");
         check("int(2.0)", "integer 2");
         check("double('1.10')", "double 1.1");
         check(
@@ -349,10 +294,7 @@ mod tests {
             "WB0250 Error executing function 'double': a double cannot hold the number exactly",
         );
         check("uint('7')", "integer 7");
-        check(
-            "uint(-1)",
-            "WB0250 Error executing function 'uint': outside of 64 bits",
-        );
+        check("uint(-1)", "WB0250 Error executing function 'uint': outside of 64 bits");
         check("string(1.5) + string(i)", "text 1.542");
         check("n + 1", "integer 8");
         check("x * 2.0", "double 3.0");
@@ -379,19 +321,13 @@ mod tests {
     fn patterns_are_literals_compiled_once() {
         check("status.matches('^RUN')", "boolean true");
         check("matches(status, 'X$')", "boolean false");
-        check(
-            "status.matches(s)",
-            "WB0210 at 15..16: the pattern of `matches` must be a literal",
-        );
+        check("status.matches(s)", "WB0210 at 15..16: the pattern of `matches` must be a literal");
         check("status.matches('(')", "WB0212 at 15..18: unclosed group");
     }
 
     #[test]
     fn instants_compare_with_instants() {
-        check(
-            "t < u && t == timestamp('1970-01-01T00:00:00Z')",
-            "boolean true",
-        );
+        check("t < u && t == timestamp('1970-01-01T00:00:00Z')", "boolean true");
         check("t", "timestamp with zone 1970-01-01T00:00:00Z");
         check("string(t)", "text 1970-01-01T00:00:00Z");
         check(
@@ -407,29 +343,14 @@ mod tests {
     #[test]
     fn mistakes_point_into_the_expression() {
         check("stauts == 'x'", "WB0209 at 0..6: unknown name `stauts`");
-        check(
-            "'né' == row['nope']",
-            "WB0209 at 9..19: unknown name `nope`",
-        );
+        check("'né' == row['nope']", "WB0209 at 9..19: unknown name `nope`");
         check("new.nope > 1", "WB0209 at 0..8: unknown name `nope`");
-        check(
-            "row[s]",
-            "WB0210 at 0..5: the name in `row[…]` must be a literal text",
-        );
-        check(
-            "row",
-            "WB0210 at 0..3: `row` needs the name of a field: `row['name']`",
-        );
+        check("row[s]", "WB0210 at 0..5: the name in `row[…]` must be a literal text");
+        check("row", "WB0210 at 0..3: `row` needs the name of a field: `row['name']`");
         check("foo(1)", "WB0209 at 0..3: unknown function `foo`");
         check("s.foo()", "WB0209 at 2..5: unknown function `foo`");
-        check(
-            "s +",
-            "WB0208 at 3..3: CEL: mismatched input the end of the expression",
-        );
-        check(
-            "s = 'x'",
-            "WB0208 at 2..3: CEL: token recognition error at: '= '",
-        );
+        check("s +", "WB0208 at 3..3: CEL: mismatched input the end of the expression");
+        check("s = 'x'", "WB0208 at 2..3: CEL: token recognition error at: '= '");
         check(
             "j.b.all(x, j.b.all(y, j.b.all(z, x == z)))",
             "WB0210 at 29..30: loops nest at most twice",

@@ -74,10 +74,7 @@ impl<'s, I: Copy + PartialEq> Rewriting<'s, I> {
             Expr::Call(call) => self.call(call, id),
             Expr::Comprehension(_) => self.comprehension(node),
             Expr::Select(select) => self.rewrite(&mut select.operand),
-            Expr::List(list) => list
-                .elements
-                .iter_mut()
-                .for_each(|element| self.rewrite(element)),
+            Expr::List(list) => list.elements.iter_mut().for_each(|element| self.rewrite(element)),
             Expr::Map(map) => {
                 for entry in &mut map.entries {
                     if let EntryExpr::MapEntry(entry) = &mut entry.expr {
@@ -86,12 +83,9 @@ impl<'s, I: Copy + PartialEq> Rewriting<'s, I> {
                     }
                 }
             }
-            Expr::Struct(_) => self.mistake(
-                codes::CEL_FORM,
-                id,
-                "messages are not known here".to_owned(),
-                None,
-            ),
+            Expr::Struct(_) => {
+                self.mistake(codes::CEL_FORM, id, "messages are not known here".to_owned(), None)
+            }
             Expr::Literal(_) | Expr::Unspecified => {}
         }
     }
@@ -102,11 +96,7 @@ impl<'s, I: Copy + PartialEq> Rewriting<'s, I> {
             Expr::Select(select) => {
                 let base = self.base(&select.operand)?;
                 let input = self.named(base, &select.field, node);
-                Some(if select.test {
-                    is_not_null(input, node.id)
-                } else {
-                    input
-                })
+                Some(if select.test { is_not_null(input, node.id) } else { input })
             }
             Expr::Call(call) if call.func_name == operators::INDEX => {
                 let [operand, key] = call.args.as_slice() else {
@@ -165,23 +155,15 @@ impl<'s, I: Copy + PartialEq> Rewriting<'s, I> {
     fn bind(&mut self, name: Name<'_>, place: Option<Range<usize>>) -> Expr {
         match (self.input)(name) {
             Ok(input) => {
-                let number = self
-                    .inputs
-                    .iter()
-                    .position(|known| *known == input)
-                    .unwrap_or_else(|| {
+                let number =
+                    self.inputs.iter().position(|known| *known == input).unwrap_or_else(|| {
                         self.inputs.push(input);
                         self.inputs.len() - 1
                     });
                 Expr::Ident(format!("@i{number}"))
             }
             Err(Unknown { message, help }) => {
-                self.mistakes.push(Mistake {
-                    code: codes::CEL_NAME,
-                    message,
-                    help,
-                    place,
-                });
+                self.mistakes.push(Mistake { code: codes::CEL_NAME, message, help, place });
                 Expr::Literal(LiteralValue::Null)
             }
         }
@@ -198,25 +180,14 @@ impl<'s, I: Copy + PartialEq> Rewriting<'s, I> {
     }
 
     fn call(&mut self, call: &mut CallExpr, id: u64) {
-        let is_operator = !call
-            .func_name
-            .starts_with(|char: char| char.is_ascii_alphabetic());
+        let is_operator = !call.func_name.starts_with(|char: char| char.is_ascii_alphabetic());
         if !is_operator && !functions::KNOWN.contains(&call.func_name.as_str()) {
-            let message = format!(
-                "unknown function `{}`",
-                crate::reason::excerpt_text(&call.func_name)
-            );
+            let message =
+                format!("unknown function `{}`", crate::reason::excerpt_text(&call.func_name));
             let help =
                 crate::suggest::did_you_mean(&call.func_name, functions::KNOWN.iter().copied());
-            let place = self
-                .place(id)
-                .map(|place| self.before(place, &call.func_name));
-            return self.mistakes.push(Mistake {
-                code: codes::CEL_NAME,
-                message,
-                help,
-                place,
-            });
+            let place = self.place(id).map(|place| self.before(place, &call.func_name));
+            return self.mistakes.push(Mistake { code: codes::CEL_NAME, message, help, place });
         }
         if call.func_name == "matches" {
             return self.matches(call, id);
@@ -224,9 +195,7 @@ impl<'s, I: Copy + PartialEq> Rewriting<'s, I> {
         if let Some(target) = &mut call.target {
             self.rewrite(target);
         }
-        call.args
-            .iter_mut()
-            .for_each(|argument| self.rewrite(argument));
+        call.args.iter_mut().for_each(|argument| self.rewrite(argument));
         let exact = functions::EXACT
             .iter()
             .find(|(name, _)| *name == call.func_name && call.target.is_none());
@@ -238,10 +207,8 @@ impl<'s, I: Copy + PartialEq> Rewriting<'s, I> {
     /// `text.matches('pattern')` becomes a call with the compiled pattern.
     fn matches(&mut self, call: &mut CallExpr, id: u64) {
         let target = call.target.take().map(|target| *target);
-        let mut arguments: Vec<IdedExpr> = target
-            .into_iter()
-            .chain(std::mem::take(&mut call.args))
-            .collect();
+        let mut arguments: Vec<IdedExpr> =
+            target.into_iter().chain(std::mem::take(&mut call.args)).collect();
         let [text, pattern] = arguments.as_mut_slice() else {
             return self.mistake(
                 codes::CEL_FORM,
@@ -295,22 +262,13 @@ impl<'s, I: Copy + PartialEq> Rewriting<'s, I> {
 
     fn mistake(&mut self, code: &'static str, id: u64, message: String, help: Option<String>) {
         let place = self.place(id);
-        self.mistakes.push(Mistake {
-            code,
-            message,
-            help,
-            place,
-        });
+        self.mistakes.push(Mistake { code, message, help, place });
     }
 
     /// The name before a call's bracket, where the parser places the call.
     fn before(&self, bracket: Range<usize>, name: &str) -> Range<usize> {
         let before = self.source[..bracket.start].trim_end();
-        if before.ends_with(name) {
-            before.len() - name.len()..before.len()
-        } else {
-            bracket
-        }
+        if before.ends_with(name) { before.len() - name.len()..before.len() } else { bracket }
     }
 
     fn mistake_in(
@@ -321,24 +279,14 @@ impl<'s, I: Copy + PartialEq> Rewriting<'s, I> {
         help: Option<String>,
     ) {
         let place = self.place_of(node);
-        self.mistakes.push(Mistake {
-            code,
-            message,
-            help,
-            place,
-        });
+        self.mistakes.push(Mistake { code, message, help, place });
     }
 
     /// Bytes of a node and what it applies to: the parser places an index at its bracket.
     fn place_of(&self, node: &IdedExpr) -> Option<Range<usize>> {
         let below: Vec<&IdedExpr> = match &node.expr {
             Expr::Select(select) => vec![&select.operand],
-            Expr::Call(call) => call
-                .target
-                .iter()
-                .map(AsRef::as_ref)
-                .chain(&call.args)
-                .collect(),
+            Expr::Call(call) => call.target.iter().map(AsRef::as_ref).chain(&call.args).collect(),
             Expr::Unspecified
             | Expr::Comprehension(_)
             | Expr::Ident(_)
@@ -347,19 +295,14 @@ impl<'s, I: Copy + PartialEq> Rewriting<'s, I> {
             | Expr::Map(_)
             | Expr::Struct(_) => Vec::new(),
         };
-        let places = below
-            .into_iter()
-            .map(|node| node.id)
-            .chain([node.id])
-            .filter_map(|id| self.place(id));
+        let places =
+            below.into_iter().map(|node| node.id).chain([node.id]).filter_map(|id| self.place(id));
         let place = places.reduce(|a, b| a.start.min(b.start)..a.end.max(b.end))?;
         let Expr::Select(select) = &node.expr else {
             return Some(place);
         };
         let rest = &self.source[place.end..];
-        let field = rest
-            .find(&select.field)
-            .filter(|at| rest[..*at].trim().is_empty());
+        let field = rest.find(&select.field).filter(|at| rest[..*at].trim().is_empty());
         Some(place.start..field.map_or(place.end, |at| place.end + at + select.field.len()))
     }
 

@@ -45,10 +45,7 @@ impl<'r> Bound<'r> {
                 (Ok(value), _) => Self::Int(CelInt::from(value)),
                 (Err(_), Ok(value)) => Self::UInt(CelUInt::from(value)),
                 (Err(_), Err(_)) => {
-                    return Err(inexact(
-                        "the integer has more than 64 bits",
-                        &value.to_string(),
-                    ));
+                    return Err(inexact("the integer has more than 64 bits", &value.to_string()));
                 }
             },
             ValueRef::Decimal(literal) => return number(literal),
@@ -118,18 +115,14 @@ fn number<'r>(literal: &str) -> Result<Bound<'r>, Fault> {
     }
     match literal.parse::<u64>() {
         Ok(value) if whole => Ok(Bound::UInt(CelUInt::from(value))),
-        Ok(_) | Err(_) => Err(inexact(
-            "the number is neither a 64-bit integer nor exactly a double",
-            literal,
-        )),
+        Ok(_) | Err(_) => {
+            Err(inexact("the number is neither a 64-bit integer nor exactly a double", literal))
+        }
     }
 }
 
 fn inexact(what: &str, value: &str) -> Fault {
-    Fault::new(
-        codes::CEL_FAILED,
-        format!("{what}: `{}`", excerpt_text(value)),
-    )
+    Fault::new(codes::CEL_FAILED, format!("{what}: `{}`", excerpt_text(value)))
 }
 
 fn parse<'r>(document: &str) -> Result<Box<dyn Val + 'r>, Fault> {

@@ -33,10 +33,7 @@ pub(super) struct Wanted<'c> {
 }
 
 impl Wanted<'_> {
-    pub(super) const PART: Self = Self {
-        column: None,
-        top: false,
-    };
+    pub(super) const PART: Self = Self { column: None, top: false };
 }
 
 /// A node, and the kind of its values where it is known.
@@ -47,11 +44,7 @@ pub(super) struct Typed {
 
 impl Compiler<'_> {
     pub(super) fn node(&mut self, expr: &Expr, label: &Arc<str>, wanted: Wanted<'_>) -> Typed {
-        let hint = if wanted.top {
-            wanted.column.map(|column| column.kind)
-        } else {
-            None
-        };
+        let hint = if wanted.top { wanted.column.map(|column| column.kind) } else { None };
         let hint = expr
             .kind
             .as_ref()
@@ -66,10 +59,9 @@ impl Compiler<'_> {
         let ops = self.ops(expr);
         let operates = ops.is_some() || !expr.timestamp.is_empty();
         let below = match wanted.column {
-            Some(column) if !operates && (wanted.top || expr.kind.is_none()) => Wanted {
-                column: Some(column),
-                top: false,
-            },
+            Some(column) if !operates && (wanted.top || expr.kind.is_none()) => {
+                Wanted { column: Some(column), top: false }
+            }
             Some(_) | None => Wanted::PART,
         };
         let (base, touched) =
@@ -82,11 +74,7 @@ impl Compiler<'_> {
             zone: zone.clone(),
             fold: expr.fold,
         };
-        let said = expr
-            .kind
-            .as_ref()
-            .filter(|_| !wanted.top)
-            .map(|kind| conversion(kind.value));
+        let said = expr.kind.as_ref().filter(|_| !wanted.top).map(|kind| conversion(kind.value));
         let target = wanted.column.map(|column| conversion(column.kind));
         let zoneless = matches!(hint, Some(Kind::Timestamp | Kind::Date | Kind::Time));
         let parsed = parsed_kind(&formats, zoneless);
@@ -121,17 +109,9 @@ impl Compiler<'_> {
         if is_clock {
             node = self.clock(expr, node, formats, zone, &touched);
         } else if !formats.is_empty() {
-            node.parse = Some(Box::new(Parse {
-                formats,
-                zone,
-                fold: expr.fold,
-                zoneless,
-            }));
+            node.parse = Some(Box::new(Parse { formats, zone, fold: expr.fold, zoneless }));
         }
-        Typed {
-            node,
-            kind: made_kind,
-        }
+        Typed { node, kind: made_kind }
     }
 
     fn formats(&mut self, expr: &Expr, hint: Option<Kind>) -> Vec<Format> {
@@ -150,11 +130,8 @@ impl Compiler<'_> {
                     formats.push(format);
                 }
                 Err(why) => {
-                    let message = format!(
-                        "format `{}`: {}",
-                        excerpt_text(&text.value),
-                        excerpt_text(&why)
-                    );
+                    let message =
+                        format!("format `{}`: {}", excerpt_text(&text.value), excerpt_text(&why));
                     self.error(codes::BAD_FORMAT, &text.span, message, None);
                 }
             }
@@ -174,9 +151,7 @@ impl Compiler<'_> {
         let Some(start) = &expr.start else {
             return node;
         };
-        if !formats
-            .iter()
-            .any(|format| format.yields() == Yields::Clock)
+        if !formats.iter().any(|format| format.yields() == Yields::Clock)
             && formats.len() == expr.timestamp.len()
         {
             let message = "`start` is only for formats without a day";
@@ -190,14 +165,7 @@ impl Compiler<'_> {
                 nullable: true,
                 has_default: false,
             };
-            compiler.node(
-                start,
-                &label,
-                Wanted {
-                    column: Some(&moment),
-                    top: true,
-                },
-            )
+            compiler.node(start, &label, Wanted { column: Some(&moment), top: true })
         });
         let known =
             touched.lets.is_empty() && !touched.record && !touched.element && !touched.aggregate;
@@ -224,22 +192,14 @@ impl Compiler<'_> {
             field: node.field.clone(),
         };
         self.clocks.push(Clock {
-            sources: if whole {
-                Vec::new()
-            } else {
-                self.scope.clone()
-            },
+            sources: if whole { Vec::new() } else { self.scope.clone() },
             text,
             formats,
             start: typed.node,
             zone,
             fold: expr.fold,
         });
-        Node {
-            base: Base::Clock(self.clocks.len() - 1),
-            ops: None,
-            ..node
-        }
+        Node { base: Base::Clock(self.clocks.len() - 1), ops: None, ..node }
     }
 
     fn ops(&mut self, expr: &Expr) -> Option<Ops> {
@@ -256,21 +216,18 @@ impl Compiler<'_> {
             );
             None
         });
-        let matches = expr
-            .matches
-            .as_ref()
-            .and_then(|pattern| match cel::regex(&pattern.value) {
-                Ok(regex) => Some(regex),
-                Err(why) => {
-                    self.error(
-                        codes::BAD_REGEX,
-                        &pattern.span,
-                        format!("`matches`: {}", excerpt_text(&why)),
-                        None,
-                    );
-                    None
-                }
-            });
+        let matches = expr.matches.as_ref().and_then(|pattern| match cel::regex(&pattern.value) {
+            Ok(regex) => Some(regex),
+            Err(why) => {
+                self.error(
+                    codes::BAD_REGEX,
+                    &pattern.span,
+                    format!("`matches`: {}", excerpt_text(&why)),
+                    None,
+                );
+                None
+            }
+        });
         // Of an aggregate, `null` says which records' values do not count.
         let null = if matches!(expr.base, PlanBase::Aggregate { .. }) {
             Vec::new()
@@ -303,9 +260,7 @@ impl Compiler<'_> {
     }
 
     fn default(&mut self, expr: &Expr, conversion: Option<&Conversion>) -> Option<Value> {
-        expr.default
-            .as_ref()
-            .map(|literal| self.literal(literal, conversion, &expr.span))
+        expr.default.as_ref().map(|literal| self.literal(literal, conversion, &expr.span))
     }
 
     /// A literal of the plan in the kind it is for.
@@ -356,29 +311,18 @@ impl Compiler<'_> {
             PlanBase::Value(literal) => {
                 let value = literal_value(literal);
                 let kind = literal_kind(literal);
-                TypedBase {
-                    base: Base::Value(value),
-                    kind: Some(kind),
-                }
+                TypedBase { base: Base::Value(value), kind: Some(kind) }
             }
             PlanBase::First(parts) => {
-                let parts: Vec<Typed> = parts
-                    .iter()
-                    .map(|part| self.node(part, label, below))
-                    .collect();
+                let parts: Vec<Typed> =
+                    parts.iter().map(|part| self.node(part, label, below)).collect();
                 let kind = common_kind(parts.iter().map(|part| part.kind));
-                TypedBase {
-                    base: Base::First(nodes(parts)),
-                    kind,
-                }
+                TypedBase { base: Base::First(nodes(parts)), kind }
             }
             PlanBase::Concat { parts, separator } => {
                 let parts = self.parts(parts, label);
                 TypedBase::new(
-                    Base::Concat {
-                        parts,
-                        separator: separator.clone(),
-                    },
+                    Base::Concat { parts, separator: separator.clone() },
                     Kind::Text(None),
                 )
             }
@@ -389,14 +333,7 @@ impl Compiler<'_> {
                     self.error(codes::BAD_RULE, &expr.span, message, None);
                 }
                 let of = Box::new(self.node(of, label, Wanted::PART).node);
-                TypedBase::new(
-                    Base::Split {
-                        of,
-                        by: by.clone(),
-                        part: *part,
-                    },
-                    Kind::Text(None),
-                )
+                TypedBase::new(Base::Split { of, by: by.clone(), part: *part }, Kind::Text(None))
             }
             PlanBase::Uuid5(parts) => {
                 let namespace = self
@@ -411,14 +348,8 @@ impl Compiler<'_> {
                 self.reference(expr, table, by, *missing, label)
             }
             PlanBase::Cel(source) => match self.program(source, None) {
-                Some(program) => TypedBase {
-                    base: Base::Cel(program),
-                    kind: None,
-                },
-                None => TypedBase {
-                    base: Base::Value(Value::Null),
-                    kind: None,
-                },
+                Some(program) => TypedBase { base: Base::Cel(program), kind: None },
+                None => TypedBase { base: Base::Value(Value::Null), kind: None },
             },
             PlanBase::Aggregate { of, field } => {
                 self.aggregate(expr, *of, field.as_ref(), label, hint, zone)
@@ -426,20 +357,11 @@ impl Compiler<'_> {
             PlanBase::BySource(branches) => self.by_source(branches, label, below),
             PlanBase::Hash { algorithm, parts } => {
                 let parts = self.parts(parts, label);
-                TypedBase::new(
-                    Base::Hash {
-                        algorithm: *algorithm,
-                        parts,
-                    },
-                    Kind::Text(None),
-                )
+                TypedBase::new(Base::Hash { algorithm: *algorithm, parts }, Kind::Text(None))
             }
             PlanBase::Object(members) => {
                 let member = |compiler: &mut Self, (key, part): &(At<String>, Expr)| {
-                    (
-                        key.value.clone(),
-                        compiler.node(part, label, Wanted::PART).node,
-                    )
+                    (key.value.clone(), compiler.node(part, label, Wanted::PART).node)
                 };
                 let members = members.iter().map(|each| member(self, each)).collect();
                 TypedBase::new(Base::Object(members), Kind::Json)
@@ -452,10 +374,7 @@ impl Compiler<'_> {
     }
 
     fn parts(&mut self, parts: &[Expr], label: &Arc<str>) -> Vec<Node> {
-        parts
-            .iter()
-            .map(|part| self.node(part, label, Wanted::PART).node)
-            .collect()
+        parts.iter().map(|part| self.node(part, label, Wanted::PART).node).collect()
     }
 
     fn by_source(
@@ -468,10 +387,8 @@ impl Compiler<'_> {
         let mut made: Vec<Option<Node>> = self.sources.iter().map(|_| None).collect();
         let mut kinds = Vec::new();
         for (name, expr) in branches {
-            let source = self
-                .sources
-                .iter()
-                .position(|source| source.plan.name.value == name.value);
+            let source =
+                self.sources.iter().position(|source| source.plan.name.value == name.value);
             let Some(source) = source else {
                 let help = did_you_mean(
                     &name.value,
@@ -487,10 +404,7 @@ impl Compiler<'_> {
             made[source] = Some(typed.node);
         }
         self.scope = whole;
-        TypedBase {
-            base: Base::BySource(made),
-            kind: common_kind(kinds.into_iter()),
-        }
+        TypedBase { base: Base::BySource(made), kind: common_kind(kinds.into_iter()) }
     }
 
     fn reference(
@@ -505,10 +419,7 @@ impl Compiler<'_> {
             None => {
                 let help = did_you_mean(
                     &table.value,
-                    self.plan
-                        .tables
-                        .iter()
-                        .map(|table| table.into.value.as_str()),
+                    self.plan.tables.iter().map(|table| table.into.value.as_str()),
                 );
                 let message = format!("no table of the plan fills `{}`", table.value);
                 self.error(codes::BAD_REFERENCE, &table.span, message, help);
@@ -524,10 +435,8 @@ impl Compiler<'_> {
             Some(parent) => {
                 let parts = parent.legacy_key_parts().len();
                 if parent.key.len() != 1 {
-                    let message = format!(
-                        "`{}` has no key of a single column to refer to",
-                        table.value
-                    );
+                    let message =
+                        format!("`{}` has no key of a single column to refer to", table.value);
                     self.error(codes::BAD_REFERENCE, &table.span, message, None);
                 } else if parts != by.len() {
                     let message = format!(
@@ -540,12 +449,7 @@ impl Compiler<'_> {
             }
         }
         let (by, touched) = self.watched(|compiler| compiler.parts(by, label));
-        if touched.clock
-            || touched
-                .lets
-                .iter()
-                .any(|index| self.lets[*index].touched.clock)
-        {
+        if touched.clock || touched.lets.iter().any(|index| self.lets[*index].touched.clock) {
             self.error(
                 codes::BAD_CLOCK,
                 &expr.span,
@@ -554,14 +458,7 @@ impl Compiler<'_> {
             );
         }
         self.touched.merge(&touched);
-        TypedBase {
-            base: Base::Ref {
-                table: table.value.clone(),
-                by,
-                missing,
-            },
-            kind: None,
-        }
+        TypedBase { base: Base::Ref { table: table.value.clone(), by, missing }, kind: None }
     }
 
     fn aggregate(
@@ -585,12 +482,7 @@ impl Compiler<'_> {
         let slot = field.and_then(|name| match self.field(&name.value) {
             Ok(slot) => Some(slot),
             Err(unknown) => {
-                self.error(
-                    codes::UNKNOWN_COLUMN,
-                    &name.span,
-                    unknown.message,
-                    unknown.help,
-                );
+                self.error(codes::UNKNOWN_COLUMN, &name.span, unknown.message, unknown.help);
                 None
             }
         });
@@ -601,11 +493,7 @@ impl Compiler<'_> {
                 .iter()
                 .filter_map(|text| Format::compile(&text.value).ok())
                 .collect();
-            Compare::Instants {
-                formats,
-                zone: zone.clone(),
-                fold: expr.fold,
-            }
+            Compare::Instants { formats, zone: zone.clone(), fold: expr.fold }
         } else if numeric {
             Compare::Numbers
         } else {
@@ -626,10 +514,7 @@ impl Compiler<'_> {
             Aggregate::Sum => Some(Kind::Decimal(None)),
             Aggregate::Last | Aggregate::FirstOf | Aggregate::Min | Aggregate::Max => None,
         };
-        TypedBase {
-            base: Base::Aggregate(self.aggregations.len() - 1),
-            kind,
-        }
+        TypedBase { base: Base::Aggregate(self.aggregations.len() - 1), kind }
     }
 
     fn fact(&mut self, fact: &At<Fact>) -> TypedBase {
@@ -680,10 +565,7 @@ impl Compiler<'_> {
             }
         };
         self.check_fact(fact);
-        TypedBase {
-            base: Base::Fact(fact.value),
-            kind,
-        }
+        TypedBase { base: Base::Fact(fact.value), kind }
     }
 
     fn check_fact(&mut self, fact: &At<Fact>) {
@@ -725,10 +607,7 @@ pub(super) struct TypedBase {
 
 impl TypedBase {
     fn new(base: Base, kind: Kind) -> Self {
-        Self {
-            base,
-            kind: Some(kind),
-        }
+        Self { base, kind: Some(kind) }
     }
 }
 
@@ -751,14 +630,8 @@ fn literal_kind(literal: &Literal) -> Kind {
 }
 
 fn parsed_kind(formats: &[Format], zoneless: bool) -> Option<Kind> {
-    let clocks = formats
-        .iter()
-        .filter(|format| format.yields() == Yields::Clock)
-        .count();
-    let local = formats
-        .iter()
-        .filter(|format| format.yields() == Yields::Local)
-        .count();
+    let clocks = formats.iter().filter(|format| format.yields() == Yields::Clock).count();
+    let local = formats.iter().filter(|format| format.yields() == Yields::Local).count();
     match (formats.len(), clocks, local) {
         (0, ..) => None,
         (all, clocks, _) if clocks == all => Some(Kind::Time),
@@ -769,9 +642,5 @@ fn parsed_kind(formats: &[Format], zoneless: bool) -> Option<Kind> {
 }
 
 fn count_of(count: usize, noun: &str) -> String {
-    if count == 1 {
-        format!("1 {noun}")
-    } else {
-        format!("{count} {noun}s")
-    }
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }

@@ -17,29 +17,16 @@ use crate::suggest::did_you_mean;
 impl Compiler<'_> {
     pub(super) fn field_or_let(&mut self, name: &At<String>) -> TypedBase {
         match self.resolve(&name.value) {
-            Ok(Input::Let(index)) => TypedBase {
-                base: Base::Let(index),
-                kind: self.lets[index].kind,
-            },
-            Ok(Input::Field(slot)) => TypedBase {
-                base: Base::Field(slot),
-                kind: self.field_kind(&name.value),
-            },
-            Ok(Input::New(_)) => TypedBase {
-                base: Base::Value(Value::Null),
-                kind: None,
-            },
+            Ok(Input::Let(index)) => {
+                TypedBase { base: Base::Let(index), kind: self.lets[index].kind }
+            }
+            Ok(Input::Field(slot)) => {
+                TypedBase { base: Base::Field(slot), kind: self.field_kind(&name.value) }
+            }
+            Ok(Input::New(_)) => TypedBase { base: Base::Value(Value::Null), kind: None },
             Err(unknown) => {
-                self.error(
-                    codes::UNKNOWN_COLUMN,
-                    &name.span,
-                    unknown.message,
-                    unknown.help,
-                );
-                TypedBase {
-                    base: Base::Value(Value::Null),
-                    kind: None,
-                }
+                self.error(codes::UNKNOWN_COLUMN, &name.span, unknown.message, unknown.help);
+                TypedBase { base: Base::Value(Value::Null), kind: None }
             }
         }
     }
@@ -71,10 +58,7 @@ impl Compiler<'_> {
         for source in self.scope.clone() {
             self.check_column(source, name)?;
         }
-        let is_column = self
-            .scope
-            .iter()
-            .any(|source| self.sources[*source].has_column(name));
+        let is_column = self.scope.iter().any(|source| self.sources[*source].has_column(name));
         if name.starts_with('/') && !is_column {
             if Pointer::parse(name).is_err() {
                 return Err(Unknown {
@@ -90,13 +74,7 @@ impl Compiler<'_> {
     /// A column of a source with a header must stand in every header, unless it is optional.
     fn check_column(&self, source: usize, name: &str) -> Result<(), Unknown> {
         let view = &self.sources[source];
-        if !view.closed
-            || view
-                .plan
-                .optional
-                .iter()
-                .any(|optional| optional.value == name)
-        {
+        if !view.closed || view.plan.optional.iter().any(|optional| optional.value == name) {
             return Ok(());
         }
         let having = view
@@ -119,17 +97,10 @@ impl Compiler<'_> {
                 )),
             });
         }
-        let columns = view
-            .shapes
-            .iter()
-            .flat_map(|shape| &shape.columns)
-            .map(|column| column.name.as_str());
-        let lets = self
-            .mapping
-            .lets
-            .iter()
-            .take(self.lets.len())
-            .map(|(name, _)| name.value.as_str());
+        let columns =
+            view.shapes.iter().flat_map(|shape| &shape.columns).map(|column| column.name.as_str());
+        let lets =
+            self.mapping.lets.iter().take(self.lets.len()).map(|(name, _)| name.value.as_str());
         Err(Unknown {
             message: format!("`{source_name}` has no column `{}`", excerpt_text(name)),
             help: did_you_mean(name, columns.chain(lets)),
@@ -137,19 +108,11 @@ impl Compiler<'_> {
     }
 
     pub(super) fn slot(&mut self, name: &str, field: &Field) -> usize {
-        let at = self
-            .slots
-            .iter()
-            .position(|slot| slot.field == *field)
-            .unwrap_or_else(|| {
-                let used = vec![false; self.sources.len()];
-                self.slots.push(Slot {
-                    name: name.to_owned(),
-                    field: field.clone(),
-                    used,
-                });
-                self.slots.len() - 1
-            });
+        let at = self.slots.iter().position(|slot| slot.field == *field).unwrap_or_else(|| {
+            let used = vec![false; self.sources.len()];
+            self.slots.push(Slot { name: name.to_owned(), field: field.clone(), used });
+            self.slots.len() - 1
+        });
         for source in &self.scope {
             self.slots[at].used[*source] = true;
         }
@@ -161,9 +124,8 @@ impl Compiler<'_> {
         common_kind(self.scope.iter().map(|source| {
             let view = &self.sources[*source];
             let mut columns = view.shapes.iter().flat_map(|shape| &shape.columns);
-            let declared = columns
-                .find(|column| column.name == name)
-                .and_then(|column| column.kind);
+            let declared =
+                columns.find(|column| column.name == name).and_then(|column| column.kind);
             declared.or(view.closed.then_some(Kind::Text(None)))
         }))
     }
@@ -184,22 +146,15 @@ impl Compiler<'_> {
                         table.columns.iter().map(|column| column.name.as_str()),
                     ),
                 }),
-                None => Err(Unknown {
-                    message: "`new` is known in rules only".to_owned(),
-                    help: None,
-                }),
+                None => {
+                    Err(Unknown { message: "`new` is known in rules only".to_owned(), help: None })
+                }
             },
         });
         match compiled {
             Ok(program) => Some(program),
             Err(mistakes) => {
-                for Mistake {
-                    code,
-                    message,
-                    help,
-                    place,
-                } in mistakes
-                {
+                for Mistake { code, message, help, place } in mistakes {
                     let span =
                         place.map_or_else(|| source.span.clone(), |place| inside(source, &place));
                     self.error(code, &span, message, help);
@@ -235,21 +190,16 @@ impl Compiler<'_> {
                         .any(|name| name.value == column)
             };
             let mut missing = BTreeSet::new();
-            let columns = view
-                .shapes
-                .iter()
-                .flat_map(|shape| &shape.columns)
-                .map(|column| &column.name);
+            let columns =
+                view.shapes.iter().flat_map(|shape| &shape.columns).map(|column| &column.name);
             let unused: Vec<String> = columns
                 .filter(|column| !known(column) && missing.insert(*column))
                 .cloned()
                 .collect();
             let (span, name) = (view.plan.name.span.clone(), name.clone());
             for column in unused {
-                let message = format!(
-                    "column `{}` of `{name}` is carried nowhere",
-                    excerpt_text(&column)
-                );
+                let message =
+                    format!("column `{}` of `{name}` is carried nowhere", excerpt_text(&column));
                 let help =
                     format!("use it, or list it under `ignore` or `archive` of `[source.{name}]`");
                 self.error(codes::UNMAPPED_COLUMN, &span, message, Some(help));
@@ -260,9 +210,7 @@ impl Compiler<'_> {
 
 impl SourceView<'_> {
     fn has_column(&self, name: &str) -> bool {
-        self.shapes
-            .iter()
-            .any(|shape| shape.columns.iter().any(|column| column.name == name))
+        self.shapes.iter().any(|shape| shape.columns.iter().any(|column| column.name == name))
     }
 }
 
@@ -286,33 +234,22 @@ fn inside(source: &At<String>, place: &std::ops::Range<usize>) -> Span {
 fn used_columns(plan: &Plan, source: &str) -> Option<BTreeSet<String>> {
     let mut used = BTreeSet::new();
     let mut whole = false;
-    for table in plan
-        .tables
-        .iter()
-        .filter(|table| table.from.iter().any(|from| from.value == source))
+    for table in
+        plan.tables.iter().filter(|table| table.from.iter().any(|from| from.value == source))
     {
         if let PlanEach::Element(pointer) = &table.each {
             used.insert(pointer.value.clone());
         }
-        let exprs = table
-            .lets
-            .iter()
-            .chain(&table.columns)
-            .map(|(_, expr)| expr);
+        let exprs = table.lets.iter().chain(&table.columns).map(|(_, expr)| expr);
         for expr in exprs.chain(table.legacy_key.iter().flatten()) {
             expr.walk(&mut |expr| match &expr.base {
-                PlanBase::Field(name)
-                | PlanBase::Aggregate {
-                    field: Some(name), ..
-                } => {
+                PlanBase::Field(name) | PlanBase::Aggregate { field: Some(name), .. } => {
                     used.insert(name.value.clone());
                 }
                 PlanBase::Cel(source) => used.extend(names_in(&source.value)),
                 PlanBase::Fact(fact) => {
-                    whole |= matches!(
-                        fact.value,
-                        Fact::RecordJson | Fact::RecordText | Fact::FileText
-                    );
+                    whole |=
+                        matches!(fact.value, Fact::RecordJson | Fact::RecordText | Fact::FileText);
                 }
                 PlanBase::Value(_)
                 | PlanBase::First(_)
@@ -327,10 +264,7 @@ fn used_columns(plan: &Plan, source: &str) -> Option<BTreeSet<String>> {
                 | PlanBase::JsonChecksum(_) => {}
             });
         }
-        let conditions = table
-            .filter
-            .iter()
-            .chain(table.rules.iter().map(|rule| &rule.cel));
+        let conditions = table.filter.iter().chain(table.rules.iter().map(|rule| &rule.cel));
         conditions.for_each(|cel| used.extend(names_in(&cel.value)));
     }
     if whole { None } else { Some(used) }

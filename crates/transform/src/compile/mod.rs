@@ -55,11 +55,7 @@ impl Step {
     ) -> Result<Self, Vec<CompileError>> {
         let mut compiler = Compiler::new(plan, mapping, environment);
         let step = compiler.step();
-        if compiler.errors.is_empty() {
-            Ok(step)
-        } else {
-            Err(compiler.errors)
-        }
+        if compiler.errors.is_empty() { Ok(step) } else { Err(compiler.errors) }
     }
 }
 
@@ -129,25 +125,16 @@ impl<'a> Compiler<'a> {
     fn new(plan: &'a Plan, mapping: &'a TableMapping, environment: &'a Environment<'a>) -> Self {
         let view = |name: &At<String>| {
             let source = plan.source(&name.value)?;
-            let shapes = environment
-                .sources
-                .iter()
-                .find(|shape| shape.source == name.value);
+            let shapes = environment.sources.iter().find(|shape| shape.source == name.value);
             let shapes = shapes.map_or(&[][..], |shape| shape.shapes.as_slice());
             // Only a header can be wrong; of an empty file there is none.
-            let headers: Vec<&'a Shape> = shapes
-                .iter()
-                .filter(|shape| !shape.columns.is_empty())
-                .collect();
+            let headers: Vec<&'a Shape> =
+                shapes.iter().filter(|shape| !shape.columns.is_empty()).collect();
             let closed = match source.format {
                 Format::Csv(_) => !headers.is_empty() && headers.iter().all(|shape| shape.closed),
                 Format::Json { .. } | Format::JsonLines | Format::Markdown | Format::Text => false,
             };
-            Some(SourceView {
-                plan: source,
-                shapes: headers,
-                closed,
-            })
+            Some(SourceView { plan: source, shapes: headers, closed })
         };
         let sources: Vec<SourceView<'a>> = mapping.from.iter().filter_map(view).collect();
         let mut compiler = Self {
@@ -197,10 +184,7 @@ impl<'a> Compiler<'a> {
         self.compile_lets();
         let filter = mapping.filter.as_ref().and_then(|filter| {
             let program = self.program(filter, None)?;
-            Some(Condition {
-                program,
-                source: Arc::from(filter.value.as_str()),
-            })
+            Some(Condition { program, source: Arc::from(filter.value.as_str()) })
         });
         let (table, columns) = self.columns();
         let rules = mapping.rules.iter().filter_map(|rule| {
@@ -215,10 +199,7 @@ impl<'a> Compiler<'a> {
         let legacy_key = self.stores_mappings().then(|| {
             let label = Arc::from("legacy_key");
             let parts = mapping.legacy_key_parts();
-            parts
-                .into_iter()
-                .map(|part| self.node(part, &label, Wanted::PART).node)
-                .collect()
+            parts.into_iter().map(|part| self.node(part, &label, Wanted::PART).node).collect()
         });
         let duplicates = self.duplicates(&table);
         let archive = self.archive();
@@ -231,10 +212,7 @@ impl<'a> Compiler<'a> {
         let used = self.used_lets();
         let lets = std::mem::take(&mut self.lets).into_iter().enumerate();
         let lets = lets
-            .map(|(index, each)| Let {
-                node: each.node,
-                used: used.contains(&index),
-            })
+            .map(|(index, each)| Let { node: each.node, used: used.contains(&index) })
             .collect();
         let is_required = |(index, column): (usize, &Column)| {
             (!column.nullable || table.key.contains(&index)).then_some(index)
@@ -253,12 +231,7 @@ impl<'a> Compiler<'a> {
             aggregations: std::mem::take(&mut self.aggregations),
             filter,
             plain: columns.iter().map(Plain::of).collect(),
-            required: table
-                .columns
-                .iter()
-                .enumerate()
-                .filter_map(is_required)
-                .collect(),
+            required: table.columns.iter().enumerate().filter_map(is_required).collect(),
             columns,
             table,
             rules,
@@ -292,12 +265,7 @@ impl<'a> Compiler<'a> {
             PlanEach::Element(pointer) => match self.field(&pointer.value) {
                 Ok(slot) => Each::Element(slot),
                 Err(unknown) => {
-                    self.error(
-                        codes::UNKNOWN_COLUMN,
-                        &pointer.span,
-                        unknown.message,
-                        unknown.help,
-                    );
+                    self.error(codes::UNKNOWN_COLUMN, &pointer.span, unknown.message, unknown.help);
                     Each::Record
                 }
             },
@@ -325,14 +293,8 @@ impl<'a> Compiler<'a> {
                 fields.push(slot.field.clone());
                 fields.len() - 1
             }));
-            let setting = view
-                .plan
-                .columns
-                .iter()
-                .find(|column| column.name.value == slot.name);
-            let kind = setting
-                .and_then(|column| column.kind.as_ref())
-                .map(|kind| kind.value);
+            let setting = view.plan.columns.iter().find(|column| column.name.value == slot.name);
+            let kind = setting.and_then(|column| column.kind.as_ref()).map(|kind| kind.value);
             let zone = self.zone.clone();
             declared.push(kind.map(|kind| Conversion {
                 kind,
@@ -343,17 +305,8 @@ impl<'a> Compiler<'a> {
             }));
         }
         let place = |slot: usize| columns[slot].expect("archived columns are read");
-        let archive = archive
-            .iter()
-            .map(|(name, slot)| (name.clone(), place(*slot)))
-            .collect();
-        SourcePlan {
-            name: view.plan.name.value.clone(),
-            fields,
-            columns,
-            declared,
-            archive,
-        }
+        let archive = archive.iter().map(|(name, slot)| (name.clone(), place(*slot))).collect();
+        SourcePlan { name: view.plan.name.value.clone(), fields, columns, declared, archive }
     }
 
     fn compile_lets(&mut self) {
@@ -361,11 +314,7 @@ impl<'a> Compiler<'a> {
             let label: Arc<str> = Arc::from(name.value.as_str());
             let (typed, touched) =
                 self.watched(|compiler| compiler.node(expr, &label, Wanted::PART));
-            self.lets.push(CompiledLet {
-                node: typed.node,
-                kind: typed.kind,
-                touched,
-            });
+            self.lets.push(CompiledLet { node: typed.node, kind: typed.kind, touched });
         }
     }
 
@@ -378,11 +327,8 @@ impl<'a> Compiler<'a> {
 
     fn columns(&mut self) -> (Table, Vec<Node>) {
         let mapping = self.mapping;
-        let mut table = Table {
-            name: mapping.into.value.clone(),
-            columns: Vec::new(),
-            key: Vec::new(),
-        };
+        let mut table =
+            Table { name: mapping.into.value.clone(), columns: Vec::new(), key: Vec::new() };
         let mut nodes = Vec::with_capacity(mapping.columns.len());
         for (name, expr) in &mapping.columns {
             let (column, node) = self.column(name, expr);
@@ -420,10 +366,7 @@ impl<'a> Compiler<'a> {
         if is_key {
             self.check_key_expression(name, expr);
         }
-        let wanted = Wanted {
-            column: Some(&column),
-            top: true,
-        };
+        let wanted = Wanted { column: Some(&column), top: true };
         let errors = self.errors.len();
         let typed = self.node(expr, &label, wanted);
         if let Some(kind) = typed.kind
@@ -447,10 +390,8 @@ impl<'a> Compiler<'a> {
             return Some(table.columns[index].clone());
         }
         let message = format!("table `{}` has no column `{}`", table.name, name.value);
-        let help = did_you_mean(
-            &name.value,
-            table.columns.iter().map(|column| column.name.as_str()),
-        );
+        let help =
+            did_you_mean(&name.value, table.columns.iter().map(|column| column.name.as_str()));
         self.error(codes::UNKNOWN_TARGET_COLUMN, &name.span, message, help);
         None
     }
@@ -465,12 +406,7 @@ impl<'a> Compiler<'a> {
                     "`{}.{}` is required, and nothing fills it",
                     described.name, column.name
                 );
-                self.error(
-                    codes::REQUIRED_COLUMN,
-                    &self.mapping.into.span,
-                    message,
-                    None,
-                );
+                self.error(codes::REQUIRED_COLUMN, &self.mapping.into.span, message, None);
             }
         }
     }
@@ -493,13 +429,8 @@ impl<'a> Compiler<'a> {
             return key;
         }
         let described = self.environment.table.map(|described| {
-            let names = described
-                .key
-                .iter()
-                .map(|index| &described.columns[*index].name);
-            names
-                .map(|name| table.column(name))
-                .collect::<Option<Vec<usize>>>()
+            let names = described.key.iter().map(|index| &described.columns[*index].name);
+            names.map(|name| table.column(name)).collect::<Option<Vec<usize>>>()
         });
         described.flatten().unwrap_or_default()
     }
@@ -508,13 +439,7 @@ impl<'a> Compiler<'a> {
         let may_be_null = expr.default.is_none()
             && (expr.invalid == Invalid::Null
                 || (expr.map.is_some() && expr.map_other == MapOther::Null)
-                || matches!(
-                    expr.base,
-                    PlanBase::Ref {
-                        missing: MissingRef::Null,
-                        ..
-                    }
-                ));
+                || matches!(expr.base, PlanBase::Ref { missing: MissingRef::Null, .. }));
         if may_be_null {
             let message = format!("key column `{}` could become NULL", name.value);
             self.error(codes::KEY_NULLABLE, &expr.span, message, None);
@@ -543,10 +468,7 @@ impl<'a> Compiler<'a> {
                 }
             }
         }
-        Some(DuplicateKey {
-            columns,
-            scope: duplicates.scope,
-        })
+        Some(DuplicateKey { columns, scope: duplicates.scope })
     }
 
     /// Of the tables that take records of a source, the first one archives.
@@ -573,12 +495,9 @@ impl<'a> Compiler<'a> {
             for name in self.sources[source].plan.archive.iter().filter(|_| own) {
                 match self.field(&name.value) {
                     Ok(slot) => slots.push((name.value.clone(), slot)),
-                    Err(unknown) => self.error(
-                        codes::UNKNOWN_COLUMN,
-                        &name.span,
-                        unknown.message,
-                        unknown.help,
-                    ),
+                    Err(unknown) => {
+                        self.error(codes::UNKNOWN_COLUMN, &name.span, unknown.message, unknown.help)
+                    }
                 }
             }
             archive.push(slots);

@@ -8,10 +8,7 @@ pub fn parse(text: &str) -> Result<bool, Fault> {
     match text {
         "true" => Ok(true),
         "false" => Ok(false),
-        _ => Err(Fault::new(
-            codes::NOT_A_BOOLEAN,
-            "only `true` and `false` are booleans",
-        )),
+        _ => Err(Fault::new(codes::NOT_A_BOOLEAN, "only `true` and `false` are booleans")),
     }
 }
 
@@ -29,9 +26,6 @@ mod tests {
         for text in ["True", "1", "yes", "", "t", "TRUE", " true"] {
             assert!(parse(text).is_err(), "{text}");
         }
-        assert_eq!(
-            [true, false].map(|value| parse(to_text(value))),
-            [Ok(true), Ok(false)]
-        );
+        assert_eq!([true, false].map(|value| parse(to_text(value))), [Ok(true), Ok(false)]);
     }
 }

@@ -11,10 +11,7 @@ use crate::reason::excerpt_text;
 pub fn checksum(text: &str) -> Result<String, Fault> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let document = document(text)?;
-    Ok(hash::hex(
-        HashAlgorithm::Sha256,
-        document.to_canonical_text().as_bytes(),
-    ))
+    Ok(hash::hex(HashAlgorithm::Sha256, document.to_canonical_text().as_bytes()))
 }
 
 /// A document that says every key once: of a repeated one, readers disagree which counts.
@@ -36,10 +33,7 @@ mod tests {
 
     #[test]
     fn blanks_order_and_spelling_do_not_count() {
-        assert_eq!(
-            checksum("{\"b\":1.0,\"a\":[]}"),
-            checksum("{ \"a\" : [ ],\n\"b\" : 1 }")
-        );
+        assert_eq!(checksum("{\"b\":1.0,\"a\":[]}"), checksum("{ \"a\" : [ ],\n\"b\" : 1 }"));
         assert_ne!(checksum("{\"a\":1}"), checksum("{\"a\":\"1\"}"));
         assert_eq!(checksum("{\"a\":NaN}").unwrap_err().code, codes::NOT_JSON);
     }

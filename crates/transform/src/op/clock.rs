@@ -34,11 +34,7 @@ impl ClockState {
     pub fn new(start: DateTime, zone: &Zone) -> Self {
         let local = zone.local(start);
         let later = matches!(zone.instants(local), Named::Fold { later, .. } if later == start);
-        Self {
-            local,
-            later,
-            first_day: local.days,
-        }
+        Self { local, later, first_day: local.days }
     }
 
     /// Reads the next clock time (nanoseconds since midnight) and says which instant it is.
@@ -46,10 +42,7 @@ impl ClockState {
     /// `later` decides where a repeated hour is entered without a step back.
     pub fn advance(&mut self, clock: u64, zone: &Zone, later: bool) -> Result<DateTime, Fault> {
         let was = self.local;
-        let (back, ahead) = (
-            was.nanos.saturating_sub(clock),
-            clock.saturating_sub(was.nanos),
-        );
+        let (back, ahead) = (was.nanos.saturating_sub(clock), clock.saturating_sub(was.nanos));
         let over_midnight = ahead > ALMOST_A_DAY && was.days > self.first_day;
         let days = was.days + i32::from(back > HALF_DAY) - i32::from(over_midnight);
         let local = DateTime { days, nanos: clock };
@@ -57,17 +50,10 @@ impl ClockState {
             // A time that never was says nothing about the next one.
             Named::Gap => Err(zone::gap()),
             Named::One(instant) => {
-                *self = Self {
-                    local,
-                    later: false,
-                    ..*self
-                };
+                *self = Self { local, later: false, ..*self };
                 Ok(instant)
             }
-            Named::Fold {
-                earlier,
-                later: second,
-            } => {
+            Named::Fold { earlier, later: second } => {
                 let stepped = (30 * MINUTE..=90 * MINUTE).contains(&back);
                 let entered = !matches!(zone.instants(was), Named::Fold { .. });
                 let from_after = entered && back > 0 && back <= HALF_DAY;
@@ -94,12 +80,10 @@ mod tests {
         let mut state = ClockState::new(start.unwrap(), &zone);
         let lines: Vec<String> = clocks
             .iter()
-            .map(
-                |clock| match state.advance(parse_clock(clock).unwrap(), &zone, false) {
-                    Ok(instant) => format!("{clock} {instant}Z"),
-                    Err(fault) => format!("{clock} {}", fault.code),
-                },
-            )
+            .map(|clock| match state.advance(parse_clock(clock).unwrap(), &zone, false) {
+                Ok(instant) => format!("{clock} {instant}Z"),
+                Err(fault) => format!("{clock} {}", fault.code),
+            })
             .collect();
         expected.assert_eq(&lines.join("\n"));
     }
@@ -137,11 +121,7 @@ mod tests {
                 00:00:02 2024-05-31T22:00:02Z
                 23:30:00 2024-05-31T21:30:00Z"#]],
         );
-        check(
-            "2024-05-31T00:00:05",
-            &["23:59:59"],
-            &expect!["23:59:59 2024-05-31T21:59:59Z"],
-        );
+        check("2024-05-31T00:00:05", &["23:59:59"], &expect!["23:59:59 2024-05-31T21:59:59Z"]);
     }
 
     #[test]
@@ -160,9 +140,7 @@ mod tests {
     fn the_repeated_hour_is_told_by_the_step_back() {
         check(
             "2024-10-27T01:59:00",
-            &[
-                "02:00:00", "02:59:59", "02:00:00", "02:59:58", "02:59:50", "03:00:00", "02:59:59",
-            ],
+            &["02:00:00", "02:59:59", "02:00:00", "02:59:58", "02:59:50", "03:00:00", "02:59:59"],
             &expect![[r"
             02:00:00 2024-10-27T00:00:00Z
             02:59:59 2024-10-27T00:59:59Z

@@ -17,12 +17,9 @@ pub fn check_text(text: &str, digits: Option<(u16, u16)>) -> Result<(), Fault> {
 pub fn check_number(literal: &str, digits: Option<(u16, u16)>) -> Result<(), Fault> {
     let number = Decimal::parse(literal).map_err(|_| not_a_number())?;
     match digits {
-        Some((precision, scale)) if !number.fits(precision.into(), scale.into()) => {
-            Err(Fault::new(
-                codes::DIGITS_LOST,
-                format!("decimal({precision},{scale}) cannot hold it"),
-            ))
-        }
+        Some((precision, scale)) if !number.fits(precision.into(), scale.into()) => Err(
+            Fault::new(codes::DIGITS_LOST, format!("decimal({precision},{scale}) cannot hold it")),
+        ),
         Some(_) | None => Ok(()),
     }
 }
@@ -41,11 +38,7 @@ pub fn round(literal: &str, precision: u16, scale: u16) -> Result<String, Fault>
     if number.is_negative() && digits.iter().any(|digit| *digit != 0) {
         text.push('-');
     }
-    let scale_kept = if dropped > 0 {
-        u64::from(scale)
-    } else {
-        number.scale()
-    };
+    let scale_kept = if dropped > 0 { u64::from(scale) } else { number.scale() };
     write_plain(&mut text, &digits, number.exponent().max(0), scale_kept)?;
     check_number(&text, Some((precision, scale)))?;
     Ok(text)
@@ -81,10 +74,7 @@ fn add_one(digits: &mut Vec<u8>) {
 fn write_plain(text: &mut String, digits: &[u8], zeros: i64, scale: u64) -> Result<(), Fault> {
     const ZEROS_MAX: i64 = 1_000;
     if zeros > ZEROS_MAX || scale > ZEROS_MAX as u64 {
-        return Err(Fault::new(
-            codes::DIGITS_LOST,
-            "the number has too many digits",
-        ));
+        return Err(Fault::new(codes::DIGITS_LOST, "the number has too many digits"));
     }
     let mut all: Vec<u8> = digits.to_vec();
     all.extend(std::iter::repeat_n(0, zeros as usize));
@@ -115,28 +105,12 @@ mod tests {
     #[test]
     fn digits_fit_or_the_text_is_refused() {
         assert_eq!(check_text("12.50", Some((4, 2))), Ok(()));
-        assert_eq!(
-            check_text("12.50", Some((3, 1))),
-            Ok(()),
-            "a trailing zero is no digit lost"
-        );
-        assert_eq!(
-            check_text("12.55", Some((3, 1))).unwrap_err().code,
-            codes::DIGITS_LOST
-        );
-        assert_eq!(
-            check_text("123", Some((4, 2))).unwrap_err().code,
-            codes::DIGITS_LOST
-        );
-        assert_eq!(
-            check_text("1e5", None).unwrap_err().code,
-            codes::NOT_A_NUMBER
-        );
+        assert_eq!(check_text("12.50", Some((3, 1))), Ok(()), "a trailing zero is no digit lost");
+        assert_eq!(check_text("12.55", Some((3, 1))).unwrap_err().code, codes::DIGITS_LOST);
+        assert_eq!(check_text("123", Some((4, 2))).unwrap_err().code, codes::DIGITS_LOST);
+        assert_eq!(check_text("1e5", None).unwrap_err().code, codes::NOT_A_NUMBER);
         assert_eq!(check_number("1e5", None), Ok(()));
-        assert_eq!(
-            check_text("007", None).unwrap_err().code,
-            codes::NOT_A_NUMBER
-        );
+        assert_eq!(check_text("007", None).unwrap_err().code, codes::NOT_A_NUMBER);
     }
 
     #[test]
@@ -158,10 +132,7 @@ mod tests {
     #[test]
     fn digits_before_the_point_are_never_lost() {
         assert_eq!(round("99.96", 3, 1).unwrap_err().code, codes::DIGITS_LOST);
-        assert_eq!(
-            round("1e900000", 3, 1).unwrap_err().code,
-            codes::DIGITS_LOST
-        );
+        assert_eq!(round("1e900000", 3, 1).unwrap_err().code, codes::DIGITS_LOST);
     }
 
     proptest! {

@@ -32,19 +32,13 @@ pub fn of_number(literal: &str) -> Result<i128, Fault> {
 pub fn of_float(value: f64) -> Result<i128, Fault> {
     const LIMIT: f64 = 1.7e38;
     if !value.is_finite() {
-        return Err(Fault::new(
-            codes::NOT_FINITE,
-            "NaN and infinity are not integers",
-        ));
+        return Err(Fault::new(codes::NOT_FINITE, "NaN and infinity are not integers"));
     }
     if value.fract() != 0.0 || (value == 0.0 && value.is_sign_negative()) {
         return Err(not_an_integer());
     }
     if value.abs() > LIMIT {
-        return Err(Fault::new(
-            codes::OUT_OF_RANGE,
-            "the integer has more than 128 bits",
-        ));
+        return Err(Fault::new(codes::OUT_OF_RANGE, "the integer has more than 128 bits"));
     }
     Ok(value as i128)
 }
@@ -56,10 +50,7 @@ pub fn fit(value: i128, width: IntWidth) -> Result<i128, Fault> {
     if (least..=most).contains(&value) {
         Ok(value)
     } else {
-        Err(Fault::new(
-            codes::OUT_OF_RANGE,
-            format!("the column holds {least} to {most}"),
-        ))
+        Err(Fault::new(codes::OUT_OF_RANGE, format!("the column holds {least} to {most}")))
     }
 }
 
@@ -96,8 +87,7 @@ fn parse_long(text: &str) -> Result<i128, Fault> {
     if !canonical {
         return Err(not_an_integer());
     }
-    text.parse()
-        .map_err(|_| Fault::new(codes::OUT_OF_RANGE, "the integer has more than 128 bits"))
+    text.parse().map_err(|_| Fault::new(codes::OUT_OF_RANGE, "the integer has more than 128 bits"))
 }
 
 fn not_an_integer() -> Fault {
@@ -111,25 +101,16 @@ mod tests {
 
     #[test]
     fn only_canonical_text_is_an_integer() {
-        for text in [
-            "00601", "1e5", "+1", "1.10", "1.0", "-0", "", "-", " 1", "1 ", "٣", "0x10", "1_000",
-        ] {
-            assert_eq!(
-                parse(text).unwrap_err().code,
-                codes::NOT_AN_INTEGER,
-                "{text}"
-            );
+        for text in
+            ["00601", "1e5", "+1", "1.10", "1.0", "-0", "", "-", " 1", "1 ", "٣", "0x10", "1_000"]
+        {
+            assert_eq!(parse(text).unwrap_err().code, codes::NOT_AN_INTEGER, "{text}");
         }
         assert_eq!(parse("9007199254740993"), Ok(9_007_199_254_740_993));
         assert_eq!(parse("0"), Ok(0));
+        assert_eq!(parse("-170141183460469231731687303715884105728"), Ok(i128::MIN));
         assert_eq!(
-            parse("-170141183460469231731687303715884105728"),
-            Ok(i128::MIN)
-        );
-        assert_eq!(
-            parse("170141183460469231731687303715884105728")
-                .unwrap_err()
-                .code,
+            parse("170141183460469231731687303715884105728").unwrap_err().code,
             codes::OUT_OF_RANGE
         );
     }
@@ -153,14 +134,8 @@ mod tests {
 
     #[test]
     fn a_column_has_a_width() {
-        assert_eq!(
-            fit(32_768, IntWidth::I16).unwrap_err().code,
-            codes::OUT_OF_RANGE
-        );
-        assert_eq!(
-            fit(-1, IntWidth::U64).unwrap_err().code,
-            codes::OUT_OF_RANGE
-        );
+        assert_eq!(fit(32_768, IntWidth::I16).unwrap_err().code, codes::OUT_OF_RANGE);
+        assert_eq!(fit(-1, IntWidth::U64).unwrap_err().code, codes::OUT_OF_RANGE);
     }
 
     proptest! {

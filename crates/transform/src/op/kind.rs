@@ -70,11 +70,7 @@ pub struct Limits {
 
 impl Limits {
     /// An engine that holds everything.
-    pub const NONE: Self = Self {
-        negative_zero: true,
-        nan: true,
-        nul_in_text: true,
-    };
+    pub const NONE: Self = Self { negative_zero: true, nan: true, nul_in_text: true };
 
     /// What an engine is known to hold; of an unknown one, only what all do.
     ///
@@ -83,21 +79,9 @@ impl Limits {
     pub fn of_engine(engine: &str) -> Self {
         match engine {
             "memory" => Self::NONE,
-            "postgres" => Self {
-                negative_zero: true,
-                nan: true,
-                nul_in_text: false,
-            },
-            "mysql" => Self {
-                negative_zero: false,
-                nan: false,
-                nul_in_text: true,
-            },
-            _ => Self {
-                negative_zero: false,
-                nan: false,
-                nul_in_text: false,
-            },
+            "postgres" => Self { negative_zero: true, nan: true, nul_in_text: false },
+            "mysql" => Self { negative_zero: false, nan: false, nul_in_text: true },
+            _ => Self { negative_zero: false, nan: false, nul_in_text: false },
         }
     }
 }
@@ -185,17 +169,11 @@ impl Conversion {
     #[inline]
     fn float<'a>(&self, float: f64) -> Result<Converted<'a>, Fault> {
         if !float.is_finite() && !self.limits.nan {
-            return Err(Fault::new(
-                codes::NOT_FINITE,
-                "the engine holds no NaN and no infinity",
-            ));
+            return Err(Fault::new(codes::NOT_FINITE, "the engine holds no NaN and no infinity"));
         }
         if float == 0.0 && float.is_sign_negative() && !self.limits.negative_zero {
             let cell = Cell::Ref(ValueRef::Float(0.0));
-            return Ok(Converted {
-                cell,
-                note: Some(codes::NEGATIVE_ZERO),
-            });
+            return Ok(Converted { cell, note: Some(codes::NEGATIVE_ZERO) });
         }
         Ok(Converted::value(ValueRef::Float(float)))
     }
@@ -211,20 +189,15 @@ impl Conversion {
             },
             Cell::Ref(_) | Cell::Owned(_) => {
                 let value = cell.as_ref();
-                let note = matches!(
-                    value,
-                    ValueRef::Bool(_) | ValueRef::Decimal(_) | ValueRef::Float(_)
-                )
-                .then_some(codes::NUMBER_AS_TEXT);
+                let note =
+                    matches!(value, ValueRef::Bool(_) | ValueRef::Decimal(_) | ValueRef::Float(_))
+                        .then_some(codes::NUMBER_AS_TEXT);
                 if matches!(value, ValueRef::Bytes(_)) {
                     return Err(wrong_kind(value, self.kind));
                 }
                 let form =
                     text::form(value).map_or(Value::Null, |form| Value::Text(form.into_owned()));
-                Converted {
-                    cell: Cell::Owned(form),
-                    note,
-                }
+                Converted { cell: Cell::Owned(form), note }
             }
         };
         if let ValueRef::Text(text) = converted.cell.as_ref() {
@@ -246,10 +219,7 @@ impl Conversion {
             }
         }
         if !self.limits.nul_in_text && text.as_bytes().contains(&0) {
-            return Err(Fault::new(
-                codes::NUL_IN_TEXT,
-                "the engine holds no U+0000 in text",
-            ));
+            return Err(Fault::new(codes::NUL_IN_TEXT, "the engine holds no U+0000 in text"));
         }
         Ok(())
     }
@@ -374,10 +344,7 @@ impl Conversion {
                 canonical_json::document(text)?;
             }
             if !self.limits.nul_in_text && text.as_bytes().contains(&0) {
-                return Err(Fault::new(
-                    codes::NUL_IN_TEXT,
-                    "the engine holds no U+0000 in text",
-                ));
+                return Err(Fault::new(codes::NUL_IN_TEXT, "the engine holds no U+0000 in text"));
             }
             return Ok(Converted::plain(match cell {
                 Cell::Ref(ValueRef::Text(text)) => Cell::Ref(ValueRef::Json(text)),
@@ -489,10 +456,9 @@ fn to_integer(value: ValueRef<'_>) -> Result<i128, Fault> {
         | ValueRef::Timestamp(_)
         | ValueRef::TimestampTz(_)
         | ValueRef::Uuid(_)
-        | ValueRef::Json(_) => Err(Fault::new(
-            codes::WRONG_KIND,
-            format!("{} is no integer", value.noun()),
-        )),
+        | ValueRef::Json(_) => {
+            Err(Fault::new(codes::WRONG_KIND, format!("{} is no integer", value.noun())))
+        }
     }
 }
 
@@ -512,10 +478,9 @@ fn to_bool<'a>(value: ValueRef<'_>) -> Result<Converted<'a>, Fault> {
         | ValueRef::Timestamp(_)
         | ValueRef::TimestampTz(_)
         | ValueRef::Uuid(_)
-        | ValueRef::Json(_) => Err(Fault::new(
-            codes::NOT_A_BOOLEAN,
-            format!("{} is no boolean", value.noun()),
-        )),
+        | ValueRef::Json(_) => {
+            Err(Fault::new(codes::NOT_A_BOOLEAN, format!("{} is no boolean", value.noun())))
+        }
     }
 }
 
@@ -554,9 +519,7 @@ fn to_date<'a>(value: ValueRef<'_>) -> Result<Converted<'a>, Fault> {
 fn to_time<'a>(value: ValueRef<'_>) -> Result<Converted<'a>, Fault> {
     let time = match value {
         ValueRef::Time(time) => time,
-        ValueRef::Text(text) => Time {
-            nanos: timestamp::parse_clock(text)? as i64,
-        },
+        ValueRef::Text(text) => Time { nanos: timestamp::parse_clock(text)? as i64 },
         ValueRef::Null
         | ValueRef::Bool(_)
         | ValueRef::Int(_)
@@ -593,10 +556,7 @@ fn to_uuid<'a>(value: ValueRef<'_>) -> Result<Converted<'a>, Fault> {
 }
 
 fn wrong_kind(value: ValueRef<'_>, kind: Kind) -> Fault {
-    Fault::new(
-        codes::WRONG_KIND,
-        format!("{} cannot become {}", value.noun(), kind.name()),
-    )
+    Fault::new(codes::WRONG_KIND, format!("{} cannot become {}", value.noun(), kind.name()))
 }
 
 #[cfg(test)]
@@ -604,11 +564,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const SQLITE: Limits = Limits {
-        negative_zero: false,
-        nan: false,
-        nul_in_text: false,
-    };
+    const SQLITE: Limits = Limits { negative_zero: false, nan: false, nul_in_text: false };
 
     fn convert(value: ValueRef<'_>, kind: &str, round: bool) -> String {
         let conversion = Conversion {
@@ -640,11 +596,7 @@ mod tests {
     #[test]
     fn text_becomes_a_number_only_as_it_stands() {
         check(Text("12"), "integer", "integer 12");
-        check(
-            Text("9007199254740993"),
-            "integer",
-            "integer 9007199254740993",
-        );
+        check(Text("9007199254740993"), "integer", "integer 9007199254740993");
         check(Text("9007199254740993"), "double", codes::NOT_EXACT);
         check(Text("00601"), "integer", codes::NOT_AN_INTEGER);
         check(Text("32768"), "smallint", codes::OUT_OF_RANGE);
@@ -669,11 +621,7 @@ mod tests {
         check(Number("1e5"), "decimal", "number 1e5");
         check(Number("5"), "any", "integer 5");
         check(Number("5.0"), "any", "double 5.0");
-        check(
-            Number("0.1234567890123456789"),
-            "any",
-            "number 0.1234567890123456789",
-        );
+        check(Number("0.1234567890123456789"), "any", "number 0.1234567890123456789");
         check(Int(5), "text", "text 5");
         check(Int(1), "boolean", codes::NOT_A_BOOLEAN);
         check(Bool(true), "integer", codes::WRONG_KIND);
@@ -710,16 +658,8 @@ mod tests {
             "timestamp with zone 2024-01-30T23:00:00Z",
         );
         check(Text("2024-03-31T02:30:00"), "timestamptz", codes::TIME_GAP);
-        check(
-            Text("2024-03-31T02:30:00"),
-            "timestamp",
-            "timestamp 2024-03-31T02:30:00",
-        );
-        check(
-            Text("2024-01-31T00:00:00Z"),
-            "timestamp",
-            "timestamp 2024-01-31T01:00:00 WB0269",
-        );
+        check(Text("2024-03-31T02:30:00"), "timestamp", "timestamp 2024-03-31T02:30:00");
+        check(Text("2024-01-31T00:00:00Z"), "timestamp", "timestamp 2024-01-31T01:00:00 WB0269");
         let in_fold = DateTime::from_unix_nanos(1_729_989_000_000_000_000).unwrap();
         check(TimestampTz(in_fold), "timestamp", codes::TIME_FOLD);
         check(TimestampTz(in_fold), "text", "text 2024-10-27T00:30:00Z");

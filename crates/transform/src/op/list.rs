@@ -14,10 +14,7 @@ use crate::codes;
 /// An array's texts are taken whole (they are not split), its numbers as written, its booleans as
 /// words; arrays and objects in it refuse the whole.
 pub fn apply(value: ValueRef<'_>, rule: &ListRule) -> Result<String, Fault> {
-    let mut list = Texts {
-        out: String::from("["),
-        seen: rule.unique.then(HashSet::new),
-    };
+    let mut list = Texts { out: String::from("["), seen: rule.unique.then(HashSet::new) };
     match value {
         ValueRef::Text(text) => list.split(text, &rule.split),
         ValueRef::Decimal(text) => list.push(text),
@@ -45,12 +42,7 @@ struct Texts {
 impl Texts {
     fn push(&mut self, part: &str) {
         let part = part.trim();
-        if part.is_empty()
-            || self
-                .seen
-                .as_mut()
-                .is_some_and(|seen| !seen.insert(part.to_owned()))
-        {
+        if part.is_empty() || self.seen.as_mut().is_some_and(|seen| !seen.insert(part.to_owned())) {
             return;
         }
         if self.out.len() > 1 {
@@ -66,8 +58,7 @@ impl Texts {
                 .iter()
                 .filter(|separator| !separator.is_empty())
                 .filter_map(|separator| {
-                    rest.find(separator.as_str())
-                        .map(|at| (at, separator.len()))
+                    rest.find(separator.as_str()).map(|at| (at, separator.len()))
                 })
                 .min_by_key(|(at, len)| (*at, usize::MAX - len));
             let Some((at, len)) = next else {
@@ -102,10 +93,7 @@ mod tests {
     use super::*;
 
     fn check(value: ValueRef<'_>, expected: &str) {
-        let rule = ListRule {
-            split: vec![",".into(), ";".into()],
-            unique: true,
-        };
+        let rule = ListRule { split: vec![",".into(), ";".into()], unique: true };
         let got = apply(value, &rule).unwrap_or_else(|fault| fault.code.into());
         assert_eq!(got, expected);
     }

@@ -3,11 +3,7 @@
 /// Part number `part`: from 1, or backwards from -1; `None` where there are fewer.
 pub fn part<'a>(text: &'a str, by: &str, part: i64) -> Option<&'a str> {
     let index = usize::try_from(part.unsigned_abs()).ok()?.checked_sub(1)?;
-    if part > 0 {
-        text.split(by).nth(index)
-    } else {
-        text.rsplit(by).nth(index)
-    }
+    if part > 0 { text.split(by).nth(index) } else { text.rsplit(by).nth(index) }
 }
 
 #[cfg(test)]

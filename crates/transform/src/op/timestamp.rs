@@ -29,11 +29,7 @@ pub enum Moment {
 impl Moment {
     /// The local time, if that is what it is.
     pub fn local(self) -> Option<DateTime> {
-        if let Self::Local(local) = self {
-            Some(local)
-        } else {
-            None
-        }
+        if let Self::Local(local) = self { Some(local) } else { None }
     }
 }
 
@@ -134,11 +130,7 @@ impl Format {
 impl Pattern {
     fn compile(text: &str) -> Result<Self, String> {
         let directives = directives(text)?;
-        let has = |letters: &str| {
-            directives
-                .iter()
-                .any(|directive| letters.contains(*directive))
-        };
+        let has = |letters: &str| directives.iter().any(|directive| letters.contains(*directive));
         let (day, clock) = (has("YyCGgDFmbBhjUVWdeAauw"), has("HIklMSTRfNpP"));
         let yields = match (day, clock, has("s"), has("zQ")) {
             (_, _, true, _) | (true, true, _, true) => Yields::Instant,
@@ -149,11 +141,7 @@ impl Pattern {
                 return Err("it says neither a day nor a time".to_owned());
             }
         };
-        let pattern = Self {
-            text: text.to_owned(),
-            yields,
-            fixed: fixed(text),
-        };
+        let pattern = Self { text: text.to_owned(), yields, fixed: fixed(text) };
         pattern.try_out()?;
         Ok(pattern)
     }
@@ -161,9 +149,7 @@ impl Pattern {
     /// Writes a moment and reads it again: a pattern that cannot is refused before any data is read.
     fn try_out(&self) -> Result<(), String> {
         let sample = civil::date(2024, 3, 5).at(16, 7, 9, 123_456_789);
-        let zoned = sample
-            .to_zoned(jiff::tz::TimeZone::UTC)
-            .map_err(|error| error.to_string())?;
+        let zoned = sample.to_zoned(jiff::tz::TimeZone::UTC).map_err(|error| error.to_string())?;
         let written = strtime::format(&self.text, &zoned).map_err(|error| error.to_string())?;
         self.parse_any(&written).map(|_| ()).ok_or_else(|| {
             let parsed =
@@ -176,16 +162,12 @@ impl Pattern {
     }
 
     fn parse(&self, text: &str) -> Result<Moment, Fault> {
-        if let Some(moment) = self
-            .fixed
-            .as_deref()
-            .and_then(|items| parse_fixed(items, self.yields, text))
+        if let Some(moment) =
+            self.fixed.as_deref().and_then(|items| parse_fixed(items, self.yields, text))
         {
             return Ok(moment);
         }
-        let moment = self
-            .parse_any(text)
-            .filter(|moment| !self.is_leap_second(text, *moment));
+        let moment = self.parse_any(text).filter(|moment| !self.is_leap_second(text, *moment));
         match moment.ok_or_else(not_a_time)? {
             Moment::Local(at) | Moment::Instant(at) if !in_years(&at) => Err(out_of_years()),
             moment => Ok(moment),
@@ -207,10 +189,7 @@ impl Pattern {
                 } else {
                     civil::Time::midnight()
                 };
-                Some(Moment::Local(DateTime {
-                    days: date.days,
-                    nanos: nanos_of(time),
-                }))
+                Some(Moment::Local(DateTime { days: date.days, nanos: nanos_of(time) }))
             }
         }
     }
@@ -345,10 +324,7 @@ fn parse_fixed(items: &[Item], yields: Yields, text: &str) -> Option<Moment> {
         Yields::Clock => Some(Moment::Clock(clock)),
         Yields::Local => {
             let date = Date::from_ymd(year as i32, month as u8, day as u8)?;
-            Some(Moment::Local(DateTime {
-                days: date.days,
-                nanos: clock,
-            }))
+            Some(Moment::Local(DateTime { days: date.days, nanos: clock }))
         }
         Yields::Instant => None,
     }
@@ -396,19 +372,13 @@ fn iso(text: &str) -> Option<Moment> {
     let mut rest = text.as_bytes();
     let date = iso_date(&mut rest)?;
     let Some((separator, tail)) = rest.split_first() else {
-        return Some(Moment::Local(DateTime {
-            days: date.days,
-            nanos: 0,
-        }));
+        return Some(Moment::Local(DateTime { days: date.days, nanos: 0 }));
     };
     rest = tail;
     if !matches!(separator, b'T' | b't' | b' ') {
         return None;
     }
-    let local = DateTime {
-        days: date.days,
-        nanos: iso_clock(&mut rest)?,
-    };
+    let local = DateTime { days: date.days, nanos: iso_clock(&mut rest)? };
     let sign = match rest {
         [] => return Some(Moment::Local(local)),
         [b'Z' | b'z'] => return Some(Moment::Instant(local)),
@@ -453,17 +423,13 @@ fn iso_clock(rest: &mut &[u8]) -> Option<u64> {
 /// `2024-03-31`.
 pub fn parse_date(text: &str) -> Result<Date, Fault> {
     let mut rest = text.as_bytes();
-    iso_date(&mut rest)
-        .filter(|_| rest.is_empty())
-        .ok_or_else(not_a_time)
+    iso_date(&mut rest).filter(|_| rest.is_empty()).ok_or_else(not_a_time)
 }
 
 /// `01:59:59[.fraction]`, in nanoseconds since midnight.
 pub fn parse_clock(text: &str) -> Result<u64, Fault> {
     let mut rest = text.as_bytes();
-    iso_clock(&mut rest)
-        .filter(|_| rest.is_empty())
-        .ok_or_else(not_a_time)
+    iso_clock(&mut rest).filter(|_| rest.is_empty()).ok_or_else(not_a_time)
 }
 
 /// Seconds, milli- or microseconds since 1970, exact to the nanosecond.
@@ -471,14 +437,9 @@ fn parse_unix(text: &str, digits: u32) -> Result<Moment, Fault> {
     let number = Decimal::parse(text).map_err(|_| not_a_time())?;
     let power = number.exponent() + i64::from(9 - digits);
     if !number.is_zero() && (!(0..=30).contains(&power) || number.digit_count() > 30) {
-        return Err(Fault::new(
-            codes::NOT_A_TIME,
-            "not a whole number of nanoseconds since 1970",
-        ));
+        return Err(Fault::new(codes::NOT_A_TIME, "not a whole number of nanoseconds since 1970"));
     }
-    let digits_value = number
-        .digits()
-        .fold(0i128, |sum, digit| sum * 10 + i128::from(digit));
+    let digits_value = number.digits().fold(0i128, |sum, digit| sum * 10 + i128::from(digit));
     let nanos = 10i128
         .checked_pow(power.max(0) as u32)
         .and_then(|factor| digits_value.checked_mul(factor))
@@ -510,10 +471,7 @@ fn in_years(at: &DateTime) -> bool {
 }
 
 fn out_of_years() -> Fault {
-    Fault::new(
-        codes::OUT_OF_RANGE,
-        "the instant lies outside of the years 0 to 9999",
-    )
+    Fault::new(codes::OUT_OF_RANGE, "the instant lies outside of the years 0 to 9999")
 }
 
 /// A value as the text that formats read; `None` where it is no text or number.
@@ -550,11 +508,8 @@ fn from_civil(date: civil::Date) -> Option<Date> {
 fn to_civil(at: DateTime) -> Option<civil::DateTime> {
     let (year, month, day) = at.date().ymd();
     let seconds = (at.nanos.min(NANOS_PER_DAY - 1) / SECOND) as i32;
-    let (hour, minute, second) = (
-        (seconds / 3_600) as i8,
-        (seconds / 60 % 60) as i8,
-        (seconds % 60) as i8,
-    );
+    let (hour, minute, second) =
+        ((seconds / 3_600) as i8, (seconds / 60 % 60) as i8, (seconds % 60) as i8);
     let nanos = (at.nanos % SECOND) as i32;
     civil::DateTime::new(
         i16::try_from(year).ok()?,
@@ -585,51 +540,27 @@ mod tests {
 
     #[test]
     fn rfc3339_has_an_offset() {
-        check(
-            "rfc3339",
-            "2024-03-31T01:59:59.25+02:00",
-            "2024-03-30T23:59:59.250Z",
-        );
+        check("rfc3339", "2024-03-31T01:59:59.25+02:00", "2024-03-30T23:59:59.250Z");
         check("rfc3339", "2024-03-31 01:59:59Z", "2024-03-31T01:59:59Z");
-        check(
-            "rfc3339",
-            "2024-03-31T01:59:59.123456789-05:00",
-            "2024-03-31T06:59:59.123456789Z",
-        );
+        check("rfc3339", "2024-03-31T01:59:59.123456789-05:00", "2024-03-31T06:59:59.123456789Z");
         check("rfc3339", "2024-03-31T01:59:59", codes::NOT_A_TIME);
         check("rfc3339", "2024-03-31T01:59:60Z", codes::NOT_A_TIME);
-        check(
-            "rfc3339",
-            "2024-03-31T01:59:59.1234567890Z",
-            codes::NOT_A_TIME,
-        );
+        check("rfc3339", "2024-03-31T01:59:59.1234567890Z", codes::NOT_A_TIME);
         check("rfc3339", "2024-02-30T00:00:00Z", codes::NOT_A_TIME);
         check("rfc3339", "2024-03-31T01:59:59+0200", codes::NOT_A_TIME);
-        check(
-            "iso8601",
-            "2024-03-31T01:59:59",
-            "local 2024-03-31T01:59:59",
-        );
+        check("iso8601", "2024-03-31T01:59:59", "local 2024-03-31T01:59:59");
         check("iso8601", "2024-03-31T01:59:59Z", codes::NOT_A_TIME);
     }
 
     #[test]
     fn unix_times_are_exact() {
         check("unix", "1711846799.123", "2024-03-31T00:59:59.123Z");
-        check(
-            "unix",
-            "1711846799.123456789",
-            "2024-03-31T00:59:59.123456789Z",
-        );
+        check("unix", "1711846799.123456789", "2024-03-31T00:59:59.123456789Z");
         check("unix", "1711846799.1234567891", codes::NOT_A_TIME);
         check("unix", "-0.5", "1969-12-31T23:59:59.500Z");
         check("unix", "1.7e9", "2023-11-14T22:13:20Z");
         check("unix_ms", "1711846799123", "2024-03-31T00:59:59.123Z");
-        check(
-            "unix_ms",
-            "1711846799123.456",
-            "2024-03-31T00:59:59.123456Z",
-        );
+        check("unix_ms", "1711846799123.456", "2024-03-31T00:59:59.123456Z");
         check("unix_us", "1", "1970-01-01T00:00:00.000001Z");
         check("unix", "1711846799123", codes::OUT_OF_RANGE);
         check("unix", "12:00:00", codes::NOT_A_TIME);
@@ -639,32 +570,16 @@ mod tests {
 
     #[test]
     fn patterns_say_a_day_a_clock_time_or_both() {
-        check(
-            "run_%Y%m%d_%H%M%S",
-            "run_20240331_235958",
-            "local 2024-03-31T23:59:58",
-        );
+        check("run_%Y%m%d_%H%M%S", "run_20240331_235958", "local 2024-03-31T23:59:58");
         check("run_%Y%m%d_%H%M%S", "run_20240331", codes::NOT_A_TIME);
         check("%H:%M:%S%.f", "23:59:59", "clock 86399000000000");
         check("%H:%M:%S%.f", "23:59:59.5", "clock 86399500000000");
         check("%H:%M:%S%.f", "24:00:00", codes::NOT_A_TIME);
         check("%Y-%m-%d", "2024-02-29", "local 2024-02-29T00:00:00");
-        check(
-            "%Y-%m-%d %H:%M:%S%.f",
-            "2024-02-29 01:02:03.004",
-            "local 2024-02-29T01:02:03.004",
-        );
+        check("%Y-%m-%d %H:%M:%S%.f", "2024-02-29 01:02:03.004", "local 2024-02-29T01:02:03.004");
         check("%d.%m.%Y", "1.3.2024", "local 2024-03-01T00:00:00");
-        check(
-            "%b %d, %Y %I:%M %p",
-            "Mar 05, 2024 04:07 PM",
-            "local 2024-03-05T16:07:00",
-        );
-        check(
-            "%a, %d %b %Y %T %z",
-            "Mon, 15 Jul 2024 16:24:59 -0400",
-            "2024-07-15T20:24:59Z",
-        );
+        check("%b %d, %Y %I:%M %p", "Mar 05, 2024 04:07 PM", "local 2024-03-05T16:07:00");
+        check("%a, %d %b %Y %T %z", "Mon, 15 Jul 2024 16:24:59 -0400", "2024-07-15T20:24:59Z");
         check("%s", "86400", "1970-01-02T00:00:00Z");
         check("%Y-%m-%d", "2024-02-29 ", codes::NOT_A_TIME);
     }
@@ -672,29 +587,14 @@ mod tests {
     #[test]
     fn leap_seconds_are_refused_and_sixties_elsewhere_are_not() {
         check("%H:%M:%S", "23:59:60", codes::NOT_A_TIME);
-        check(
-            "%d.%m.%Y %H:%M:%S",
-            "1.1.1960 00:00:59",
-            "local 1960-01-01T00:00:59",
-        );
+        check("%d.%m.%Y %H:%M:%S", "1.1.1960 00:00:59", "local 1960-01-01T00:00:59");
         check("%d.%m.%Y %H:%M:%S", "1.1.1960 00:00:60", codes::NOT_A_TIME);
         check("%H:%M:%S.%f", "1:02:59.60", "clock 3779600000000");
     }
 
     #[test]
     fn patterns_that_can_read_nothing_are_refused_beforehand() {
-        for pattern in [
-            "",
-            "%",
-            "%q",
-            "%Y-%m",
-            "%H:%M %z",
-            "%Z",
-            "text",
-            "%Y-%m-%d%",
-            "%E",
-            "%d",
-        ] {
+        for pattern in ["", "%", "%q", "%Y-%m", "%H:%M %z", "%Z", "text", "%Y-%m-%d%", "%E", "%d"] {
             assert!(Format::compile(pattern).is_err(), "{pattern}");
         }
     }

@@ -31,10 +31,7 @@ mod tests {
 
     #[test]
     fn the_default_namespace_is_that_of_the_word_whimbrel() {
-        assert_eq!(
-            of_name(Uuid::NAMESPACE_DNS.as_bytes(), "whimbrel"),
-            NAMESPACE
-        );
+        assert_eq!(of_name(Uuid::NAMESPACE_DNS.as_bytes(), "whimbrel"), NAMESPACE);
     }
 
     #[test]

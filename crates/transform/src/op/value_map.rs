@@ -16,9 +16,7 @@ impl Map {
     pub fn new(map: &ValueMap) -> Self {
         let mut values = HashMap::with_capacity(map.pairs.len());
         for (key, literal) in &map.pairs {
-            values
-                .entry(key.clone())
-                .or_insert_with(|| literal_value(literal));
+            values.entry(key.clone()).or_insert_with(|| literal_value(literal));
         }
         Self { values }
     }
@@ -58,10 +56,7 @@ mod tests {
 
     fn map(pairs: &[(&str, &str)]) -> Map {
         Map::new(&ValueMap {
-            name: At {
-                value: "m".into(),
-                span: 0..0,
-            },
+            name: At { value: "m".into(), span: 0..0 },
             pairs: pairs
                 .iter()
                 .map(|(old, new)| ((*old).into(), Literal::Text((*new).into())))

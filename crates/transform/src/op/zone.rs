@@ -72,10 +72,9 @@ impl Zone {
             (Named::Gap, _) => Err(gap()),
             (Named::Fold { earlier, .. }, Fold::Earlier) => Ok(earlier),
             (Named::Fold { later, .. }, Fold::Later) => Ok(later),
-            (Named::Fold { .. }, Fold::Reject) => Err(Fault::new(
-                codes::TIME_FOLD,
-                "the clocks showed this local time twice",
-            )),
+            (Named::Fold { .. }, Fold::Reject) => {
+                Err(Fault::new(codes::TIME_FOLD, "the clocks showed this local time twice"))
+            }
         }
     }
 
@@ -127,19 +126,13 @@ mod tests {
     use proptest::prelude::*;
 
     fn local(text: &str) -> DateTime {
-        crate::op::timestamp::parse_iso(text)
-            .unwrap()
-            .local()
-            .unwrap()
+        crate::op::timestamp::parse_iso(text).unwrap().local().unwrap()
     }
 
     fn check(text: &str, fold: Fold, expected: &str) {
         let zone = Zone::named("Europe/Berlin").unwrap();
         let got = zone.instant(local(text), fold);
-        let got = got.map_or_else(
-            |fault| fault.code.to_owned(),
-            |instant| format!("{instant}Z"),
-        );
+        let got = got.map_or_else(|fault| fault.code.to_owned(), |instant| format!("{instant}Z"));
         assert_eq!(got, expected, "{text}");
     }
 
@@ -150,11 +143,7 @@ mod tests {
         check("2024-03-31T03:00:00", Fold::Reject, "2024-03-31T01:00:00Z");
         check("2024-10-27T02:30:00", Fold::Reject, codes::TIME_FOLD);
         check("2024-10-27T02:30:00", Fold::Earlier, "2024-10-27T00:30:00Z");
-        check(
-            "2024-10-27T02:30:00.5",
-            Fold::Later,
-            "2024-10-27T01:30:00.500Z",
-        );
+        check("2024-10-27T02:30:00.5", Fold::Later, "2024-10-27T01:30:00.500Z");
         check("2024-10-27T03:00:00", Fold::Reject, "2024-10-27T02:00:00Z");
     }
 

@@ -8,11 +8,8 @@ use crate::harness::Trial;
 
 fn check(columns: &str, table: &str, header: &str, expected: &Expect) {
     let trial = Trial::columns(columns, table);
-    expected.assert_eq(
-        &trial
-            .compile(header)
-            .map_or_else(|errors| errors, |_| "compiles".to_owned()),
-    );
+    expected
+        .assert_eq(&trial.compile(header).map_or_else(|errors| errors, |_| "compiles".to_owned()));
 }
 
 #[test]
@@ -33,12 +30,7 @@ fn unknown_columns_have_suggestions() {
 
 #[test]
 fn every_column_of_a_header_is_accounted_for() {
-    check(
-        "a = { cel = \"row['b c'] + a\" }",
-        "a text",
-        "a|b c",
-        &expect!["compiles"],
-    );
+    check("a = { cel = \"row['b c'] + a\" }", "a text", "a|b c", &expect!["compiles"]);
     check(
         "a = \"a\"",
         "a text",
@@ -47,12 +39,7 @@ fn every_column_of_a_header_is_accounted_for() {
             "WB0202 at `s`: column `b` of `s` is carried nowhere (use it, or list it under `ignore` or `archive` of `[source.s]`)"
         ],
     );
-    check(
-        "a = { fact = \"record.text\" }",
-        "a text",
-        "a|b",
-        &expect!["compiles"],
-    );
+    check("a = { fact = \"record.text\" }", "a text", "a|b", &expect!["compiles"]);
 }
 
 #[test]
@@ -62,31 +49,18 @@ fn columns_that_only_some_files_have_must_be_optional() {
     let shape = |names: &[&str]| whimbrel_model::Shape {
         columns: names
             .iter()
-            .map(|name| whimbrel_model::ShapeColumn {
-                name: (*name).into(),
-                kind: None,
-            })
+            .map(|name| whimbrel_model::ShapeColumn { name: (*name).into(), kind: None })
             .collect(),
         closed: true,
         format: String::new(),
     };
     let shapes = vec![shape(&["a"]), shape(&["b"])];
-    let sources = vec![whimbrel_transform::SourceShape {
-        source: "s".into(),
-        shapes,
-    }];
-    let environment = Environment {
-        table: None,
-        sources,
-        limits: Limits::NONE,
-        referenced: false,
-    };
+    let sources = vec![whimbrel_transform::SourceShape { source: "s".into(), shapes }];
+    let environment = Environment { table: None, sources, limits: Limits::NONE, referenced: false };
     let errors = Step::compile(&plan, &plan.tables[0], &environment).unwrap_err();
     assert_eq!(errors[0].message, "some files of `s` have no column `a`");
-    trial.plan = trial.plan.replace(
-        "csv = \"*\"",
-        "csv = \"*\"\noptional = [\"a\"]\nignore = [\"b\"]",
-    );
+    trial.plan =
+        trial.plan.replace("csv = \"*\"", "csv = \"*\"\noptional = [\"a\"]\nignore = [\"b\"]");
     let plan = trial.plan();
     assert!(Step::compile(&plan, &plan.tables[0], &environment).is_ok());
 }
@@ -104,10 +78,7 @@ fn required_columns_must_be_filled() {
 #[test]
 fn keys_must_not_become_null() {
     let plan = "[source.s]\ncsv = \"*\"\n[[table]]\ninto = \"t\"\nfrom = \"s\"\nkey = [\"a\"]\n[table.columns]\na = { from = \"a\", invalid = \"null\" }";
-    let errors = Trial::new(plan)
-        .table("a integer")
-        .compile("a")
-        .unwrap_err();
+    let errors = Trial::new(plan).table("a integer").compile("a").unwrap_err();
     expect![[r#"WB0205 at `{ from = "a", invalid = "null" }`: key column `a` could become NULL"#]]
         .assert_eq(&errors);
 }
@@ -210,12 +181,7 @@ fn formats_zones_patterns_and_maps_are_tried_beforehand() {
         "a",
         &expect![[r#"WB0212 at `"("`: `matches`: unclosed group"#]],
     );
-    check(
-        "a = \"/a\"",
-        "a text",
-        "a",
-        &expect![[r#"WB0201 at `"/a"`: `s` has no column `/a`"#]],
-    );
+    check("a = \"/a\"", "a text", "a", &expect![[r#"WB0201 at `"/a"`: `s` has no column `/a`"#]]);
 }
 
 #[test]
@@ -241,15 +207,10 @@ fn tables_are_made_from_the_mapping_where_there_is_none() {
 #[test]
 fn the_plans_of_the_fixtures_compile() {
     for name in ["extruder", "content"] {
-        let path = format!(
-            "{}/../../fixtures/{name}/whimbrel.toml",
-            env!("CARGO_MANIFEST_DIR")
-        );
+        let path = format!("{}/../../fixtures/{name}/whimbrel.toml", env!("CARGO_MANIFEST_DIR"));
         let text = std::fs::read_to_string(path).unwrap();
-        let plan = plan::decode(&text, &|_| None, &|_| {
-            Err(std::io::Error::other("no files"))
-        })
-        .unwrap();
+        let plan =
+            plan::decode(&text, &|_| None, &|_| Err(std::io::Error::other("no files"))).unwrap();
         for mapping in &plan.tables {
             let environment = Environment {
                 table: None,
@@ -258,10 +219,8 @@ fn the_plans_of_the_fixtures_compile() {
                 referenced: true,
             };
             if let Err(errors) = Step::compile(&plan, mapping, &environment) {
-                let shown: Vec<String> = errors
-                    .iter()
-                    .map(|error| error.render("plan", &text))
-                    .collect();
+                let shown: Vec<String> =
+                    errors.iter().map(|error| error.render("plan", &text)).collect();
                 panic!("{}", shown.join("\n"));
             }
         }

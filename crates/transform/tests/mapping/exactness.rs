@@ -114,8 +114,5 @@ fn defective_records_are_rejected_with_their_own_code() {
 fn hostile_text_is_shown_escaped_and_bounded() {
     let long = "\u{1b}[2J".repeat(1_000);
     let outcome = Trial::columns("a = \"a\"", "a integer").outcome(&format!("a\n{long}"));
-    assert!(
-        outcome.len() < 1_500 && !outcome.contains('\u{1b}'),
-        "{outcome}"
-    );
+    assert!(outcome.len() < 1_500 && !outcome.contains('\u{1b}'), "{outcome}");
 }

@@ -49,19 +49,16 @@ fn maps_compare_text_exactly() {
 
 #[test]
 fn first_tries_branches_in_the_column_s_kind() {
-    Trial::columns(
-        "a = { first = [{ from = \"a\", invalid = \"null\" }, \"b\"] }",
-        "a integer",
-    )
-    .check(
-        "a|b\n1|2\nx|2\n~|y\n~|~",
-        &expect![[r#"
+    Trial::columns("a = { first = [{ from = \"a\", invalid = \"null\" }, \"b\"] }", "a integer")
+        .check(
+            "a|b\n1|2\nx|2\n~|y\n~|~",
+            &expect![[r#"
             1: 1
             2: 2
             3: WB0230 column `a` field `b`: not an integer as it stands: `y`
             4: NULL
             note WB0260 a × 1: 2:"x""#]],
-    );
+        );
 }
 
 #[test]
@@ -266,18 +263,12 @@ fn references_lead_to_the_parent_s_new_key_or_reject() {
     );
     let step = trial.compile("a|b\n").unwrap();
     let chunk = &crate::harness::chunks(&step, 0, "a|b\n1|2\n1|~\n1|2\n3|4", 9)[0];
-    let id = whimbrel_model::PartitionId {
-        source: "s".into(),
-        path: "f".into(),
-    };
+    let id = whimbrel_model::PartitionId { source: "s".into(), path: "f".into() };
     let facts = whimbrel_transform::PartitionFacts::new(id, std::sync::Arc::default(), 1);
     let state = step.start(0, &facts, None).unwrap();
     let lookups = step.lookups(&state, chunk);
     assert_eq!(lookups.len(), 1);
-    assert_eq!(
-        lookups[0].keys,
-        ["1\u{1f}2", "2\u{1f}1", "3\u{1f}4", "4\u{1f}3"]
-    );
+    assert_eq!(lookups[0].keys, ["1\u{1f}2", "2\u{1f}1", "3\u{1f}4", "4\u{1f}3"]);
 }
 
 #[test]
@@ -359,9 +350,7 @@ fn unions_take_one_expression_per_source() {
         2: 2 | NULL
         note WB0260 v × 1: 2:"y""#]],
     );
-    trial.plan = trial
-        .plan
-        .replace("csv = \"*\"", "csv = \"*\"\nignore = [\"z\"]");
+    trial.plan = trial.plan.replace("csv = \"*\"", "csv = \"*\"\nignore = [\"z\"]");
     trial.source = 1;
     trial.check("z\n1", &expect!["1: 1 | 7"]);
 }
@@ -389,14 +378,8 @@ fn duplicates_are_compared_by_record_or_by_columns() {
         let trial = Trial::new(&format!(
             "[source.s]\ncsv = \"*\"\n[[table]]\ninto = \"t\"\nfrom = \"s\"\nkey = [\"zz\"]\nduplicates = {duplicates}\n[table.columns]\nzz = {{ fact = \"record.number\" }}\na = \"a\"\nb = \"b\""
         ));
-        let outputs = trial
-            .table("zz integer, a double, b text")
-            .run(records)
-            .unwrap();
-        outputs
-            .into_iter()
-            .flat_map(|output| output.duplicates)
-            .collect::<Vec<_>>()
+        let outputs = trial.table("zz integer, a double, b text").run(records).unwrap();
+        outputs.into_iter().flat_map(|output| output.duplicates).collect::<Vec<_>>()
     };
     let by_record = digests("{ by = \"record\" }", "a|b\n1|x\n1|x\n1.0|x\nbad|x");
     assert_eq!(by_record[0], by_record[1]);

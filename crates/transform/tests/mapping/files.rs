@@ -21,10 +21,7 @@ fn aggregates_look_at_all_records() {
         "s|x\nREADY|10\nRUN_P|9.5\n~|-1",
         &expect![[r#"file: "running" | "READY" | 3 | -1.0 | 10.0 | 18.5"#]],
     );
-    trial.check(
-        "s|x",
-        &expect![[r#"file: "none" | NULL | 0 | NULL | NULL | NULL"#]],
-    );
+    trial.check("s|x", &expect![[r#"file: "none" | NULL | 0 | NULL | NULL | NULL"#]]);
     trial.check(
         "s|x\nREADY|1\n!!|",
         &expect![[r#"
@@ -32,19 +29,12 @@ fn aggregates_look_at_all_records() {
         note WB0265 l × 1: 0:"READY"
         note WB0271  × 1: 2:"WB0101""#]],
     );
-    trial.check(
-        "s|x\nREADY|abc",
-        &expect![[r#"file: WB0256 column `lo`: not a number"#]],
-    );
+    trial.check("s|x\nREADY|abc", &expect![[r#"file: WB0256 column `lo`: not a number"#]]);
 }
 
 #[test]
 fn values_that_cannot_be_aggregated_are_left_out_as_declared() {
-    file(
-        "hi = { max = \"x\", null = [\"-\"], invalid = \"null\" }",
-        "hi double",
-    )
-    .check(
+    file("hi = { max = \"x\", null = [\"-\"], invalid = \"null\" }", "hi double").check(
         "x\n1\nnan\n-\n3",
         &expect![[r#"
             file: 3.0
@@ -54,11 +44,7 @@ fn values_that_cannot_be_aggregated_are_left_out_as_declared() {
 
 #[test]
 fn instants_are_aggregated_by_their_formats() {
-    file(
-        "hi = { max = \"x\", timestamp = [\"%d.%m.%Y %H:%M\"] }",
-        "hi timestamptz",
-    )
-    .check(
+    file("hi = { max = \"x\", timestamp = [\"%d.%m.%Y %H:%M\"] }", "hi timestamptz").check(
         "x\n2.1.2024 00:00\n10.1.2024 00:00\n9.1.2024 23:00",
         &expect!["file: 2024-01-10T00:00:00Z"],
     );
@@ -88,9 +74,7 @@ fn where_leaves_files_out() {
         file: filtered by n > 1
         note WB0268 n > 1 × 1: 0:"""#]],
     );
-    Trial::new(plan)
-        .table("zz text")
-        .check("x\n1\n2", &expect!["file:"]);
+    Trial::new(plan).table("zz text").check("x\n1\n2", &expect!["file:"]);
 }
 
 #[test]
@@ -101,30 +85,19 @@ fn a_file_refers_to_rows_too() {
     .table("zz text, p uuid");
     trial.mapping = 1;
     trial.parents = vec![("p".into(), "2".into(), whimbrel_model::Value::Uuid([7; 16]))];
-    trial.check(
-        "a|x\n1|\n2|",
-        &expect!["file: 07070707-0707-0707-0707-070707070707"],
-    );
+    trial.check("a|x\n1|\n2|", &expect!["file: 07070707-0707-0707-0707-070707070707"]);
     trial.check(
         "a|x\n1|",
         &expect!["file: WB0247 column `p`: no row of `p` was made from this record: `1`"],
     );
     let step = trial.compile("a|x").unwrap();
-    let id = whimbrel_model::PartitionId {
-        source: "s".into(),
-        path: "f".into(),
-    };
+    let id = whimbrel_model::PartitionId { source: "s".into(), path: "f".into() };
     let facts = whimbrel_transform::PartitionFacts::new(id, std::sync::Arc::default(), 1);
     let mut state = step.start(0, &facts, None).unwrap();
     let chunk = &crate::harness::chunks(&step, 0, "a|x\n1|\n2|", 9)[0];
     assert!(step.lookups(&state, chunk).is_empty());
     let mut out = whimbrel_transform::Out::new(&step);
-    step.apply(
-        &mut state,
-        chunk,
-        &whimbrel_transform::Lookups::default(),
-        &mut out,
-    );
+    step.apply(&mut state, chunk, &whimbrel_transform::Lookups::default(), &mut out);
     assert_eq!(step.finish_lookups(&state)[0].keys, ["2"]);
 }
 
@@ -137,22 +110,14 @@ fn a_state_stays_small_whatever_it_carries() {
     let table: Vec<String> = (0..20).map(|index| format!("c{index} text")).collect();
     let trial = file(&columns, &table.join(", "));
     let step = trial.compile("a").unwrap();
-    let id = whimbrel_model::PartitionId {
-        source: "s".into(),
-        path: "f".into(),
-    };
+    let id = whimbrel_model::PartitionId { source: "s".into(), path: "f".into() };
     let facts = whimbrel_transform::PartitionFacts::new(id, std::sync::Arc::default(), 1);
     let mut state = step.start(0, &facts, None).unwrap();
     for length in [2_000, 3_000] {
         let records = format!("a\n{}", "x".repeat(length));
         let mut out = whimbrel_transform::Out::new(&step);
         let chunk = &crate::harness::chunks(&step, 0, &records, 9)[0];
-        step.apply(
-            &mut state,
-            chunk,
-            &whimbrel_transform::Lookups::default(),
-            &mut out,
-        );
+        step.apply(&mut state, chunk, &whimbrel_transform::Lookups::default(), &mut out);
         assert!(state.save().len() < whimbrel_transform::STATE_BYTES_MAX);
     }
     let outcome = trial.outcome(&format!("a\n{}", "x".repeat(3_000)));

@@ -15,11 +15,7 @@ use whimbrel_transform::{
     UnitKind,
 };
 
-pub(crate) const SQLITE: Limits = Limits {
-    negative_zero: false,
-    nan: false,
-    nul_in_text: false,
-};
+pub(crate) const SQLITE: Limits = Limits { negative_zero: false, nan: false, nul_in_text: false };
 
 /// One mapping and what it is tried on.
 #[derive(Clone)]
@@ -45,11 +41,8 @@ pub(crate) struct Trial {
 impl Trial {
     pub(crate) fn new(plan: &str) -> Self {
         let header = "name = \"t\"\ntarget = \"sqlite:t.db\"\n";
-        let plan = if plan.contains("target =") {
-            plan.to_owned()
-        } else {
-            format!("{header}{plan}")
-        };
+        let plan =
+            if plan.contains("target =") { plan.to_owned() } else { format!("{header}{plan}") };
         let file = FileFacts {
             name: "run_20241027_013000.csv".into(),
             stem: "run_20241027_013000".into(),
@@ -102,10 +95,8 @@ impl Trial {
         let env = |_: &str| None;
         let files = |_: &str| Err(std::io::Error::other("no files"));
         plan::decode(&self.plan, &env, &files).unwrap_or_else(|errors| {
-            let shown: Vec<String> = errors
-                .iter()
-                .map(|error| error.render("plan", &self.plan))
-                .collect();
+            let shown: Vec<String> =
+                errors.iter().map(|error| error.render("plan", &self.plan)).collect();
             panic!("{}", shown.join("\n"))
         })
     }
@@ -114,10 +105,7 @@ impl Trial {
     pub(crate) fn compile(&self, records: &str) -> Result<Step, String> {
         let plan = self.plan();
         let mapping = &plan.tables[self.mapping];
-        let table = self
-            .table
-            .as_ref()
-            .map(|columns| table(&mapping.into.value, columns));
+        let table = self.table.as_ref().map(|columns| table(&mapping.into.value, columns));
         let sources = mapping.from.iter().map(|from| SourceShape {
             source: from.value.clone(),
             shapes: shapes(&plan, &from.value, records),
@@ -130,15 +118,8 @@ impl Trial {
         };
         Step::compile(&plan, mapping, &environment).map_err(|errors| {
             let lines = errors.iter().map(|error| {
-                let place = error
-                    .span
-                    .as_ref()
-                    .map_or("", |span| &self.plan[span.clone()]);
-                let help = error
-                    .help
-                    .as_ref()
-                    .map(|help| format!(" ({help})"))
-                    .unwrap_or_default();
+                let place = error.span.as_ref().map_or("", |span| &self.plan[span.clone()]);
+                let help = error.help.as_ref().map(|help| format!(" ({help})")).unwrap_or_default();
                 format!("{} at `{place}`: {}{help}", error.code, error.message)
             });
             lines.collect::<Vec<_>>().join("\n")
@@ -147,16 +128,12 @@ impl Trial {
 
     pub(crate) fn run(&self, records: &str) -> Result<Vec<Output>, String> {
         let step = self.compile(records)?;
-        let id = PartitionId {
-            source: step_source(&self.plan(), self),
-            path: "logs/run.csv".into(),
-        };
+        let id =
+            PartitionId { source: step_source(&self.plan(), self), path: "logs/run.csv".into() };
         let mut facts = PartitionFacts::new(id, Arc::new(self.file.clone()), 1);
         facts.text.clone_from(&self.text);
         facts.sha256 = step.needs().sha256.then(|| "5ha".into());
-        let mut state = step
-            .start(self.source, &facts, None)
-            .expect("a fresh state");
+        let mut state = step.start(self.source, &facts, None).expect("a fresh state");
         let mut lookups = Lookups::default();
         for (table, key, value) in &self.parents {
             lookups.insert_value(table, key, value.clone());
@@ -168,9 +145,7 @@ impl Trial {
             outputs.push(out.finish());
             if self.resume {
                 let saved = state.save();
-                state = step
-                    .start(self.source, &facts, Some(&saved))
-                    .expect("its own state");
+                state = step.start(self.source, &facts, Some(&saved)).expect("its own state");
             }
         }
         let mut out = Out::new(&step);
@@ -189,12 +164,7 @@ impl Trial {
         let mut notes = Notes::default();
         let mut number = 0;
         for output in outputs {
-            show(
-                &mut lines,
-                &output,
-                &mut number,
-                usize::from(self.plan.contains("\nzz = ")),
-            );
+            show(&mut lines, &output, &mut number, usize::from(self.plan.contains("\nzz = ")));
             notes.merge(output.notes);
         }
         for (key, note) in notes.iter() {
@@ -247,19 +217,11 @@ fn show(lines: &mut String, output: &Output, number: &mut u64, skip: usize) {
             UnitFate::Filtered { rule } => _ = writeln!(lines, "{name}: filtered by {rule}"),
             UnitFate::Rejected(reason) => _ = writeln!(lines, "{name}: {reason}"),
         }
-        for (row, _) in output
-            .row_units
-            .iter()
-            .enumerate()
-            .filter(|(_, unit)| **unit == index as u32)
+        for (row, _) in
+            output.row_units.iter().enumerate().filter(|(_, unit)| **unit == index as u32)
         {
-            let values: Vec<String> = output
-                .rows
-                .row(row)
-                .values()
-                .skip(skip)
-                .map(value_text)
-                .collect();
+            let values: Vec<String> =
+                output.rows.row(row).values().skip(skip).map(value_text).collect();
             let _ = write!(lines, "{name}: {}", values.join(" | "));
             if let Some(key) = output.legacy_keys.get(row) {
                 let _ = write!(lines, " key {}", key.replace('\u{1f}', "·"));
@@ -292,13 +254,10 @@ pub(crate) fn value_text(value: ValueRef<'_>) -> String {
 
 fn table(name: &str, columns: &[String]) -> Table {
     let column = |text: &String| {
-        let (text, nullable) = text
-            .strip_suffix('!')
-            .map_or((text.as_str(), true), |text| (text, false));
+        let (text, nullable) =
+            text.strip_suffix('!').map_or((text.as_str(), true), |text| (text, false));
         let (name, kind) = text.split_once(' ').expect("`name kind`");
-        let (kind, has_default) = kind
-            .strip_suffix('=')
-            .map_or((kind, false), |kind| (kind, true));
+        let (kind, has_default) = kind.strip_suffix('=').map_or((kind, false), |kind| (kind, true));
         Column {
             name: name.into(),
             kind: Kind::parse(kind).expect("a kind"),
@@ -306,45 +265,27 @@ fn table(name: &str, columns: &[String]) -> Table {
             has_default,
         }
     };
-    Table {
-        name: name.into(),
-        columns: columns.iter().map(column).collect(),
-        key: Vec::new(),
-    }
+    Table { name: name.into(), columns: columns.iter().map(column).collect(), key: Vec::new() }
 }
 
 /// Records that begin with `{` are JSON, else the first line is a header and `|` separates.
 fn shapes(plan: &Plan, source: &str, records: &str) -> Vec<Shape> {
-    let is_csv = matches!(
-        plan.source(source).expect("a source of the plan").format,
-        plan::Format::Csv(_)
-    );
+    let is_csv =
+        matches!(plan.source(source).expect("a source of the plan").format, plan::Format::Csv(_));
     if !is_csv || records.trim_start().starts_with('{') {
         return vec![Shape::default()];
     }
     let header = records.lines().next().unwrap_or_default();
-    let columns = header
-        .split('|')
-        .map(|name| ShapeColumn {
-            name: name.into(),
-            kind: None,
-        })
-        .collect();
-    vec![Shape {
-        columns,
-        closed: true,
-        format: "csv".into(),
-    }]
+    let columns =
+        header.split('|').map(|name| ShapeColumn { name: name.into(), kind: None }).collect();
+    vec![Shape { columns, closed: true, format: "csv".into() }]
 }
 
 pub(crate) fn chunks(step: &Step, source: usize, records: &str, size: usize) -> Vec<SourceChunk> {
     let json = records.trim_start().starts_with('{');
     let mut lines = records.lines();
-    let header: Vec<&str> = if json {
-        Vec::new()
-    } else {
-        lines.next().unwrap_or_default().split('|').collect()
-    };
+    let header: Vec<&str> =
+        if json { Vec::new() } else { lines.next().unwrap_or_default().split('|').collect() };
     let lines: Vec<(usize, &str)> = lines.enumerate().collect();
     let fields = step.fields(source);
     lines
@@ -381,11 +322,7 @@ pub(crate) fn chunks(step: &Step, source: usize, records: &str, size: usize) -> 
                 }
                 rows.end_row();
                 let defect = broken.then(|| {
-                    Arc::new(Defect {
-                        code: "WB0101",
-                        column: 0,
-                        message: "torn".into(),
-                    })
+                    Arc::new(Defect { code: "WB0101", column: 0, message: "torn".into() })
                 });
                 chunk.records.push(Record {
                     position: Position {

@@ -29,10 +29,8 @@ fn records() -> impl Strategy<Value = String> {
         1 => "\\PC{0,10}\\|\\PC{0,10}\\|\\PC{0,10}",
     ];
     proptest::collection::vec(record, 0..30).prop_map(|records| {
-        let records: Vec<String> = records
-            .into_iter()
-            .map(|record| record.replace(['\n', '\r'], " "))
-            .collect();
+        let records: Vec<String> =
+            records.into_iter().map(|record| record.replace(['\n', '\r'], " ")).collect();
         format!("a|b|s\n{}", records.join("\n"))
     })
 }

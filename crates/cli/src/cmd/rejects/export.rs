@@ -22,8 +22,12 @@ pub(crate) async fn run(args: &RejectsExport) -> Result<Answer, Failure> {
     let run = find_run(&project, target.as_ref(), args.on.run.as_deref()).await?;
     let folder = &args.folder;
     let failed = |error: std::io::Error| {
-        Failure::io("WB0709", format!("rejects cannot be written to `{}`", folder.display()), &error)
-            .with_hint("name a folder that does not exist yet")
+        Failure::io(
+            "WB0709",
+            format!("rejects cannot be written to `{}`", folder.display()),
+            &error,
+        )
+        .with_hint("name a folder that does not exist yet")
     };
     if let Some(parent) = folder.parent() {
         fs::create_dir_all(parent).map_err(failed)?;
@@ -48,5 +52,9 @@ pub(crate) async fn run(args: &RejectsExport) -> Result<Answer, Failure> {
         "{message}\nNext: mend the files, then whimbrel rejects retry --from {}{flag}\n",
         folder.display()
     );
-    Ok(Answer::new(message, text, json!({ "run": run.id, "total": total, "folder": folder.display().to_string() })))
+    Ok(Answer::new(
+        message,
+        text,
+        json!({ "run": run.id, "total": total, "folder": folder.display().to_string() }),
+    ))
 }

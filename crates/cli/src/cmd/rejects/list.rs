@@ -100,7 +100,11 @@ fn group_lines(cause: &Cause, group: &Group) -> String {
     let mut text =
         format!("{:>9}  {}  `{}` {what}\n", thousands(group.total), cause.code, cause.table);
     if let Some(first) = &group.first {
-        text.push_str(&format!("           first {}: {}\n", printable(&place(first), 200), explained(first)));
+        text.push_str(&format!(
+            "           first {}: {}\n",
+            printable(&place(first), 200),
+            explained(first)
+        ));
     }
     text
 }

@@ -51,7 +51,11 @@ pub(super) fn bytes(project: &Project, reject: &Reject) -> Result<Vec<u8>, Failu
         (None, Some(spill)) => {
             let path = project.base.join(".whimbrel").join(spill);
             fs::read(&path).map_err(|error| {
-                Failure::io("WB0708", format!("the bytes of a reject cannot be read: `{}`", path.display()), &error)
+                Failure::io(
+                    "WB0708",
+                    format!("the bytes of a reject cannot be read: `{}`", path.display()),
+                    &error,
+                )
             })
         }
         (None, None) => Ok(Vec::new()),
@@ -61,10 +65,16 @@ pub(super) fn bytes(project: &Project, reject: &Reject) -> Result<Vec<u8>, Failu
 fn described(reject: &Reject, bytes: &[u8]) -> String {
     let mut text = format!("reject {} ({})\n", name(reject), reject.status.word());
     let mut row = |label: &str, value: String| text.push_str(&format!("  {label:<9} {value}\n"));
-    row("place", format!(
-        "{} (record {}, byte {}, {} bytes)",
-        printable(&place(reject), 400), reject.record, reject.byte_offset, reject.byte_len
-    ));
+    row(
+        "place",
+        format!(
+            "{} (record {}, byte {}, {} bytes)",
+            printable(&place(reject), 400),
+            reject.record,
+            reject.byte_offset,
+            reject.byte_len
+        ),
+    );
     row("table", reject.target_table.clone());
     if let Some(column) = &reject.target_column {
         row("column", printable(column, 200));

@@ -17,7 +17,11 @@ pub(crate) async fn run(args: &RejectsWaive) -> Result<Answer, Failure> {
     let ports = project.ports(Arc::new(Silent)).await?;
     let run = find_run(&project, ports.target.as_ref(), args.on.run.as_deref()).await?;
     if args.reason.trim().is_empty() {
-        return Err(Failure::usage("WB0706", "`--reason` is empty", "say why the rejects may stay out"));
+        return Err(Failure::usage(
+            "WB0706",
+            "`--reason` is empty",
+            "say why the rejects may stay out",
+        ));
     }
     let everything = args.which.iter().any(|which| which == "all");
     let mut chosen = Vec::new();
@@ -30,7 +34,8 @@ pub(crate) async fn run(args: &RejectsWaive) -> Result<Answer, Failure> {
     })
     .await?;
     if chosen.is_empty() {
-        let message = format!("no open reject of run {} is meant by `{}`", run.id, args.which.join(" "));
+        let message =
+            format!("no open reject of run {} is meant by `{}`", run.id, args.which.join(" "));
         return Err(Failure::usage("WB0707", message, "`whimbrel rejects list --all` names them"));
     }
     let waived = whimbrel_core::waive(&ports, &run, chosen, &args.reason).await?;
