@@ -1,7 +1,7 @@
 //! Named points at which a test can end the process, as a crash would.
 //!
 //! Without the feature `failpoints` a point is nothing. With it, the binary arms one point by
-//! [`arm`]: the process then kills itself (no unwinding, no flushing) at the n-th pass.
+//! `arm`: the process then kills itself (no unwinding, no flushing) at the n-th pass.
 
 /// Passes a named point.
 #[macro_export]

@@ -247,7 +247,7 @@ impl Input {
 
     /// Goes on by `length` bytes of text in which `lines` lines end.
     ///
-    /// The text stays in memory until the next fill: [`Input::consumed`].
+    /// The text stays in memory until the next fill: `Input::consumed`.
     pub fn consume(&mut self, length: usize, lines: u64) {
         let original = self.original_len(length);
         if self.transcoder.is_some() {
