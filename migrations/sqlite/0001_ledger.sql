@@ -23,7 +23,7 @@ CREATE TABLE whimbrel_migration_runs (
     seq           INTEGER NOT NULL UNIQUE,
     plan          TEXT NOT NULL,
     plan_digest   BLOB NOT NULL,
-    kind          TEXT NOT NULL,          -- full | incremental | retry
+    kind          TEXT NOT NULL,          -- full | incremental
     parent        TEXT,                   -- the run whose work this one continues
     status        TEXT NOT NULL,          -- running | interrupted | failed | completed
     phase         TEXT NOT NULL,          -- preflight | prepare | load | finish

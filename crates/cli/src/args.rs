@@ -324,16 +324,6 @@ pub(crate) struct RejectsExport {
     pub(crate) on: OnRunFlag,
 }
 
-/// `rejects retry`.
-#[derive(Args, Debug)]
-pub(crate) struct RejectsRetry {
-    #[command(flatten)]
-    pub(crate) on: OnRunFlag,
-    /// A folder written by `rejects export`, with repaired records
-    #[arg(long, value_name = "FOLDER")]
-    pub(crate) from: Option<PathBuf>,
-}
-
 /// `rejects waive`.
 #[derive(Args, Debug)]
 pub(crate) struct RejectsWaive {

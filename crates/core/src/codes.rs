@@ -27,7 +27,7 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "WB0604",
         "the row was edited since",
         "The target's row is not as Whimbrel wrote it: someone has edited it. Such edits are never \
-      overwritten unasked. Compare both, then mend the source or the row, and retry the reject.",
+      overwritten unasked. Compare both, then mend the source or the row, and run again.",
     ),
     (
         "WB0605",

@@ -33,7 +33,7 @@ pub enum Event {
     RunStarted {
         /// The run.
         run: String,
-        /// `full`, `incremental`, `retry`.
+        /// `full` or `incremental`.
         kind: &'static str,
         /// True where an earlier process had begun it.
         resumed: bool,

@@ -13,8 +13,6 @@ pub enum RunKind {
     Full,
     /// What changed since the parent run.
     Incremental,
-    /// Rejects of the parent run, tried again.
-    Retry,
 }
 
 /// How a run stands.
@@ -57,7 +55,7 @@ macro_rules! words {
 }
 pub(crate) use words;
 
-words!(RunKind { Full = "full", Incremental = "incremental", Retry = "retry" });
+words!(RunKind { Full = "full", Incremental = "incremental" });
 words!(RunStatus {
     Running = "running",
     Interrupted = "interrupted",

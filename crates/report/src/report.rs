@@ -60,7 +60,7 @@ pub struct Outcome {
     pub plan: String,
     /// Digest of the plan's mapping, in hex.
     pub plan_digest: String,
-    /// `full`, `incremental`, `retry`.
+    /// `full` or `incremental`.
     pub kind: &'static str,
     /// `running`, `interrupted`, `failed`, `completed`.
     pub status: &'static str,
@@ -656,7 +656,7 @@ pub struct SpilledReject {
 pub struct Related {
     /// Its id.
     pub run: String,
-    /// `full`, `incremental`, `retry`.
+    /// `full` or `incremental`.
     pub kind: &'static str,
     /// `running`, `interrupted`, `failed`, `completed`.
     pub status: &'static str,

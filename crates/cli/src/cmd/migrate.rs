@@ -141,8 +141,8 @@ async fn completed(ports: &Ports, run: &str, rejects: u64, plan: &str) -> Result
     }
     if rejects > 0 {
         text.push_str(&format!(
-            "! {} need attention: whimbrel rejects list {run}{}\n",
-            count(rejects, "record"),
+            "! {} for you to look at: whimbrel rejects list {run}{}\n",
+            count(rejects, "reject"),
             if plan.is_empty() { String::new() } else { format!(" --plan{plan}") }
         ));
     }

@@ -99,7 +99,7 @@ impl Json {
                     Self::text(name).write(out, depth);
                     out.push_str(": ");
                     value.write(out, depth);
-                })
+                });
             }
         }
     }

@@ -1,6 +1,6 @@
 //! What to do next: commands that can be typed as they stand.
 
-use whimbrel_ledger::{Run, RunKind};
+use whimbrel_ledger::Run;
 
 use super::Options;
 use crate::report::{NextStep, Outcome, Verdict};
@@ -20,7 +20,7 @@ pub(super) fn steps(run: &Run, outcome: &Outcome, options: &Options) -> Vec<Next
         Verdict::Complete => commands.complete(outcome),
         Verdict::CompleteWithRejects => commands.rejects(outcome),
         Verdict::Unbalanced => commands.unbalanced(outcome),
-        Verdict::Failed | Verdict::Interrupted | Verdict::Running => commands.go_on(run, outcome),
+        Verdict::Failed | Verdict::Interrupted | Verdict::Running => commands.go_on(outcome),
     }
 }
 
@@ -73,10 +73,6 @@ impl Commands {
             "get the original bytes, to mend them in an editor",
             format!("whimbrel rejects export rejects --run {run}{flag}"),
         ));
-        steps.push(step(
-            "load what was mended, or everything again after mending the plan (without `--from`)",
-            format!("whimbrel rejects retry --run {run} --from rejects{flag}"),
-        ));
         steps
     }
 
@@ -91,7 +87,7 @@ impl Commands {
         ]
     }
 
-    fn go_on(&self, run: &Run, outcome: &Outcome) -> Vec<NextStep> {
+    fn go_on(&self, outcome: &Outcome) -> Vec<NextStep> {
         let mut steps = Vec::new();
         if let Some(stop) = outcome.error.as_ref().filter(|stop| !stop.code.is_empty()) {
             steps.push(step(
@@ -99,14 +95,7 @@ impl Commands {
                 format!("whimbrel explain {}", shell(&stop.code)),
             ));
         }
-        let again = match (run.kind, &run.parent) {
-            (RunKind::Retry, Some(parent)) => {
-                format!("whimbrel rejects retry --run {}{}", shell(parent), self.flag)
-            }
-            (RunKind::Retry, None) | (RunKind::Full | RunKind::Incremental, _) => {
-                format!("whimbrel migrate{}", self.plan)
-            }
-        };
+        let again = format!("whimbrel migrate{}", self.plan);
         steps.push(step("go on from the last checkpoint; what is committed stays", again));
         if outcome.rejects.statuses.open > 0 {
             let open = counted(outcome.rejects.statuses.open, "record");

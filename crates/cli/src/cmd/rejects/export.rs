@@ -1,7 +1,7 @@
 //! `rejects export`: the original bytes of open rejects, in files that can be mended in an editor.
 //!
 //! One file per reject, named after it (`STEP.UNIT.bytes`), holding exactly the record's bytes, and
-//! `index.jsonl` with what is wrong with each. `rejects retry --from` takes the folder back.
+//! `index.jsonl` with what is wrong with each.
 
 use std::fs;
 use std::io::Write as _;
@@ -11,7 +11,7 @@ use serde_json::json;
 use super::show::bytes;
 use super::{for_each, list, name};
 use crate::args::RejectsExport;
-use crate::cmd::migrate::{find_run, plan_flag};
+use crate::cmd::migrate::find_run;
 use crate::failure::Failure;
 use crate::output::{Answer, count};
 use crate::project::Project;
@@ -46,12 +46,8 @@ pub(crate) async fn run(args: &RejectsExport) -> Result<Answer, Failure> {
     })
     .await?;
     index.sync_all().map_err(failed)?;
-    let flag = plan_flag(&project);
     let message = format!("{} written to {}", count(total, "reject"), folder.display());
-    let text = format!(
-        "{message}\nNext: mend the files, then whimbrel rejects retry --from {}{flag}\n",
-        folder.display()
-    );
+    let text = format!("{message}\n");
     Ok(Answer::new(
         message,
         text,
