@@ -143,7 +143,7 @@ fn estimate(preview: &Preview) -> String {
     match (preview.window_seconds, preview.window_opens_in) {
         (Some(left), _) => text.push_str(&format!("window: open for {}\n", duration(left as f64))),
         (None, Some(wait)) => {
-            text.push_str(&format!("window: opens in {}\n", duration(wait as f64)))
+            text.push_str(&format!("window: opens in {}\n", duration(wait as f64)));
         }
         (None, None) => {}
     }

@@ -84,7 +84,7 @@ impl<'s, I: Copy + PartialEq> Rewriting<'s, I> {
                 }
             }
             Expr::Struct(_) => {
-                self.mistake(codes::CEL_FORM, id, "messages are not known here".to_owned(), None)
+                self.mistake(codes::CEL_FORM, id, "messages are not known here".to_owned(), None);
             }
             Expr::Literal(_) | Expr::Unspecified => {}
         }

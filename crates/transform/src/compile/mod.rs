@@ -496,7 +496,12 @@ impl<'a> Compiler<'a> {
                 match self.field(&name.value) {
                     Ok(slot) => slots.push((name.value.clone(), slot)),
                     Err(unknown) => {
-                        self.error(codes::UNKNOWN_COLUMN, &name.span, unknown.message, unknown.help)
+                        self.error(
+                            codes::UNKNOWN_COLUMN,
+                            &name.span,
+                            unknown.message,
+                            unknown.help,
+                        );
                     }
                 }
             }
