@@ -1,6 +1,7 @@
 //! `test`: the one command that passes everything.
 
-use std::process::Command;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
@@ -19,7 +20,7 @@ pub fn run() -> Result<()> {
     stage("lints");
     cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])?;
     stage("unit, contract and command-line tests");
-    cargo(&["test", "--workspace", "--quiet"])?;
+    let passed = tests()?;
     stage("documentation");
     documentation()?;
     stage("fixtures");
@@ -27,7 +28,28 @@ pub fn run() -> Result<()> {
     stage("faults");
     crash::run(&["--seconds", "60"])?;
     stage("done");
+    println!("total: {passed} passed, 0 failed");
     Ok(())
+}
+
+/// Runs all tests; returns how many there were. They show as they come.
+fn tests() -> Result<u64> {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(root()).args(["test", "--workspace", "--quiet"]).stdout(Stdio::piped());
+    let mut child = cargo.spawn().context("cargo could not be started")?;
+    let stdout = child.stdout.take().context("standard output is piped")?;
+    let mut passed = 0;
+    for line in BufReader::new(stdout).lines() {
+        let line = line?;
+        println!("{line}");
+        if let Some((_, counts)) = line.split_once("test result: ok. ") {
+            passed += counts.split(' ').next().unwrap_or("").parse::<u64>().unwrap_or(0);
+        }
+    }
+    if !child.wait()?.success() {
+        bail!("cargo test failed");
+    }
+    Ok(passed)
 }
 
 fn cargo(arguments: &[&str]) -> Result<()> {

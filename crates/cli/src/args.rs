@@ -221,7 +221,7 @@ pub(crate) struct Migrate {
     /// Go on although the mapping changed under an unfinished run; audited
     #[arg(long)]
     pub(crate) adopt: bool,
-    /// Do not ask
+    /// Do not ask; without a terminal nothing is asked
     #[arg(long, short)]
     pub(crate) yes: bool,
 }

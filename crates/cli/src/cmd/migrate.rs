@@ -1,5 +1,6 @@
 //! `migrate`: begins a run, resumes one, or says that there is nothing to do.
 
+use std::io::{IsTerminal as _, Write as _};
 use std::sync::Arc;
 
 use serde_json::json;
@@ -24,12 +25,31 @@ pub(crate) async fn run(global: &Global, args: &Migrate) -> Result<Answer, Failu
     let ports = project.ports(Arc::new(Shown::new(global))).await?;
     listen_for_signals(&ports.cancel)
         .map_err(|error| Failure::io("WB0704", "signals cannot be heard", &error))?;
+    if !args.yes && std::io::stdin().is_terminal() {
+        agree(&ports, &project).await?;
+    }
     let options = options(&project, &ports, args)?;
     let engine = ports.target.facts().await?.engine;
     let schema = project.schema(engine)?;
     let outcome = whimbrel_core::migrate(&ports, &project.plan, schema, &options).await;
     let outcome = outcome.map_err(|error| project.explain(error))?;
     answer(&ports, &project, outcome).await
+}
+
+/// Asks the person at the terminal; anything but yes is no.
+async fn agree(ports: &Ports, project: &Project) -> Result<(), Failure> {
+    let location = ports.target.facts().await?.location;
+    let plan = &project.plan.name.value;
+    let mut stderr = std::io::stderr();
+    // Nobody to read the question is nobody to say yes.
+    let _asked =
+        write!(stderr, "Load `{plan}` into {location}? [y/N] ").and_then(|()| stderr.flush());
+    let mut answer = String::new();
+    let read = std::io::stdin().read_line(&mut answer);
+    if read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes") {
+        return Ok(());
+    }
+    Err(Failure::usage("WB0706", "not confirmed; nothing was written", "`--yes` does not ask"))
 }
 
 fn options(project: &Project, ports: &Ports, args: &Migrate) -> Result<Options, Failure> {
