@@ -173,7 +173,7 @@ fn leftovers(shown: &str, text: &str, offences: &mut Vec<String>) {
         return;
     }
     for (number, line) in text.lines().enumerate() {
-        for word in ["FIXME", "#[ignore", "unimplemented!", "todo!("] {
+        for word in ["FIXME", "XXX", "#[ignore", "unimplemented!", "todo!("] {
             if line.contains(word) {
                 offences.push(format!("{shown}:{}: `{word}`", number + 1));
             }

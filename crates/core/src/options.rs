@@ -25,8 +25,6 @@ pub struct Options {
 /// What decides which records are taken.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Selection {
-    /// `--sample N`: about N units per table, chosen by their content, with what they refer to.
-    pub sample: Option<u64>,
     /// `--max-file-size`, over the plan's, in bytes.
     pub max_file_size: Option<u64>,
     /// `--large-files`, over the plan's: `handle`, `skip`, `reject`.

@@ -872,7 +872,7 @@ impl<'a> Reader<'a> {
         char::from_u32(0x1_0000 + ((first - 0xD800) << 10) + (second - 0xDC00)).ok_or(lone)
     }
 
-    /// Reads `uXXXX` and steps past it.
+    /// Reads `u` with four hexadecimal digits and steps past it.
     fn hex_unit(&mut self, backslash: usize) -> Result<u32, Fault> {
         let bad = Fault { reason: Reason::BadUnicodeEscape, at: backslash };
         let Some(digits) = self.bytes.get(self.at + 1..self.at + 5) else {

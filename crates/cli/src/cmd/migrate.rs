@@ -85,7 +85,6 @@ pub(crate) fn selection(args: &SelectionArgs) -> Result<Selection, Failure> {
         LargeFilesArg::Reject => "reject",
     });
     Ok(Selection {
-        sample: None,
         max_file_size: max_file_size.transpose()?,
         large_files: large_files.map(str::to_owned),
     })
