@@ -23,7 +23,7 @@ CREATE TABLE whimbrel_migration_runs (
     seq           INTEGER NOT NULL UNIQUE,
     plan          TEXT NOT NULL,
     plan_digest   BLOB NOT NULL,
-    kind          TEXT NOT NULL,          -- full | incremental
+    kind          TEXT NOT NULL,          -- full | incremental | retry
     parent        TEXT,                   -- the run whose work this one continues
     status        TEXT NOT NULL,          -- running | interrupted | failed | completed
     phase         TEXT NOT NULL,          -- preflight | prepare | load | finish
@@ -130,10 +130,10 @@ CREATE TABLE whimbrel_migration_rejects (
     digest      BLOB NOT NULL,            -- of the unit's bytes
     bytes       BLOB,                     -- original bytes, up to 64 KiB
     spill       TEXT,                     -- file below .whimbrel/ that holds longer bytes
-    status      TEXT NOT NULL,            -- open | fixed | waived
-    fixed_bytes BLOB,                     -- repaired bytes that were loaded instead
-    resolved_by TEXT,                     -- run, or person
-    resolution  TEXT,                     -- reason of a waiver
+    status      TEXT NOT NULL,            -- open | fixed | superseded | waived
+    fixed_bytes BLOB,                     -- repaired bytes that are read instead
+    resolved_by TEXT,                     -- run, or person; while open: the run that has taken it on
+    resolution  TEXT,                     -- reason of a waiver, or class of the unit in the later run
     resolved_at TEXT,
     PRIMARY KEY (run, step, unit)
 ) WITHOUT ROWID;
@@ -198,7 +198,7 @@ CREATE TABLE whimbrel_data_integrity_checks (
     phase          TEXT NOT NULL,
     check_type     TEXT NOT NULL,
     check_name     TEXT NOT NULL,
-    status         TEXT NOT NULL,         -- passed | failed | warning
+    status         TEXT NOT NULL,         -- passed | failed
     expected_count INTEGER,
     actual_count   INTEGER,
     details        TEXT,

@@ -13,10 +13,9 @@ use crate::tables;
 pub enum CheckStatus {
     Passed,
     Failed,
-    Warning,
 }
 
-words!(CheckStatus { Passed = "passed", Failed = "failed", Warning = "warning" });
+words!(CheckStatus { Passed = "passed", Failed = "failed" });
 
 /// A row of `data_integrity_checks`.
 #[derive(Clone, PartialEq, Debug)]

@@ -29,7 +29,7 @@ pub use check::{Check, CheckStatus};
 pub use item::{Counts, Item, ItemStatus};
 pub use mapping::{Mapping, Seen};
 pub use pages::{ItemHead, RejectHead};
-pub use reject::{Reject, RejectStatus, Stage};
+pub use reject::{Reject, RejectId, RejectStatus, Stage};
 pub use run::{Phase, Run, RunKind, RunStatus};
 pub use step::{Step, StepStatus};
 

@@ -1,6 +1,6 @@
 //! Rejects: units that were not loaded, with everything a person needs to mend them.
 
-use whimbrel_endpoint::{EndpointError, Order, Query, Target, Txn};
+use whimbrel_endpoint::{EndpointError, Operator, Order, Query, Target, Txn};
 use whimbrel_model::{Table, Value};
 
 use crate::cells::{self, Cells, Stored};
@@ -23,16 +23,23 @@ pub enum Stage {
 /// What has become of a reject.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum RejectStatus {
-    /// It waits.
+    /// It waits; where `resolved_by` names a run, that run has taken it on.
     Open,
-    /// A retry has loaded it.
+    /// A later run has read the unit again and found a place for it.
     Fixed,
+    /// A later run has read the unit again and refused it too: that run's reject counts instead.
+    Superseded,
     /// Someone has said, with a reason, that it may stay out.
     Waived,
 }
 
 words!(Stage { Read = "read", Transform = "transform", Rule = "rule", Target = "target" });
-words!(RejectStatus { Open = "open", Fixed = "fixed", Waived = "waived" });
+words!(RejectStatus {
+    Open = "open",
+    Fixed = "fixed",
+    Superseded = "superseded",
+    Waived = "waived",
+});
 
 /// A row of `migration_rejects`.
 #[derive(Clone, PartialEq, Debug)]
@@ -81,9 +88,9 @@ pub struct Reject {
     pub status: RejectStatus,
     /// Repaired bytes that were loaded instead.
     pub fixed_bytes: Option<Vec<u8>>,
-    /// The run or the person that resolved it.
+    /// The run or the person that resolved it; while it is open, the run that has taken it on.
     pub resolved_by: Option<String>,
-    /// Why it was waived.
+    /// Why it was waived, or the class that the later run gave the unit.
     pub resolution: Option<String>,
     /// RFC 3339.
     pub resolved_at: Option<String>,
@@ -171,8 +178,59 @@ pub async fn page(
 ) -> Result<Vec<Reject>, EndpointError> {
     let mut query = of_step(run, step).at_most(limit);
     if let Some(unit) = after {
-        query = query.that("unit", whimbrel_endpoint::Operator::Above, vec![unit.into()]);
+        query = query.that("unit", Operator::Above, vec![unit.into()]);
     }
+    cells::select(target, query).await
+}
+
+/// Which reject: units are numbered within a step of a run.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct RejectId {
+    /// The run.
+    pub run: String,
+    /// The step.
+    pub step: u64,
+    /// Ordinal of the unit in the step.
+    pub unit: u64,
+}
+
+impl Reject {
+    /// Which reject it is.
+    pub fn id(&self) -> RejectId {
+        RejectId { run: self.run.clone(), step: self.step, unit: self.unit }
+    }
+}
+
+/// Whether a step of a run has rejects that wait.
+pub async fn any_open(target: &dyn Target, run: &str, step: u64) -> Result<bool, EndpointError> {
+    let query = of_step(run, step).is("status", RejectStatus::Open.word()).at_most(1);
+    Ok(!cells::select::<Reject>(target, query).await?.is_empty())
+}
+
+/// Rejects of a step that wait, of the units `first` to `last`, as the transaction sees them.
+pub async fn open_between(
+    txn: &mut dyn Txn,
+    run: &str,
+    step: u64,
+    first: u64,
+    last: u64,
+) -> Result<Vec<Reject>, EndpointError> {
+    let mut query = of_step(run, step)
+        .is("status", RejectStatus::Open.word())
+        .that("unit", Operator::AtMost, vec![last.into()]);
+    if let Some(before) = first.checked_sub(1) {
+        query = query.that("unit", Operator::Above, vec![before.into()]);
+    }
+    cells::rows(&txn.select(&query).await?)
+}
+
+/// Rejects of a step whose bytes a person has repaired.
+pub async fn repaired(
+    target: &dyn Target,
+    run: &str,
+    step: u64,
+) -> Result<Vec<Reject>, EndpointError> {
+    let query = of_step(run, step).that("fixed_bytes", Operator::IsNot, vec![Value::Null]);
     cells::select(target, query).await
 }
 

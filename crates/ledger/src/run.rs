@@ -13,6 +13,8 @@ pub enum RunKind {
     Full,
     /// What changed since the parent run.
     Incremental,
+    /// Rejects of the parent run and of those before it.
+    Retry,
 }
 
 /// How a run stands.
@@ -55,7 +57,7 @@ macro_rules! words {
 }
 pub(crate) use words;
 
-words!(RunKind { Full = "full", Incremental = "incremental" });
+words!(RunKind { Full = "full", Incremental = "incremental", Retry = "retry" });
 words!(RunStatus {
     Running = "running",
     Interrupted = "interrupted",
@@ -184,4 +186,17 @@ pub async fn children(
 ) -> Result<Vec<Run>, EndpointError> {
     let query = cells::query::<Run>().is("parent", id).by("seq", Order::Rising).at_most(limit);
     cells::select(target, query).await
+}
+
+/// The run and the runs it continues, oldest first.
+pub async fn lineage(target: &dyn Target, newest: &Run) -> Result<Vec<Run>, EndpointError> {
+    let mut runs = vec![newest.clone()];
+    while let Some(parent) = &runs[runs.len() - 1].parent {
+        match get(target, parent).await? {
+            Some(parent) => runs.push(parent),
+            None => break,
+        }
+    }
+    runs.reverse();
+    Ok(runs)
 }

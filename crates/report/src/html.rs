@@ -285,10 +285,11 @@ impl Page {
             return;
         }
         self.put(format_args!(
-            "<p>{}: <b>{}</b> open, {} fixed, {} waived.</p>",
+            "<p>{}: <b>{}</b> open, {} fixed, {} superseded, {} waived.</p>",
             counted(rejects.total, "reject"),
             count(rejects.statuses.open),
             count(rejects.statuses.fixed),
+            count(rejects.statuses.superseded),
             count(rejects.statuses.waived)
         ));
         self.out.push_str(&pictures::pareto(rejects));

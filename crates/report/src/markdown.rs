@@ -224,10 +224,11 @@ fn rejects(out: &mut String, report: &RunReport) {
     line(
         out,
         &format!(
-            "{}: {} open, {} fixed, {} waived.",
+            "{}: {} open, {} fixed, {} superseded, {} waived.",
             counted(rejects.total, "reject"),
             count(statuses.open),
             count(statuses.fixed),
+            count(statuses.superseded),
             count(statuses.waived)
         ),
     );

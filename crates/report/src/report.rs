@@ -363,6 +363,7 @@ pub struct Rejects {
 pub struct StatusCounts {
     pub open: u64,
     pub fixed: u64,
+    pub superseded: u64,
     pub waived: u64,
 }
 

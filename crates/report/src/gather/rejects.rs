@@ -140,6 +140,7 @@ fn count_status(counts: &mut StatusCounts, status: RejectStatus) {
     match status {
         RejectStatus::Open => counts.open += 1,
         RejectStatus::Fixed => counts.fixed += 1,
+        RejectStatus::Superseded => counts.superseded += 1,
         RejectStatus::Waived => counts.waived += 1,
     }
 }
