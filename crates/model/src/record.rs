@@ -1,8 +1,9 @@
 //! Records as a source hands them over: values, where they stood, their bytes, and what ails them.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use crate::chunk::Chunk;
+use crate::chunk::{Chunk, ChunkBuilder};
 use crate::kind::Kind;
 
 /// A unit of reading: one file of a source (or a key range of a table).
@@ -138,5 +139,75 @@ impl SourceChunk {
     pub fn bytes(&self, index: usize) -> &[u8] {
         let (start, end) = self.records[index].raw;
         &self.raw[start..end]
+    }
+
+    /// The records of that range by themselves, with the mark of the whole.
+    ///
+    /// # Panics
+    /// Where the range reaches beyond the records.
+    #[must_use]
+    pub fn slice(&self, range: Range<usize>) -> Self {
+        let records = &self.records[range.clone()];
+        let start = records.first().map_or(0, |record| record.raw.0);
+        let end = records.last().map_or(0, |record| record.raw.1);
+        let mut rows =
+            ChunkBuilder::with_capacity(self.rows.width(), range.len(), self.rows.size());
+        for index in range.clone() {
+            self.rows.row(index).values().for_each(|value| rows.push(value));
+            rows.end_row();
+        }
+        let moved = |record: &Record| {
+            let raw = (record.raw.0 - start, record.raw.1 - start);
+            Record { raw, ..record.clone() }
+        };
+        let repairs = self.repairs.iter().filter(|repair| range.contains(&repair.record));
+        let repairs = repairs.map(|repair| Repair {
+            record: repair.record - range.start,
+            ..repair.clone()
+        });
+        Self {
+            rows: rows.finish(),
+            records: records.iter().map(moved).collect(),
+            raw: self.raw[start..end].to_vec(),
+            mark: self.mark.clone(),
+            repairs: repairs.collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ValueRef;
+
+    #[test]
+    fn a_slice_of_a_chunk_is_what_its_records_are_by_themselves() {
+        let texts = ["one", "", "three", "four"];
+        let mut rows = ChunkBuilder::new(1);
+        let mut raw = Vec::new();
+        let mut records = Vec::new();
+        for (index, text) in texts.iter().enumerate() {
+            rows.push(ValueRef::Text(text));
+            rows.end_row();
+            let start = raw.len();
+            raw.extend_from_slice(text.as_bytes());
+            let position = Position { record: index as u64 + 1, ..Position::default() };
+            records.push(Record { position, raw: (start, raw.len()), defect: None });
+        }
+        let repair = Repair { code: "WB0103", record: 2, message: "padded".to_owned() };
+        let chunk = SourceChunk {
+            rows: rows.finish(),
+            records,
+            raw,
+            mark: SourceMark::default(),
+            repairs: vec![repair],
+        };
+        let slice = chunk.slice(1..3);
+        assert_eq!(slice.rows.len(), 2);
+        assert_eq!(slice.rows.row(1).get(0), ValueRef::Text("three"));
+        assert_eq!((slice.bytes(0), slice.bytes(1)), (&b""[..], &b"three"[..]));
+        assert_eq!(slice.records[1].position.record, 3);
+        assert_eq!(slice.repairs[0].record, 1);
+        assert!(chunk.slice(4..4).records.is_empty());
     }
 }
