@@ -1,5 +1,7 @@
 //! Codes of errors that every adapter shares: `(code, title, explanation)`.
 
+/// Bytes that a person gave are not one record.
+pub const NO_RECORD: &str = "WB0388";
 /// A partition that was to be text is none.
 pub const NOT_TEXT: &str = "WB0389";
 /// Another run has taken over the right to write.
@@ -25,6 +27,12 @@ pub const UNSUPPORTED: &str = "WB0399";
 
 /// Every code of this crate, for `explain`.
 pub const CODES: &[(&str, &str, &str)] = &[
+    (
+        NO_RECORD,
+        "bytes are not one record",
+        "What was given in place of a record of the in-memory source is not one line with a cell \
+         for each column. Give one line a record.",
+    ),
     (
         NOT_TEXT,
         "a partition is no text",

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use whimbrel_model::plan::HashAlgorithm;
-use whimbrel_model::{Digest, Field, FileFacts, PartitionId, Shape, SourceChunk, SourceMark};
+use whimbrel_model::{
+    Digest, Field, FileFacts, PartitionId, Position, Shape, SourceChunk, SourceMark,
+};
 
 use crate::EndpointError;
 
@@ -30,6 +32,22 @@ pub trait Source: Send + Sync {
         fields: &[Field],
         after: Option<&SourceMark>,
     ) -> Result<Box<dyn Reader>, EndpointError>;
+
+    /// Records made of other bytes than the partition's own, as if they stood at these places of
+    /// it: what a person has mended. One row per entry, in order, with the given positions; the
+    /// chunk's `raw` holds the given bytes, its mark is empty. Bytes that hold no record, or more
+    /// than one, are a record with a defect. The partition is opened only for what records need of
+    /// it (a CSV header, its encoding).
+    ///
+    /// A final line end may be there or not, and a byte order mark that an editor has put in front
+    /// is no part of the record. Bytes are judged alone: what the partition's reader rejects for
+    /// what stands around it (a line inside somebody else's open quote) may be a record here.
+    async fn parse(
+        &self,
+        partition: &Partition,
+        fields: &[Field],
+        records: &[(Position, Vec<u8>)],
+    ) -> Result<SourceChunk, EndpointError>;
 
     /// The hash of the partition's bytes as stored, in lower-case hex: `file.sha256`, `file.blake3`.
     async fn checksum(

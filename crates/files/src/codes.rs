@@ -61,6 +61,11 @@ codes! {
     FRONT_MATTER_SHAPE = "WB0115", "the front matter is not a mapping, or goes beyond its limits",
         "It is a list or a bare word, nests deeper than 128 levels, or its aliases expand to more \
          than 1 MiB. Write it as `key: value` lines.";
+    NOT_ONE_RECORD = "WB0116", "the mended bytes are not one record",
+        "What was given in place of a rejected record holds no record (it is empty, blank or a \
+         comment), or more follows after the first. Give one record a reject: the header's line \
+         does not belong to it, and JSON Lines are one line. What should become several records \
+         belongs into the source.";
     PADDED = "WB0121", "missing fields were taken as NULL",
         "The plan declares `ragged = \"pad\"`. Nothing, if that is what the source means.";
     TRUNCATED = "WB0122", "surplus fields were dropped",

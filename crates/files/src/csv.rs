@@ -13,6 +13,7 @@
 //! unless [`CsvOptions::quote_resync`] says that no cell spans lines: then line 8 is a record. So a
 //! stray quote never swallows a file unnoticed: every line it touches counts as a reject.
 
+mod alone;
 mod header;
 mod scan;
 
@@ -21,6 +22,7 @@ use whimbrel_model::{Defect, Position};
 use crate::codes;
 use crate::input::{Input, ReadError, column};
 use crate::mark::Mark;
+pub(crate) use alone::{MORE_THAN_ONE, NO_RECORD, not_one_record};
 use scan::{Form, Scanned, Scanner, Span, Track};
 
 /// Bytes of a record unless told otherwise: 64 MiB.

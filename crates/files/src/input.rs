@@ -128,7 +128,31 @@ impl Input {
     /// Starts a stream. A byte order mark wins over the declared encoding (UTF-8 by default) and
     /// is no part of the text, though it counts in offsets.
     pub fn new(from: Box<dyn Read + Send>, declared: Option<Encoding>) -> Result<Self, ReadError> {
-        let mut input = Self {
+        let mut input = Self::undecoded(from);
+        input.fill(4)?;
+        let mark = Encoding::from_mark(input.unread());
+        input.had_mark = mark.is_some();
+        let (encoding, length) = mark.unwrap_or((declared.unwrap_or_default(), 0));
+        input.decode_as(encoding, length);
+        Ok(input)
+    }
+
+    /// A record by itself, whole in memory, as if it began on `line` of a file of that encoding.
+    /// A byte order mark in front wins and is no text, unless the record has one of its `own`.
+    pub(crate) fn alone(bytes: &[u8], encoding: Encoding, line: u64, own: bool) -> Self {
+        let mut input = Self::undecoded(Box::new(io::empty()));
+        (input.text, input.end) = (bytes.to_vec(), bytes.len());
+        (input.ended, input.line) = (true, line);
+        let mark = Encoding::from_mark(bytes).filter(|_| !own);
+        input.had_mark = mark.is_some();
+        let (encoding, length) = mark.unwrap_or((encoding, 0));
+        input.decode_as(encoding, length);
+        input
+    }
+
+    /// Starts a stream of bytes that are looked at as they stand, a byte order mark too.
+    pub(crate) fn undecoded(from: Box<dyn Read + Send>) -> Self {
+        Self {
             from,
             encoding: Encoding::Utf8,
             had_mark: false,
@@ -148,13 +172,7 @@ impl Input {
             before: None,
             hasher: blake3::Hasher::new(),
             hashed: 0,
-        };
-        input.fill(4)?;
-        let mark = Encoding::from_mark(input.unread());
-        input.had_mark = mark.is_some();
-        let (encoding, length) = mark.unwrap_or((declared.unwrap_or_default(), 0));
-        input.decode_as(encoding, length);
-        Ok(input)
+        }
     }
 
     /// Takes what was read so far as original bytes of that encoding.

@@ -15,7 +15,7 @@ use whimbrel_model::json::{Json, JsonError, Limits, Pointer, Reason, parse_with}
 use whimbrel_model::{Defect, Position};
 
 use crate::codes;
-use crate::csv::{KEPT_OF_TOO_LONG, bad_encoding};
+use crate::csv::{KEPT_OF_TOO_LONG, MORE_THAN_ONE, NO_RECORD, bad_encoding, not_one_record};
 use crate::discovery::escape;
 use crate::encoding::Encoding;
 use crate::input::{Input, ReadError};
@@ -82,6 +82,44 @@ fn duplicate_key(key: &str, text: &str, object: usize) -> Defect {
     let message = format!("`{}` stands twice in one object", escape(bounded.as_bytes()));
     let column = crate::input::column(text.as_bytes(), object);
     Defect { code: codes::DUPLICATE_KEY, column, message }
+}
+
+/// The only value of `input`, which is whole in memory; it stands at `position` and its bytes are
+/// `raw`.
+pub(crate) fn value_alone<'a>(
+    input: &'a Input,
+    position: Position,
+    raw: &'a [u8],
+    max: usize,
+) -> JsonRecord<'a> {
+    let text = input.unread();
+    let begin = blanks(text);
+    let end = text.iter().rposition(|byte| !is_blank(*byte)).map_or(begin, |last| last + 1);
+    if begin == end {
+        return JsonRecord::rejected(position, raw, not_one_record(NO_RECORD));
+    }
+    part_alone(input, (begin, end), position, raw, max)
+}
+
+/// What stands between two places of `input`, as a record.
+pub(crate) fn part_alone<'a>(
+    input: &'a Input,
+    (begin, end): (usize, usize),
+    position: Position,
+    raw: &'a [u8],
+    max: usize,
+) -> JsonRecord<'a> {
+    let text = &input.unread()[begin..end];
+    if text.len() > max {
+        let length = input.encoding().original_len(text);
+        let message = format!("it has {length} bytes, more than {max}");
+        let defect = Defect { code: codes::RECORD_TOO_LONG, column: 0, message };
+        return JsonRecord::rejected(position, raw, defect);
+    }
+    let line = position.line + newlines(&input.unread()[..begin]);
+    let misfit = input.misfit(end).map(|at| at - begin);
+    let record = examine(Position { line, ..position }, raw, text, misfit, input.encoding());
+    JsonRecord { position, ..record }
 }
 
 /// Reads the records of one file.
@@ -191,6 +229,33 @@ impl JsonReader {
         self.records = mark.records;
         self.phase = phase;
         Ok(true)
+    }
+
+    /// Whether the records are elements of an array: asked at the start, and nothing after it.
+    pub(crate) fn is_array(&mut self) -> Result<bool, ReadError> {
+        Ok(self.enter()?.is_none())
+    }
+
+    /// The only record of a document in place of the file's: `input` twice, whole in memory. It
+    /// stands at `position` and its bytes are `raw`.
+    pub(crate) fn document_alone<'a>(
+        &'a mut self,
+        [input, again]: [Input; 2],
+        position: Position,
+        raw: &'a [u8],
+    ) -> Result<JsonRecord<'a>, ReadError> {
+        let mut first = Self::new(input, self.pointer.clone(), self.record_bytes_max);
+        let found = match (first.next()?.is_some(), first.next()?.is_some()) {
+            (true, false) => None,
+            (false, _) => Some(NO_RECORD),
+            (true, true) => Some(MORE_THAN_ONE),
+        };
+        if let Some(found) = found {
+            return Ok(JsonRecord::rejected(position, raw, not_one_record(found)));
+        }
+        *self = Self::new(again, self.pointer.take(), self.record_bytes_max);
+        let record = self.next()?.expect("what was read once is there again");
+        Ok(JsonRecord { position, raw, ..record })
     }
 
     /// The next record; `None` at the end.
@@ -485,8 +550,7 @@ impl JsonReader {
     fn peek(&mut self) -> Result<Option<u8>, ReadError> {
         loop {
             let unread = self.input.unread();
-            let blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
-            let blanks = unread.iter().position(|byte| !blank(byte)).unwrap_or(unread.len());
+            let blanks = blanks(unread);
             let next = unread.get(blanks).copied();
             let lines = newlines(&unread[..blanks]);
             self.input.consume(blanks, lines);
@@ -610,6 +674,15 @@ impl Scan {
         }
         None
     }
+}
+
+/// Blanks in front.
+fn blanks(text: &[u8]) -> usize {
+    text.iter().position(|byte| !is_blank(*byte)).unwrap_or(text.len())
+}
+
+pub(crate) fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
 fn newlines(text: &[u8]) -> u64 {

@@ -6,9 +6,9 @@
 use whimbrel_model::{Defect, Position};
 
 use crate::codes;
-use crate::csv::KEPT_OF_TOO_LONG;
+use crate::csv::{KEPT_OF_TOO_LONG, MORE_THAN_ONE, NO_RECORD, not_one_record};
 use crate::input::{Input, ReadError};
-use crate::json::{JsonRecord, examine};
+use crate::json::{JsonRecord, examine, is_blank, part_alone};
 use crate::lines::{Ends, take_line};
 use crate::mark::Mark;
 
@@ -179,6 +179,27 @@ impl JsonLinesReader {
     }
 }
 
+/// The only line of `input`, which is whole in memory; a defect where it has none, or more. It
+/// stands at `position` and its bytes are `raw`.
+pub(crate) fn line_alone<'a>(
+    input: &'a Input,
+    position: Position,
+    raw: &'a [u8],
+    max: usize,
+) -> JsonRecord<'a> {
+    let text = input.unread();
+    let Some(first) = text.iter().position(|byte| !is_blank(*byte)) else {
+        return JsonRecord::rejected(position, raw, not_one_record(NO_RECORD));
+    };
+    let begin = memchr::memrchr(b'\n', &text[..first]).map_or(0, |at| at + 1);
+    let end = memchr::memchr(b'\n', &text[first..]).map_or(text.len(), |at| first + at);
+    if !blank(&text[end..]) {
+        return JsonRecord::rejected(position, raw, not_one_record(MORE_THAN_ONE));
+    }
+    let returned = usize::from(end < text.len() && text[end - 1] == b'\r');
+    part_alone(input, (begin, end - returned), position, raw, max)
+}
+
 fn blank(text: &[u8]) -> bool {
-    text.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'))
+    text.iter().all(|byte| is_blank(*byte))
 }

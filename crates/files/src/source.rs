@@ -7,6 +7,7 @@
 //! blocking is allowed.
 
 mod fields;
+mod mended;
 mod reader;
 mod token;
 
@@ -23,7 +24,9 @@ use whimbrel_endpoint::{
 };
 use whimbrel_model::json::Pointer;
 use whimbrel_model::plan::{self, HashAlgorithm};
-use whimbrel_model::{Digest, Field, FileFacts, PartitionId, Shape, ShapeColumn, SourceMark};
+use whimbrel_model::{
+    Digest, Field, FileFacts, PartitionId, Position, Shape, ShapeColumn, SourceChunk, SourceMark,
+};
 
 use crate::codes;
 use crate::compression::{self, Compression, UNPACKED_MAX_DEFAULT};
@@ -310,6 +313,15 @@ impl Source for FileSource {
         after: Option<&SourceMark>,
     ) -> Result<Box<dyn Reader>, EndpointError> {
         Ok(Box::new(self.reader(partition, fields, after)?))
+    }
+
+    async fn parse(
+        &self,
+        partition: &Partition,
+        fields: &[Field],
+        records: &[(Position, Vec<u8>)],
+    ) -> Result<SourceChunk, EndpointError> {
+        self.mended(&partition.id.path, fields, records)
     }
 
     async fn checksum(

@@ -156,6 +156,27 @@ impl Source for MemorySource {
         Ok(Box::new(reader))
     }
 
+    async fn parse(
+        &self,
+        partition: &Partition,
+        fields: &[Field],
+        records: &[(Position, Vec<u8>)],
+    ) -> Result<SourceChunk, EndpointError> {
+        let own = self.records(&partition.id.path)?;
+        let lookups: Vec<Lookup> = fields.iter().map(|field| self.lookup(field)).collect();
+        let mut out = Out::new(lookups.len());
+        for (position, bytes) in records {
+            let index = usize::try_from(position.record).unwrap_or(usize::MAX).wrapping_sub(1);
+            match own.get(index) {
+                Some(record) if record.raw == *bytes => {
+                    out.push(self, &lookups, record, *position);
+                }
+                Some(_) | None => out.push(self, &lookups, &self.parsed(bytes), *position),
+            }
+        }
+        Ok(out.finish(SourceMark::default()))
+    }
+
     async fn checksum(
         &self,
         partition: &Partition,
@@ -221,6 +242,28 @@ impl MemorySource {
         };
         let column = self.columns.iter().position(|column| *column == name);
         column.map_or(Lookup::Missing, Lookup::Column)
+    }
+
+    /// What a line of cells says, in the form in which [`MemoryRecord::new`] writes one. Lines do
+    /// not tell kinds: all cells are text.
+    fn parsed(&self, bytes: &[u8]) -> MemoryRecord {
+        let defective = |message: &str| {
+            let message = message.to_owned();
+            MemoryRecord::defective(bytes, Defect { code: codes::NO_RECORD, column: 0, message })
+        };
+        let Ok(text) = std::str::from_utf8(bytes) else {
+            return defective("the bytes are not valid utf-8");
+        };
+        let mut lines = text.lines().filter(|line| !line.is_empty());
+        let Some(line) = lines.next() else { return defective("there is no record") };
+        if lines.next().is_some() {
+            return defective("there is more than one record");
+        }
+        let cells: Vec<Value> = line.split(',').map(|cell| Value::Text(cell.to_owned())).collect();
+        if cells.len() != self.columns.len() {
+            return defective("there are more or fewer cells than columns");
+        }
+        MemoryRecord { values: cells, raw: bytes.to_vec(), defect: None }
     }
 
     fn push(&self, chunk: &mut ChunkBuilder, lookup: Lookup, record: &MemoryRecord) {
@@ -302,29 +345,21 @@ impl MemoryReader {
 impl Reader for MemoryReader {
     async fn next(&mut self, limit: Limit) -> Result<Option<SourceChunk>, EndpointError> {
         let all = Arc::clone(&self.records);
-        let mut rows = ChunkBuilder::new(self.fields.len());
-        let (mut records, mut raw) = (Vec::new(), Vec::new());
+        let mut out = Out::new(self.fields.len());
         for record in all.iter().skip(self.at) {
-            let full = rows.len() >= limit.rows || raw.len() + record.raw.len() > limit.bytes;
-            if full && !rows.is_empty() {
+            let full =
+                out.rows.len() >= limit.rows || out.raw.len() + record.raw.len() > limit.bytes;
+            if full && !out.rows.is_empty() {
                 break;
             }
-            for field in &self.fields {
-                self.source.push(&mut rows, *field, record);
-            }
-            rows.end_row();
-            let start = raw.len();
-            raw.extend_from_slice(&record.raw);
             let position = Position { record: self.position.record + 1, ..self.position };
-            let defect = record.defect.clone();
-            records.push(Record { position, raw: (start, raw.len()), defect });
+            out.push(&self.source, &self.fields, record, position);
             self.pass(record);
         }
-        if records.is_empty() {
+        if out.records.is_empty() {
             return Ok(None);
         }
-        let mark = self.mark();
-        Ok(Some(SourceChunk { rows: rows.finish(), records, raw, mark, repairs: Vec::new() }))
+        Ok(Some(out.finish(self.mark())))
     }
 
     async fn finish(self: Box<Self>) -> Result<ReaderEnd, EndpointError> {
@@ -339,6 +374,41 @@ impl Reader for MemoryReader {
             bytes: self.position.byte,
             digest: Some(Digest(*self.digest.finalize().as_bytes())),
         })
+    }
+}
+
+/// A chunk in the making.
+struct Out {
+    rows: ChunkBuilder,
+    records: Vec<Record>,
+    raw: Vec<u8>,
+}
+
+impl Out {
+    fn new(width: usize) -> Self {
+        Self { rows: ChunkBuilder::new(width), records: Vec::new(), raw: Vec::new() }
+    }
+
+    fn push(
+        &mut self,
+        source: &MemorySource,
+        fields: &[Lookup],
+        record: &MemoryRecord,
+        position: Position,
+    ) {
+        for field in fields {
+            source.push(&mut self.rows, *field, record);
+        }
+        self.rows.end_row();
+        let start = self.raw.len();
+        self.raw.extend_from_slice(&record.raw);
+        let defect = record.defect.clone();
+        self.records.push(Record { position, raw: (start, self.raw.len()), defect });
+    }
+
+    fn finish(self, mark: SourceMark) -> SourceChunk {
+        let Self { rows, records, raw } = self;
+        SourceChunk { rows: rows.finish(), records, raw, mark, repairs: Vec::new() }
     }
 }
 

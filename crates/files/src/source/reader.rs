@@ -16,7 +16,7 @@ use super::token::Token;
 use super::{FileSource, Format, changed, columns, not_read};
 use crate::codes;
 use crate::compression::Compression;
-use crate::csv::CsvReader;
+use crate::csv::{CsvReader, CsvRecord};
 use crate::fingerprint::Stamp;
 use crate::input::{Input, ReadError};
 use crate::json::{JsonReader, JsonRecord};
@@ -46,7 +46,7 @@ pub(super) enum Records {
 /// A file that is one record.
 #[derive(Debug)]
 pub(super) struct Whole {
-    markdown: bool,
+    pub(super) markdown: bool,
     bytes_max: usize,
     state: WholeState,
 }
@@ -280,12 +280,7 @@ impl FileReader {
 
     fn read(&mut self, limit: Limit) -> Result<Option<SourceChunk>, ReadError> {
         let rows = limit.rows.min(ROWS_AHEAD);
-        let mut out = Out {
-            rows: ChunkBuilder::with_capacity(self.width, rows, self.bytes_ahead),
-            records: Vec::with_capacity(rows),
-            raw: Vec::with_capacity(self.bytes_ahead),
-            repairs: Vec::new(),
-        };
+        let mut out = Out::new(self.width, rows, self.bytes_ahead);
         match (&mut self.records, &mut self.fields) {
             (Records::Csv(reader), Fields::Csv(fields)) => out.read_csv(reader, fields, limit)?,
             (Records::Json(reader), Fields::Tree(fields)) => {
@@ -318,9 +313,7 @@ impl FileReader {
         // The next chunk is likely to be as large as this one.
         self.bytes_ahead = out.raw.len().min(BYTES_AHEAD_MAX);
         let (mark, digest) = (self.records.mark(), self.records.digest());
-        let mark = self.source_mark(mark, digest, (mark.byte, digest));
-        let Out { rows, records, raw, repairs } = out;
-        Ok(Some(SourceChunk { rows: rows.finish(), records, raw, mark, repairs }))
+        Ok(Some(out.finish(self.source_mark(mark, digest, (mark.byte, digest)))))
     }
 
     fn source_mark(&self, mark: Mark, digest: [u8; 32], end: (u64, [u8; 32])) -> SourceMark {
@@ -368,7 +361,7 @@ impl Reader for FileReader {
 }
 
 /// A chunk in the making.
-struct Out {
+pub(super) struct Out {
     rows: ChunkBuilder,
     records: Vec<Record>,
     raw: Vec<u8>,
@@ -376,6 +369,20 @@ struct Out {
 }
 
 impl Out {
+    pub(super) fn new(width: usize, rows: usize, bytes: usize) -> Self {
+        Self {
+            rows: ChunkBuilder::with_capacity(width, rows, bytes),
+            records: Vec::with_capacity(rows),
+            raw: Vec::with_capacity(bytes),
+            repairs: Vec::new(),
+        }
+    }
+
+    pub(super) fn finish(self, mark: SourceMark) -> SourceChunk {
+        let Self { rows, records, raw, repairs } = self;
+        SourceChunk { rows: rows.finish(), records, raw, mark, repairs }
+    }
+
     fn has_room(&self, limit: Limit) -> bool {
         self.records.is_empty() || (self.records.len() < limit.rows && self.raw.len() < limit.bytes)
     }
@@ -389,23 +396,28 @@ impl Out {
         while self.has_room(limit)
             && let Some(record) = reader.next()?
         {
-            match &record.defect {
-                None => fields.push(&record, &mut self.rows),
-                Some(_) => fields.push_nulls(&mut self.rows),
-            }
-            if let Some(code) = record.repair {
-                self.repairs.push(Repair {
-                    code,
-                    record: self.records.len(),
-                    message: repair(code).to_owned(),
-                });
-            }
-            self.record(record.position, record.raw, record.defect);
+            self.push_csv(record, fields);
         }
         Ok(())
     }
 
-    fn push_json(&mut self, record: JsonRecord<'_>, fields: &mut TreeFields) {
+    #[inline]
+    pub(super) fn push_csv(&mut self, record: CsvRecord<'_>, fields: &mut CsvFields) {
+        match &record.defect {
+            None => fields.push(&record, &mut self.rows),
+            Some(_) => fields.push_nulls(&mut self.rows),
+        }
+        if let Some(code) = record.repair {
+            self.repairs.push(Repair {
+                code,
+                record: self.records.len(),
+                message: repair(code).to_owned(),
+            });
+        }
+        self.record(record.position, record.raw, record.defect);
+    }
+
+    pub(super) fn push_json(&mut self, record: JsonRecord<'_>, fields: &mut TreeFields) {
         match &record.defect {
             None => fields.push_json(&record, &mut self.rows),
             Some(_) => fields.push_nulls(&mut self.rows),
@@ -413,7 +425,12 @@ impl Out {
         self.record(record.position, record.raw, record.defect);
     }
 
-    fn push_whole(&mut self, file: WholeFile, is_markdown: bool, fields: &mut TreeFields) {
+    pub(super) fn push_whole(
+        &mut self,
+        file: WholeFile,
+        is_markdown: bool,
+        fields: &mut TreeFields,
+    ) {
         let WholeFile { position, raw, text, mut defect, .. } = file;
         if defect.is_none() && is_markdown {
             match markdown::parse(&text) {

@@ -247,6 +247,15 @@ impl Source for Folder {
         Ok(Box::new(Rest { records: records.into_iter(), fields: fields.to_vec(), end }))
     }
 
+    async fn parse(
+        &self,
+        _: &Partition,
+        _: &[Field],
+        _: &[(Position, Vec<u8>)],
+    ) -> Result<SourceChunk, EndpointError> {
+        Err(EndpointError::new(ErrorClass::Configuration, "WB0399", "mend files in memory"))
+    }
+
     async fn checksum(&self, _: &Partition, _: HashAlgorithm) -> Result<String, EndpointError> {
         Err(EndpointError::new(ErrorClass::Configuration, "WB0399", "hash files in memory"))
     }
