@@ -6,8 +6,10 @@
 //! ```
 //! Readers are synchronous and hold one record at a time; a bad record is data ([`Defect`]), never
 //! an error of the run. Positions count the decompressed, not yet decoded bytes of the file.
-//! Nothing here knows of plans, runs or SQL.
+//! Nothing here knows of plans, runs or SQL. The trait that sources implement is async; their futures
+//! wait for nothing but the file system, so [`block_on`] is all the runtime that they need.
 
+mod block_on;
 pub mod codes;
 pub mod compression;
 pub mod csv;
@@ -24,6 +26,7 @@ mod source;
 pub mod text;
 pub mod yaml;
 
+pub use block_on::block_on;
 pub use codes::CODES;
 pub use compression::Compression;
 pub use encoding::Encoding;
@@ -31,3 +34,5 @@ pub use input::{Input, ReadError};
 pub use mark::Mark;
 pub use source::{FileOptions, FileSource, Format, open};
 pub use whimbrel_model::{Defect, Position};
+/// The crates whose types stand in the signatures here.
+pub use {whimbrel_endpoint as endpoint, whimbrel_model as model};

@@ -46,6 +46,13 @@ pub struct SourceShape {
     pub shapes: Vec<Shape>,
 }
 
+/// Nothing is known: the table is what the mapping makes of it, and holds every value.
+impl Default for Environment<'_> {
+    fn default() -> Self {
+        Self { table: None, sources: Vec::new(), limits: Limits::NONE, referenced: false }
+    }
+}
+
 impl Step {
     /// Compiles a table of the plan, or says everything that is wrong with it.
     pub fn compile(
