@@ -7,5 +7,5 @@
 mod source;
 mod target;
 
-pub use source::{SourceUnderTest, source_contract};
+pub use source::{SourceUnderTest, parse_equals_reading, source_contract};
 pub use target::{Connect, holder, target_contract};

@@ -3,7 +3,7 @@
 use whimbrel_endpoint::contract::{Connect, SourceUnderTest, source_contract, target_contract};
 use whimbrel_endpoint::memory::{MemoryRecord, MemorySource, MemoryTarget};
 use whimbrel_endpoint::{Partition, Source, Target};
-use whimbrel_model::{Defect, Value};
+use whimbrel_model::{Defect, Field, Position, Value, ValueRef};
 
 #[tokio::test]
 async fn the_memory_target_keeps_the_contract() {
@@ -54,4 +54,21 @@ async fn the_memory_source_keeps_the_contract() {
         Sample(source)
     })
     .await;
+}
+
+#[tokio::test]
+async fn mended_bytes_of_the_memory_source_are_a_line_of_cells() {
+    let source = MemorySource::new("samples", &["id", "name"]);
+    source.set("a", (1..3).map(record).collect());
+    let partition = source.partitions().await.unwrap().partitions.remove(0);
+    let place = Position { record: 2, line: 2, byte: 9 };
+    let given = ["2,name 2", "7,seven\r\n", "7", "7,8,9", "", "1,a\n2,b\n"];
+    let given = given.map(|text| (place, text.as_bytes().to_vec()));
+    let fields = [Field::Column("id".to_owned())];
+    let chunk = source.parse(&partition, &fields, &given).await.unwrap();
+    let ids: Vec<_> = chunk.rows.rows().map(|row| row.get(0)).collect();
+    let null = ValueRef::Null;
+    assert_eq!(ids, [ValueRef::Int(2), ValueRef::Text("7"), null, null, null, null]);
+    let defects: Vec<_> = chunk.records.iter().map(|record| record.defect.is_some()).collect();
+    assert_eq!(defects, [false, false, true, true, true, true]);
 }

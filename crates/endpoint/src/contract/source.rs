@@ -1,6 +1,6 @@
 //! The claims about sources.
 
-use whimbrel_model::{SourceChunk, SourceMark, ValueRef};
+use whimbrel_model::{Position, SourceChunk, SourceMark, ValueRef};
 
 use crate::{ErrorClass, Field, Freshness, Limit, Partition, ReaderEnd, Source};
 
@@ -18,6 +18,12 @@ pub trait SourceUnderTest {
 
     /// Takes everything from a partition.
     fn empty(&self, partition: &Partition);
+
+    /// Codes of defects that a record has for what stands around it, not for its own bytes: by
+    /// itself it may be a sound record.
+    fn of_surroundings(&self) -> &'static [&'static str] {
+        &[]
+    }
 }
 
 /// Runs every claim, each on a source of its own from `make`.
@@ -34,6 +40,9 @@ pub async fn source_contract<S: SourceUnderTest>(make: impl Fn() -> S) {
     a_change_while_reading_is_noticed(&make()).await;
     freshness_tells_versions_apart(&make()).await;
     text_and_checksum_are_of_the_whole(&make()).await;
+    own_bytes_parse_as_they_were_read(&make()).await;
+    parsed_records_stand_where_they_are_said_to(&make()).await;
+    parsed_bytes_are_one_record_or_a_defect(&make()).await;
 }
 
 const ALL: Limit = Limit { rows: usize::MAX, bytes: usize::MAX };
@@ -282,4 +291,75 @@ async fn text_and_checksum_are_of_the_whole(test: &impl SourceUnderTest) {
     test.alter(&partition);
     assert_ne!(sum(Sha256).await, before.0);
     assert_ne!(sum(Blake3).await, before.1);
+}
+
+async fn own_bytes_parse_as_they_were_read(test: &impl SourceUnderTest) {
+    parse_equals_reading(test.source(), test.of_surroundings()).await;
+}
+
+/// Claims of every record of every partition that its own bytes, parsed, are what reading made of
+/// them: the same values, repairs, place and bytes, and a defect or none. Records whose defect is
+/// one `of_surroundings` are parsed too; whether they have a defect then, is not looked at.
+pub async fn parse_equals_reading(source: &dyn Source, of_surroundings: &[&str]) {
+    let found = source.partitions().await.expect("partitions");
+    for partition in &found.partitions {
+        let shape = source.describe(partition).await.expect("describe");
+        let columns = shape.columns.into_iter().map(|column| Field::Column(column.name));
+        let fields: Vec<Field> = columns.chain([Field::Json]).collect();
+        let mut reader = source.open(partition, &fields, None).await.expect("open");
+        while let Some(chunk) = reader.next(Limit::default()).await.expect("read") {
+            let own = |index: usize| (chunk.records[index].position, chunk.bytes(index).to_vec());
+            let records: Vec<_> = (0..chunk.records.len()).map(own).collect();
+            let parsed = source.parse(partition, &fields, &records).await.expect("parse");
+            assert_eq!(parsed.mark, SourceMark::default(), "nothing can go on after it");
+            let exempt = |record: &Seen| of_surroundings.iter().any(|c| record.defect == Some(c));
+            let pairs = seen(&chunk).into_iter().zip(seen(&parsed));
+            for (read, parsed) in pairs.filter(|(read, _)| !exempt(read)) {
+                let whether = |record: &Seen| record.defect.is_some();
+                assert_eq!(whether(&read), whether(&parsed), "{read:?}, parsed {parsed:?}");
+                assert_eq!(read, Seen { defect: read.defect, ..parsed });
+            }
+            assert_eq!(repairs(&chunk), repairs(&parsed), "the same repairs of the same records");
+        }
+    }
+}
+
+fn repairs(chunk: &SourceChunk) -> Vec<(usize, &'static str)> {
+    chunk.repairs.iter().map(|repair| (repair.record, repair.code)).collect()
+}
+
+async fn parsed_records_stand_where_they_are_said_to(test: &impl SourceUnderTest) {
+    let partition = first(test).await;
+    let (records, _, _) = read(test, &partition, None, ALL).await;
+    let place = |record: u64| Position { record, line: 10 * record, byte: 100 * record };
+    let sound = records.iter().filter(|record| record.defect.is_none());
+    let moved = sound.rev().map(|seen| (place(seen.record + 9), seen.raw.clone()));
+    let moved: Vec<_> = moved.collect();
+    let parsed = test.source().parse(&partition, &id(), &moved).await.expect("parse");
+    let parsed = seen(&parsed);
+    assert_eq!(parsed.len(), moved.len(), "one row per entry");
+    for ((position, raw), record) in moved.iter().zip(&parsed) {
+        let stands = Position { record: record.record, line: record.line, byte: record.byte };
+        assert_eq!((stands, &record.raw, record.defect), (*position, raw, None));
+        assert!(records.iter().any(|r| r.raw == *raw && r.values == record.values), "{record:?}");
+    }
+    let none = test.source().parse(&partition, &id(), &[]).await.expect("parse");
+    assert!(none.rows.is_empty() && none.records.is_empty());
+}
+
+async fn parsed_bytes_are_one_record_or_a_defect(test: &impl SourceUnderTest) {
+    let partition = first(test).await;
+    let (records, _, _) = read(test, &partition, None, ALL).await;
+    let [one, two] = [&records[0], &records[1]]
+        .map(|record| record.raw.strip_suffix(b"\n").unwrap_or(&record.raw));
+    let place = Position { record: 1, line: records[0].line, byte: records[0].byte };
+    let line = |parts: &[&[u8]]| (place, parts.concat());
+    let given =
+        [line(&[]), line(&[b"\n"]), line(&[one]), line(&[one, b"\n"]), line(&[one, b"\n", two])];
+    let parsed = test.source().parse(&partition, &id(), &given).await.expect("parse");
+    let parsed = seen(&parsed);
+    let defects: Vec<bool> = parsed.iter().map(|record| record.defect.is_some()).collect();
+    assert_eq!(defects, [true, true, false, false, true], "{parsed:?}");
+    assert!(parsed.iter().zip(&given).all(|(record, (_, bytes))| record.raw == *bytes));
+    assert!(parsed[2..4].iter().all(|record| record.values == records[0].values), "{parsed:?}");
 }

@@ -166,13 +166,10 @@ impl Source for MemorySource {
         let lookups: Vec<Lookup> = fields.iter().map(|field| self.lookup(field)).collect();
         let mut out = Out::new(lookups.len());
         for (position, bytes) in records {
-            let index = usize::try_from(position.record).unwrap_or(usize::MAX).wrapping_sub(1);
-            match own.get(index) {
-                Some(record) if record.raw == *bytes => {
-                    out.push(self, &lookups, record, *position);
-                }
-                Some(_) | None => out.push(self, &lookups, &self.parsed(bytes), *position),
-            }
+            let known = own.iter().find(|record| line(&record.raw) == line(bytes));
+            let mut record = known.cloned().unwrap_or_else(|| self.parsed(bytes));
+            record.raw.clone_from(bytes);
+            out.push(self, &lookups, &record, *position);
         }
         Ok(out.finish(SourceMark::default()))
     }
@@ -244,8 +241,8 @@ impl MemorySource {
         column.map_or(Lookup::Missing, Lookup::Column)
     }
 
-    /// What a line of cells says, in the form in which [`MemoryRecord::new`] writes one. Lines do
-    /// not tell kinds: all cells are text.
+    /// What a line of cells says, in the form in which [`MemoryRecord::new`] writes one. It does
+    /// not tell kinds, so that all cells are text, where no record of the partition is the same.
     fn parsed(&self, bytes: &[u8]) -> MemoryRecord {
         let defective = |message: &str| {
             let message = message.to_owned();
@@ -410,6 +407,11 @@ impl Out {
         let Self { rows, records, raw } = self;
         SourceChunk { rows: rows.finish(), records, raw, mark, repairs: Vec::new() }
     }
+}
+
+/// Without the line end.
+fn line(raw: &[u8]) -> &[u8] {
+    raw.strip_suffix(b"\n").unwrap_or(raw)
 }
 
 /// The partition's bytes: those of its records, one after the other.
