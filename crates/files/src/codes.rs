@@ -25,12 +25,13 @@ codes! {
          quotes mean nothing.";
     QUOTE_NOT_CLOSED = "WB0104", "a quote is opened and never closed",
         "The file breaks off inside a quoted cell, or a cell begins with a stray quote. Close or \
-         remove the quote and retry. With `quote_resync = true` only the first line is rejected \
-         and the next line is a record again.";
+         remove the quote and retry. The lines after it are rejected too, each by itself: which of \
+         them were part of the cell only a person can tell.";
     BROKEN_QUOTING = "WB0105", "the line belongs to a record whose quoting is broken",
         "An earlier line opened a quote that is never properly closed; whether this line is a \
-         record of its own cannot be known. Repair the earlier line, or declare `quote_resync = \
-         true` if no cell of this file spans lines.";
+         record of its own cannot be known. If it is one, retry it alone; if it is the rest of a \
+         cell, put it into the earlier record and waive it here. Where quotes mean nothing in \
+         this file, declare `quote = \"\"`.";
     RECORD_TOO_LONG = "WB0106", "the record is longer than allowed",
         "A cell or document exceeds `max_record_size`, or a missing line end or quote joined many \
          records. Raise `max_record_size` if the record is right; only its first 64 KiB are kept \

@@ -10,8 +10,7 @@
 //! 7,"stray        ◀ rejected: the quote opened here is never closed
 //! 8,fine          ◀ rejected too, as a line of its own: a cell or a record? nobody can know
 //! ```
-//! unless [`CsvOptions::quote_resync`] says that no cell spans lines: then line 8 is a record. So a
-//! stray quote never swallows a file unnoticed: every line it touches counts as a reject.
+//! So a stray quote never swallows a file unnoticed: every line it touches counts as a reject.
 
 mod alone;
 mod header;
@@ -57,8 +56,6 @@ pub struct CsvOptions {
     pub skip_lines: u64,
     /// What becomes of a record whose number of fields is not the header's.
     pub ragged: Ragged,
-    /// See the module.
-    pub quote_resync: bool,
     /// Longer records are rejected; at most [`RECORD_MAX`].
     pub record_bytes_max: usize,
 }
@@ -85,7 +82,6 @@ impl Default for CsvOptions {
             names: Vec::new(),
             skip_lines: 0,
             ragged: Ragged::Reject,
-            quote_resync: false,
             record_bytes_max: RECORD_MAX_DEFAULT,
         }
     }
@@ -493,7 +489,7 @@ impl CsvReader {
         }
         let position = self.position();
         self.take_line(None)?.expect("a record stands here");
-        if !self.options.quote_resync && self.input.text_at() <= until && !self.at_end()? {
+        if self.input.text_at() <= until && !self.at_end()? {
             self.mode = Mode::Broken { line, until };
         }
         Ok(Step::Rejected(position, defect))
@@ -524,7 +520,7 @@ impl CsvReader {
             self.records -= 1;
             return Ok(Step::End);
         };
-        if taken.track.inside() && !self.options.quote_resync {
+        if taken.track.inside() {
             self.mode = Mode::TooLong { line, track: taken.track };
         } else {
             self.mode = Mode::Records;

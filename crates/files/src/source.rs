@@ -155,7 +155,6 @@ fn format_of(source: &plan::Source, record_bytes_max: usize) -> Result<Format, E
                 plan::Ragged::Pad => csv::Ragged::Pad,
                 plan::Ragged::Truncate => csv::Ragged::Truncate,
             },
-            quote_resync: false,
             record_bytes_max,
         }),
         plan::Format::Json { records: None } => Format::Json(None),

@@ -282,32 +282,6 @@ fn a_stray_quote_to_the_end_of_the_file_rejects_each_line() {
 }
 
 #[test]
-fn with_resync_only_the_line_of_the_stray_quote_is_lost() {
-    let options = CsvOptions { quote_resync: true, ..CsvOptions::default() };
-    check_with(
-        options.clone(),
-        "a,b\n1,\"stray\n2,x\n3,\"fine\"\n",
-        &expect![[r#"
-        a | b
-        1 @2:4 WB0103 col 0: text after a closing quote, on line 4 ⟨1,\"stray⟩
-        2 @3:13 2 | x
-        3 @4:17 3 | 'fine'
-        4 lines, 0 skipped
-    "#]],
-    );
-    check_with(
-        options,
-        "a,b\n1,\"stray\n2,x\n",
-        &expect![[r#"
-        a | b
-        1 @2:4 WB0104 col 3: the quote opened on line 2 is never closed ⟨1,\"stray⟩
-        2 @3:13 2 | x
-        3 lines, 0 skipped
-    "#]],
-    );
-}
-
-#[test]
 fn text_after_a_closing_quote_is_a_defect_of_its_line() {
     check(
         "a,b\n\"1\"x,2\n3,4\n",
@@ -664,10 +638,9 @@ proptest! {
     fn reading_on_from_any_mark_gives_the_same(
         bytes in prop::collection::vec(prop::sample::select(b"ab,,\"\"\n\n\r\xC3\xA9".to_vec()), 0..80),
         max in 4usize..30,
-        resync in any::<bool>(),
         piece in 1usize..9,
     ) {
-        let options = CsvOptions { record_bytes_max: max, quote_resync: resync, header: false,
+        let options = CsvOptions { record_bytes_max: max, header: false,
             names: vec!["x".into(), "y".into()], ..CsvOptions::default() };
         let mut reader = open(&bytes, options.clone()).unwrap();
         let mut marks = vec![(reader.mark(), reader.digest())];
