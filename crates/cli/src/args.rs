@@ -278,6 +278,8 @@ pub(crate) enum Rejects {
     Show(RejectsShow),
     /// Write the original bytes of open rejects to files that can be mended in an editor
     Export(RejectsExport),
+    /// Read rejected records again: with the plan as it is now, or with what you have mended
+    Retry(RejectsRetry),
     /// Say, with a reason, that rejects may stay out
     Waive(RejectsWaive),
 }
@@ -322,6 +324,22 @@ pub(crate) struct RejectsExport {
     pub(crate) folder: PathBuf,
     #[command(flatten)]
     pub(crate) on: OnRunFlag,
+}
+
+/// `rejects retry`.
+#[derive(Args, Debug)]
+pub(crate) struct RejectsRetry {
+    /// Rejects (`STEP.UNIT`), or codes (`WB0214`); all open ones if left out
+    pub(crate) which: Vec<String>,
+    /// A folder that `rejects export` wrote: those whose bytes were changed there are read with the
+    /// changed bytes, the others are left alone
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) from: Option<PathBuf>,
+    /// The plan, which names the target
+    #[arg(long, short, value_name = "FILE", default_value = "whimbrel.toml")]
+    pub(crate) plan: PathBuf,
+    #[command(flatten)]
+    pub(crate) selection: SelectionArgs,
 }
 
 /// `rejects waive`.

@@ -55,6 +55,19 @@ const OWN: &[(&str, &str, &str)] = &[
       that does not exist yet, in a place that can be written to.",
     ),
     (
+        "WB0710",
+        "repaired rejects cannot be read",
+        "`rejects retry --from FOLDER` reads the index and the `.bytes` files that `rejects export` has \
+      written, and takes those whose bytes differ from the rejected ones. The index is gone or \
+      damaged, or nothing differs: edit the files, or export into a new folder.",
+    ),
+    (
+        "WB0711",
+        "one record repaired in two ways",
+        "Several tables are filled from this record and each has rejected it, so it was exported more \
+      than once. Repair one of the files, or all of them alike.",
+    ),
+    (
         "WB0720",
         "no such code",
         "`explain` was asked for a code that no error carries. Codes are `WB` and four digits.",

@@ -62,6 +62,8 @@ pub(crate) fn of_core(error: &CoreError) -> Exit {
         CoreError::Held { .. } => Exit::Held,
         CoreError::MappingChanged { .. }
         | CoreError::SourceChanged { .. }
+        | CoreError::RejectChanged { .. }
+        | CoreError::Unfinished { .. }
         | CoreError::OptionsChanged { .. }
         | CoreError::Refused(_) => Exit::Changed,
         CoreError::OutsideWindow { .. } => Exit::Temporary,

@@ -158,6 +158,11 @@ fn hint(error: &CoreError) -> Option<String> {
         CoreError::SourceChanged { .. } => {
             "put the file back and run the same command again".to_owned()
         }
+        CoreError::RejectChanged { .. } => {
+            "if you mended the file itself: `whimbrel migrate --incremental`; else put it back"
+                .to_owned()
+        }
+        CoreError::Unfinished { .. } => "`whimbrel migrate` goes on with it".to_owned(),
         CoreError::OptionsChanged { .. } => {
             "leave the options out to go on with that run".to_owned()
         }

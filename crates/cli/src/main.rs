@@ -129,7 +129,7 @@ async fn run(cli: &Cli) -> Result<Answer, Failure> {
         Verb::Status(args) => cmd::status::run(args).await,
         Verb::History(args) => cmd::history::run(args).await,
         Verb::CheckIncremental(args) => cmd::check_incremental::run(args).await,
-        Verb::Rejects(verb) => cmd::rejects::run(verb).await,
+        Verb::Rejects(verb) => cmd::rejects::run(&cli.global, verb).await,
         Verb::Report(args) => cmd::report::run(global, args).await,
         Verb::Explain(args) => cmd::explain::run(args),
         Verb::Schema(verb) => Ok(cmd::schema::run(verb)),

@@ -119,6 +119,19 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "A part of the program ended unexpectedly. What is committed stays; run the same command again, \
       and report the message if it returns.",
     ),
+    (
+        "WB0623",
+        "the newest run is not complete",
+        "Rejects are read again by a run that continues a complete one. Finish the newest run first: \
+      `whimbrel migrate` goes on with it.",
+    ),
+    (
+        "WB0624",
+        "the file of a reject changed",
+        "A reject is read again in the file it came from, with the repaired bytes you give. That file \
+      has changed since, or is gone. If you have mended the file itself, `whimbrel migrate \
+      --incremental` takes it as a new version; else put it back, or waive the reject.",
+    ),
 ];
 
 impl CoreError {
@@ -138,6 +151,8 @@ impl CoreError {
             Self::NoSuchRun(_) | Self::NoRun { .. } => "WB0620",
             Self::Refused(_) => "WB0621",
             Self::ThreadLost(_) => "WB0622",
+            Self::Unfinished { .. } => "WB0623",
+            Self::RejectChanged { .. } => "WB0624",
         }
     }
 }

@@ -132,13 +132,25 @@ pub enum CoreError {
         /// The figures.
         detail: String,
     },
+    /// The file of a reject is not what it was, or gone.
+    #[error("`{path}` is no longer what was rejected")]
+    RejectChanged {
+        /// The file.
+        path: String,
+    },
+    /// Something was asked that only a complete run can give.
+    #[error("run `{run}` is not complete")]
+    Unfinished {
+        /// The run.
+        run: String,
+    },
     /// The maintenance window is closed.
     #[error("the maintenance window is closed until {opens}")]
     OutsideWindow {
         /// When it opens, RFC 3339 with zone.
         opens: String,
     },
-    /// By the estimate the load does not end before the window closes or the deadline passes.
+    /// The ledger knows no run of that id.
     #[error("there is no run `{0}`")]
     NoSuchRun(String),
     /// There is no run yet.

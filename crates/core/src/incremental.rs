@@ -8,13 +8,14 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
-use whimbrel_endpoint::{Freshness, Partition};
-use whimbrel_ledger::{Counts, Item, ItemStatus, Run, item, run};
-use whimbrel_model::plan::Plan;
+use whimbrel_endpoint::{Freshness, Partition, Txn};
+use whimbrel_ledger::{Counts, Item, ItemStatus, Reject, RejectStatus, Run, item, reject, run};
 
+use crate::begin::{facts_json, new_item, number};
 use crate::error::{Changes, CoreError, While};
-use crate::migrate::{facts_json, new_item, number};
+use crate::migrate::Job;
 use crate::ports::Ports;
+use crate::retry;
 use crate::survey::{Survey, SurveyedStep};
 
 /// Everything that the run and its ancestors have read completely, newest first per file.
@@ -27,8 +28,7 @@ async fn remember(ports: &Ports, last: &Run) -> Result<Memory, CoreError> {
     let target = ports.target.as_ref();
     let reading = || "reading the ledger".to_owned();
     let mut items = BTreeMap::new();
-    let mut next = Some(last.clone());
-    while let Some(one) = next {
+    for one in run::lineage(target, last).await.during(reading)?.iter().rev() {
         let steps = whimbrel_ledger::step::of_run(target, &one.id).await.during(reading)?;
         for item in item::of_run(target, &one.id).await.during(reading)? {
             let step = steps.iter().find(|step| step.step == item.step);
@@ -38,10 +38,6 @@ async fn remember(ports: &Ports, last: &Run) -> Result<Memory, CoreError> {
                 items.entry(key).or_insert(item);
             }
         }
-        next = match &one.parent {
-            Some(parent) => run::get(target, parent).await.during(reading)?,
-            None => None,
-        };
     }
     Ok(Memory { items })
 }
@@ -114,18 +110,14 @@ fn present(source: &crate::survey::SourceSurvey) -> impl Iterator<Item = &Partit
 /// The items of one step of an incremental run: new and changed files anew, appended ones from
 /// their mark on.
 pub(crate) async fn items(
-    ports: &Ports,
-    plan: &Plan,
-    survey: &Survey,
+    job: &Job<'_>,
     surveyed: &SurveyedStep,
     run: &Run,
-    parent: &str,
+    parent: &Run,
     step: u64,
 ) -> Result<Vec<Item>, CoreError> {
-    let reading = || "reading the ledger".to_owned();
-    let parent = run::get(ports.target.as_ref(), parent).await.during(reading)?;
-    let parent = parent.ok_or_else(|| CoreError::NoSuchRun(run.id.clone()))?;
-    let memory = remember(ports, &parent).await?;
+    let Job { ports, plan, survey, .. } = *job;
+    let memory = remember(ports, parent).await?;
     let table = &surveyed.table.name;
     let mut anew = Vec::new();
     let mut appended = Vec::new();
@@ -168,4 +160,50 @@ fn continued(run: &Run, step: u64, partition: &Partition, known: &Item) -> Item 
         error_message: None,
         ..known.clone()
     }
+}
+
+/// Rejects of files that are read anew: their units are counted again, under other ordinals, so
+/// these wait no longer.
+pub(crate) async fn supersede(
+    job: &Job<'_>,
+    txn: &mut dyn Txn,
+    run: &Run,
+    items: &[Item],
+) -> Result<(), CoreError> {
+    let doing = || "reading the rejects of changed files".to_owned();
+    let target = job.ports.target.as_ref();
+    for (index, surveyed) in job.survey.steps.iter().enumerate() {
+        let anew: BTreeMap<(&str, &str), u64> = items
+            .iter()
+            .filter(|item| item.step == index as u64 + 1 && item.mark.is_none())
+            .map(|item| ((item.source.as_str(), item.source_file.as_str()), item.first_unit))
+            .collect();
+        let table = &surveyed.table.name;
+        for (origin, step) in retry::steps_before(target, run, table).await.during(doing)? {
+            let mut after = None;
+            loop {
+                let page = reject::page(target, &origin, step, after, 1000).await.during(doing)?;
+                let Some(last) = page.last() else { break };
+                after = Some(last.unit);
+                let old = |reject: &Reject| {
+                    let file = (reject.source.as_str(), reject.source_file.as_str());
+                    reject.status == RejectStatus::Open
+                        && anew.get(&file).is_some_and(|first| reject.unit < *first)
+                };
+                let superseded: Vec<Reject> = page
+                    .into_iter()
+                    .filter(old)
+                    .map(|reject| Reject {
+                        status: RejectStatus::Superseded,
+                        resolved_by: Some(run.id.clone()),
+                        resolution: Some("the file has changed and is read anew".to_owned()),
+                        resolved_at: Some(run.started_at.clone()),
+                        ..reject
+                    })
+                    .collect();
+                reject::put(txn, &superseded).await.during(doing)?;
+            }
+        }
+    }
+    Ok(())
 }

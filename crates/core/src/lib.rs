@@ -7,17 +7,21 @@
 //! ```
 //! Functions over ports: no engine, no terminal, no environment, no wall clock is known here.
 
+mod begin;
 mod cancel;
 mod codes;
 mod error;
 pub mod event;
+mod finish;
 mod incremental;
 mod lease;
 mod load;
 mod migrate;
 mod options;
 mod ports;
+mod prepare;
 mod preview;
+mod retry;
 mod survey;
 mod waive;
 pub mod window;
@@ -30,5 +34,6 @@ pub use migrate::{check_incremental, migrate};
 pub use options::{Options, Selection};
 pub use ports::{Clock, Identity, Liveness, Ports, Spill, rfc3339};
 pub use preview::{Pending, Preview, preview};
+pub use retry::{Chosen, retry};
 pub use survey::{SetAside, SourceSurvey, Survey, SurveyedStep, survey};
 pub use waive::waive;

@@ -6,10 +6,11 @@ use whimbrel_endpoint::SchemaFile;
 use whimbrel_ledger::{Run, RunStatus};
 use whimbrel_model::plan::Plan;
 
+use crate::begin::{Start, new_run};
 use crate::error::{Changes, CoreError};
 use crate::incremental;
 use crate::load::dry::{self, Depth, DryTable};
-use crate::migrate::{find_run, new_run, selection_of};
+use crate::migrate::{find_run, selection_of};
 use crate::options::Options;
 use crate::ports::Ports;
 use crate::survey::{Survey, survey};
@@ -84,7 +85,7 @@ pub async fn preview(
     let options = &selection_of(found.as_ref(), options)?;
     let survey = survey(ports, plan, schema, options).await?;
     let pending = pending(ports, &survey, found).await?;
-    let run = new_run(ports, plan, &survey, options, None);
+    let run = new_run(ports, plan, &survey, options, &Start::Everything);
     let tables = dry::dry(ports, plan, &survey, options, &run, depth).await?;
     Ok(estimated(ports, plan, options, &survey, pending, tables))
 }

@@ -37,6 +37,15 @@ pub struct SourceSurvey {
     pub bytes: u64,
 }
 
+impl Survey {
+    /// The file of that source and path, if it is still there.
+    pub(crate) fn find(&self, source: &str, path: &str) -> Option<&Partition> {
+        let source = self.sources.get(source)?;
+        let asides = source.set_aside.iter().map(|aside| &aside.partition);
+        source.partitions.iter().chain(asides).find(|partition| partition.id.path == path)
+    }
+}
+
 /// A file that is not read.
 #[derive(Clone, Debug)]
 pub struct SetAside {

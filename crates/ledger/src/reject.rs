@@ -215,13 +215,24 @@ pub async fn open_between(
     first: u64,
     last: u64,
 ) -> Result<Vec<Reject>, EndpointError> {
-    let mut query = of_step(run, step)
-        .is("status", RejectStatus::Open.word())
-        .that("unit", Operator::AtMost, vec![last.into()]);
+    let mut query = of_step(run, step).is("status", RejectStatus::Open.word()).that(
+        "unit",
+        Operator::AtMost,
+        vec![last.into()],
+    );
     if let Some(before) = first.checked_sub(1) {
         query = query.that("unit", Operator::Above, vec![before.into()]);
     }
     cells::rows(&txn.select(&query).await?)
+}
+
+/// How many rejects wait that this run has taken on.
+pub async fn taken_on(target: &dyn Target, run: &str) -> Result<u64, EndpointError> {
+    let query = Query::table(tables::REJECTS.name.clone(), &["unit"])
+        .is("status", RejectStatus::Open.word())
+        .is("resolved_by", run)
+        .by("unit", Order::Rising);
+    Ok(target.select(&query).await?.len() as u64)
 }
 
 /// Rejects of a step whose bytes a person has repaired.

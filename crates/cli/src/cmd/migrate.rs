@@ -90,7 +90,8 @@ pub(crate) fn selection(args: &SelectionArgs) -> Result<Selection, Failure> {
     })
 }
 
-async fn answer(ports: &Ports, project: &Project, outcome: Outcome) -> Result<Answer, Failure> {
+/// The answer to a run, whatever its end.
+pub(crate) async fn answer(ports: &Ports, project: &Project, outcome: Outcome) -> Result<Answer, Failure> {
     let exit = exit::of_outcome(&outcome);
     let plan = plan_argument(project);
     let answer = match outcome {

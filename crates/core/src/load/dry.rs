@@ -103,7 +103,7 @@ pub(crate) async fn dry(
     let mut parents = BTreeMap::new();
     let mut tables = Vec::new();
     for (index, surveyed) in survey.steps.iter().enumerate() {
-        let items = crate::migrate::all_items(plan, survey, surveyed, run, index as u64 + 1);
+        let items = crate::begin::all_items(plan, survey, surveyed, run, index as u64 + 1);
         let depth = if surveyed.step.stores_mappings() { Depth::Everything } else { depth };
         let known = Arc::new(std::mem::take(&mut parents));
         let mut tally = Tally::new(ports, surveyed, Arc::clone(&known), depth);
@@ -319,6 +319,6 @@ fn works(survey: &Survey, items: Vec<Item>) -> Vec<Work> {
     items
         .into_iter()
         .enumerate()
-        .map(|(index, item)| Work { index, part: part(&item), item })
+        .map(|(index, item)| Work { index, part: part(&item), item, again: None })
         .collect()
 }

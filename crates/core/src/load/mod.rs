@@ -7,9 +7,12 @@
 //! Bytes in flight are bounded. After a transient error everything is thrown away and begun again
 //! from the committed marks: a retry is a resume.
 
+pub(crate) mod again;
+mod book;
 mod digests;
 pub(crate) mod dry;
 mod gate;
+mod judge;
 mod produced;
 mod stage;
 mod writer;
@@ -20,7 +23,8 @@ use std::time::Duration;
 
 use whimbrel_endpoint::{EndpointError, ErrorClass, Partition};
 use whimbrel_ledger::{
-    Counts, Item, ItemStatus, Run, Step, StepStatus, batch, item, meta, pages, step,
+    Counts, Item, ItemStatus, Run, RunKind, Step, StepStatus, batch, item, meta, pages, reject,
+    step,
 };
 use whimbrel_model::Class;
 use whimbrel_model::plan::{Budget, Plan, TableMapping};
@@ -33,8 +37,10 @@ use crate::cancel::StopReason;
 use crate::error::{CoreError, While};
 use crate::event::{Event, NamedCounts, Progress, Rate};
 use crate::lease::Lease;
+use crate::migrate::Job;
 use crate::options::Options;
 use crate::ports::{Ports, rfc3339};
+use crate::retry;
 use crate::survey::{SetAside, Survey, SurveyedStep};
 use crate::window::{self, WindowState};
 
@@ -65,17 +71,14 @@ struct Task<'a> {
 }
 
 /// Loads one table, or goes on with it.
-#[allow(clippy::too_many_arguments)]
 pub(crate) async fn step(
-    ports: &Ports,
-    plan: &Plan,
-    survey: &Survey,
+    job: &Job<'_>,
     surveyed: &SurveyedStep,
-    options: &Options,
     run: &Run,
     number: u64,
     lease: &Lease,
 ) -> Result<LoadEnd, CoreError> {
+    let Job { ports, plan, survey, options } = *job;
     let project_key = project_key(ports).await?;
     let task =
         Task { ports, plan, survey, surveyed, options, run, step: number, lease, project_key };
@@ -85,6 +88,7 @@ pub(crate) async fn step(
     if row.status == StepStatus::Completed {
         return Ok(LoadEnd::Done);
     }
+    let row = task.mark_running(row).await?;
     let mut attempt = 0;
     loop {
         let error = match task.attempt(&row, attempt).await {
@@ -186,6 +190,25 @@ impl Task<'_> {
         &self.plan.tables[self.surveyed.mapping]
     }
 
+    /// Says in the ledger that the step is being worked on.
+    async fn mark_running(&self, row: Step) -> Result<Step, CoreError> {
+        if row.status == StepStatus::Running {
+            return Ok(row);
+        }
+        let now = rfc3339(self.ports.clock.now());
+        let running = Step {
+            status: StepStatus::Running,
+            started_at: row.started_at.clone().or(Some(now)),
+            error_message: None,
+            ..row
+        };
+        let doing = || format!("beginning to load `{}`", self.surveyed.table.name);
+        let mut txn = self.ports.target.begin(self.lease.fence).await.during(doing)?;
+        step::put(txn.as_mut(), std::slice::from_ref(&running)).await.during(doing)?;
+        txn.commit().await.during(doing)?;
+        Ok(running)
+    }
+
     async fn attempt(&self, row: &Step, failures: u32) -> Result<LoadEnd, AttemptError> {
         let target = self.ports.target.as_ref();
         let mut items = item::of_step(target, &self.run.id, self.step).await?;
@@ -197,7 +220,7 @@ impl Task<'_> {
             if batch.step == self.step { committed.add(&counts) } else { before.add(&counts) }
         }
         let next_batch = batches.iter().filter(|batch| batch.step == self.step).count() as u64;
-        let works = self.works(&items)?;
+        let works = self.works(&items).await?;
         let bytes: u64 = works.iter().map(Work::bytes).sum();
         self.ports.events.emit(Event::StepStarted {
             table: self.surveyed.table.name.clone(),
@@ -214,6 +237,7 @@ impl Task<'_> {
             duplicates: self.mapping().duplicates.as_ref().map(|duplicates| duplicates.conflict),
             mappings: self.surveyed.step.stores_mappings(),
             digester: RowDigester::new(&self.project_key, &self.surveyed.table),
+            origins: self.origins().await?,
         };
         let mut writer = Writer::new(context, &mut items, next_batch, committed);
         let mut flow = Flow::new(self, bytes, before, failures);
@@ -240,7 +264,13 @@ impl Task<'_> {
     }
 
     /// What is left to do, in source order.
-    fn works(&self, items: &[Item]) -> Result<Vec<Work>, CoreError> {
+    async fn works(&self, items: &[Item]) -> Result<Vec<Work>, AttemptError> {
+        let mut again = match self.run.kind {
+            RunKind::Full | RunKind::Incremental => BTreeMap::new(),
+            RunKind::Retry => {
+                retry::again(self.ports, self.run, &self.surveyed.table.name, items).await?
+            }
+        };
         let mut found = BTreeMap::new();
         for (name, source) in &self.survey.sources {
             let asides = source.set_aside.iter();
@@ -258,12 +288,25 @@ impl Task<'_> {
                 Some(Found::Aside(aside)) => Part::Aside((*aside).clone()),
                 None => {
                     let path = item.source_file.clone();
-                    return Err(CoreError::SourceChanged { run: self.run.id.clone(), path });
+                    let run = self.run.id.clone();
+                    return Err(CoreError::SourceChanged { run, path }.into());
                 }
             };
-            works.push(Work { index, item: item.clone(), part });
+            works.push(Work { index, item: item.clone(), part, again: again.remove(&index) });
         }
         Ok(works)
+    }
+
+    /// Steps of earlier runs with rejects of this table that wait.
+    async fn origins(&self) -> Result<Vec<(String, u64)>, EndpointError> {
+        let target = self.ports.target.as_ref();
+        let mut origins = Vec::new();
+        for (run, step) in retry::steps_before(target, self.run, &self.surveyed.table.name).await? {
+            if reject::any_open(target, &run, step).await? {
+                origins.push((run, step));
+            }
+        }
+        Ok(origins)
     }
 
     /// Runs the workers and feeds the writer until everything is committed or a stop is asked for.
@@ -373,6 +416,10 @@ impl Task<'_> {
     }
 
     fn over_budget(&self, writer: &Writer<'_>, flow: &Flow<'_>) -> Option<StopReason> {
+        if self.run.kind == RunKind::Retry {
+            // They are rejects already: the budget was spent by the run that met them.
+            return None;
+        }
         let mut counts = writer.committed;
         counts.add(&flow.before);
         let spent = |budget: Budget, violations: u64, read: u64| match budget {
@@ -422,12 +469,7 @@ impl Task<'_> {
 
     async fn complete(&self, row: &Step) -> Result<(), AttemptError> {
         let now = rfc3339(self.ports.clock.now());
-        let done = Step {
-            status: StepStatus::Completed,
-            started_at: Some(self.run.started_at.clone()),
-            completed_at: Some(now),
-            ..row.clone()
-        };
+        let done = Step { status: StepStatus::Completed, completed_at: Some(now), ..row.clone() };
         let mut txn = self.ports.target.begin(self.lease.fence).await?;
         step::put(txn.as_mut(), &[done]).await?;
         txn.commit().await?;

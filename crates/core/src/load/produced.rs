@@ -36,10 +36,14 @@ impl Produced {
 }
 
 /// How an item ended.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct ItemEnd {
-    pub(crate) lines: u64,
-    pub(crate) skipped: u64,
+    /// Physical lines, where all of them were read.
+    pub(crate) lines: Option<u64>,
+    /// Lines that are no records, where all were read.
+    pub(crate) skipped: Option<u64>,
+    /// Why nothing of it was read.
+    pub(crate) aside: Option<String>,
 }
 
 /// One source unit.

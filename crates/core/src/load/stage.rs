@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use whimbrel_endpoint::{
-    EndpointError, Field, Limit, Partition, Reader, ReaderEnd, Source, Target, failpoint,
+    EndpointError, Field, Freshness, Limit, Partition, Reader, ReaderEnd, Source, Target, failpoint,
 };
 use whimbrel_ledger::{Item, Stage, mapping};
 use whimbrel_model::digest::{DigestKey, Domain};
@@ -20,6 +20,7 @@ use whimbrel_model::plan::{Each, HashAlgorithm, Plan};
 use whimbrel_model::{Chunk, Digest, Position, SourceChunk, SourceMark};
 use whimbrel_transform::{Lookup, Lookups, Out, PartitionFacts, State, Step, UnitFate, UnitKind};
 
+use super::again::{self, Again};
 use super::digests::{RowDigester, encode_key};
 use super::gate::{Gate, Sender};
 use super::produced::{Fate, ItemEnd, Produced, Refusal, Rows, Unit};
@@ -39,6 +40,8 @@ pub(crate) struct Work {
     pub(crate) index: usize,
     pub(crate) item: Item,
     pub(crate) part: Part,
+    /// Set where only some units are wanted, of a file that was read before.
+    pub(crate) again: Option<Again>,
 }
 
 /// What an item is.
@@ -194,7 +197,7 @@ fn set_aside(shared: &Shared, work: &Work, aside: &SetAside, sender: &Sender) {
         raw: Vec::new(),
         rows: Arc::new(Rows::none()),
         notes: whimbrel_transform::Notes::default(),
-        end: Some(ItemEnd { lines: 0, skipped: 0 }),
+        end: Some(ItemEnd { lines: None, skipped: None, aside: Some(aside.reason.clone()) }),
         size: 256,
     };
     let _heard = sender.blocking_send(Ok(produced));
@@ -307,7 +310,10 @@ fn file(
     let opened = source.adapter.open(partition, &source.fields, work.item.mark.as_ref());
     let reader = handle.block_on(opened)?;
     let direct = Direct { reader, handle, busy: &shared.busy, key: &source.key };
-    let producer = Producer { shared, handle, work, source, sender, parents };
+    let producer = Producer { shared, handle, work, partition, source, sender, parents };
+    if let Some(again) = work.again.as_ref().filter(|again| again.is_of_records()) {
+        return producer.run_again(direct, state, again);
+    }
     if partition.facts.size <= LARGE {
         return producer.run(direct, state);
     }
@@ -350,6 +356,7 @@ struct Producer<'a> {
     shared: &'a Shared,
     handle: &'a Handle,
     work: &'a Work,
+    partition: &'a Partition,
     source: &'a SharedSource,
     sender: &'a Sender,
     parents: &'a mut Parents,
@@ -359,9 +366,13 @@ impl Producer<'_> {
     fn run(mut self, mut feed: impl Feed, mut state: State) -> Result<(), EndpointError> {
         let mut marks = Marks::new(&self.work.item, &state);
         let mut waiting: Option<Produced> = None;
-        while let Some((mut chunk, digests)) = feed.next()? {
+        while let Some((chunk, digests)) = feed.next()? {
             failpoint!("core.load.chunk_read");
             let began = Instant::now();
+            let (mut chunk, digests) = match &self.work.again {
+                Some(again) => self.repaired(again, chunk, digests)?,
+                None => (chunk, digests),
+            };
             let lookups = self.lookups(&state, &chunk)?;
             let mut out = Out::new(self.shared.step.as_ref());
             self.shared.step.apply(&mut state, &chunk, &lookups, &mut out);
@@ -385,7 +396,8 @@ impl Producer<'_> {
         marks.end(&end, self.work.item.mark.as_ref());
         last.mark = Some(marks.last());
         last.state = marks.state();
-        last.end = Some(ItemEnd { lines: end.lines, skipped: end.skipped_lines });
+        last.end =
+            Some(ItemEnd { lines: Some(end.lines), skipped: Some(end.skipped_lines), aside: None });
         for unit in &mut last.units {
             unit.digest = self.file_digest(&end);
         }
@@ -400,6 +412,93 @@ impl Producer<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Sends the wanted records of a file that was read before, and only those.
+    fn run_again(
+        mut self,
+        mut feed: impl Feed,
+        mut state: State,
+        again: &Again,
+    ) -> Result<(), EndpointError> {
+        self.unchanged(again)?;
+        let stateless = !self.shared.step.has_state();
+        let marked = again.mark.as_ref().map_or(0, |mark| mark.records);
+        let mut read = 0;
+        let mut at_mark = if marked == 0 { Some(state.save()) } else { None };
+        while !(again.done_after(read) && (stateless || read >= marked))
+            && let Some((chunk, digests)) = feed.next()?
+        {
+            failpoint!("core.load.chunk_read");
+            let began = Instant::now();
+            again.recognise(&self.work.item.source_file, &chunk, &digests)?;
+            let (chunk, digests) = self.repaired(again, chunk, digests)?;
+            for stretch in again.stretches(&chunk) {
+                read = chunk.records[stretch.records.end - 1].position.record;
+                if stretch.wanted || !stateless {
+                    let mut part = chunk.slice(stretch.records.clone());
+                    let lookups = self.lookups(&state, &part)?;
+                    let mut out = Out::new(self.shared.step.as_ref());
+                    self.shared.step.apply(&mut state, &part, &lookups, &mut out);
+                    if stretch.wanted {
+                        let raw = std::mem::take(&mut part.raw);
+                        let produced =
+                            self.produced(out, Some((&part, &digests[stretch.records])), raw);
+                        if self.sender.blocking_send(Ok(produced)).is_err() {
+                            return Ok(());
+                        }
+                    }
+                }
+                if read == marked {
+                    at_mark = Some(state.save());
+                }
+            }
+            self.shared.busy.transform(began.elapsed());
+        }
+        if !again.done_after(read) {
+            return Err(self.shorter());
+        }
+        self.unchanged(again)?;
+        let mut last = self.produced(Out::new(self.shared.step.as_ref()), None, Vec::new());
+        last.mark.clone_from(&again.mark);
+        last.state = at_mark.unwrap_or_else(|| state.save());
+        last.end = Some(ItemEnd { lines: None, skipped: None, aside: None });
+        let _heard = self.sender.blocking_send(Ok(last));
+        Ok(())
+    }
+
+    /// The file must still be what was read of it.
+    fn unchanged(&self, again: &Again) -> Result<(), EndpointError> {
+        let Some(mark) = &again.mark else { return Ok(()) };
+        let compared = self.source.adapter.compare(self.partition, mark);
+        match self.handle.block_on(compared)? {
+            Freshness::Same | Freshness::Appended => Ok(()),
+            Freshness::Changed => Err(self.shorter()),
+        }
+    }
+
+    fn shorter(&self) -> EndpointError {
+        let what = format!("it is no longer what was read: `{}`", self.work.item.source_file);
+        EndpointError::new(whimbrel_endpoint::ErrorClass::Changed, "WB0616", what)
+    }
+
+    /// A chunk with what a person has repaired in it.
+    fn repaired(
+        &self,
+        again: &Again,
+        chunk: SourceChunk,
+        mut digests: Vec<Digest>,
+    ) -> Result<(SourceChunk, Vec<Digest>), EndpointError> {
+        let (at, records): (Vec<usize>, Vec<_>) = again.repairs(&chunk).into_iter().unzip();
+        if at.is_empty() {
+            return Ok((chunk, digests));
+        }
+        let parsed = self.source.adapter.parse(self.partition, &self.source.fields, &records);
+        let parsed = self.handle.block_on(parsed)?;
+        for (index, (_, bytes)) in at.iter().zip(&records) {
+            digests[*index] = self.source.key.digest(bytes);
+        }
+        Ok((again::replaced(&chunk, &at, &parsed), digests))
     }
 
     fn lookups(&mut self, state: &State, chunk: &SourceChunk) -> Result<Lookups, EndpointError> {

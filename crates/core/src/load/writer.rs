@@ -7,24 +7,18 @@
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::Duration;
 
-use whimbrel_endpoint::{EndpointError, Fence, RowFate, Txn, WriteMode, failpoint};
+use whimbrel_endpoint::{EndpointError, Fence, Txn, failpoint};
 use whimbrel_ledger::undo::{InsertJournal, UndoUpdate};
-use whimbrel_ledger::{
-    Archived, Batch, Counts, Item, ItemStatus, Mapping, Reject, RejectStatus, Seen, Stage, archive,
-    batch, item, mapping, reject, undo,
-};
+use whimbrel_ledger::{Batch, Counts, Item, ItemStatus, Reject, batch, item, reject, undo};
 use whimbrel_model::plan::{DuplicateConflict, Existing};
-use whimbrel_model::wce::{self, Decoded};
-use whimbrel_model::{
-    Account, ChunkBuilder, Class, Digest, RowAccount, RowClass, Table, Value, ValueRef,
-};
+use whimbrel_model::{Account, Class, RowAccount, Table};
 use whimbrel_transform::Notes;
 
-use super::digests::{RowDigester, key_text};
-use super::produced::{Fate, Produced, Refusal, Rows, Unit};
+use super::digests::RowDigester;
+use super::judge::wanted;
+use super::produced::{Fate, Produced, Refusal, Unit};
 use crate::ports::{Ports, rfc3339};
 
 /// What a step writes, and how.
@@ -38,6 +32,8 @@ pub(crate) struct StepContext<'a> {
     pub(crate) duplicates: Option<DuplicateConflict>,
     pub(crate) mappings: bool,
     pub(crate) digester: RowDigester,
+    /// Steps of earlier runs with rejects that wait: reading their units again resolves them.
+    pub(crate) origins: Vec<(String, u64)>,
 }
 
 /// The transaction under way and what it will account for.
@@ -50,19 +46,21 @@ pub(crate) struct Writer<'a> {
     pub(crate) committed: Counts,
 }
 
-struct OpenBatch {
-    txn: Box<dyn Txn>,
+pub(super) struct OpenBatch {
+    pub(super) txn: Box<dyn Txn>,
     since: Duration,
     rows: u64,
     size: usize,
-    units: Account,
-    row_account: RowAccount,
+    pub(super) units: Account,
+    pub(super) row_account: RowAccount,
     notes: Notes,
-    undo_inserts: InsertJournal,
-    undo_updates: Vec<UndoUpdate>,
-    rejects: Vec<Reject>,
+    pub(super) undo_inserts: InsertJournal,
+    pub(super) undo_updates: Vec<UndoUpdate>,
+    pub(super) rejects: Vec<Reject>,
+    /// Rejects of earlier runs that these units resolve.
+    pub(super) resolved: Vec<Reject>,
     /// Indexes of the items it has units of.
-    touched: BTreeSet<usize>,
+    pub(super) touched: BTreeSet<usize>,
 }
 
 /// A committed batch, for the event.
@@ -77,7 +75,7 @@ pub(crate) struct Committed {
 }
 
 /// How one unit ended.
-enum UnitEnd {
+pub(super) enum UnitEnd {
     Class(Class),
     Refused(Box<Refusal>),
 }
@@ -130,6 +128,7 @@ impl<'a> Writer<'a> {
             undo_inserts: InsertJournal::default(),
             undo_updates: Vec::new(),
             rejects: Vec::new(),
+            resolved: Vec::new(),
             touched: BTreeSet::new(),
         })
     }
@@ -161,6 +160,8 @@ impl<'a> Writer<'a> {
             &open.undo_updates,
         )
         .await?;
+        open.resolved.iter_mut().for_each(|reject| reject.resolved_at = Some(now.clone()));
+        reject::put(open.txn.as_mut(), &open.resolved).await?;
         reject::put(open.txn.as_mut(), &open.rejects).await?;
         failpoint!("core.batch.before_mark");
         item::put(open.txn.as_mut(), &touched).await?;
@@ -246,15 +247,19 @@ impl OpenBatch {
             self.remember_mappings(context, item, &produced, &written, &ends, duplicates).await?;
         }
         self.archive(context, item, &produced.units, &ends).await?;
-        self.account(context, item, index, &produced, ends)?;
+        let classes = self.account(context, item, index, &produced, ends)?;
+        if !context.origins.is_empty() {
+            self.resolve(context, item, &produced, &classes).await?;
+        }
         self.notes.merge(produced.notes);
+        item.state = produced.mark.is_some().then_some(produced.state);
         item.mark = produced.mark;
-        item.state = Some(produced.state);
         item.status = ItemStatus::Running;
         if let Some(end) = produced.end {
             item.status = ItemStatus::Completed;
-            item.lines = Some(end.lines);
-            item.skipped = Some(end.skipped);
+            item.lines = end.lines;
+            item.skipped = end.skipped;
+            item.error_message = end.aside;
         }
         Ok(())
     }
@@ -270,558 +275,5 @@ impl OpenBatch {
                 Fate::Rejected(refusal) => Some(UnitEnd::Refused(Box::new((**refusal).clone()))),
             })
             .collect()
-    }
-
-    /// Ends the units that an earlier unit has won over; returns the winner's key by unit.
-    async fn find_duplicates(
-        &mut self,
-        context: &StepContext<'_>,
-        item: &Item,
-        produced: &Produced,
-        ends: &mut [Option<UnitEnd>],
-    ) -> Result<Option<BTreeMap<usize, Vec<u8>>>, EndpointError> {
-        let Some(conflict) = context.duplicates else { return Ok(None) };
-        let digests: Vec<[u8; 16]> =
-            produced.units.iter().filter_map(|unit| unit.duplicate).collect();
-        let seen = mapping::seen(self.txn.as_mut(), &context.table.name, &digests).await?;
-        let mut first_rows: BTreeMap<usize, usize> = BTreeMap::new();
-        for (row, unit) in produced.rows.units.iter().enumerate() {
-            first_rows.entry(*unit as usize).or_insert(row);
-        }
-        let mut here: BTreeMap<[u8; 16], usize> = BTreeMap::new();
-        let mut winners = BTreeMap::new();
-        for (index, unit) in produced.units.iter().enumerate() {
-            let (None, Some(digest)) = (&ends[index], unit.duplicate) else { continue };
-            let before = match seen.get(digest.as_slice()) {
-                Some(seen) if is_itself(seen, item, unit) => None,
-                Some(seen) => {
-                    Some((seen.new_key.clone(), format!("{}:{}", seen.source_file, seen.record)))
-                }
-                None => here.get(&digest).map(|&first| {
-                    let key = first_rows.get(&first).map(|&row| produced.rows.key(row).to_vec());
-                    let place =
-                        format!("{}:{}", item.source_file, produced.units[first].position.record);
-                    (key.unwrap_or_default(), place)
-                }),
-            };
-            let Some((key, place)) = before else {
-                here.entry(digest).or_insert(index);
-                continue;
-            };
-            ends[index] = Some(match conflict {
-                DuplicateConflict::Map => UnitEnd::Class(Class::Duplicate),
-                DuplicateConflict::Reject => UnitEnd::Refused(Box::new(Refusal {
-                    stage: Stage::Transform,
-                    code: "WB0601".to_owned(),
-                    column: None,
-                    field: None,
-                    value: None,
-                    rule: Some("duplicates".to_owned()),
-                    message: format!("the same was read before, as record `{place}`"),
-                })),
-            });
-            winners.insert(index, key);
-        }
-        Ok(Some(winners))
-    }
-
-    /// Writes the rows, looks into taken keys, and ends every unit that is still open.
-    async fn write(
-        &mut self,
-        context: &StepContext<'_>,
-        item: &Item,
-        produced: &Produced,
-        mut rows: Arc<Rows>,
-        ends: &mut [Option<UnitEnd>],
-    ) -> Result<Written, EndpointError> {
-        loop {
-            let fates = match rows.len() {
-                0 => Vec::new(),
-                _ => {
-                    self.txn
-                        .write(&context.table, Arc::clone(&rows.chunk), WriteMode::Insert)
-                        .await?
-                }
-            };
-            failpoint!("core.batch.after_write");
-            let mut written = Written { classes: vec![None; rows.len()], rows };
-            let mut updates = Vec::new();
-            self.judge(context, item, produced, &fates, &mut written, &mut updates, ends).await?;
-            let torn = written.torn(ends);
-            if torn.is_empty() {
-                self.apply_updates(context, &written, updates).await?;
-                self.close(&written, produced, ends);
-                return Ok(written);
-            }
-            // A unit of several rows was refused in part: take back what was inserted of this
-            // chunk and write it again without that unit.
-            self.take_back(context, &written).await?;
-            let kept: BTreeSet<usize> =
-                (0..produced.units.len()).filter(|unit| ends[*unit].is_none()).collect();
-            rows = Arc::new(written.rows.retain(|unit| kept.contains(&unit)));
-        }
-    }
-
-    /// Gives every row its class, or its unit a refusal.
-    #[allow(clippy::too_many_arguments)]
-    async fn judge(
-        &mut self,
-        context: &StepContext<'_>,
-        item: &Item,
-        produced: &Produced,
-        fates: &[RowFate],
-        written: &mut Written,
-        updates: &mut Vec<Update>,
-        ends: &mut [Option<UnitEnd>],
-    ) -> Result<(), EndpointError> {
-        let mut taken = Vec::new();
-        for (row, fate) in fates.iter().enumerate() {
-            match fate {
-                RowFate::Inserted => written.classes[row] = Some(RowClass::Inserted),
-                RowFate::Taken => taken.push(row),
-                RowFate::Refused { code, subject, message } => {
-                    let unit = written.rows.units[row] as usize;
-                    ends[unit] = Some(UnitEnd::Refused(Box::new(Refusal {
-                        stage: Stage::Target,
-                        code: (*code).to_owned(),
-                        column: subject.clone(),
-                        field: None,
-                        value: None,
-                        rule: None,
-                        message: message.clone(),
-                    })));
-                }
-            }
-        }
-        if taken.is_empty() {
-            return Ok(());
-        }
-        let stored = self.stored(context, &written.rows, &taken).await?;
-        for (row, before) in taken.into_iter().zip(stored) {
-            let unit = written.rows.units[row] as usize;
-            let Some(before) = before else {
-                ends[unit] = Some(UnitEnd::Refused(Box::new(taken_elsewhere(context))));
-                continue;
-            };
-            let (digest, image) = context.digester.stored(&before);
-            if digest == written.rows.digests[row] {
-                written.classes[row] = Some(RowClass::Unchanged);
-                continue;
-            }
-            let key = written.rows.key(row).to_vec();
-            let mine = mapping::of_key(self.txn.as_mut(), &context.table.name, &key).await?;
-            match decide(context, item, &produced.units[unit], mine.as_ref(), &digest) {
-                Decision::Update => {
-                    written.classes[row] = Some(RowClass::Updated);
-                    updates.push(Update { row, key, before: image });
-                }
-                Decision::Keep => {
-                    if ends[unit].is_none() {
-                        ends[unit] = Some(UnitEnd::Class(Class::Duplicate));
-                    }
-                }
-                Decision::Refuse(refusal) => ends[unit] = Some(UnitEnd::Refused(Box::new(refusal))),
-            }
-        }
-        Ok(())
-    }
-
-    async fn stored(
-        &mut self,
-        context: &StepContext<'_>,
-        rows: &Rows,
-        taken: &[usize],
-    ) -> Result<Vec<Option<Vec<Value>>>, EndpointError> {
-        let keys = key_chunk(&context.table, rows, taken.iter().copied());
-        self.txn.read_for_update(&context.table, &keys).await
-    }
-
-    async fn take_back(
-        &mut self,
-        context: &StepContext<'_>,
-        written: &Written,
-    ) -> Result<(), EndpointError> {
-        let inserted = written.of_class(RowClass::Inserted);
-        let keys = key_chunk(&context.table, &written.rows, inserted);
-        if keys.is_empty() {
-            return Ok(());
-        }
-        self.txn.remove(&context.table, &keys).await.map(|_removed| ())
-    }
-
-    async fn apply_updates(
-        &mut self,
-        context: &StepContext<'_>,
-        written: &Written,
-        updates: Vec<Update>,
-    ) -> Result<(), EndpointError> {
-        if updates.is_empty() {
-            return Ok(());
-        }
-        let chunk = &written.rows.chunk;
-        let mut builder = ChunkBuilder::new(chunk.width());
-        for update in updates {
-            let row = chunk.row(update.row);
-            row.values().for_each(|value| builder.push(value));
-            builder.end_row();
-            let mut after = Vec::new();
-            context.digester.encode(row, &mut after);
-            self.undo_updates.push(UndoUpdate {
-                run: context.run.to_owned(),
-                step: context.step,
-                batch: 0,
-                seq: self.undo_updates.len() as u64,
-                target_table: context.table.name.clone(),
-                row_key: update.key,
-                before: update.before,
-                after,
-            });
-        }
-        self.txn.update(&context.table, &builder.finish()).await
-    }
-
-    /// Gives every unit that is still open its class, and books the rows.
-    fn close(&mut self, written: &Written, produced: &Produced, ends: &mut [Option<UnitEnd>]) {
-        let mut best: Vec<Option<RowClass>> = vec![None; produced.units.len()];
-        for row in 0..written.rows.len() {
-            let unit = written.rows.units[row] as usize;
-            let Some(class) = written.classes[row] else { continue };
-            let digest = &written.rows.digests[row];
-            let bytes = u64::from(written.rows.bytes[row]);
-            self.row_account.produced.add(digest, bytes);
-            match class {
-                RowClass::Inserted => {
-                    self.row_account.inserted.add(digest, bytes);
-                    self.undo_inserts.push(written.rows.key(row), digest.truncated());
-                }
-                RowClass::Updated => self.row_account.updated.add(digest, bytes),
-                RowClass::Unchanged => self.row_account.unchanged.add(digest, bytes),
-            }
-            best[unit] = Some(best[unit].map_or(class, |before| before.min(class)));
-        }
-        for (end, best) in ends.iter_mut().zip(best) {
-            if end.is_none() {
-                *end = Some(UnitEnd::Class(match best {
-                    Some(RowClass::Inserted) => Class::Loaded,
-                    Some(RowClass::Updated) => Class::Updated,
-                    Some(RowClass::Unchanged) => Class::Unchanged,
-                    None => Class::Filtered,
-                }));
-            }
-        }
-    }
-
-    async fn remember_seen(
-        &mut self,
-        context: &StepContext<'_>,
-        item: &Item,
-        produced: &Produced,
-        ends: &[Option<UnitEnd>],
-        losers: &BTreeMap<usize, Vec<u8>>,
-    ) -> Result<(), EndpointError> {
-        let mut keys: BTreeMap<usize, &[u8]> = BTreeMap::new();
-        for (row, unit) in produced.rows.units.iter().enumerate() {
-            keys.entry(*unit as usize).or_insert_with(|| produced.rows.key(row));
-        }
-        let mut rows = Vec::new();
-        for (index, unit) in produced.units.iter().enumerate() {
-            let won = matches!(
-                ends[index],
-                Some(UnitEnd::Class(Class::Loaded | Class::Updated | Class::Unchanged))
-            );
-            let (true, false, Some(digest)) = (won, losers.contains_key(&index), unit.duplicate)
-            else {
-                continue;
-            };
-            rows.push(Seen {
-                step_table: context.table.name.clone(),
-                digest: digest.to_vec(),
-                source: item.source.clone(),
-                source_file: item.source_file.clone(),
-                record: unit.position.record,
-                new_key: keys.get(&index).map(|key| key.to_vec()).unwrap_or_default(),
-            });
-        }
-        mapping::put_seen(self.txn.as_mut(), &rows).await
-    }
-
-    async fn remember_mappings(
-        &mut self,
-        context: &StepContext<'_>,
-        item: &Item,
-        produced: &Produced,
-        written: &Written,
-        ends: &[Option<UnitEnd>],
-        losers: Option<BTreeMap<usize, Vec<u8>>>,
-    ) -> Result<(), EndpointError> {
-        let table = &context.table.name;
-        let losers = losers.unwrap_or_default();
-        let entry =
-            |unit: &Unit, legacy: &str, new_id: String, key: &[u8], digest: &Digest, winner| {
-                Mapping {
-                    legacy_type: table.clone(),
-                    legacy_id: legacy.to_owned(),
-                    new_type: table.clone(),
-                    new_id,
-                    new_key: key.to_vec(),
-                    content_hash: digest.0.to_vec(),
-                    source: item.source.clone(),
-                    source_file: item.source_file.clone(),
-                    record: unit.position.record,
-                    winner,
-                    run: context.run.to_owned(),
-                }
-            };
-        let mut rows = Vec::new();
-        for row in 0..written.rows.len() {
-            if written.classes[row].is_none() {
-                continue;
-            }
-            let unit = &produced.units[written.rows.units[row] as usize];
-            let digest = &written.rows.digests[row];
-            let id = key_text(&context.table, written.rows.chunk.row(row));
-            let legacy = &written.rows.legacy[row];
-            rows.push(entry(unit, legacy, id, written.rows.key(row), digest, true));
-        }
-        for row in 0..produced.rows.len() {
-            let index = produced.rows.units[row] as usize;
-            let lost = matches!(ends[index], Some(UnitEnd::Class(Class::Duplicate)));
-            if let (true, Some(key)) = (lost, losers.get(&index)) {
-                let unit = &produced.units[index];
-                let digest = &produced.rows.digests[row];
-                let legacy = &produced.rows.legacy[row];
-                rows.push(entry(unit, legacy, winner_text(key), key, digest, false));
-            }
-        }
-        mapping::put(self.txn.as_mut(), &rows).await
-    }
-
-    async fn archive(
-        &mut self,
-        context: &StepContext<'_>,
-        item: &Item,
-        units: &[Unit],
-        ends: &[Option<UnitEnd>],
-    ) -> Result<(), EndpointError> {
-        let mut rows = Vec::new();
-        for (unit, end) in units.iter().zip(ends) {
-            let refused = matches!(end, Some(UnitEnd::Refused(_)));
-            if let (false, Some(content)) = (refused, &unit.archive) {
-                rows.push(Archived {
-                    run: context.run.to_owned(),
-                    step: context.step,
-                    unit: unit.ordinal,
-                    source: item.source.clone(),
-                    source_file: item.source_file.clone(),
-                    record: unit.position.record,
-                    content: content.clone(),
-                });
-            }
-        }
-        archive::put(self.txn.as_mut(), &rows).await
-    }
-
-    /// Books every unit under its class, and makes rejects of the refused ones.
-    fn account(
-        &mut self,
-        context: &StepContext<'_>,
-        item: &mut Item,
-        index: usize,
-        produced: &Produced,
-        ends: Vec<Option<UnitEnd>>,
-    ) -> Result<(), EndpointError> {
-        let mut booked = Account::default();
-        for (unit, end) in produced.units.iter().zip(ends) {
-            let len = (unit.raw.1 - unit.raw.0) as u64;
-            booked.read.add(&unit.digest, len);
-            let class = match end.expect("every unit has an end") {
-                UnitEnd::Class(class) => class,
-                UnitEnd::Refused(refusal) => {
-                    let bytes = &produced.raw[unit.raw.0..unit.raw.1];
-                    self.rejects.push(Self::reject(context, item, unit, bytes, *refusal)?);
-                    Class::Rejected
-                }
-            };
-            booked.class_mut(class).add(&unit.digest, len);
-        }
-        self.units.merge(&booked);
-        item.counts.add(&Counts::of(&booked));
-        self.touched.insert(index);
-        Ok(())
-    }
-
-    fn reject(
-        context: &StepContext<'_>,
-        item: &Item,
-        unit: &Unit,
-        bytes: &[u8],
-        refusal: Refusal,
-    ) -> Result<Reject, EndpointError> {
-        let spilled = bytes.len() > reject::INLINE_BYTES;
-        let spill = if spilled {
-            let spill = &context.ports.spill;
-            Some(spill.keep(context.run, context.step, unit.ordinal, bytes)?)
-        } else {
-            None
-        };
-        Ok(Reject {
-            run: context.run.to_owned(),
-            step: context.step,
-            unit: unit.ordinal,
-            source: item.source.clone(),
-            source_file: item.source_file.clone(),
-            record: unit.position.record,
-            line: unit.position.line,
-            byte_offset: unit.position.byte,
-            byte_len: bytes.len() as u64,
-            stage: refusal.stage,
-            code: refusal.code,
-            target_table: context.table.name.clone(),
-            target_column: refusal.column,
-            source_field: refusal.field,
-            value: refusal.value,
-            rule: refusal.rule,
-            message: refusal.message,
-            digest: unit.digest.0.to_vec(),
-            bytes: (!spilled).then(|| bytes.to_vec()),
-            spill,
-            status: RejectStatus::Open,
-            fixed_bytes: None,
-            resolved_by: None,
-            resolution: None,
-            resolved_at: None,
-        })
-    }
-}
-
-/// Rows that were handed to the target, with the class of each that stands there now.
-struct Written {
-    rows: Arc<Rows>,
-    classes: Vec<Option<RowClass>>,
-}
-
-struct Update {
-    row: usize,
-    key: Vec<u8>,
-    before: Vec<u8>,
-}
-
-impl Written {
-    /// Units that were refused, or lost, although some of their rows went in.
-    fn torn(&self, ends: &[Option<UnitEnd>]) -> BTreeSet<u32> {
-        let went_in = |row: &usize| self.classes[*row].is_some();
-        (0..self.rows.len())
-            .filter(went_in)
-            .map(|row| self.rows.units[row])
-            .filter(|unit| ends[*unit as usize].is_some())
-            .collect()
-    }
-
-    fn of_class(&self, class: RowClass) -> impl Iterator<Item = usize> {
-        (0..self.rows.len()).filter(move |row| self.classes[*row] == Some(class))
-    }
-}
-
-fn wanted(rows: &Arc<Rows>, ends: &[Option<UnitEnd>]) -> Arc<Rows> {
-    let all = rows.units.iter().all(|unit| ends[*unit as usize].is_none());
-    if all { Arc::clone(rows) } else { Arc::new(rows.retain(|unit| ends[unit].is_none())) }
-}
-
-fn key_chunk(
-    table: &Table,
-    rows: &Rows,
-    which: impl Iterator<Item = usize>,
-) -> whimbrel_model::Chunk {
-    let mut builder = ChunkBuilder::new(table.key.len());
-    for row in which {
-        let row = rows.chunk.row(row);
-        table.key.iter().for_each(|&column| builder.push(row.get(column)));
-        builder.end_row();
-    }
-    builder.finish()
-}
-
-fn is_itself(seen: &Seen, item: &Item, unit: &Unit) -> bool {
-    seen.source == item.source
-        && seen.source_file == item.source_file
-        && seen.record == unit.position.record
-}
-
-enum Decision {
-    Update,
-    Keep,
-    Refuse(Refusal),
-}
-
-/// What to do with a row whose key holds another content.
-fn decide(
-    context: &StepContext<'_>,
-    item: &Item,
-    unit: &Unit,
-    mine: Option<&Mapping>,
-    stored: &Digest,
-) -> Decision {
-    let refusal = |code: &str, message: String| {
-        Decision::Refuse(Refusal {
-            stage: Stage::Target,
-            code: code.to_owned(),
-            column: None,
-            field: None,
-            value: None,
-            rule: None,
-            message,
-        })
-    };
-    match (context.existing, mine) {
-        (Existing::Keep, _) => Decision::Keep,
-        (Existing::Reject, _) => {
-            refusal("WB0602", "the key is taken by a row with another content".to_owned())
-        }
-        (Existing::Update, None) => Decision::Update,
-        (Existing::Update, Some(mine)) => {
-            let same_record = mine.source_file == item.source_file
-                && mine.source == item.source
-                && mine.record == unit.position.record;
-            if !same_record && mine.run == context.run {
-                let place = format!("{}:{}", mine.source_file, mine.record);
-                refusal(
-                    "WB0603",
-                    format!("the key belongs to another record of this run, `{place}`"),
-                )
-            } else if mine.content_hash != stored.0 {
-                refusal(
-                    "WB0604",
-                    format!("the row was edited by someone else since run `{}` wrote it", mine.run),
-                )
-            } else {
-                Decision::Update
-            }
-        }
-    }
-}
-
-/// A winner's key for people, from its encoding.
-fn winner_text(key: &[u8]) -> String {
-    let shown = |value: &Decoded| match value {
-        Decoded::Int(value) => value.to_string(),
-        Decoded::Text(text) | Decoded::Decimal(text) => text.clone(),
-        Decoded::Uuid(uuid) => ValueRef::Uuid(*uuid).to_string(),
-        other => format!("{other:?}"),
-    };
-    wce::decode(key).unwrap_or_default().iter().map(shown).collect::<Vec<_>>().join("/")
-}
-
-fn taken_elsewhere(context: &StepContext<'_>) -> Refusal {
-    Refusal {
-        stage: Stage::Target,
-        code: "WB0605".to_owned(),
-        column: None,
-        field: None,
-        value: None,
-        rule: None,
-        message: format!(
-            "`{}` refuses the row as a duplicate, but holds no row under its key",
-            context.table.name
-        ),
     }
 }

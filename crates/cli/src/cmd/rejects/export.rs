@@ -11,7 +11,7 @@ use serde_json::json;
 use super::show::bytes;
 use super::{for_each, list, name};
 use crate::args::RejectsExport;
-use crate::cmd::migrate::find_run;
+use crate::cmd::migrate::{find_run, plan_flag};
 use crate::failure::Failure;
 use crate::output::{Answer, count};
 use crate::project::Project;
@@ -36,10 +36,13 @@ pub(crate) async fn run(args: &RejectsExport) -> Result<Answer, Failure> {
     let mut index = fs::File::create(folder.join("index.jsonl")).map_err(failed)?;
     let mut total = 0u64;
     for_each(target.as_ref(), &run, true, &mut |reject| {
-        let file = format!("{}.bytes", name(&reject));
-        fs::write(folder.join(&file), bytes(&project, &reject)?).map_err(failed)?;
         let mut entry = list::json(&reject);
-        entry["bytes_file"] = json!(file);
+        // A file that was rejected as a whole has no bytes of a record.
+        if reject.record > 0 {
+            let file = format!("{}.bytes", name(&reject));
+            fs::write(folder.join(&file), bytes(&project, &reject)?).map_err(failed)?;
+            entry["bytes_file"] = json!(file);
+        }
         writeln!(index, "{entry}").map_err(failed)?;
         total += 1;
         Ok(())
@@ -47,7 +50,11 @@ pub(crate) async fn run(args: &RejectsExport) -> Result<Answer, Failure> {
     .await?;
     index.sync_all().map_err(failed)?;
     let message = format!("{} written to {}", count(total, "reject"), folder.display());
-    let text = format!("{message}\n");
+    let text = format!(
+        "{message}\nNext: edit the .bytes files, then whimbrel rejects retry --from {}{}\n",
+        folder.display(),
+        plan_flag(&project)
+    );
     Ok(Answer::new(
         message,
         text,

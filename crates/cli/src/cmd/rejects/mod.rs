@@ -2,21 +2,23 @@
 
 mod export;
 mod list;
+mod retry;
 mod show;
 mod waive;
 
 use whimbrel_endpoint::Target;
 use whimbrel_ledger::{Reject, RejectStatus, Run, reject, run, step};
 
-use crate::args::Rejects;
+use crate::args::{Global, Rejects};
 use crate::failure::Failure;
 use crate::output::Answer;
 
-pub(crate) async fn run(verb: &Rejects) -> Result<Answer, Failure> {
+pub(crate) async fn run(global: &Global, verb: &Rejects) -> Result<Answer, Failure> {
     match verb {
         Rejects::List(args) => list::run(args).await,
         Rejects::Show(args) => show::run(args).await,
         Rejects::Export(args) => export::run(args).await,
+        Rejects::Retry(args) => retry::run(global, args).await,
         Rejects::Waive(args) => waive::run(args).await,
     }
 }
@@ -24,28 +26,15 @@ pub(crate) async fn run(verb: &Rejects) -> Result<Answer, Failure> {
 /// Rejects read at a time.
 const PAGE: u64 = 1000;
 
-/// The run and the runs it continues: a reject stays work until it is resolved, whichever run it
-/// came from.
-async fn lineage(target: &dyn Target, newest: &Run) -> Result<Vec<Run>, Failure> {
-    let mut runs = vec![newest.clone()];
-    while let Some(parent) = &runs[runs.len() - 1].parent {
-        match run::get(target, parent).await? {
-            Some(parent) => runs.push(parent),
-            None => break,
-        }
-    }
-    runs.reverse();
-    Ok(runs)
-}
-
-/// Hands every reject of the lineage to `see`, in order, a page at a time.
+/// Hands every reject of the run and of the runs it continues to `see`, in order, a page at a time:
+/// a reject stays work until it is resolved, whichever run it came from.
 async fn for_each(
     target: &dyn Target,
     newest: &Run,
     open_only: bool,
     see: &mut dyn FnMut(Reject) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    for run in lineage(target, newest).await? {
+    for run in run::lineage(target, newest).await? {
         for step in step::of_run(target, &run.id).await? {
             let mut after = None;
             loop {

@@ -1,0 +1,167 @@
+//! `rejects retry`: rejected records read again, with the plan as it is now or with repaired bytes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::{Value as Json, json};
+use whimbrel_core::{Chosen, Options, Outcome};
+use whimbrel_endpoint::Target;
+use whimbrel_ledger::{Reject, RejectId, Run, RunKind, RunStatus};
+
+use super::show::bytes;
+use super::{for_each, name, place};
+use crate::args::{Global, RejectsRetry};
+use crate::cmd::migrate::{self, find_run, plan_flag};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::machine::listen_for_signals;
+use crate::output::{Answer, printable};
+use crate::progress::Shown;
+use crate::project::Project;
+
+pub(crate) async fn run(global: &Global, args: &RejectsRetry) -> Result<Answer, Failure> {
+    let project = Project::open(&args.plan)?;
+    let ports = project.ports(Arc::new(Shown::new(global))).await?;
+    listen_for_signals(&ports.cancel)
+        .map_err(|error| Failure::io("WB0704", "signals cannot be heard", &error))?;
+    let target = ports.target.as_ref();
+    let newest = find_run(&project, target, None).await?;
+    let unfinished = newest.kind == RunKind::Retry && newest.status != RunStatus::Completed;
+    // A retry that was stopped has chosen already.
+    let chosen =
+        if unfinished { Chosen::new() } else { choose(&project, target, &newest, args).await? };
+    let options = Options {
+        selection: migrate::selection(&args.selection)?,
+        deadline_at: project.plan.run.deadline.map(|deadline| ports.clock.monotonic() + deadline),
+        ..Options::default()
+    };
+    let schema = project.schema(ports.target.facts().await?.engine)?;
+    let outcome = whimbrel_core::retry(&ports, &project.plan, schema, &options, chosen).await;
+    match outcome.map_err(|error| project.explain(error))? {
+        Outcome::NothingToDo { run } => {
+            let message = format!("no open reject of run {run} to read again");
+            let text = format!("Nothing to do: {message}.\n");
+            Ok(Answer::new(message, text, json!({ "run": run, "retried": 0 })))
+        }
+        outcome @ (Outcome::Completed { .. }
+        | Outcome::SourcesChanged { .. }
+        | Outcome::Stopped { .. }) => migrate::answer(&ports, &project, outcome).await,
+    }
+}
+
+/// The rejects that are meant, each with its repaired bytes where there are some.
+async fn choose(
+    project: &Project,
+    target: &dyn Target,
+    newest: &Run,
+    args: &RejectsRetry,
+) -> Result<Chosen, Failure> {
+    let exported = args.from.as_deref().map(index).transpose()?;
+    let mut chosen = Chosen::new();
+    let mut repairs = Repairs::default();
+    let mut meant = 0u64;
+    for_each(target, newest, true, &mut |reject| {
+        let named = |which: &String| *which == name(&reject) || *which == reject.code;
+        if !args.which.is_empty() && !args.which.iter().any(named) {
+            return Ok(());
+        }
+        meant += 1;
+        let id = reject.id();
+        let Some(exported) = &exported else {
+            chosen.insert(id, None);
+            return Ok(());
+        };
+        if let Some(folder) = args.from.as_deref().filter(|_| exported.contains(&id))
+            && let Some(repaired) = repaired(project, folder, &reject)?
+        {
+            repairs.note(&reject, &repaired)?;
+            chosen.insert(id, Some(repaired));
+        }
+        Ok(())
+    })
+    .await?;
+    if !args.which.is_empty() && meant == 0 {
+        let which = args.which.join(" ");
+        let message = format!("no open reject of run {} is meant by `{which}`", newest.id);
+        return Err(Failure::usage("WB0707", message, "`whimbrel rejects list --all` names them"));
+    }
+    if let (Some(folder), true) = (&args.from, chosen.is_empty()) {
+        let flag = plan_flag(project);
+        return Err(Failure::usage(
+            "WB0710",
+            format!("no file in `{}` differs from its open reject", folder.display()),
+            format!(
+                "edit the `.bytes` files, or read all again as they are: whimbrel rejects retry{flag}"
+            ),
+        ));
+    }
+    Ok(chosen)
+}
+
+/// What `rejects export` has written to a folder.
+fn index(folder: &Path) -> Result<BTreeSet<RejectId>, Failure> {
+    let file = folder.join("index.jsonl");
+    let text = fs::read_to_string(&file).map_err(|error| {
+        let message = format!("the index of exported rejects cannot be read: `{}`", file.display());
+        Failure::io("WB0710", message, &error)
+            .with_hint("`whimbrel rejects export FOLDER` writes it")
+            .with_exit(Exit::Usage)
+    })?;
+    let mut exported = BTreeSet::new();
+    for (number, line) in text.lines().enumerate() {
+        let id = entry(line).ok_or_else(|| {
+            let place = format!("{}:{}", file.display(), number + 1);
+            let message = format!("no entry of an index of rejects: `{place}`");
+            Failure::usage("WB0710", message, "`whimbrel rejects export FOLDER` writes a new one")
+        })?;
+        exported.insert(id);
+    }
+    Ok(exported)
+}
+
+fn entry(line: &str) -> Option<RejectId> {
+    let entry: Json = serde_json::from_str(line).ok()?;
+    let (step, unit) = entry["id"].as_str()?.split_once('.')?;
+    let run = entry["run"].as_str()?.to_owned();
+    Some(RejectId { run, step: step.parse().ok()?, unit: unit.parse().ok()? })
+}
+
+/// The bytes in the folder, where they are there and differ from the rejected ones.
+fn repaired(project: &Project, folder: &Path, reject: &Reject) -> Result<Option<Vec<u8>>, Failure> {
+    if reject.record == 0 {
+        return Ok(None);
+    }
+    let file = folder.join(format!("{}.bytes", name(reject)));
+    let found = match fs::read(&file) {
+        Ok(found) => found,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => {
+            let message = format!("repaired bytes cannot be read: `{}`", file.display());
+            return Err(Failure::io("WB0710", message, &error));
+        }
+    };
+    Ok((found != bytes(project, reject)?).then_some(found))
+}
+
+/// Repairs by record: one record that several tables have rejected is repaired in one way.
+#[derive(Default)]
+struct Repairs(BTreeMap<(String, String, u64), (String, Vec<u8>)>);
+
+impl Repairs {
+    fn note(&mut self, reject: &Reject, repaired: &[u8]) -> Result<(), Failure> {
+        let record = (reject.source.clone(), reject.source_file.clone(), reject.record);
+        let (first, known) =
+            self.0.entry(record).or_insert_with(|| (name(reject), repaired.to_vec()));
+        if known == repaired {
+            return Ok(());
+        }
+        let message = format!(
+            "`{first}` and `{}` are the same record, `{}`, repaired in two ways",
+            name(reject),
+            printable(&place(reject), 200)
+        );
+        Err(Failure::usage("WB0711", message, "let both files hold the same bytes"))
+    }
+}

@@ -1,0 +1,319 @@
+//! The first transaction of a run, and the first of every later process that goes on with it.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+use whimbrel_endpoint::Partition;
+use whimbrel_ledger::{
+    Counts, Item, ItemStatus, Phase, Run, RunKind, RunStatus, Step, StepStatus, batch, chain, item,
+    meta, run, step,
+};
+use whimbrel_model::plan::Plan;
+
+use crate::error::{CoreError, While};
+use crate::event::Event;
+use crate::incremental;
+use crate::lease::Lease;
+use crate::migrate::Job;
+use crate::options::Options;
+use crate::ports::{Ports, rfc3339};
+use crate::retry::{self, Chosen};
+use crate::survey::{Survey, SurveyedStep};
+
+/// What a new run takes.
+pub(crate) enum Start {
+    /// Every file of the plan's sources.
+    Everything,
+    /// What changed since this run.
+    Changes(Run),
+    /// Rejects of this run and those before it.
+    Rejects(Run, Chosen),
+}
+
+impl Start {
+    fn kind(&self) -> RunKind {
+        match self {
+            Self::Everything => RunKind::Full,
+            Self::Changes(_) => RunKind::Incremental,
+            Self::Rejects(_, _) => RunKind::Retry,
+        }
+    }
+
+    fn parent(&self) -> Option<&Run> {
+        match self {
+            Self::Everything => None,
+            Self::Changes(parent) | Self::Rejects(parent, _) => Some(parent),
+        }
+    }
+}
+
+/// A run that is not recorded yet.
+pub(crate) fn new_run(
+    ports: &Ports,
+    plan: &Plan,
+    survey: &Survey,
+    options: &Options,
+    start: &Start,
+) -> Run {
+    let now = ports.clock.now();
+    let parent = start.parent();
+    let seq = parent.map_or(1, |parent| parent.seq + 1);
+    let sources: BTreeMap<&str, serde_json::Value> = survey
+        .sources
+        .iter()
+        .map(|(name, source)| {
+            (name.as_str(), json!({ "files": source.partitions.len(), "bytes": source.bytes }))
+        })
+        .collect();
+    let digest = plan_digest(survey);
+    let holder = &ports.identity.holder;
+    let salt = format!("{}{}{}{}{}", plan.name.value, rfc3339(now), holder.host, holder.pid, seq);
+    Run {
+        id: blake3::hash(salt.as_bytes()).to_hex()[..8].to_owned(),
+        seq,
+        plan: plan.name.value.clone(),
+        plan_digest: digest.to_vec(),
+        kind: start.kind(),
+        parent: parent.map(|parent| parent.id.clone()),
+        status: RunStatus::Running,
+        phase: Phase::Prepare,
+        attempts: 0,
+        options: json!(options.selection).to_string(),
+        sources: json!(sources).to_string(),
+        started_by: ports.identity.actor.clone(),
+        tool_version: ports.identity.tool_version.clone(),
+        started_at: rfc3339(now),
+        ended_at: None,
+        error_code: None,
+        error_message: None,
+    }
+}
+
+fn plan_digest(survey: &Survey) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new();
+    survey.steps.iter().for_each(|step| {
+        hasher.update(&step.digest);
+    });
+    *hasher.finalize().as_bytes()
+}
+
+/// Records the run, its steps and every file before the first batch.
+pub(crate) async fn begin(
+    job: &Job<'_>,
+    start: &Start,
+    run: &mut Run,
+    lease: &Lease,
+) -> Result<(), CoreError> {
+    let Job { ports, survey, .. } = *job;
+    let target = ports.target.as_ref();
+    let newest = run::all(target, Some(1)).await.during(|| "reading the ledger".to_owned())?;
+    run.seq = newest.first().map_or(1, |newest| newest.seq + 1);
+    run.attempts = 1;
+    let steps = step_rows(survey, run);
+    let mut items = Vec::new();
+    for (index, surveyed) in survey.steps.iter().enumerate() {
+        let step = index as u64 + 1;
+        let mut own = match start {
+            Start::Everything => all_items(job.plan, survey, surveyed, run, step),
+            Start::Changes(parent) => incremental::items(job, surveyed, run, parent, step).await?,
+            Start::Rejects(_, chosen) => retry::items(job, surveyed, run, chosen, step).await?,
+        };
+        items.append(&mut own);
+    }
+    let recording = || "recording the run".to_owned();
+    let mut txn = target.begin(lease.fence).await.during(recording)?;
+    if meta::get(target, "project_key").await.during(recording)?.is_none() {
+        meta::put(txn.as_mut(), "project_key", &project_key(run)).await.during(recording)?;
+    }
+    run::put(txn.as_mut(), run).await.during(recording)?;
+    step::put(txn.as_mut(), &steps).await.during(recording)?;
+    for items in items.chunks(10_000) {
+        item::put(txn.as_mut(), items).await.during(recording)?;
+    }
+    match start {
+        Start::Everything => {}
+        Start::Changes(_) => {
+            incremental::supersede(job, txn.as_mut(), run, &items).await?;
+        }
+        Start::Rejects(_, chosen) => retry::claim(ports, txn.as_mut(), chosen, run).await?,
+    }
+    let detail = json!({ "kind": run.kind.word(), "plan": run.plan, "options": run.options });
+    chain::record(txn.as_mut(), &run.started_at, &run.started_by, "run.started", &run.id, &detail)
+        .await
+        .during(recording)?;
+    txn.commit().await.during(recording)?;
+    ports.events.emit(Event::RunStarted {
+        run: run.id.clone(),
+        kind: run.kind.word(),
+        resumed: false,
+        committed: 0,
+    });
+    Ok(())
+}
+
+/// A key for digests that nobody knew when the data was made: of the first run's id, time and
+/// process.
+fn project_key(run: &Run) -> String {
+    let material = format!("{}\u{1f}{}\u{1f}{}", run.id, run.started_at, run.started_by);
+    let key = blake3::derive_key("whimbrel 2026 project key", material.as_bytes());
+    whimbrel_model::Digest(key).to_hex()
+}
+
+fn step_rows(survey: &Survey, run: &Run) -> Vec<Step> {
+    let row = |step: u64, name: String| Step {
+        run: run.id.clone(),
+        step,
+        migration_step: name,
+        status: StepStatus::Pending,
+        started_at: None,
+        completed_at: None,
+        error_message: None,
+        rollback_data: None,
+        target_table: None,
+        digest: None,
+    };
+    let mut rows = vec![row(0, "prepare".to_owned())];
+    for (index, surveyed) in survey.steps.iter().enumerate() {
+        let table = &surveyed.table.name;
+        rows.push(Step {
+            target_table: Some(table.clone()),
+            digest: Some(surveyed.digest.to_vec()),
+            ..row(index as u64 + 1, format!("load:{table}"))
+        });
+    }
+    rows.push(row(survey.steps.len() as u64 + 1, "finish".to_owned()));
+    rows
+}
+
+pub(crate) fn all_items(
+    plan: &Plan,
+    survey: &Survey,
+    surveyed: &SurveyedStep,
+    run: &Run,
+    step: u64,
+) -> Vec<Item> {
+    let mut items: Vec<Item> = Vec::new();
+    for from in &plan.tables[surveyed.mapping].from {
+        let source = &survey.sources[&from.value];
+        let mut own: Vec<Item> = source
+            .partitions
+            .iter()
+            .map(|partition| new_item(run, step, partition))
+            .chain(source.set_aside.iter().map(|aside| new_item(run, step, &aside.partition)))
+            .collect();
+        own.sort_by(|a, b| a.source_file.as_bytes().cmp(b.source_file.as_bytes()));
+        items.append(&mut own);
+    }
+    number(&mut items, 0);
+    items
+}
+
+/// Gives items their ordinals from `first` on.
+pub(crate) fn number(items: &mut [Item], first: u64) {
+    for (index, item) in items.iter_mut().enumerate() {
+        item.ordinal = first + index as u64;
+        item.first_unit = item.ordinal << 32;
+    }
+}
+
+/// An item of which nothing is read yet.
+pub(crate) fn new_item(run: &Run, step: u64, partition: &Partition) -> Item {
+    Item {
+        run: run.id.clone(),
+        step,
+        ordinal: 0,
+        source: partition.id.source.clone(),
+        source_file: partition.id.path.clone(),
+        status: ItemStatus::Pending,
+        facts: facts_json(partition),
+        first_unit: 0,
+        mark: None,
+        state: None,
+        counts: Counts::default(),
+        lines: None,
+        skipped: None,
+        error_message: None,
+    }
+}
+
+/// What is remembered of a file: enough to see whether it is still the same.
+pub(crate) fn facts_json(partition: &Partition) -> String {
+    let facts = &partition.facts;
+    json!({
+        "size": facts.size,
+        "mtime": facts.mtime_nanos.to_string(),
+        "inode": facts.inode,
+    })
+    .to_string()
+}
+
+/// Goes on with a run that another process began.
+pub(crate) async fn reopen(job: &Job<'_>, run: &mut Run, lease: &Lease) -> Result<(), CoreError> {
+    let Job { ports, survey, options, .. } = *job;
+    let target = ports.target.as_ref();
+    let reading = || "reading the ledger".to_owned();
+    let steps = step::of_run(target, &run.id).await.during(reading)?;
+    let batches = batch::of_run(target, &run.id).await.during(reading)?;
+    let adopted = adopt(survey, options, run, &steps, &batches)?;
+    run.attempts += 1;
+    run.status = RunStatus::Running;
+    run.error_code = None;
+    run.error_message = None;
+    run.ended_at = None;
+    let now = rfc3339(ports.clock.now());
+    let recording = || "recording the attempt".to_owned();
+    let mut txn = target.begin(lease.fence).await.during(recording)?;
+    run::put(txn.as_mut(), run).await.during(recording)?;
+    step::put(txn.as_mut(), &adopted).await.during(recording)?;
+    let actor = &ports.identity.actor;
+    for step in &adopted {
+        let detail = json!({ "step": step.migration_step });
+        chain::record(txn.as_mut(), &now, actor, "mapping.adopted", &run.id, &detail)
+            .await
+            .during(recording)?;
+    }
+    let detail = json!({ "attempt": run.attempts });
+    chain::record(txn.as_mut(), &now, actor, "run.resumed", &run.id, &detail)
+        .await
+        .during(recording)?;
+    txn.commit().await.during(recording)?;
+    let committed = batches.iter().map(|batch| batch.units.read.n()).sum();
+    ports.events.emit(Event::RunStarted {
+        run: run.id.clone(),
+        kind: run.kind.word(),
+        resumed: true,
+        committed,
+    });
+    Ok(())
+}
+
+/// Steps whose mapping changed: refused where batches are committed, unless adopted.
+fn adopt(
+    survey: &Survey,
+    options: &Options,
+    run: &Run,
+    steps: &[Step],
+    batches: &[batch::Batch],
+) -> Result<Vec<Step>, CoreError> {
+    let same_tables = steps.len() == survey.steps.len() + 2
+        && survey.steps.iter().zip(&steps[1..]).all(|(surveyed, step)| {
+            step.target_table.as_deref() == Some(surveyed.table.name.as_str())
+        });
+    if !same_tables {
+        let table = "the list of tables".to_owned();
+        return Err(CoreError::MappingChanged { run: run.id.clone(), table });
+    }
+    let mut adopted = Vec::new();
+    for (surveyed, step) in survey.steps.iter().zip(&steps[1..]) {
+        if step.digest.as_deref() == Some(surveyed.digest.as_slice()) {
+            continue;
+        }
+        let begun = batches.iter().any(|batch| batch.step == step.step);
+        if begun && !options.adopt {
+            let table = surveyed.table.name.clone();
+            return Err(CoreError::MappingChanged { run: run.id.clone(), table });
+        }
+        adopted.push(Step { digest: Some(surveyed.digest.to_vec()), ..step.clone() });
+    }
+    Ok(adopted)
+}

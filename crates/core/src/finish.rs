@@ -1,0 +1,241 @@
+//! `finish`: conservation over everything that is committed; and how a run is closed or marked as
+//! stopped.
+
+use serde_json::json;
+use whimbrel_ledger::{
+    Check, CheckStatus, Counts, Item, ItemStatus, Phase, Run, RunKind, RunStatus, Step, StepStatus,
+    batch, chain, check, item, reject, run, step,
+};
+use whimbrel_model::{Account, Class, RowAccount};
+
+use crate::error::{CoreError, While};
+use crate::event::Event;
+use crate::lease::Lease;
+use crate::migrate::Job;
+use crate::ports::{Ports, rfc3339};
+
+/// Checks conservation over everything that is committed, and closes the run.
+pub(crate) async fn finish(job: &Job<'_>, run: &mut Run, lease: &Lease) -> Result<u64, CoreError> {
+    let Job { ports, survey, .. } = *job;
+    let target = ports.target.as_ref();
+    let reading = || "reading the ledger".to_owned();
+    let batches = batch::of_run(target, &run.id).await.during(reading)?;
+    let items = item::of_run(target, &run.id).await.during(reading)?;
+    let now = rfc3339(ports.clock.now());
+    let mut checks = Vec::new();
+    let mut tables = serde_json::Map::new();
+    let mut rejects = 0;
+    for (index, surveyed) in survey.steps.iter().enumerate() {
+        let step = index as u64 + 1;
+        let table = &surveyed.table.name;
+        let (units, rows) = totals(&batches, step);
+        rejects += units.class(Class::Rejected).n();
+        checks.push(conservation(run, &now, table, &units, &rows, checks.len() as u64));
+        checks.push(items_agree(run, &now, table, &units, &items, step, checks.len() as u64));
+        let detail = json!({
+            "units": units.read.n(), "rows": rows.produced.n(), "sum": units.read.to_string(),
+        });
+        tables.insert(table.clone(), detail);
+    }
+    if run.kind == RunKind::Retry {
+        let left = reject::taken_on(target, &run.id).await.during(reading)?;
+        checks.push(nothing_left(run, &now, left, checks.len() as u64));
+    }
+    let failed = checks.iter().find(|check| check.status == CheckStatus::Failed).cloned();
+    if failed.is_none() {
+        run.status = RunStatus::Completed;
+        run.phase = Phase::Finish;
+        run.ended_at = Some(now.clone());
+    }
+    let doing = || "closing the run".to_owned();
+    let mut txn = target.begin(lease.fence).await.during(doing)?;
+    check::put(txn.as_mut(), &checks).await.during(doing)?;
+    if failed.is_none() {
+        let last = survey.steps.len() as u64 + 1;
+        let row = finished_step(run, last, &now);
+        step::put(txn.as_mut(), &[row]).await.during(doing)?;
+        run::put(txn.as_mut(), run).await.during(doing)?;
+        let detail = serde_json::Value::Object(tables);
+        chain::checkpoint(txn.as_mut(), &run.id, "loaded", "load", &detail, &now)
+            .await
+            .during(doing)?;
+        let detail = json!({ "rejects": rejects });
+        let actor = &ports.identity.actor;
+        chain::record(txn.as_mut(), &now, actor, "run.completed", &run.id, &detail)
+            .await
+            .during(doing)?;
+    }
+    txn.commit().await.during(doing)?;
+    match failed {
+        None => Ok(rejects),
+        Some(check) => Err(CoreError::Unbalanced {
+            table: check.check_name,
+            detail: check.error_message.unwrap_or_default(),
+        }),
+    }
+}
+
+fn totals(batches: &[batch::Batch], step: u64) -> (Account, RowAccount) {
+    let mut units = Account::default();
+    let mut rows = RowAccount::default();
+    for batch in batches.iter().filter(|batch| batch.step == step) {
+        units.merge(&batch.units);
+        rows.merge(&batch.rows);
+    }
+    (units, rows)
+}
+
+fn conservation(
+    run: &Run,
+    now: &str,
+    table: &str,
+    units: &Account,
+    rows: &RowAccount,
+    seq: u64,
+) -> Check {
+    let balanced = units.balances() && rows.balances();
+    let classes: u64 = units.classes.iter().map(whimbrel_model::Sum::n).sum();
+    let figures = Class::ALL.map(|class| format!("{} {}", class.name(), units.class(class).n()));
+    Check {
+        run: run.id.clone(),
+        seq,
+        phase: "finish".to_owned(),
+        check_type: "conservation".to_owned(),
+        check_name: table.to_owned(),
+        status: if balanced { CheckStatus::Passed } else { CheckStatus::Failed },
+        expected_count: Some(units.read.n()),
+        actual_count: Some(classes),
+        details: None,
+        error_message: (!balanced)
+            .then(|| format!("read {} against {}", units.read.n(), figures.join(", "))),
+        created_at: now.to_owned(),
+    }
+}
+
+fn items_agree(
+    run: &Run,
+    now: &str,
+    table: &str,
+    units: &Account,
+    items: &[Item],
+    step: u64,
+    seq: u64,
+) -> Check {
+    let mut counts = Counts::default();
+    let mut unfinished = 0u64;
+    for item in items.iter().filter(|item| item.step == step) {
+        match item.status {
+            ItemStatus::Completed => counts.add(&item.counts),
+            ItemStatus::Pending | ItemStatus::Running => unfinished += 1,
+        }
+    }
+    let agree = unfinished == 0 && counts == Counts::of(units);
+    Check {
+        run: run.id.clone(),
+        seq,
+        phase: "finish".to_owned(),
+        check_type: "files".to_owned(),
+        check_name: table.to_owned(),
+        status: if agree { CheckStatus::Passed } else { CheckStatus::Failed },
+        expected_count: Some(units.read.n()),
+        actual_count: Some(counts.read),
+        details: None,
+        error_message: (!agree).then(|| {
+            format!(
+                "files hold {} units, batches {}, {unfinished} unfinished",
+                counts.read,
+                units.read.n()
+            )
+        }),
+        created_at: now.to_owned(),
+    }
+}
+
+/// Every reject that a retry has taken on is resolved.
+fn nothing_left(run: &Run, now: &str, left: u64, seq: u64) -> Check {
+    Check {
+        run: run.id.clone(),
+        seq,
+        phase: "finish".to_owned(),
+        check_type: "retried".to_owned(),
+        check_name: "rejects".to_owned(),
+        status: if left == 0 { CheckStatus::Passed } else { CheckStatus::Failed },
+        expected_count: Some(0),
+        actual_count: Some(left),
+        details: None,
+        error_message: (left > 0).then(|| format!("{left} rejects were not read again")),
+        created_at: now.to_owned(),
+    }
+}
+
+fn finished_step(run: &Run, step: u64, now: &str) -> Step {
+    Step {
+        run: run.id.clone(),
+        step,
+        migration_step: "finish".to_owned(),
+        status: StepStatus::Completed,
+        started_at: Some(now.to_owned()),
+        completed_at: Some(now.to_owned()),
+        error_message: None,
+        rollback_data: None,
+        target_table: None,
+        digest: None,
+    }
+}
+
+pub(crate) async fn set_status(
+    ports: &Ports,
+    run: &mut Run,
+    lease: &Lease,
+    status: RunStatus,
+    error: Option<(&str, String)>,
+) -> Result<(), CoreError> {
+    let doing = || "recording the state of the run".to_owned();
+    run.status = status;
+    run.ended_at = Some(rfc3339(ports.clock.now()));
+    run.error_code = error.as_ref().map(|(code, _)| (*code).to_owned());
+    run.error_message = error.map(|(_, message)| message);
+    let mut txn = ports.target.begin(lease.fence).await.during(doing)?;
+    run::put(txn.as_mut(), run).await.during(doing)?;
+    if status == RunStatus::Failed {
+        let mut steps = step::of_run(ports.target.as_ref(), &run.id).await.during(doing)?;
+        steps.retain(|step| step.status == StepStatus::Running);
+        for step in &mut steps {
+            step.status = StepStatus::Failed;
+            step.error_message.clone_from(&run.error_message);
+        }
+        step::put(txn.as_mut(), &steps).await.during(doing)?;
+    }
+    txn.commit().await.during(doing)
+}
+
+/// Records why a run failed, as far as the target still listens.
+pub(crate) async fn note_failure(ports: &Ports, run: &mut Run, error: &CoreError) {
+    if matches!(error, CoreError::Held { .. } | CoreError::MappingChanged { .. }) {
+        return;
+    }
+    // A run that was never recorded has nothing to go on with.
+    if !matches!(run::get(ports.target.as_ref(), &run.id).await, Ok(Some(_))) {
+        return;
+    }
+    let Ok(Ok(lease)) = Lease::take(ports, &run.id).await else { return };
+    let message = error_chain(error);
+    let recorded =
+        set_status(ports, run, &lease, RunStatus::Failed, Some((error.code(), message))).await;
+    let released = lease.release().await;
+    if recorded.is_err() || released.is_err() {
+        let message = "the failure could not be recorded in the ledger".to_owned();
+        ports.events.emit(Event::Warning { code: "WB0606", message });
+    }
+}
+
+fn error_chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    text
+}

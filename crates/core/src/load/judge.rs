@@ -1,0 +1,343 @@
+//! What becomes of rows at the target: written, taken, refused; and of units: won over by an earlier
+//! one, torn, ended.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use whimbrel_endpoint::{EndpointError, RowFate, WriteMode, failpoint};
+use whimbrel_ledger::undo::UndoUpdate;
+use whimbrel_ledger::{Item, Mapping, Seen, Stage, mapping};
+use whimbrel_model::plan::{DuplicateConflict, Existing};
+use whimbrel_model::{ChunkBuilder, Class, Digest, RowClass, Table, Value};
+
+use super::produced::{Produced, Refusal, Rows, Unit};
+use super::writer::{OpenBatch, StepContext, UnitEnd};
+
+impl OpenBatch {
+    /// Ends the units that an earlier unit has won over; returns the winner's key by unit.
+    pub(super) async fn find_duplicates(
+        &mut self,
+        context: &StepContext<'_>,
+        item: &Item,
+        produced: &Produced,
+        ends: &mut [Option<UnitEnd>],
+    ) -> Result<Option<BTreeMap<usize, Vec<u8>>>, EndpointError> {
+        let Some(conflict) = context.duplicates else { return Ok(None) };
+        let digests: Vec<[u8; 16]> =
+            produced.units.iter().filter_map(|unit| unit.duplicate).collect();
+        let seen = mapping::seen(self.txn.as_mut(), &context.table.name, &digests).await?;
+        let mut first_rows: BTreeMap<usize, usize> = BTreeMap::new();
+        for (row, unit) in produced.rows.units.iter().enumerate() {
+            first_rows.entry(*unit as usize).or_insert(row);
+        }
+        let mut here: BTreeMap<[u8; 16], usize> = BTreeMap::new();
+        let mut winners = BTreeMap::new();
+        for (index, unit) in produced.units.iter().enumerate() {
+            let (None, Some(digest)) = (&ends[index], unit.duplicate) else { continue };
+            let before = match seen.get(digest.as_slice()) {
+                Some(seen) if is_itself(seen, item, unit) => None,
+                Some(seen) => {
+                    Some((seen.new_key.clone(), format!("{}:{}", seen.source_file, seen.record)))
+                }
+                None => here.get(&digest).map(|&first| {
+                    let key = first_rows.get(&first).map(|&row| produced.rows.key(row).to_vec());
+                    let place =
+                        format!("{}:{}", item.source_file, produced.units[first].position.record);
+                    (key.unwrap_or_default(), place)
+                }),
+            };
+            let Some((key, place)) = before else {
+                here.entry(digest).or_insert(index);
+                continue;
+            };
+            ends[index] = Some(match conflict {
+                DuplicateConflict::Map => UnitEnd::Class(Class::Duplicate),
+                DuplicateConflict::Reject => UnitEnd::Refused(Box::new(Refusal {
+                    stage: Stage::Transform,
+                    code: "WB0601".to_owned(),
+                    column: None,
+                    field: None,
+                    value: None,
+                    rule: Some("duplicates".to_owned()),
+                    message: format!("the same was read before, as record `{place}`"),
+                })),
+            });
+            winners.insert(index, key);
+        }
+        Ok(Some(winners))
+    }
+
+    /// Writes the rows, looks into taken keys, and ends every unit that is still open.
+    pub(super) async fn write(
+        &mut self,
+        context: &StepContext<'_>,
+        item: &Item,
+        produced: &Produced,
+        mut rows: Arc<Rows>,
+        ends: &mut [Option<UnitEnd>],
+    ) -> Result<Written, EndpointError> {
+        loop {
+            let fates = match rows.len() {
+                0 => Vec::new(),
+                _ => {
+                    self.txn
+                        .write(&context.table, Arc::clone(&rows.chunk), WriteMode::Insert)
+                        .await?
+                }
+            };
+            failpoint!("core.batch.after_write");
+            let mut written = Written { classes: vec![None; rows.len()], rows };
+            let mut updates = Vec::new();
+            self.judge(context, item, produced, &fates, &mut written, &mut updates, ends).await?;
+            let torn = written.torn(ends);
+            if torn.is_empty() {
+                self.apply_updates(context, &written, updates).await?;
+                self.close(&written, produced, ends);
+                return Ok(written);
+            }
+            // A unit of several rows was refused in part: take back what was inserted of this
+            // chunk and write it again without that unit.
+            self.take_back(context, &written).await?;
+            let kept: BTreeSet<usize> =
+                (0..produced.units.len()).filter(|unit| ends[*unit].is_none()).collect();
+            rows = Arc::new(written.rows.retain(|unit| kept.contains(&unit)));
+        }
+    }
+
+    /// Gives every row its class, or its unit a refusal.
+    #[allow(clippy::too_many_arguments)]
+    async fn judge(
+        &mut self,
+        context: &StepContext<'_>,
+        item: &Item,
+        produced: &Produced,
+        fates: &[RowFate],
+        written: &mut Written,
+        updates: &mut Vec<Update>,
+        ends: &mut [Option<UnitEnd>],
+    ) -> Result<(), EndpointError> {
+        let mut taken = Vec::new();
+        for (row, fate) in fates.iter().enumerate() {
+            match fate {
+                RowFate::Inserted => written.classes[row] = Some(RowClass::Inserted),
+                RowFate::Taken => taken.push(row),
+                RowFate::Refused { code, subject, message } => {
+                    let unit = written.rows.units[row] as usize;
+                    ends[unit] = Some(UnitEnd::Refused(Box::new(Refusal {
+                        stage: Stage::Target,
+                        code: (*code).to_owned(),
+                        column: subject.clone(),
+                        field: None,
+                        value: None,
+                        rule: None,
+                        message: message.clone(),
+                    })));
+                }
+            }
+        }
+        if taken.is_empty() {
+            return Ok(());
+        }
+        let stored = self.stored(context, &written.rows, &taken).await?;
+        for (row, before) in taken.into_iter().zip(stored) {
+            let unit = written.rows.units[row] as usize;
+            let Some(before) = before else {
+                ends[unit] = Some(UnitEnd::Refused(Box::new(taken_elsewhere(context))));
+                continue;
+            };
+            let (digest, image) = context.digester.stored(&before);
+            if digest == written.rows.digests[row] {
+                written.classes[row] = Some(RowClass::Unchanged);
+                continue;
+            }
+            let key = written.rows.key(row).to_vec();
+            let mine = mapping::of_key(self.txn.as_mut(), &context.table.name, &key).await?;
+            match decide(context, item, &produced.units[unit], mine.as_ref(), &digest) {
+                Decision::Update => {
+                    written.classes[row] = Some(RowClass::Updated);
+                    updates.push(Update { row, key, before: image });
+                }
+                Decision::Keep => {
+                    if ends[unit].is_none() {
+                        ends[unit] = Some(UnitEnd::Class(Class::Duplicate));
+                    }
+                }
+                Decision::Refuse(refusal) => ends[unit] = Some(UnitEnd::Refused(Box::new(refusal))),
+            }
+        }
+        Ok(())
+    }
+
+    async fn stored(
+        &mut self,
+        context: &StepContext<'_>,
+        rows: &Rows,
+        taken: &[usize],
+    ) -> Result<Vec<Option<Vec<Value>>>, EndpointError> {
+        let keys = key_chunk(&context.table, rows, taken.iter().copied());
+        self.txn.read_for_update(&context.table, &keys).await
+    }
+
+    async fn take_back(
+        &mut self,
+        context: &StepContext<'_>,
+        written: &Written,
+    ) -> Result<(), EndpointError> {
+        let inserted = written.of_class(RowClass::Inserted);
+        let keys = key_chunk(&context.table, &written.rows, inserted);
+        if keys.is_empty() {
+            return Ok(());
+        }
+        self.txn.remove(&context.table, &keys).await.map(|_removed| ())
+    }
+
+    async fn apply_updates(
+        &mut self,
+        context: &StepContext<'_>,
+        written: &Written,
+        updates: Vec<Update>,
+    ) -> Result<(), EndpointError> {
+        if updates.is_empty() {
+            return Ok(());
+        }
+        let chunk = &written.rows.chunk;
+        let mut builder = ChunkBuilder::new(chunk.width());
+        for update in updates {
+            let row = chunk.row(update.row);
+            row.values().for_each(|value| builder.push(value));
+            builder.end_row();
+            let mut after = Vec::new();
+            context.digester.encode(row, &mut after);
+            self.undo_updates.push(UndoUpdate {
+                run: context.run.to_owned(),
+                step: context.step,
+                batch: 0,
+                seq: self.undo_updates.len() as u64,
+                target_table: context.table.name.clone(),
+                row_key: update.key,
+                before: update.before,
+                after,
+            });
+        }
+        self.txn.update(&context.table, &builder.finish()).await
+    }
+}
+
+/// Rows that were handed to the target, with the class of each that stands there now.
+pub(super) struct Written {
+    pub(super) rows: Arc<Rows>,
+    pub(super) classes: Vec<Option<RowClass>>,
+}
+
+impl Written {
+    /// Units that were refused, or lost, although some of their rows went in.
+    fn torn(&self, ends: &[Option<UnitEnd>]) -> BTreeSet<u32> {
+        let went_in = |row: &usize| self.classes[*row].is_some();
+        (0..self.rows.len())
+            .filter(went_in)
+            .map(|row| self.rows.units[row])
+            .filter(|unit| ends[*unit as usize].is_some())
+            .collect()
+    }
+
+    pub(super) fn of_class(&self, class: RowClass) -> impl Iterator<Item = usize> {
+        (0..self.rows.len()).filter(move |row| self.classes[*row] == Some(class))
+    }
+}
+
+struct Update {
+    row: usize,
+    key: Vec<u8>,
+    before: Vec<u8>,
+}
+pub(super) fn wanted(rows: &Arc<Rows>, ends: &[Option<UnitEnd>]) -> Arc<Rows> {
+    let all = rows.units.iter().all(|unit| ends[*unit as usize].is_none());
+    if all { Arc::clone(rows) } else { Arc::new(rows.retain(|unit| ends[unit].is_none())) }
+}
+
+fn key_chunk(
+    table: &Table,
+    rows: &Rows,
+    which: impl Iterator<Item = usize>,
+) -> whimbrel_model::Chunk {
+    let mut builder = ChunkBuilder::new(table.key.len());
+    for row in which {
+        let row = rows.chunk.row(row);
+        table.key.iter().for_each(|&column| builder.push(row.get(column)));
+        builder.end_row();
+    }
+    builder.finish()
+}
+
+fn is_itself(seen: &Seen, item: &Item, unit: &Unit) -> bool {
+    seen.source == item.source
+        && seen.source_file == item.source_file
+        && seen.record == unit.position.record
+}
+enum Decision {
+    Update,
+    Keep,
+    Refuse(Refusal),
+}
+
+/// What to do with a row whose key holds another content.
+fn decide(
+    context: &StepContext<'_>,
+    item: &Item,
+    unit: &Unit,
+    mine: Option<&Mapping>,
+    stored: &Digest,
+) -> Decision {
+    let refusal = |code: &str, message: String| {
+        Decision::Refuse(Refusal {
+            stage: Stage::Target,
+            code: code.to_owned(),
+            column: None,
+            field: None,
+            value: None,
+            rule: None,
+            message,
+        })
+    };
+    match (context.existing, mine) {
+        (Existing::Keep, _) => Decision::Keep,
+        (Existing::Reject, _) => {
+            refusal("WB0602", "the key is taken by a row with another content".to_owned())
+        }
+        (Existing::Update, None) => Decision::Update,
+        (Existing::Update, Some(mine)) => {
+            let same_record = mine.source_file == item.source_file
+                && mine.source == item.source
+                && mine.record == unit.position.record;
+            if !same_record && mine.run == context.run {
+                let place = format!("{}:{}", mine.source_file, mine.record);
+                refusal(
+                    "WB0603",
+                    format!("the key belongs to another record of this run, `{place}`"),
+                )
+            } else if mine.content_hash != stored.0 {
+                refusal(
+                    "WB0604",
+                    format!("the row was edited by someone else since run `{}` wrote it", mine.run),
+                )
+            } else {
+                Decision::Update
+            }
+        }
+    }
+}
+
+fn taken_elsewhere(context: &StepContext<'_>) -> Refusal {
+    Refusal {
+        stage: Stage::Target,
+        code: "WB0605".to_owned(),
+        column: None,
+        field: None,
+        value: None,
+        rule: None,
+        message: format!(
+            "`{}` refuses the row as a duplicate, but holds no row under its key",
+            context.table.name
+        ),
+    }
+}

@@ -1,0 +1,311 @@
+//! `rejects retry`: a run that reads only rejected units again, with what a person has repaired and
+//! with the plan as it is now.
+//!
+//! ```text
+//! open ─▶ open, taken on by the run ─┬▶ fixed        the unit found a place
+//!         (with repaired bytes)      └▶ superseded   refused again: the run's own reject counts
+//! ```
+//! Taking on is part of the run's first transaction, resolving part of the batch that holds the
+//! unit: a killed retry goes on with exactly the rejects that still wait.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use whimbrel_endpoint::{EndpointError, ErrorClass, Freshness, SchemaFile, Target, Txn};
+use whimbrel_ledger::{
+    Counts, Item, ItemStatus, Phase, Reject, RejectId, RejectStatus, Run, RunKind, RunStatus, item,
+    reject, run, step,
+};
+use whimbrel_model::Digest;
+use whimbrel_model::plan::Plan;
+
+use crate::begin::{Start, facts_json, new_run};
+use crate::error::{CoreError, Outcome, While};
+use crate::load::again::{Again, Wanted};
+use crate::migrate::{Job, PhaseTimer, find_run, selection_of};
+use crate::options::Options;
+use crate::ports::Ports;
+use crate::survey::{SurveyedStep, survey};
+use crate::window;
+
+/// Rejects to be read again, each with its repaired bytes where a person has repaired it.
+pub type Chosen = BTreeMap<RejectId, Option<Vec<u8>>>;
+
+/// Rejects read at a time.
+const PAGE: u64 = 1000;
+
+/// Reads rejected units again: a run that continues the newest one. Where that is itself an
+/// unfinished retry, it goes on with what that one has chosen.
+pub async fn retry(
+    ports: &Ports,
+    plan: &Plan,
+    schema: Vec<SchemaFile>,
+    options: &Options,
+    chosen: Chosen,
+) -> Result<Outcome, CoreError> {
+    let timer = PhaseTimer::begin(ports, Phase::Preflight);
+    window::wait_or_refuse(ports, plan).await?;
+    let Some(last) = find_run(ports, plan).await? else {
+        let location = ports.target.facts().await.during(|| "looking at the target".to_owned())?;
+        let (plan, location) = (plan.name.value.clone(), location.location);
+        return Err(CoreError::NoRun { plan, location });
+    };
+    let options = &selection_of(Some(&last), options)?;
+    match (last.status, last.kind) {
+        (RunStatus::Completed, _) => {}
+        (RunStatus::Running | RunStatus::Interrupted | RunStatus::Failed, RunKind::Retry) => {
+            let survey = survey(ports, plan, schema, options).await?;
+            let job = Job { ports, plan, survey: &survey, options };
+            return job.carry_out(last, None, timer).await;
+        }
+        (
+            RunStatus::Running | RunStatus::Interrupted | RunStatus::Failed,
+            RunKind::Full | RunKind::Incremental,
+        ) => return Err(CoreError::Unfinished { run: last.id }),
+    }
+    if chosen.is_empty() {
+        return Ok(Outcome::NothingToDo { run: last.id });
+    }
+    let survey = survey(ports, plan, schema, options).await?;
+    let job = Job { ports, plan, survey: &survey, options };
+    tables_are_there(&job, &chosen).await?;
+    let start = Start::Rejects(last, chosen);
+    let run = new_run(ports, plan, &survey, options, &start);
+    job.carry_out(run, Some(&start), timer).await
+}
+
+/// Refuses rejects of tables that the plan does not fill any more.
+async fn tables_are_there(job: &Job<'_>, chosen: &Chosen) -> Result<(), CoreError> {
+    let runs: BTreeSet<&str> = chosen.keys().map(|id| id.run.as_str()).collect();
+    for run in runs {
+        let steps = step::of_run(job.ports.target.as_ref(), run).await;
+        for step in steps.during(|| "reading the ledger".to_owned())? {
+            let meant = chosen.keys().any(|id| id.run == run && id.step == step.step);
+            let Some(table) = step.target_table.filter(|_| meant) else { continue };
+            if !job.survey.steps.iter().any(|surveyed| surveyed.table.name == table) {
+                let what = format!(
+                    "the plan does not fill `{table}` any more, so its rejects cannot be read again"
+                );
+                return Err(CoreError::Refused(what));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Steps of the runs before this one that filled a table, oldest first.
+pub(crate) async fn steps_before(
+    target: &dyn Target,
+    run: &Run,
+    table: &str,
+) -> Result<Vec<(String, u64)>, EndpointError> {
+    let mut steps = Vec::new();
+    for one in run::lineage(target, run).await?.into_iter().filter(|one| one.id != run.id) {
+        for step in step::of_run(target, &one.id).await? {
+            if step.target_table.as_deref() == Some(table) {
+                steps.push((one.id.clone(), step.step));
+            }
+        }
+    }
+    Ok(steps)
+}
+
+/// Hands the rejects of a step to `see`, a page at a time.
+async fn each_reject(
+    target: &dyn Target,
+    run: &str,
+    step: u64,
+    mut see: impl FnMut(Reject),
+) -> Result<(), EndpointError> {
+    let mut after = None;
+    loop {
+        let page = reject::page(target, run, step, after, PAGE).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = Some(last.unit);
+        page.into_iter().for_each(&mut see);
+    }
+}
+
+/// The items of one step of a retry: the files of the chosen rejects, under their old ordinals.
+pub(crate) async fn items(
+    job: &Job<'_>,
+    surveyed: &SurveyedStep,
+    run: &Run,
+    chosen: &Chosen,
+    step: u64,
+) -> Result<Vec<Item>, CoreError> {
+    let target = job.ports.target.as_ref();
+    let reading = || "reading the ledger".to_owned();
+    let steps: BTreeSet<(&str, u64)> = chosen.keys().map(|id| (id.run.as_str(), id.step)).collect();
+    let mut items: BTreeMap<u64, Item> = BTreeMap::new();
+    for (origin, number) in steps_before(target, run, &surveyed.table.name).await.during(reading)? {
+        if !steps.contains(&(origin.as_str(), number)) {
+            continue;
+        }
+        let known = item::of_step(target, &origin, number).await.during(reading)?;
+        let mut wanted: BTreeMap<(String, String), bool> = BTreeMap::new();
+        let see = |reject: Reject| {
+            if chosen.contains_key(&reject.id()) && reject.status == RejectStatus::Open {
+                let whole = wanted.entry((reject.source, reject.source_file)).or_default();
+                *whole |= reject.record == 0;
+            }
+        };
+        each_reject(target, &origin, number, see).await.during(reading)?;
+        for item in known {
+            let file = (item.source.clone(), item.source_file.clone());
+            if let Some(whole) = wanted.get(&file) {
+                items.insert(item.ordinal, again_item(job, run, step, item, *whole).await?);
+            }
+        }
+    }
+    Ok(items.into_values().collect())
+}
+
+async fn again_item(
+    job: &Job<'_>,
+    run: &Run,
+    step: u64,
+    known: Item,
+    whole: bool,
+) -> Result<Item, CoreError> {
+    let Some(partition) = job.survey.find(&known.source, &known.source_file) else {
+        return Err(CoreError::RejectChanged { path: known.source_file });
+    };
+    if let (false, Some(mark)) = (whole, &known.mark) {
+        let compared = job.ports.sources[&known.source].compare(partition, mark).await;
+        let doing = || format!("comparing `{}` with what was read", known.source_file);
+        match compared.during(doing)? {
+            Freshness::Same | Freshness::Appended => {}
+            Freshness::Changed => {
+                return Err(CoreError::RejectChanged { path: known.source_file });
+            }
+        }
+    }
+    // What has been appended since belongs to an incremental run: it has to find the old facts.
+    let facts = if whole { facts_json(partition) } else { known.facts };
+    Ok(Item {
+        run: run.id.clone(),
+        step,
+        status: ItemStatus::Pending,
+        facts,
+        mark: None,
+        state: None,
+        counts: Counts::default(),
+        lines: None,
+        skipped: None,
+        error_message: None,
+        ..known
+    })
+}
+
+/// Takes the chosen rejects on: they stay open, in the name of this run, with their repaired bytes.
+pub(crate) async fn claim(
+    ports: &Ports,
+    txn: &mut dyn Txn,
+    chosen: &Chosen,
+    run: &Run,
+) -> Result<(), CoreError> {
+    let doing = || "taking the rejects on".to_owned();
+    let steps: BTreeSet<(&str, u64)> = chosen.keys().map(|id| (id.run.as_str(), id.step)).collect();
+    for (origin, step) in steps {
+        let mut after = None;
+        loop {
+            let target = ports.target.as_ref();
+            let page = reject::page(target, origin, step, after, PAGE).await.during(doing)?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.unit);
+            let taken: Vec<Reject> = page
+                .into_iter()
+                .filter(|reject| reject.status == RejectStatus::Open)
+                .filter_map(|reject| {
+                    let repaired = chosen.get(&reject.id())?.clone();
+                    Some(Reject {
+                        resolved_by: Some(run.id.clone()),
+                        fixed_bytes: repaired.or(reject.fixed_bytes),
+                        ..reject
+                    })
+                })
+                .collect();
+            reject::put(txn, &taken).await.during(doing)?;
+        }
+    }
+    Ok(())
+}
+
+/// What a retry still has to read of each item of a table, by the item's index.
+pub(crate) async fn again(
+    ports: &Ports,
+    run: &Run,
+    table: &str,
+    items: &[Item],
+) -> Result<BTreeMap<usize, Again>, EndpointError> {
+    let target = ports.target.as_ref();
+    let indexes: BTreeMap<(&str, &str), usize> = items
+        .iter()
+        .enumerate()
+        .map(|(index, item)| ((item.source.as_str(), item.source_file.as_str()), index))
+        .collect();
+    let mut found: BTreeMap<usize, Again> = (0..items.len())
+        .map(|index| {
+            let wanted = Wanted::Records(BTreeMap::new());
+            (index, Again { wanted, repaired: BTreeMap::new(), mark: None })
+        })
+        .collect();
+    for (origin, step) in steps_before(target, run, table).await? {
+        let mut damaged = None;
+        let see = |reject: Reject| {
+            let file = (reject.source.as_str(), reject.source_file.as_str());
+            let mine = reject.status == RejectStatus::Open
+                && reject.resolved_by.as_deref() == Some(run.id.as_str());
+            let (true, Some(index)) = (mine, indexes.get(&file)) else { return };
+            let again = found.get_mut(index).expect("every item is there");
+            match (&mut again.wanted, <[u8; 32]>::try_from(reject.digest.as_slice())) {
+                (wanted, _) if reject.record == 0 => *wanted = Wanted::File,
+                (Wanted::Records(records), Ok(digest)) => {
+                    records.insert(reject.record, Digest(digest));
+                }
+                (Wanted::File, _) => {}
+                (Wanted::Records(_), Err(_)) => damaged = Some(reject.unit),
+            }
+        };
+        each_reject(target, &origin, step, see).await?;
+        if let Some(unit) = damaged {
+            let what = format!("the ledger holds no digest of reject `{step}.{unit}`");
+            return Err(EndpointError::new(ErrorClass::Changed, "WB0301", what));
+        }
+        for item in item::of_step(target, &origin, step).await? {
+            let file = (item.source.as_str(), item.source_file.as_str());
+            if let (Some(index), Some(_)) = (indexes.get(&file), &item.mark) {
+                found.get_mut(index).expect("every item is there").mark = item.mark;
+            }
+        }
+    }
+    repairs(target, run, &indexes, &mut found).await?;
+    Ok(found)
+}
+
+/// Adds what people have repaired of these files, in whichever table's reject; the newest repair
+/// of a record counts, but what the file holds is told by the oldest.
+async fn repairs(
+    target: &dyn Target,
+    run: &Run,
+    indexes: &BTreeMap<(&str, &str), usize>,
+    found: &mut BTreeMap<usize, Again>,
+) -> Result<(), EndpointError> {
+    for one in run::lineage(target, run).await? {
+        for step in step::of_run(target, &one.id).await? {
+            for reject in reject::repaired(target, &one.id, step.step).await? {
+                let file = (reject.source.as_str(), reject.source_file.as_str());
+                let again = indexes.get(&file).and_then(|index| found.get_mut(index));
+                let (Some(again), Some(bytes)) = (again, reject.fixed_bytes) else { continue };
+                let first = again.repaired.insert(reject.record, bytes).is_none();
+                if let (true, Wanted::Records(wanted)) = (first, &mut again.wanted)
+                    && let Some(digest) = wanted.get_mut(&reject.record)
+                    && let Ok(original) = <[u8; 32]>::try_from(reject.digest.as_slice())
+                {
+                    *digest = Digest(original);
+                }
+            }
+        }
+    }
+    Ok(())
+}
