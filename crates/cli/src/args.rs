@@ -60,13 +60,13 @@ pub(crate) enum Format {
 /// How progress is shown.
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum ProgressForm {
-    /// A bar on a terminal, lines elsewhere
+    /// A bar on a terminal, log lines elsewhere
     Auto,
     /// A bar
     Bar,
-    /// A line now and then
+    /// A log line every ten seconds
     Log,
-    /// A JSON line now and then
+    /// Every event as a JSON line
     Json,
     /// Nothing
     None,

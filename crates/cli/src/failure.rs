@@ -62,8 +62,8 @@ impl Failure {
         self
     }
 
-    /// As printed on standard error.
-    pub(crate) fn render(&self, colours: bool) -> String {
+    /// As people see it on standard error; `run` says which run failed, and where.
+    pub(crate) fn render(&self, colours: bool, run: Option<&str>) -> String {
         let (red, cyan, bold, plain) = if colours {
             ("\u{1b}[1;31m", "\u{1b}[36m", "\u{1b}[1m", "\u{1b}[0m")
         } else {
@@ -80,6 +80,9 @@ impl Failure {
         ));
         for cause in &self.causes {
             text.push_str(&format!("  caused by: {cause}\n"));
+        }
+        if let Some(run) = run {
+            text.push_str(&format!("  run: {run}\n"));
         }
         if let Some(hint) = &self.hint {
             text.push_str(&format!("  {cyan}hint{plain}: {hint}\n"));

@@ -6,6 +6,7 @@ mod cmd;
 mod codes;
 mod exit;
 mod failure;
+mod log;
 mod machine;
 mod output;
 mod progress;
@@ -14,7 +15,7 @@ mod project;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{Parser as _, ValueEnum as _};
+use clap::{Parser as _, ValueEnum};
 
 use crate::args::{Cli, Format, LogForm, Verb};
 use crate::exit::Exit;
@@ -28,7 +29,7 @@ fn main() -> ExitCode {
     };
     #[cfg(feature = "failpoints")]
     arm_failpoint();
-    log(&cli);
+    log::start(&cli.global);
     let output = Output::new(&cli.global);
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
@@ -39,14 +40,15 @@ fn main() -> ExitCode {
     let exit = match &result {
         Ok(answer) => output.answer(answer).map(|()| answer.exit),
         Err(failure) => {
-            eprint(&failure.render(colours(&cli.global)));
+            log::failure(log::form(&cli.global), failure, colours(&cli.global));
             output.error(failure).map(|()| failure.exit)
         }
     };
     match exit {
         Ok(exit) => ExitCode::from(exit as u8),
         Err(error) => {
-            eprint(&Failure::io("WB0705", "the answer could not be written", &error).render(false));
+            let failure = Failure::io("WB0705", "the answer could not be written", &error);
+            log::failure(log::form(&cli.global), &failure, false);
             ExitCode::from(Exit::Failed as u8)
         }
     }
@@ -55,56 +57,39 @@ fn main() -> ExitCode {
 /// Help that was asked for, or a command line that cannot be understood: then a document too, where
 /// the line asks for JSON.
 fn misused(error: &clap::Error) -> ExitCode {
-    let _heard = error.print();
-    if error.use_stderr()
-        && let Some(format) = format_asked(std::env::args_os())
-    {
-        let text = error.to_string();
-        let first = text.split("\n\n").next().unwrap_or_default();
-        let message = first.split_whitespace().collect::<Vec<_>>().join(" ");
-        let message = message.trim_start_matches("error: ");
-        let failure = Failure::usage("WB0727", message, "`whimbrel --help` lists verbs and flags");
+    if !error.use_stderr() {
+        // Nobody may be listening any more.
+        let _heard = error.print();
+        return ExitCode::from(error.exit_code() as u8);
+    }
+    let text = error.to_string();
+    let first = text.split("\n\n").next().unwrap_or_default();
+    let message = first.split_whitespace().collect::<Vec<_>>().join(" ");
+    let message = message.trim_start_matches("error: ");
+    let failure = Failure::usage("WB0727", message, "`whimbrel --help` lists verbs and flags");
+    match asked("--log-format", std::env::args_os()) {
+        Some(LogForm::Json) => log::failure(LogForm::Json, &failure, false),
+        Some(LogForm::Text) | None => {
+            let _heard = error.print();
+        }
+    }
+    if let Some(format) = asked::<Format>("--format", std::env::args_os()) {
         let _heard = Output::standard(format).error(&failure);
     }
     ExitCode::from(error.exit_code() as u8)
 }
 
-/// The `--format` of a line that could not be parsed.
-fn format_asked(line: impl Iterator<Item = OsString>) -> Option<Format> {
+/// What a flag says on a line that could not be parsed.
+fn asked<T: ValueEnum>(flag: &str, line: impl Iterator<Item = OsString>) -> Option<T> {
     let words: Vec<String> = line.map(|word| word.to_string_lossy().into_owned()).collect();
     let words = words.split(|word| word == "--").next()?;
     let asked =
-        words.iter().enumerate().rev().find_map(|(at, word)| match word.strip_prefix("--format") {
+        words.iter().enumerate().rev().find_map(|(at, word)| match word.strip_prefix(flag) {
             Some("") => words.get(at + 1).map(String::as_str),
             Some(value) => value.strip_prefix('='),
             None => None,
         });
-    Format::from_str(asked?, false).ok()
-}
-
-fn eprint(text: &str) {
-    use std::io::Write as _;
-    // Nobody may be listening any more.
-    let _heard = std::io::stderr().write_all(text.as_bytes());
-}
-
-/// Log lines on standard error: JSON if asked for; as text the progress lines are the log.
-fn log(cli: &Cli) {
-    if cli.global.log_format != LogForm::Json {
-        return;
-    }
-    let level = match cli.global.verbose {
-        0 => tracing::Level::INFO,
-        1 => tracing::Level::DEBUG,
-        _ => tracing::Level::TRACE,
-    };
-    tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_max_level(level)
-        .with_target(false)
-        .with_writer(std::io::stderr)
-        .init();
+    T::from_str(asked?, false).ok()
 }
 
 #[cfg(feature = "failpoints")]

@@ -10,6 +10,7 @@ use whimbrel_core::{Clock, rfc3339};
 
 use crate::args::{Colour, Format, Global};
 use crate::exit::Exit;
+use crate::log;
 use crate::machine::SystemClock;
 
 /// What a verb has to say.
@@ -80,7 +81,12 @@ impl Output {
                     "error": failure.code,
                     "message": failure.message,
                     "data": null,
-                    "details": { "causes": failure.causes, "hint": failure.hint, "errors": failure.errors },
+                    "details": {
+                        "causes": failure.causes,
+                        "hint": failure.hint,
+                        "errors": failure.errors,
+                        "run": log::current_run(),
+                    },
                     "exit_code": failure.exit as i32,
                     "retryable": failure.exit.retryable(),
                     "timestamp": rfc3339(SystemClock::new().now()),

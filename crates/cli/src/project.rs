@@ -39,7 +39,11 @@ impl Project {
         };
         let read_file = |path: &str| fs::read_to_string(base.join(path));
         match decode(&text, &environment, &read_file) {
-            Ok(plan) => Ok(Self { file: file.to_owned(), text, base, plan }),
+            Ok(plan) => {
+                let (tables, sources) = (plan.tables.len(), plan.sources.len());
+                tracing::debug!(plan = %shown, name = %plan.name.value, tables, sources, "plan read");
+                Ok(Self { file: file.to_owned(), text, base, plan })
+            }
             Err(errors) => {
                 let rendered: Vec<String> =
                     errors.iter().map(|error| error.render(&shown, &text)).collect();

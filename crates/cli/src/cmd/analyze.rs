@@ -2,7 +2,7 @@
 //! but the page that `--html` names.
 
 use std::fs::{self, File};
-use std::io::{self, IsTerminal as _, Read as _, Write as _};
+use std::io::{self, IsTerminal as _, Read as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,9 +18,10 @@ use whimbrel_profile::read::{self, ProfileError, Progress, Request};
 use whimbrel_profile::render::{self, Look};
 use whimbrel_profile::sniff::FoundFile;
 
-use crate::args::{Analyze, Global, ProgressForm};
+use crate::args::{Analyze, Global, LogForm, ProgressForm};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::log;
 use crate::output::{Answer, count, printable, thousands};
 
 /// First bytes of a file that a proposal is made from.
@@ -185,8 +186,9 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 
 impl Watch {
     fn new(global: &Global) -> Self {
+        let terminal = io::stderr().is_terminal() && log::form(global) == LogForm::Text;
         match global.progress {
-            ProgressForm::Auto if io::stderr().is_terminal() => Self::bar(global.ascii),
+            ProgressForm::Auto if terminal => Self::bar(global.ascii),
             ProgressForm::Bar => Self::bar(global.ascii),
             ProgressForm::Auto | ProgressForm::Log => Self::Lines(Instant::now()),
             ProgressForm::Json => Self::Json(Instant::now()),
@@ -200,6 +202,7 @@ impl Watch {
             .expect("the template is a template")
             .progress_chars(if ascii { "#>." } else { "█▉▊▋▌▍▎▏ " });
         bar.set_style(style);
+        log::above(&bar);
         Self::Bar(bar)
     }
 
@@ -212,7 +215,16 @@ impl Watch {
             }
             Self::Lines(last) if last.elapsed() >= LINE_EVERY => {
                 *last = Instant::now();
-                to_stderr(&format!("reading {}", figures(progress)));
+                tracing::info!(
+                    file = %progress.file,
+                    source = %progress.source,
+                    files_done = progress.files_done,
+                    files = progress.files,
+                    records = progress.records,
+                    bytes_done = progress.bytes_done,
+                    bytes = progress.bytes,
+                    "reading"
+                );
             }
             Self::Json(last) if last.elapsed() >= LINE_EVERY => {
                 *last = Instant::now();
@@ -225,7 +237,7 @@ impl Watch {
                     "bytes_done": progress.bytes_done,
                     "bytes": progress.bytes,
                 });
-                to_stderr(&document.to_string());
+                log::write_line(&document.to_string());
             }
             Self::Lines(_) | Self::Json(_) | Self::Silent => {}
         }
@@ -247,9 +259,4 @@ fn figures(progress: &Progress) -> String {
         thousands(progress.records),
         printable(&progress.file, 60)
     )
-}
-
-fn to_stderr(text: &str) {
-    // Nobody may be listening any more; the work goes on.
-    let _heard = writeln!(io::stderr(), "{text}");
 }

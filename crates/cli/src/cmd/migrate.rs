@@ -254,27 +254,33 @@ pub(crate) async fn find_run(
     if !facts.exists || !target.has_ledger().await? {
         return Err(none());
     }
-    match wanted {
-        None => {
-            whimbrel_ledger::run::newest(target, &project.plan.name.value).await?.ok_or_else(none)
-        }
+    let run = match wanted {
+        None => whimbrel_ledger::run::newest(target, &project.plan.name.value)
+            .await?
+            .ok_or_else(none)?,
         Some(id) => {
             let runs = whimbrel_ledger::run::all(target, None).await?;
             let mut found: Vec<Run> =
                 runs.into_iter().filter(|run| run.id.starts_with(id)).collect();
             match found.len() {
-                1 => Ok(found.remove(0)),
-                0 => Err(Failure::usage(
-                    "WB0620",
-                    format!("no run `{id}` in `{}`", facts.location),
-                    "`whimbrel history` lists the runs",
-                )),
-                several => Err(Failure::usage(
-                    "WB0620",
-                    format!("{several} runs begin with `{id}`"),
-                    "give more of its digits",
-                )),
+                1 => found.remove(0),
+                0 => {
+                    return Err(Failure::usage(
+                        "WB0620",
+                        format!("no run `{id}` in `{}`", facts.location),
+                        "`whimbrel history` lists the runs",
+                    ));
+                }
+                several => {
+                    return Err(Failure::usage(
+                        "WB0620",
+                        format!("{several} runs begin with `{id}`"),
+                        "give more of its digits",
+                    ));
+                }
             }
         }
-    }
+    };
+    tracing::debug!(run = %run.id, status = run.status.word(), "run found");
+    Ok(run)
 }
