@@ -111,16 +111,19 @@ impl JsonLinesReader {
             let max = self.record_bytes_max;
             let unread = self.input.unread();
             match memchr::memchr(b'\n', unread) {
+                Some(at) if without_return(&unread[..at]).len() > max => {
+                    return self.too_long().map(Some);
+                }
                 Some(at) if blank(&unread[..at]) => {
                     self.input.consume(at + 1, 1);
                     self.skipped += 1;
                 }
-                Some(at) if at <= max => break at,
-                None if unread.len() > max => return self.too_long().map(Some),
-                Some(_) => return self.too_long().map(Some),
-                None if !self.input.ended() => {
+                Some(at) => break at,
+                // One more than the longest line, for the CR of a line end that is not in sight.
+                None if !self.input.ended() && unread.len() <= max + 1 => {
                     self.input.fill_more()?;
                 }
+                None if unread.len() > max => return self.too_long().map(Some),
                 None if blank(unread) => {
                     self.terminated = false;
                     self.settled = Some((self.mark_final(), self.input.digest()));
@@ -196,8 +199,14 @@ pub(crate) fn line_alone<'a>(
     if !blank(&text[end..]) {
         return JsonRecord::rejected(position, raw, not_one_record(MORE_THAN_ONE));
     }
-    let returned = usize::from(end < text.len() && text[end - 1] == b'\r');
-    part_alone(input, (begin, end - returned), position, raw, max)
+    let line = &text[begin..end];
+    let line = if end < text.len() { without_return(line) } else { line };
+    part_alone(input, (begin, begin + line.len()), position, raw, max)
+}
+
+/// A line whose LF stands behind it, without the CR that belongs to it.
+fn without_return(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\r").unwrap_or(line)
 }
 
 fn blank(text: &[u8]) -> bool {

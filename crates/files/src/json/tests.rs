@@ -386,6 +386,22 @@ fn lines_are_records_and_bad_ones_defects() {
     );
 }
 
+#[test]
+fn a_line_is_as_long_as_it_is_without_its_line_end() {
+    let (longest, longer) = ("1".repeat(40), "1".repeat(41));
+    let text = format!("{longest}\r\n{longest}\n{longer}\r\n{}\n{longest}", " ".repeat(41));
+    for piece in [1, 7, 1000] {
+        let dripping = Drip { bytes: text.clone().into_bytes(), at: 0, piece };
+        let mut reader = JsonLinesReader::new(Input::new(Box::new(dripping), None).unwrap(), 40);
+        let mut defects = Vec::new();
+        while let Some(record) = reader.next().unwrap() {
+            defects.push(record.defect.map(|defect| defect.message));
+        }
+        let long = Some("the line has 41 bytes, more than 40".to_owned());
+        assert_eq!(defects, [None, None, long.clone(), long, None], "in pieces of {piece}");
+    }
+}
+
 fn values() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
         "-?(0|[1-9][0-9]{0,20})(\\.[0-9]{1,3})?",
@@ -461,7 +477,7 @@ proptest! {
 
     #[test]
     fn no_bytes_make_it_panic(
-        bytes in prop::collection::vec(prop::sample::select(b"[]{},:\"\\ \n0a-\xC3\xA9\xFF".to_vec()), 0..60),
+        bytes in prop::collection::vec(prop::sample::select(b"[]{},:\"\\ \r\n\n0a-\xC3\xA9\xFF".to_vec()), 0..60),
         pointer in prop::sample::select(vec![None, Some("/a"), Some("/0/a")]),
         max in 1usize..30,
         piece in 1usize..9,
