@@ -115,3 +115,6 @@ fn own_marks(mut file: Input, marked: BTreeSet<(u64, &[u8])>) -> Result<BTreeSet
     }
     Ok(own)
 }
+
+#[cfg(test)]
+mod tests;
