@@ -209,6 +209,10 @@ pub(crate) struct Migrate {
     /// Take what changed since the last complete run
     #[arg(long, conflicts_with = "dry_run")]
     pub(crate) incremental: bool,
+    /// Load about N records of each table, and whatever they refer to; the rest counts as filtered.
+    /// The same records every time; a later run without it loads the rest
+    #[arg(long, value_name = "N", conflicts_with_all = ["dry_run", "incremental"], value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) sample: Option<u64>,
     /// Threads that read and transform
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
     pub(crate) workers: Option<u32>,

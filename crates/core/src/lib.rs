@@ -22,6 +22,7 @@ mod ports;
 mod prepare;
 mod preview;
 mod retry;
+mod sample;
 mod survey;
 mod waive;
 pub mod window;

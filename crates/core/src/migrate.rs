@@ -16,6 +16,7 @@ use crate::load::{self, LoadEnd};
 use crate::options::{Options, Selection};
 use crate::ports::Ports;
 use crate::prepare::prepare;
+use crate::sample;
 use crate::survey::{Survey, survey};
 use crate::window;
 
@@ -94,6 +95,11 @@ async fn decide(job: &Job<'_>, found: Option<Run>) -> Result<Task, CoreError> {
     if last.status != RunStatus::Completed {
         return Ok(Task::Resume(last));
     }
+    let selection = &job.options.selection;
+    if sample_of(job.ports, &last).await? != selection.sample {
+        // A sample was taken, or another one: what it left out is still to do.
+        return Ok(Task::Begin(Start::Everything));
+    }
     let changes = incremental::changes(job.ports, job.survey, &last).await?;
     if changes.is_empty() {
         return Ok(Task::Nothing(Outcome::NothingToDo { run: last.id }));
@@ -102,6 +108,14 @@ async fn decide(job: &Job<'_>, found: Option<Run>) -> Result<Task, CoreError> {
         return Ok(Task::Nothing(Outcome::SourcesChanged { run: last.id, changes }));
     }
     Ok(Task::Begin(Start::Changes(last)))
+}
+
+/// The sample that a run, or the one it goes back to, has taken.
+pub(crate) async fn sample_of(ports: &Ports, last: &Run) -> Result<Option<u64>, CoreError> {
+    let lineage = run::lineage(ports.target.as_ref(), last).await;
+    let lineage = lineage.during(|| "reading the ledger".to_owned())?;
+    let first = lineage.first().map(|first| first.options.as_str()).unwrap_or_default();
+    Ok(serde_json::from_str::<Selection>(first).unwrap_or_default().sample)
 }
 
 impl Job<'_> {
@@ -183,8 +197,16 @@ impl Job<'_> {
     }
 
     async fn load(&self, run: &Run, lease: &Lease) -> Result<Option<StopReason>, CoreError> {
+        let mut sample = match self.options.selection.sample {
+            Some(size) => Some(sample::choose(self, run, size).await?),
+            None => None,
+        };
+        if let Some(reason) = self.ports.cancel.reason() {
+            return Ok(Some(reason));
+        }
         for (index, surveyed) in self.survey.steps.iter().enumerate() {
-            match load::step(self, surveyed, run, index as u64 + 1, lease).await? {
+            let units = sample.as_mut().and_then(|sample| sample.remove(&surveyed.table.name));
+            match load::step(self, surveyed, run, index as u64 + 1, lease, units).await? {
                 LoadEnd::Done => {}
                 LoadEnd::Stopped(reason) => return Ok(Some(reason)),
             }

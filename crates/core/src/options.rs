@@ -29,6 +29,9 @@ pub struct Selection {
     pub max_file_size: Option<u64>,
     /// `--large-files`, over the plan's: `handle`, `skip`, `reject`.
     pub large_files: Option<String>,
+    /// `--sample`: about so many units of each table, and what they refer to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sample: Option<u64>,
 }
 
 impl Options {

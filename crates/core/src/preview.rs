@@ -10,7 +10,7 @@ use crate::begin::{Start, new_run};
 use crate::error::{Changes, CoreError};
 use crate::incremental;
 use crate::load::dry::{self, Depth, DryTable};
-use crate::migrate::{find_run, selection_of};
+use crate::migrate::{Job, find_run, sample_of, selection_of};
 use crate::options::Options;
 use crate::ports::Ports;
 use crate::survey::{Survey, survey};
@@ -84,16 +84,21 @@ pub async fn preview(
     let found = find_run(ports, plan).await?;
     let options = &selection_of(found.as_ref(), options)?;
     let survey = survey(ports, plan, schema, options).await?;
-    let pending = pending(ports, &survey, found).await?;
+    let job = Job { ports, plan, survey: &survey, options };
+    let pending = pending(&job, found).await?;
     let run = new_run(ports, plan, &survey, options, &Start::Everything);
-    let tables = dry::dry(ports, plan, &survey, options, &run, depth).await?;
+    let tables = dry::dry(&job, &run, depth).await?;
     Ok(estimated(ports, plan, options, &survey, pending, tables))
 }
 
-async fn pending(ports: &Ports, survey: &Survey, found: Option<Run>) -> Result<Pending, CoreError> {
+async fn pending(job: &Job<'_>, found: Option<Run>) -> Result<Pending, CoreError> {
+    let Job { ports, survey, .. } = *job;
     let Some(run) = found else { return Ok(Pending::Begin) };
     if run.status != RunStatus::Completed {
         return Ok(Pending::Resume { run: run.id });
+    }
+    if sample_of(ports, &run).await? != job.options.selection.sample {
+        return Ok(Pending::Begin);
     }
     let changes = incremental::changes(ports, survey, &run).await?;
     Ok(if changes.is_empty() {

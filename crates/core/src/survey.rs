@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use whimbrel_endpoint::{Discovery, Partition, SchemaFile, Shape, TargetFacts};
+use whimbrel_ledger::Item;
 use whimbrel_model::Table;
 use whimbrel_model::plan::{Base, LargeFiles, Plan};
 use whimbrel_transform::{CompileError, Environment, Limits, SourceShape, Step};
@@ -38,6 +39,14 @@ pub struct SourceSurvey {
 }
 
 impl Survey {
+    /// Bytes to be read of an item; nothing of a file that is left out.
+    pub(crate) fn bytes_of(&self, item: &Item) -> Option<u64> {
+        let files = &self.sources.get(&item.source)?.partitions;
+        let path = item.source_file.as_bytes();
+        let found = files.binary_search_by(|file| file.id.path.as_bytes().cmp(path)).ok()?;
+        Some(files[found].facts.size)
+    }
+
     /// The file of that source and path, if it is still there.
     pub(crate) fn find(&self, source: &str, path: &str) -> Option<&Partition> {
         let source = self.sources.get(source)?;
@@ -191,6 +200,7 @@ fn compile(
 ) -> Result<Vec<SurveyedStep>, CoreError> {
     let referenced = referenced_tables(plan);
     let mut steps = Vec::new();
+    let mut keys = BTreeMap::new();
     let mut errors: Vec<CompileError> = Vec::new();
     for index in plan.order() {
         let mapping = &plan.tables[index];
@@ -204,9 +214,15 @@ fn compile(
             sources: shapes.collect(),
             limits: Limits::of_engine(target.engine),
             referenced: referenced.contains(mapping.into.value.as_str()),
+            keys: keys.clone(),
         };
         match Step::compile(plan, mapping, &environment) {
-            Ok(step) => steps.push(surveyed(plan, index, step, known)),
+            Ok(step) => {
+                if let [key] = step.table().key[..] {
+                    keys.insert(mapping.into.value.clone(), step.table().columns[key].kind);
+                }
+                steps.push(surveyed(plan, index, step, known));
+            }
             Err(more) => errors.extend(more),
         }
     }

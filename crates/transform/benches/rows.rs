@@ -115,7 +115,7 @@ fn report(what: &str, columns: &str) {
         table: Some(&table),
         sources: vec![SourceShape { source: "s".into(), shapes: vec![shape] }],
         limits: Limits::of_engine("sqlite"),
-        referenced: false,
+        ..Environment::default()
     };
     let compile = || Step::compile(&plan, mapping, &environment).expect("a sound mapping");
     compile();

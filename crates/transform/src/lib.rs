@@ -81,7 +81,7 @@ pub use lookups::{Lookup, Lookups};
 pub use notes::{Note, NoteKey, Notes, SAMPLES_MAX, Sample};
 pub use op::kind::Limits;
 pub use op::zone;
-pub use out::{Out, Output, Unit, UnitFate, UnitKind};
+pub use out::{Only, Out, Output, Unit, UnitFate, UnitKind};
 pub use reason::{EXCERPT_CHARS, Fault, Reason, excerpt, excerpt_text};
 pub use state::{STATE_BYTES_MAX, State, StateError};
 pub use step::{Needs, Step};

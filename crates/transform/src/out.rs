@@ -1,5 +1,8 @@
 //! What a mapping makes of records: rows, the fate of every unit, and notes.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use whimbrel_model::{Chunk, ChunkBuilder};
 
 use crate::notes::{Notes, Pending};
@@ -13,6 +16,26 @@ pub struct Out {
     pub(crate) done: Output,
     pub(crate) pending: Pending,
     pub(crate) compared: Compared,
+    pub(crate) only: Option<Only>,
+}
+
+/// The units of one file that are wanted; the others are filtered.
+#[derive(Clone, Debug)]
+pub struct Only {
+    /// Wanted units of all files, by ordinal.
+    pub units: Arc<BTreeSet<u64>>,
+    /// What is added to a record's number for its unit's ordinal; the ordinal of a unit that is a
+    /// file.
+    pub first: u64,
+    /// Why the others are left out, for the notes.
+    pub rule: Arc<str>,
+}
+
+impl Only {
+    /// Why the record is left out, unless it is wanted; 0 is the file.
+    pub(crate) fn leaves_out(&self, record: u64) -> Option<&Arc<str>> {
+        if self.units.contains(&(self.first + record)) { None } else { Some(&self.rule) }
+    }
 }
 
 /// The rows and units of one chunk.
@@ -75,7 +98,20 @@ impl Out {
             done: Output::default(),
             pending: Pending::default(),
             compared: Compared::default(),
+            only: None,
         }
+    }
+
+    /// Takes only some units of the file; the others are filtered, but still seen by what the
+    /// mapping remembers between records.
+    #[must_use]
+    pub fn only(mut self, only: Only) -> Self {
+        self.only = Some(only);
+        self
+    }
+
+    pub(crate) fn leaves_out(&self, record: u64) -> Option<Arc<str>> {
+        self.only.as_ref()?.leaves_out(record).map(Arc::clone)
     }
 
     /// What was collected.

@@ -154,7 +154,7 @@ struct Open<'a> {
 /// How a unit ended.
 enum Ended {
     Rows(u32),
-    LeftOut,
+    LeftOut(Arc<str>),
     Refused(Box<Reason>),
 }
 
@@ -308,10 +308,13 @@ impl Step {
             record: None,
             first: out.rows.len(),
         };
-        let ended = match self.row(&cx, out) {
-            Ok(true) => Ended::Rows(1),
-            Ok(false) => Ended::LeftOut,
-            Err(reason) => Ended::Refused(reason),
+        let ended = match out.leaves_out(0) {
+            Some(rule) => Ended::LeftOut(rule),
+            None => match self.row(&cx, out) {
+                Ok(true) => Ended::Rows(1),
+                Ok(false) => Ended::LeftOut(self.filter_rule()),
+                Err(reason) => Ended::Refused(reason),
+            },
         };
         self.end(&unit, ended, out);
     }
@@ -383,18 +386,22 @@ impl Step {
             record: Some(record),
             first: out.rows.len(),
         };
-        if let Some(defect) = &about.defect {
+        let left_out = out.leaves_out(about.position.record);
+        if let (Some(defect), None) = (&about.defect, &left_out) {
             let reason = Reason::new(defect.code, defect.message.clone());
             return self.end(&unit, Ended::Refused(reason), out);
         }
-        if !self.clocks.is_empty() {
+        if !self.clocks.is_empty() && about.defect.is_none() {
             self.read_clocks(state, cx, clocks, &mut out.pending);
+        }
+        if let Some(rule) = left_out {
+            return self.end(&unit, Ended::LeftOut(rule), out);
         }
         let cx = Context { clocks, ..*cx };
         let ended = match self.each {
             Each::Record | Each::File => match self.row(&cx, out) {
                 Ok(true) => Ended::Rows(1),
-                Ok(false) => Ended::LeftOut,
+                Ok(false) => Ended::LeftOut(self.filter_rule()),
                 Err(reason) => Ended::Refused(reason),
             },
             Each::Element(slot) => self.explode(&cx, slot, out),
@@ -421,7 +428,16 @@ impl Step {
                 Err(reason) => return Ended::Refused(reason),
             }
         }
-        if rows == 0 && !elements.is_empty() { Ended::LeftOut } else { Ended::Rows(rows) }
+        if rows == 0 && !elements.is_empty() {
+            Ended::LeftOut(self.filter_rule())
+        } else {
+            Ended::Rows(rows)
+        }
+    }
+
+    /// The plan's `where`.
+    fn filter_rule(&self) -> Arc<str> {
+        self.filter.as_ref().map_or_else(|| Arc::from(""), |filter| Arc::clone(&filter.source))
     }
 
     /// Reads every clock of the step, also for records that end nowhere: the day depends on them.
@@ -548,11 +564,7 @@ impl Step {
                 has_rows = rows > 0;
                 UnitFate::Rows(rows)
             }
-            Ended::LeftOut => {
-                let rule = self
-                    .filter
-                    .as_ref()
-                    .map_or_else(|| Arc::from(""), |filter| Arc::clone(&filter.source));
+            Ended::LeftOut(rule) => {
                 out.pending.clear();
                 out.pending.rule(codes::FILTERED, &rule);
                 UnitFate::Filtered { rule: rule.to_string() }

@@ -62,7 +62,7 @@ fn options(project: &Project, ports: &Ports, args: &Migrate) -> Result<Options, 
     });
     let deadline = said.transpose()?.or(project.plan.run.deadline);
     Ok(Options {
-        selection: selection(&args.on.selection)?,
+        selection: Selection { sample: args.sample, ..selection(&args.on.selection)? },
         incremental: args.incremental,
         adopt: args.adopt,
         workers: args.workers,
@@ -87,6 +87,7 @@ pub(crate) fn selection(args: &SelectionArgs) -> Result<Selection, Failure> {
     Ok(Selection {
         max_file_size: max_file_size.transpose()?,
         large_files: large_files.map(str::to_owned),
+        sample: None,
     })
 }
 

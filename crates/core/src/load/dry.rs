@@ -2,23 +2,25 @@
 //! counted. No writer is ever made; only the target's own constraints stay untried.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 use whimbrel_ledger::{Counts, Item, Run};
-use whimbrel_model::plan::Plan;
 use whimbrel_model::{Class, ValueRef};
 use whimbrel_transform::{Notes, excerpt};
 
 use super::gate::{Announced, Gate};
 use super::produced::{Fate, Produced};
-use super::stage::{self, ParentIndex, Part, Shared, Work};
+use super::stage::{self, Choice, ParentIndex, Shared};
+use super::work::works;
+use crate::begin::all_items;
 use crate::error::{CoreError, While};
 use crate::event::NamedCounts;
-use crate::options::Options;
+use crate::migrate::Job;
 use crate::ports::Ports;
-use crate::survey::{Survey, SurveyedStep};
+use crate::survey::SurveyedStep;
 
 /// How much is read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -91,40 +93,127 @@ pub struct DrySample {
 /// Samples of each table.
 const SAMPLES: usize = 3;
 
+/// New keys by (table, legacy key).
+pub(crate) type ParentKeys = BTreeMap<(String, String), Vec<u8>>;
+
 /// Reads and transforms what a fresh run would take.
 pub(crate) async fn dry(
-    ports: &Ports,
-    plan: &Plan,
-    survey: &Survey,
-    options: &Options,
+    job: &Job<'_>,
     run: &Run,
     depth: Depth,
 ) -> Result<Vec<DryTable>, CoreError> {
-    let mut parents = BTreeMap::new();
+    let mut parents = ParentKeys::new();
     let mut tables = Vec::new();
-    for (index, surveyed) in survey.steps.iter().enumerate() {
-        let items = crate::begin::all_items(plan, survey, surveyed, run, index as u64 + 1);
+    for (index, surveyed) in job.survey.steps.iter().enumerate() {
+        let items = all_items(job.plan, job.survey, surveyed, run, index as u64 + 1);
         let depth = if surveyed.step.stores_mappings() { Depth::Everything } else { depth };
-        let known = Arc::new(std::mem::take(&mut parents));
-        let mut tally = Tally::new(ports, surveyed, Arc::clone(&known), depth);
-        tally.run(ports, plan, survey, options, items).await?;
-        let (table, own) = tally.finish();
-        // The workers have dropped their share by now.
-        parents = Arc::try_unwrap(known).unwrap_or_else(|shared| (*shared).clone());
-        parents.extend(own);
+        let (table, known) = tally(job, surveyed, &items, parents, depth).await?;
+        parents = known;
         tables.push(table);
     }
     Ok(tables)
 }
 
+/// The keys of a step's rows, with those of the steps before.
+pub(crate) async fn parent_keys(
+    job: &Job<'_>,
+    surveyed: &SurveyedStep,
+    items: &[Item],
+    parents: ParentKeys,
+) -> Result<ParentKeys, CoreError> {
+    tally(job, surveyed, items, parents, Depth::Everything).await.map(|(_table, known)| known)
+}
+
+async fn tally(
+    job: &Job<'_>,
+    surveyed: &SurveyedStep,
+    items: &[Item],
+    parents: ParentKeys,
+    depth: Depth,
+) -> Result<(DryTable, ParentKeys), CoreError> {
+    let known = Arc::new(parents);
+    let mut tally = Tally::new(job.ports, surveyed, depth);
+    tally.table.files = items.len() as u64;
+    tally.table.bytes = items.iter().filter_map(|item| job.survey.bytes_of(item)).sum();
+    let mut see = |item: &Item, produced: Produced| tally.note(&item.source_file, produced);
+    let read = read_through(job, surveyed, items, &known, Choice::All, &mut see).await?;
+    tally.table.complete = read == ControlFlow::Continue(());
+    tally.now = job.ports.clock.monotonic();
+    let (table, own) = tally.finish();
+    // The workers have dropped their share by now.
+    let mut parents = Arc::try_unwrap(known).unwrap_or_else(|shared| (*shared).clone());
+    parents.extend(own);
+    Ok((table, parents))
+}
+
+/// Takes what becomes of an item's next units; may say that it is enough.
+pub(crate) type See<'a> = dyn FnMut(&Item, Produced) -> ControlFlow<()> + Send + 'a;
+
+/// Reads and transforms the items of a step, writes nothing, and hands what comes of them to `see`
+/// in source order, until that has seen enough or the run is to stop.
+pub(crate) async fn read_through(
+    job: &Job<'_>,
+    surveyed: &SurveyedStep,
+    items: &[Item],
+    parents: &Arc<ParentKeys>,
+    choice: Choice,
+    see: &mut See<'_>,
+) -> Result<ControlFlow<()>, CoreError> {
+    let works = works(job.survey, items, BTreeMap::new());
+    let works = works.map_err(|path| {
+        let run = items.first().map(|item| item.run.clone()).unwrap_or_default();
+        CoreError::SourceChanged { run, path }
+    })?;
+    let workers = job.options.workers(job.plan).min(works.len().max(1));
+    let (gate, mut announced) = Gate::open(works);
+    let parents = ParentIndex::Memory(Arc::clone(parents));
+    let shared = Shared::new(job.ports, job.plan, surveyed, &[0; 32], gate, parents, choice);
+    let shared = Arc::new(shared);
+    let mut threads = tokio::task::JoinSet::new();
+    for _worker in 0..workers {
+        let shared = Arc::clone(&shared);
+        let handle = tokio::runtime::Handle::current();
+        threads.spawn_blocking(move || stage::work(&shared, &handle));
+    }
+    let result = feed(job.ports, items, &shared, &mut announced, see).await;
+    shared.gate.close();
+    drop(announced);
+    while let Some(ended) = threads.join_next().await {
+        if ended.is_err() && result.is_ok() {
+            return Err(CoreError::ThreadLost(surveyed.table.name.clone()));
+        }
+    }
+    result
+}
+
+async fn feed(
+    ports: &Ports,
+    items: &[Item],
+    shared: &Shared,
+    announced: &mut Announced,
+    see: &mut See<'_>,
+) -> Result<ControlFlow<()>, CoreError> {
+    while let Some(mut announcement) = announced.recv().await {
+        while let Some(message) = announcement.produced.recv().await {
+            let path = &announcement.path;
+            let produced = message.during(|| format!("reading `{path}`"))?;
+            let seen = see(&items[announcement.index], produced);
+            if seen.is_break() || ports.cancel.reason().is_some() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        shared.gate.drained(announcement.cost);
+    }
+    Ok(ControlFlow::Continue(()))
+}
+
 struct Tally<'a> {
     surveyed: &'a SurveyedStep,
-    known: Arc<BTreeMap<(String, String), Vec<u8>>>,
     depth: Depth,
     counts: Counts,
     notes: Notes,
     seen: BTreeSet<[u8; 16]>,
-    own: BTreeMap<(String, String), Vec<u8>>,
+    own: ParentKeys,
     causes: BTreeMap<(String, Option<String>, Option<String>), DryReject>,
     table: DryTable,
     began: Duration,
@@ -132,16 +221,10 @@ struct Tally<'a> {
 }
 
 impl<'a> Tally<'a> {
-    fn new(
-        ports: &Ports,
-        surveyed: &'a SurveyedStep,
-        known: Arc<BTreeMap<(String, String), Vec<u8>>>,
-        depth: Depth,
-    ) -> Self {
+    fn new(ports: &Ports, surveyed: &'a SurveyedStep, depth: Depth) -> Self {
         let now = ports.clock.monotonic();
         Self {
             surveyed,
-            known,
             depth,
             counts: Counts::default(),
             notes: Notes::default(),
@@ -167,62 +250,7 @@ impl<'a> Tally<'a> {
         }
     }
 
-    async fn run(
-        &mut self,
-        ports: &Ports,
-        plan: &Plan,
-        survey: &Survey,
-        options: &Options,
-        items: Vec<Item>,
-    ) -> Result<(), CoreError> {
-        let works = works(survey, items);
-        self.table.files = works.len() as u64;
-        self.table.bytes = works.iter().map(Work::bytes).sum();
-        let workers = options.workers(plan).min(works.len().max(1));
-        let (gate, mut announced) = Gate::open(works);
-        let parents = ParentIndex::Memory(Arc::clone(&self.known));
-        let shared = Arc::new(Shared::new(ports, plan, self.surveyed, &[0; 32], gate, parents));
-        let mut threads = tokio::task::JoinSet::new();
-        for _worker in 0..workers {
-            let shared = Arc::clone(&shared);
-            let handle = tokio::runtime::Handle::current();
-            threads.spawn_blocking(move || stage::work(&shared, &handle));
-        }
-        let result = self.feed(ports, &shared, &mut announced).await;
-        shared.gate.close();
-        drop(announced);
-        while let Some(ended) = threads.join_next().await {
-            if ended.is_err() && result.is_ok() {
-                return Err(CoreError::ThreadLost(self.table.table.clone()));
-            }
-        }
-        self.now = ports.clock.monotonic();
-        result
-    }
-
-    async fn feed(
-        &mut self,
-        ports: &Ports,
-        shared: &Shared,
-        announced: &mut Announced,
-    ) -> Result<(), CoreError> {
-        while let Some(mut announcement) = announced.recv().await {
-            while let Some(message) = announcement.produced.recv().await {
-                let path = &announcement.path;
-                let produced = message.during(|| format!("reading `{path}`"))?;
-                self.note(path, produced);
-                let enough = matches!(self.depth, Depth::Units(limit) if self.counts.read >= limit);
-                if enough || ports.cancel.reason().is_some() {
-                    self.table.complete = false;
-                    return Ok(());
-                }
-            }
-            shared.gate.drained(announcement.cost);
-        }
-        Ok(())
-    }
-
-    fn note(&mut self, path: &str, produced: Produced) {
+    fn note(&mut self, path: &str, produced: Produced) -> ControlFlow<()> {
         let mut classes = Vec::with_capacity(produced.units.len());
         for unit in &produced.units {
             let class = match &unit.fate {
@@ -269,6 +297,10 @@ impl<'a> Tally<'a> {
             }
         }
         self.notes.merge(produced.notes);
+        match self.depth {
+            Depth::Units(limit) if self.counts.read >= limit => ControlFlow::Break(()),
+            Depth::Units(_) | Depth::Everything => ControlFlow::Continue(()),
+        }
     }
 
     fn sample(&self, path: &str, produced: &Produced, row: usize, unit: usize) -> DrySample {
@@ -291,7 +323,7 @@ impl<'a> Tally<'a> {
         }
     }
 
-    fn finish(mut self) -> (DryTable, BTreeMap<(String, String), Vec<u8>>) {
+    fn finish(mut self) -> (DryTable, ParentKeys) {
         self.table.units = NamedCounts::from(self.counts);
         self.table.seconds = self.now.saturating_sub(self.began).as_secs_f64();
         self.table.rejects = self.causes.into_values().collect();
@@ -304,21 +336,4 @@ impl<'a> Tally<'a> {
 
 fn place(path: &str, line: u64) -> String {
     if line == 0 { path.to_owned() } else { format!("{path}:{line}") }
-}
-
-fn works(survey: &Survey, items: Vec<Item>) -> Vec<Work> {
-    let part = |item: &Item| {
-        let source = &survey.sources[&item.source];
-        let found = source.partitions.iter().find(|one| one.id.path == item.source_file);
-        let aside = source.set_aside.iter().find(|one| one.partition.id.path == item.source_file);
-        found
-            .map(|partition| Part::File(partition.clone()))
-            .or_else(|| aside.map(|aside| Part::Aside(aside.clone())))
-            .expect("items are made from the survey")
-    };
-    items
-        .into_iter()
-        .enumerate()
-        .map(|(index, item)| Work { index, part: part(&item), item, again: None })
-        .collect()
 }

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use whimbrel_endpoint::EndpointError;
 
 use super::produced::Produced;
-use super::stage::Work;
+use super::work::Work;
 
 /// Bytes of items that are taken and not yet written.
 const BUDGET: u64 = 16 << 20;

@@ -15,23 +15,26 @@ mod gate;
 mod judge;
 mod produced;
 mod stage;
+mod work;
 mod writer;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use whimbrel_endpoint::{EndpointError, ErrorClass, Partition};
+use whimbrel_endpoint::{EndpointError, ErrorClass};
 use whimbrel_ledger::{
-    Counts, Item, ItemStatus, Run, RunKind, Step, StepStatus, batch, item, meta, pages, reject,
-    step,
+    Counts, Item, Run, RunKind, Step, StepStatus, batch, item, meta, pages, reject, step,
 };
 use whimbrel_model::Class;
 use whimbrel_model::plan::{Budget, Plan, TableMapping};
 
 use self::digests::RowDigester;
 use self::gate::Gate;
-use self::stage::{ParentIndex, Part, Shared, Work};
+pub(crate) use self::produced::{Fate, Produced};
+pub(crate) use self::stage::Choice;
+use self::stage::{ParentIndex, Shared};
+use self::work::{Work, works};
 use self::writer::{CommitError, Committed, StepContext, Writer};
 use crate::cancel::StopReason;
 use crate::error::{CoreError, While};
@@ -41,7 +44,7 @@ use crate::migrate::Job;
 use crate::options::Options;
 use crate::ports::{Ports, rfc3339};
 use crate::retry;
-use crate::survey::{SetAside, Survey, SurveyedStep};
+use crate::survey::{Survey, SurveyedStep};
 use crate::window::{self, WindowState};
 
 /// How the load of a table ended.
@@ -68,6 +71,8 @@ struct Task<'a> {
     step: u64,
     lease: &'a Lease,
     project_key: [u8; 32],
+    /// The units that are taken, where it is a sample.
+    sample: Option<Arc<BTreeSet<u64>>>,
 }
 
 /// Loads one table, or goes on with it.
@@ -77,11 +82,22 @@ pub(crate) async fn step(
     run: &Run,
     number: u64,
     lease: &Lease,
+    sample: Option<Arc<BTreeSet<u64>>>,
 ) -> Result<LoadEnd, CoreError> {
     let Job { ports, plan, survey, options } = *job;
     let project_key = project_key(ports).await?;
-    let task =
-        Task { ports, plan, survey, surveyed, options, run, step: number, lease, project_key };
+    let task = Task {
+        ports,
+        plan,
+        survey,
+        surveyed,
+        options,
+        run,
+        step: number,
+        lease,
+        project_key,
+        sample,
+    };
     let steps = step::of_run(ports.target.as_ref(), &run.id).await.during(reading)?;
     let row = steps.into_iter().find(|step| step.step == number);
     let row = row.ok_or_else(|| CoreError::NoSuchRun(run.id.clone()))?;
@@ -265,36 +281,14 @@ impl Task<'_> {
 
     /// What is left to do, in source order.
     async fn works(&self, items: &[Item]) -> Result<Vec<Work>, AttemptError> {
-        let mut again = match self.run.kind {
+        let again = match self.run.kind {
             RunKind::Full | RunKind::Incremental => BTreeMap::new(),
             RunKind::Retry => {
                 retry::again(self.ports, self.run, &self.surveyed.table.name, items).await?
             }
         };
-        let mut found = BTreeMap::new();
-        for (name, source) in &self.survey.sources {
-            let asides = source.set_aside.iter();
-            found.extend(asides.map(|one| ((name, &one.partition.id.path), Found::Aside(one))));
-            let files = source.partitions.iter();
-            found.extend(files.map(|one| ((name, &one.id.path), Found::File(one))));
-        }
-        let mut works = Vec::new();
-        for (index, item) in items.iter().enumerate() {
-            if item.status == ItemStatus::Completed {
-                continue;
-            }
-            let part = match found.get(&(&item.source, &item.source_file)) {
-                Some(Found::File(partition)) => Part::File((*partition).clone()),
-                Some(Found::Aside(aside)) => Part::Aside((*aside).clone()),
-                None => {
-                    let path = item.source_file.clone();
-                    let run = self.run.id.clone();
-                    return Err(CoreError::SourceChanged { run, path }.into());
-                }
-            };
-            works.push(Work { index, item: item.clone(), part, again: again.remove(&index) });
-        }
-        Ok(works)
+        works(self.survey, items, again)
+            .map_err(|path| CoreError::SourceChanged { run: self.run.id.clone(), path }.into())
     }
 
     /// Steps of earlier runs with rejects of this table that wait.
@@ -325,6 +319,7 @@ impl Task<'_> {
             &self.project_key,
             gate,
             ParentIndex::Ledger(Arc::clone(&self.ports.target)),
+            self.sample.clone().map_or(Choice::All, Choice::Sampled),
         ));
         let mut threads = tokio::task::JoinSet::new();
         for _worker in 0..workers {
@@ -475,12 +470,6 @@ impl Task<'_> {
         txn.commit().await?;
         Ok(())
     }
-}
-
-/// What the survey knows of a path.
-enum Found<'a> {
-    File(&'a Partition),
-    Aside(&'a SetAside),
 }
 
 /// What is told about a load while it goes on, and when it has to stop.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use whimbrel_ledger::Stage;
 use whimbrel_model::{Chunk, ChunkBuilder, Digest, Position, SourceMark};
-use whimbrel_transform::Notes;
+use whimbrel_transform::{Lookup, Notes};
 
 /// A run of units of one item, transformed and hashed, in source order.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub(crate) struct Produced {
     pub(crate) raw: Vec<u8>,
     /// Target rows of the units, in order.
     pub(crate) rows: Arc<Rows>,
+    /// What each unit refers to, where that was asked for; else empty.
+    pub(crate) refers: Vec<Vec<Lookup>>,
     /// Conversions, warnings and filters.
     pub(crate) notes: Notes,
     /// Set on the last one of the item.

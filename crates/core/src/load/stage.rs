@@ -5,7 +5,7 @@
 //! large file   read ─▶ channel ─▶ transform → hash          two threads
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
@@ -18,12 +18,15 @@ use whimbrel_ledger::{Item, Stage, mapping};
 use whimbrel_model::digest::{DigestKey, Domain};
 use whimbrel_model::plan::{Each, HashAlgorithm, Plan};
 use whimbrel_model::{Chunk, Digest, Position, SourceChunk, SourceMark};
-use whimbrel_transform::{Lookup, Lookups, Out, PartitionFacts, State, Step, UnitFate, UnitKind};
+use whimbrel_transform::{
+    Lookup, Lookups, Only, Out, PartitionFacts, State, Step, UnitFate, UnitKind,
+};
 
 use super::again::{self, Again};
 use super::digests::{RowDigester, encode_key};
 use super::gate::{Gate, Sender};
 use super::produced::{Fate, ItemEnd, Produced, Refusal, Rows, Unit};
+use super::work::{Part, Work};
 use crate::ports::Ports;
 use crate::survey::{SetAside, SurveyedStep};
 
@@ -33,34 +36,6 @@ const LARGE: u64 = 1 << 20;
 const READ_AHEAD: usize = 2;
 /// What a reader is asked for at a time.
 const CHUNK: Limit = Limit { rows: 2048, bytes: 512 << 10 };
-
-/// An item to be done.
-pub(crate) struct Work {
-    /// Index in the step's items.
-    pub(crate) index: usize,
-    pub(crate) item: Item,
-    pub(crate) part: Part,
-    /// Set where only some units are wanted, of a file that was read before.
-    pub(crate) again: Option<Again>,
-}
-
-/// What an item is.
-pub(crate) enum Part {
-    /// A file to read.
-    File(Partition),
-    /// A file that is left out or rejected as a whole.
-    Aside(SetAside),
-}
-
-impl Work {
-    /// Bytes to be read.
-    pub(crate) fn bytes(&self) -> u64 {
-        match &self.part {
-            Part::File(partition) => partition.facts.size,
-            Part::Aside(_) => 0,
-        }
-    }
-}
 
 /// What all workers of a step share.
 pub(crate) struct Shared {
@@ -72,6 +47,17 @@ pub(crate) struct Shared {
     digester: RowDigester,
     mappings: bool,
     per_file: bool,
+    choice: Choice,
+}
+
+/// Which units of a step are taken.
+pub(crate) enum Choice {
+    /// All.
+    All,
+    /// All; and what each refers to is noted, for a sample to be chosen.
+    Traced,
+    /// Those of a sample, by ordinal.
+    Sampled(Arc<BTreeSet<u64>>),
 }
 
 struct SharedSource {
@@ -119,6 +105,7 @@ impl Shared {
         project_key: &[u8; 32],
         gate: Gate,
         parents: ParentIndex,
+        choice: Choice,
     ) -> Self {
         let mut sources = BTreeMap::new();
         for (ordinal, from) in plan.tables[surveyed.mapping].from.iter().enumerate() {
@@ -142,6 +129,7 @@ impl Shared {
             digester: RowDigester::new(project_key, &surveyed.table),
             mappings: surveyed.step.stores_mappings(),
             per_file: plan.tables[surveyed.mapping].each == Each::File,
+            choice,
         }
     }
 }
@@ -168,7 +156,11 @@ pub(crate) fn work(shared: &Shared, handle: &Handle) {
 fn set_aside(shared: &Shared, work: &Work, aside: &SetAside, sender: &Sender) {
     let facts = format!("{} {}", work.item.source_file, aside.partition.facts.size);
     let digest = shared.sources[&work.item.source].key.digest(facts.as_bytes());
-    let fate = if aside.filtered {
+    let left_out = match &shared.choice {
+        Choice::All | Choice::Traced => aside.filtered,
+        Choice::Sampled(units) => aside.filtered || !units.contains(&work.item.first_unit),
+    };
+    let fate = if left_out {
         Fate::Filtered
     } else {
         Fate::Rejected(Box::new(Refusal {
@@ -196,6 +188,7 @@ fn set_aside(shared: &Shared, work: &Work, aside: &SetAside, sender: &Sender) {
         units: vec![unit],
         raw: Vec::new(),
         rows: Arc::new(Rows::none()),
+        refers: Vec::new(),
         notes: whimbrel_transform::Notes::default(),
         end: Some(ItemEnd { lines: None, skipped: None, aside: Some(aside.reason.clone()) }),
         size: 256,
@@ -374,10 +367,12 @@ impl Producer<'_> {
                 None => (chunk, digests),
             };
             let lookups = self.lookups(&state, &chunk)?;
-            let mut out = Out::new(self.shared.step.as_ref());
+            let refers = self.traced(&state, &chunk);
+            let mut out = self.out();
             self.shared.step.apply(&mut state, &chunk, &lookups, &mut out);
             let raw = std::mem::take(&mut chunk.raw);
             let produced = self.produced(out, Some((&chunk, &digests)), raw);
+            let produced = Produced { refers, ..produced };
             marks.note(chunk.mark, &state);
             let produced = Produced { mark: Some(marks.last()), state: marks.state(), ..produced };
             self.shared.busy.transform(began.elapsed());
@@ -388,11 +383,15 @@ impl Producer<'_> {
             }
         }
         let end = feed.finish()?;
-        let mut out = Out::new(self.shared.step.as_ref());
+        let mut out = self.out();
         let mut lookups = Lookups::default();
-        self.resolve(&self.shared.step.finish_lookups(&state), &mut lookups)?;
+        let referred = self.shared.step.finish_lookups(&state);
+        self.resolve(&referred, &mut lookups)?;
         self.shared.step.finish(&mut state, &lookups, &mut out);
         let mut last = self.produced(out, None, Vec::new());
+        if matches!(self.shared.choice, Choice::Traced) {
+            last.refers = last.units.iter().map(|_| referred.clone()).collect();
+        }
         marks.end(&end, self.work.item.mark.as_ref());
         last.mark = Some(marks.last());
         last.state = marks.state();
@@ -412,6 +411,29 @@ impl Producer<'_> {
             }
         }
         Ok(())
+    }
+
+    /// What a chunk becomes is collected here.
+    fn out(&self) -> Out {
+        let out = Out::new(self.shared.step.as_ref());
+        match &self.shared.choice {
+            Choice::All | Choice::Traced => out,
+            Choice::Sampled(units) => out.only(Only {
+                units: Arc::clone(units),
+                first: self.work.item.first_unit,
+                rule: Arc::from("--sample"),
+            }),
+        }
+    }
+
+    /// What each record of a chunk refers to, where it is asked for.
+    fn traced(&self, state: &State, chunk: &SourceChunk) -> Vec<Vec<Lookup>> {
+        match self.shared.choice {
+            Choice::All | Choice::Sampled(_) => Vec::new(),
+            Choice::Traced => (0..chunk.records.len())
+                .map(|index| self.shared.step.lookups(state, &chunk.slice(index..index + 1)))
+                .collect(),
+        }
     }
 
     /// Sends the wanted records of a file that was read before, and only those.
@@ -438,7 +460,7 @@ impl Producer<'_> {
                 if stretch.wanted || !stateless {
                     let mut part = chunk.slice(stretch.records.clone());
                     let lookups = self.lookups(&state, &part)?;
-                    let mut out = Out::new(self.shared.step.as_ref());
+                    let mut out = self.out();
                     self.shared.step.apply(&mut state, &part, &lookups, &mut out);
                     if stretch.wanted {
                         let raw = std::mem::take(&mut part.raw);
@@ -459,7 +481,7 @@ impl Producer<'_> {
             return Err(self.shorter());
         }
         self.unchanged(again)?;
-        let mut last = self.produced(Out::new(self.shared.step.as_ref()), None, Vec::new());
+        let mut last = self.produced(self.out(), None, Vec::new());
         last.mark.clone_from(&again.mark);
         last.state = at_mark.unwrap_or_else(|| state.save());
         last.end = Some(ItemEnd { lines: None, skipped: None, aside: None });
@@ -562,6 +584,7 @@ impl Producer<'_> {
             units,
             raw,
             rows,
+            refers: Vec::new(),
             notes: out.notes,
             end: None,
             size,

@@ -458,7 +458,8 @@ impl Compiler<'_> {
             );
         }
         self.touched.merge(&touched);
-        TypedBase { base: Base::Ref { table: table.value.clone(), by, missing }, kind: None }
+        let kind = self.environment.keys.get(&table.value).copied();
+        TypedBase { base: Base::Ref { table: table.value.clone(), by, missing }, kind }
     }
 
     fn aggregate(

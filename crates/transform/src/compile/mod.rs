@@ -3,12 +3,12 @@
 mod expr;
 mod fields;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use whimbrel_model::plan::{
-    At, Base as PlanBase, DuplicateConflict, DuplicatesBy, Each as PlanEach, Expr, Fold, Format,
-    Invalid, MapOther, MissingRef, Plan, Source, Span, TableMapping,
+    At, Base as PlanBase, DuplicateConflict, DuplicatesBy, Each as PlanEach, Existing, Expr, Fold,
+    Format, Invalid, MapOther, MissingRef, Plan, Source, Span, TableMapping,
 };
 use whimbrel_model::{Column, Field, Kind, Shape, Table};
 
@@ -35,6 +35,8 @@ pub struct Environment<'a> {
     pub limits: Limits,
     /// True where another table refers to this one.
     pub referenced: bool,
+    /// The kinds of the keys of the tables that this one may refer to, where they have one column.
+    pub keys: BTreeMap<String, Kind>,
 }
 
 /// What the files of a source look like.
@@ -49,7 +51,13 @@ pub struct SourceShape {
 /// Nothing is known: the table is what the mapping makes of it, and holds every value.
 impl Default for Environment<'_> {
     fn default() -> Self {
-        Self { table: None, sources: Vec::new(), limits: Limits::NONE, referenced: false }
+        Self {
+            table: None,
+            sources: Vec::new(),
+            limits: Limits::NONE,
+            referenced: false,
+            keys: BTreeMap::new(),
+        }
     }
 }
 
@@ -453,12 +461,17 @@ impl<'a> Compiler<'a> {
         }
     }
 
+    /// References and duplicates look for them, and an update for whether a row is still as it was
+    /// written.
     fn stores_mappings(&self) -> bool {
         let by_columns = self.mapping.duplicates.as_ref().is_some_and(|duplicates| {
             matches!(duplicates.by, DuplicatesBy::Columns(_))
                 && duplicates.conflict == DuplicateConflict::Map
         });
-        self.environment.referenced || self.mapping.legacy_key.is_some() || by_columns
+        self.environment.referenced
+            || self.mapping.legacy_key.is_some()
+            || self.mapping.existing == Existing::Update
+            || by_columns
     }
 
     fn duplicates(&mut self, table: &Table) -> Option<DuplicateKey> {

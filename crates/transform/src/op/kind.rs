@@ -66,22 +66,27 @@ pub struct Limits {
     pub nan: bool,
     /// Text may hold U+0000.
     pub nul_in_text: bool,
+    /// A column without a kind tells times, UUIDs and truth values from texts and numbers.
+    pub kinds_in_any: bool,
 }
 
 impl Limits {
     /// An engine that holds everything.
-    pub const NONE: Self = Self { negative_zero: true, nan: true, nul_in_text: true };
+    pub const NONE: Self =
+        Self { negative_zero: true, nan: true, nul_in_text: true, kinds_in_any: true };
 
     /// What an engine is known to hold; of an unknown one, only what all do.
     ///
     /// SQLite stores NaN as NULL and drops the sign of a zero; its text functions end at U+0000.
     /// PostgreSQL refuses U+0000, MariaDB and MySQL refuse NaN.
     pub fn of_engine(engine: &str) -> Self {
+        let least =
+            Self { negative_zero: false, nan: false, nul_in_text: false, kinds_in_any: false };
         match engine {
             "memory" => Self::NONE,
-            "postgres" => Self { negative_zero: true, nan: true, nul_in_text: false },
-            "mysql" => Self { negative_zero: false, nan: false, nul_in_text: true },
-            _ => Self { negative_zero: false, nan: false, nul_in_text: false },
+            "postgres" => Self { negative_zero: true, nan: true, ..least },
+            "mysql" => Self { nul_in_text: true, ..least },
+            _ => least,
         }
     }
 }
@@ -380,10 +385,21 @@ impl Conversion {
                 self.check_text(text, None)?;
                 Ok(Converted::plain(cell))
             }
-            ValueRef::Null
-            | ValueRef::Bool(_)
-            | ValueRef::Int(_)
-            | ValueRef::Bytes(_)
+            ValueRef::Null | ValueRef::Int(_) | ValueRef::Bytes(_) => Ok(Converted::plain(cell)),
+            ValueRef::Bool(value) if !self.limits.kinds_in_any => {
+                Ok(Converted::value(ValueRef::Int(value.into())))
+            }
+            ValueRef::Date(_)
+            | ValueRef::Time(_)
+            | ValueRef::Timestamp(_)
+            | ValueRef::TimestampTz(_)
+            | ValueRef::Uuid(_)
+            | ValueRef::Json(_)
+                if !self.limits.kinds_in_any =>
+            {
+                self.to_text(cell, None)
+            }
+            ValueRef::Bool(_)
             | ValueRef::Date(_)
             | ValueRef::Time(_)
             | ValueRef::Timestamp(_)
@@ -564,7 +580,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const SQLITE: Limits = Limits { negative_zero: false, nan: false, nul_in_text: false };
+    const SQLITE: Limits =
+        Limits { negative_zero: false, nan: false, nul_in_text: false, kinds_in_any: false };
 
     fn convert(value: ValueRef<'_>, kind: &str, round: bool) -> String {
         let conversion = Conversion {
@@ -610,6 +627,14 @@ mod tests {
         check(Text("nan"), "double", codes::NOT_A_NUMBER);
         check(Text(""), "integer", codes::NOT_AN_INTEGER);
         check(Null, "integer", "NULL NULL");
+    }
+
+    #[test]
+    fn a_column_without_a_kind_holds_what_can_be_read_back() {
+        check(Uuid([0xab; 16]), "any", "text abababab-abab-abab-abab-abababababab");
+        check(Bool(true), "any", "integer 1");
+        check(Int(7), "any", "integer 7");
+        check(Text("7"), "any", "text 7");
     }
 
     #[test]

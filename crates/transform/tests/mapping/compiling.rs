@@ -2,7 +2,7 @@
 
 use expect_test::{Expect, expect};
 use whimbrel_model::plan;
-use whimbrel_transform::{Environment, Limits, Step};
+use whimbrel_transform::{Environment, Step};
 
 use crate::harness::Trial;
 
@@ -56,7 +56,7 @@ fn columns_that_only_some_files_have_must_be_optional() {
     };
     let shapes = vec![shape(&["a"]), shape(&["b"])];
     let sources = vec![whimbrel_transform::SourceShape { source: "s".into(), shapes }];
-    let environment = Environment { table: None, sources, limits: Limits::NONE, referenced: false };
+    let environment = Environment { sources, ..Environment::default() };
     let errors = Step::compile(&plan, &plan.tables[0], &environment).unwrap_err();
     assert_eq!(errors[0].message, "some files of `s` have no column `a`");
     trial.plan =
@@ -212,12 +212,7 @@ fn the_plans_of_the_fixtures_compile() {
         let plan =
             plan::decode(&text, &|_| None, &|_| Err(std::io::Error::other("no files"))).unwrap();
         for mapping in &plan.tables {
-            let environment = Environment {
-                table: None,
-                sources: Vec::new(),
-                limits: Limits::NONE,
-                referenced: true,
-            };
+            let environment = Environment { referenced: true, ..Environment::default() };
             if let Err(errors) = Step::compile(&plan, mapping, &environment) {
                 let shown: Vec<String> =
                     errors.iter().map(|error| error.render("plan", &text)).collect();

@@ -1,5 +1,6 @@
 //! A plan, records as text, and what comes out as text.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -15,7 +16,8 @@ use whimbrel_transform::{
     UnitKind,
 };
 
-pub(crate) const SQLITE: Limits = Limits { negative_zero: false, nan: false, nul_in_text: false };
+pub(crate) const SQLITE: Limits =
+    Limits { negative_zero: false, nan: false, nul_in_text: false, kinds_in_any: false };
 
 /// One mapping and what it is tried on.
 #[derive(Clone)]
@@ -115,6 +117,7 @@ impl Trial {
             sources: sources.collect(),
             limits: self.limits,
             referenced: self.referenced,
+            keys: BTreeMap::new(),
         };
         Step::compile(&plan, mapping, &environment).map_err(|errors| {
             let lines = errors.iter().map(|error| {
