@@ -41,12 +41,16 @@ pub(crate) fn of_outcome(outcome: &Outcome) -> Exit {
         Outcome::Completed { rejects: 0, .. } | Outcome::NothingToDo { .. } => Exit::Done,
         Outcome::Completed { .. } => Exit::Rejects,
         Outcome::SourcesChanged { .. } => Exit::SomethingToDo,
-        Outcome::Stopped { reason, .. } => match reason {
-            StopReason::Interrupt => Exit::Interrupted,
-            StopReason::Terminate => Exit::Terminated,
-            StopReason::Deadline | StopReason::WindowClosed => Exit::Temporary,
-            StopReason::RejectLimit => Exit::RejectLimit,
-        },
+        Outcome::Stopped { reason, .. } => of_stop(*reason),
+    }
+}
+
+fn of_stop(reason: StopReason) -> Exit {
+    match reason {
+        StopReason::Interrupt => Exit::Interrupted,
+        StopReason::Terminate => Exit::Terminated,
+        StopReason::Deadline | StopReason::WindowClosed => Exit::Temporary,
+        StopReason::RejectLimit => Exit::RejectLimit,
     }
 }
 
@@ -67,6 +71,7 @@ pub(crate) fn of_core(error: &CoreError) -> Exit {
         | CoreError::OptionsChanged { .. }
         | CoreError::Refused(_) => Exit::Changed,
         CoreError::OutsideWindow { .. } => Exit::Temporary,
+        CoreError::StoppedWaiting(reason) => of_stop(*reason),
         CoreError::Unbalanced { .. } | CoreError::ThreadLost(_) => Exit::Failed,
     }
 }

@@ -174,6 +174,7 @@ fn hint(error: &CoreError) -> Option<String> {
         CoreError::OutsideWindow { .. } => {
             "`[window] outside = \"wait\"` in the plan waits for the opening".to_owned()
         }
+        CoreError::StoppedWaiting(_) => "the same command waits again".to_owned(),
         CoreError::Unbalanced { .. } | CoreError::ThreadLost(_) | CoreError::Refused(_) => {
             return None;
         }

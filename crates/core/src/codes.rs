@@ -132,6 +132,12 @@ pub const CODES: &[(&str, &str, &str)] = &[
       has changed since, or is gone. If you have mended the file itself, `whimbrel migrate \
       --incremental` takes it as a new version; else put it back, or waive the reject.",
     ),
+    (
+        "WB0625",
+        "stopped while waiting for the window",
+        "A signal ended the wait for the plan's `[window]` to open. Nothing was begun; the same command \
+      waits again.",
+    ),
 ];
 
 impl CoreError {
@@ -153,6 +159,7 @@ impl CoreError {
             Self::ThreadLost(_) => "WB0622",
             Self::Unfinished { .. } => "WB0623",
             Self::RejectChanged { .. } => "WB0624",
+            Self::StoppedWaiting(_) => "WB0625",
         }
     }
 }

@@ -147,9 +147,12 @@ pub enum CoreError {
     /// The maintenance window is closed.
     #[error("the maintenance window is closed until {opens}")]
     OutsideWindow {
-        /// When it opens, RFC 3339 with zone.
+        /// When it opens: by the plan's clocks, and as an instant.
         opens: String,
     },
+    /// A signal came before the window opened; nothing was begun.
+    #[error("stopped while waiting for the maintenance window")]
+    StoppedWaiting(StopReason),
     /// The ledger knows no run of that id.
     #[error("there is no run `{0}`")]
     NoSuchRun(String),

@@ -16,7 +16,7 @@ use crate::error::{Changes, CoreError, While};
 use crate::migrate::Job;
 use crate::ports::Ports;
 use crate::retry;
-use crate::survey::{Survey, SurveyedStep};
+use crate::survey::{SourceSurvey, Survey, SurveyedStep};
 
 /// Everything that the run and its ancestors have read completely, newest first per file.
 struct Memory {
@@ -42,25 +42,40 @@ async fn remember(ports: &Ports, last: &Run) -> Result<Memory, CoreError> {
     Ok(Memory { items })
 }
 
+/// A file that is there.
+struct Present<'a> {
+    partition: &'a Partition,
+    /// Left out or rejected as a whole: it is larger than the limit.
+    aside: bool,
+}
+
 /// How one file stands against what is remembered of it.
 async fn freshness(
     ports: &Ports,
-    partition: &Partition,
+    present: &Present<'_>,
     item: &Item,
 ) -> Result<Freshness, CoreError> {
+    let partition = present.partition;
+    let Some(mark) = &item.mark else {
+        // Nothing of it was read: its facts are all there is to compare. Where it may be read now,
+        // nothing is the same.
+        let same_size = size(&item.facts) == Some(partition.facts.size);
+        let same = present.aside && same_size;
+        return Ok(if same { Freshness::Same } else { Freshness::Changed });
+    };
     if item.facts == facts_json(partition) {
         return Ok(Freshness::Same);
     }
-    let Some(mark) = &item.mark else {
-        // Nothing of it was read: it was left out, and its facts are all there is to compare.
-        let same_size = size(&item.facts) == Some(partition.facts.size);
-        return Ok(if same_size { Freshness::Same } else { Freshness::Changed });
-    };
     let source = &ports.sources[&partition.id.source];
-    source
+    let compared = source
         .compare(partition, mark)
         .await
-        .during(|| format!("comparing `{}` with what was read", partition.id.path))
+        .during(|| format!("comparing `{}` with what was read", partition.id.path))?;
+    Ok(match compared {
+        // What is not read has no place to go on from.
+        Freshness::Appended if present.aside => Freshness::Changed,
+        Freshness::Same | Freshness::Appended | Freshness::Changed => compared,
+    })
 }
 
 fn size(facts: &str) -> Option<u64> {
@@ -82,20 +97,21 @@ pub(crate) async fn changes(
             .filter(|((_, source, _), _)| source == name)
             .map(|((_, _, path), item)| (path.as_str(), item))
             .collect();
-        for partition in present(source) {
-            let path = &partition.id.path;
+        for present in present(source) {
+            let path = &present.partition.id.path;
             let Some(item) = known.get(path.as_str()) else {
                 changes.new.push(path.clone());
                 continue;
             };
-            match freshness(ports, partition, item).await? {
+            match freshness(ports, &present, item).await? {
                 Freshness::Same => {}
                 Freshness::Appended => changes.appended.push(path.clone()),
+                Freshness::Changed if item.mark.is_none() => changes.new.push(path.clone()),
                 Freshness::Changed => changes.changed.push(path.clone()),
             }
         }
         for (path, item) in known {
-            if !present(source).any(|partition| partition.id.path == path) {
+            if !present(source).any(|present| present.partition.id.path == path) {
                 changes.deleted.push((path.to_owned(), item.counts.read));
             }
         }
@@ -103,8 +119,10 @@ pub(crate) async fn changes(
     Ok(changes)
 }
 
-fn present(source: &crate::survey::SourceSurvey) -> impl Iterator<Item = &Partition> {
-    source.partitions.iter().chain(source.set_aside.iter().map(|aside| &aside.partition))
+fn present(source: &SourceSurvey) -> impl Iterator<Item = Present<'_>> {
+    let read = source.partitions.iter().map(|partition| Present { partition, aside: false });
+    let aside = source.set_aside.iter();
+    read.chain(aside.map(|aside| Present { partition: &aside.partition, aside: true }))
 }
 
 /// The items of one step of an incremental run: new and changed files anew, appended ones from
@@ -123,13 +141,14 @@ pub(crate) async fn items(
     let mut appended = Vec::new();
     for from in &plan.tables[surveyed.mapping].from {
         let source = &survey.sources[&from.value];
-        for partition in present(source) {
+        for present in present(source) {
+            let partition = present.partition;
             let key = (table.clone(), from.value.clone(), partition.id.path.clone());
             let Some(known) = memory.items.get(&key) else {
                 anew.push(new_item(run, step, partition));
                 continue;
             };
-            match freshness(ports, partition, known).await? {
+            match freshness(ports, &present, known).await? {
                 Freshness::Same => {}
                 Freshness::Changed => anew.push(new_item(run, step, partition)),
                 Freshness::Appended => appended.push(continued(run, step, partition, known)),

@@ -111,8 +111,8 @@ fn opens(plan: &Plan, now: DateTime, wait: Duration) -> String {
 async fn wait_for(ports: &Ports, wait: Duration) -> Result<(), CoreError> {
     let end = ports.clock.monotonic() + wait;
     while ports.clock.monotonic() < end {
-        if ports.cancel.reason().is_some() {
-            return Err(CoreError::Refused("interrupted while waiting for the window".to_owned()));
+        if let Some(reason) = ports.cancel.reason() {
+            return Err(CoreError::StoppedWaiting(reason));
         }
         let left = end.saturating_sub(ports.clock.monotonic());
         tokio::time::sleep(left.min(Duration::from_millis(200))).await;

@@ -151,18 +151,16 @@ pub async fn resolve(
     Ok(found)
 }
 
-/// The mapping that made the row under this key, as the transaction sees it.
+/// The mappings of every record that has written the row under this key, as the transaction sees
+/// them.
 pub async fn of_key(
     txn: &mut dyn Txn,
     table: &str,
     new_key: &[u8],
-) -> Result<Option<Mapping>, EndpointError> {
-    let query = cells::query::<Mapping>()
-        .is("new_type", table)
-        .is("new_key", new_key)
-        .is("winner", 1u64)
-        .at_most(1);
-    Ok(cells::rows(&txn.select(&query).await?)?.pop())
+) -> Result<Vec<Mapping>, EndpointError> {
+    let query =
+        cells::query::<Mapping>().is("new_type", table).is("new_key", new_key).is("winner", 1u64);
+    cells::rows(&txn.select(&query).await?)
 }
 
 /// Which of these digests were seen, as the transaction sees it.

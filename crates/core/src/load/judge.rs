@@ -139,22 +139,40 @@ impl OpenBatch {
             return Ok(());
         }
         let stored = self.stored(context, &written.rows, &taken).await?;
+        let rows = Arc::clone(&written.rows);
+        // The row of these that owns a key; where it updates, the table does not show it yet.
+        let mut owners: BTreeMap<&[u8], usize> =
+            written.of_class(RowClass::Inserted).map(|row| (rows.key(row), row)).collect();
         for (row, before) in taken.into_iter().zip(stored) {
-            let unit = written.rows.units[row] as usize;
+            let unit = rows.units[row] as usize;
+            if let Some(&owner) = owners.get(rows.key(row)) {
+                if rows.digests[owner] == rows.digests[row] {
+                    written.classes[row] = Some(RowClass::Unchanged);
+                    continue;
+                }
+                if context.existing == Existing::Update {
+                    let record = produced.units[rows.units[owner] as usize].position.record;
+                    let refusal = of_another_record(&item.source_file, record);
+                    ends[unit] = Some(UnitEnd::Refused(Box::new(refusal)));
+                    continue;
+                }
+            }
             let Some(before) = before else {
                 ends[unit] = Some(UnitEnd::Refused(Box::new(taken_elsewhere(context))));
                 continue;
             };
             let (digest, image) = context.digester.stored(&before);
-            if digest == written.rows.digests[row] {
+            if digest == rows.digests[row] {
                 written.classes[row] = Some(RowClass::Unchanged);
+                owners.insert(rows.key(row), row);
                 continue;
             }
-            let key = written.rows.key(row).to_vec();
+            let key = rows.key(row).to_vec();
             let mine = mapping::of_key(self.txn.as_mut(), &context.table.name, &key).await?;
-            match decide(context, item, &produced.units[unit], mine.as_ref(), &digest) {
+            match decide(context, item, &produced.units[unit], &mine, &digest) {
                 Decision::Update => {
                     written.classes[row] = Some(RowClass::Updated);
+                    owners.insert(rows.key(row), row);
                     updates.push(Update { row, key, before: image });
                 }
                 Decision::Keep => {
@@ -285,59 +303,56 @@ fn decide(
     context: &StepContext<'_>,
     item: &Item,
     unit: &Unit,
-    mine: Option<&Mapping>,
+    mine: &[Mapping],
     stored: &Digest,
 ) -> Decision {
-    let refusal = |code: &str, message: String| {
-        Decision::Refuse(Refusal {
-            stage: Stage::Target,
-            code: code.to_owned(),
-            column: None,
-            field: None,
-            value: None,
-            rule: None,
-            message,
-        })
-    };
-    match (context.existing, mine) {
-        (Existing::Keep, _) => Decision::Keep,
-        (Existing::Reject, _) => {
-            refusal("WB0602", "the key is taken by a row with another content".to_owned())
+    match context.existing {
+        Existing::Keep => Decision::Keep,
+        Existing::Reject => {
+            let message = "the key is taken by a row with another content".to_owned();
+            Decision::Refuse(refusal("WB0602", message))
         }
-        (Existing::Update, None) => Decision::Update,
-        (Existing::Update, Some(mine)) => {
-            let same_record = mine.source_file == item.source_file
-                && mine.source == item.source
-                && mine.record == unit.position.record;
-            if !same_record && mine.run == context.run {
-                let place = format!("{}:{}", mine.source_file, mine.record);
-                refusal(
-                    "WB0603",
-                    format!("the key belongs to another record of this run, `{place}`"),
-                )
-            } else if mine.content_hash != stored.0 {
-                refusal(
-                    "WB0604",
-                    format!("the row was edited by someone else since run `{}` wrote it", mine.run),
-                )
-            } else {
-                Decision::Update
+        Existing::Update => {
+            let other_of_this_run = |mine: &&Mapping| {
+                mine.run == context.run
+                    && (mine.source_file != item.source_file
+                        || mine.source != item.source
+                        || mine.record != unit.position.record)
+            };
+            if let Some(mine) = mine.iter().find(other_of_this_run) {
+                return Decision::Refuse(of_another_record(&mine.source_file, mine.record));
             }
+            // Rows that no run has written are anybody's; of several records, any may have been the
+            // last to write it.
+            if !mine.is_empty() && mine.iter().all(|mine| mine.content_hash != stored.0) {
+                let message = "the row was edited by someone else since it was written".to_owned();
+                return Decision::Refuse(refusal("WB0604", message));
+            }
+            Decision::Update
         }
     }
 }
 
+fn of_another_record(file: &str, record: u64) -> Refusal {
+    let message = format!("the key belongs to another record of this run, `{file}:{record}`");
+    refusal("WB0603", message)
+}
+
 fn taken_elsewhere(context: &StepContext<'_>) -> Refusal {
+    let table = &context.table.name;
+    let message =
+        format!("`{table}` refuses the row as a duplicate, but holds no row under its key");
+    refusal("WB0605", message)
+}
+
+fn refusal(code: &str, message: String) -> Refusal {
     Refusal {
         stage: Stage::Target,
-        code: "WB0605".to_owned(),
+        code: code.to_owned(),
         column: None,
         field: None,
         value: None,
         rule: None,
-        message: format!(
-            "`{}` refuses the row as a duplicate, but holds no row under its key",
-            context.table.name
-        ),
+        message,
     }
 }
