@@ -4,7 +4,7 @@ use whimbrel_endpoint::{EndpointError, Operator, Order, Query, Target, Txn};
 use whimbrel_model::{Table, Value};
 
 use crate::cells::{self, Cells, Stored};
-use crate::run::words;
+use crate::run::{self, Run, words};
 use crate::tables;
 
 /// The most bytes of a unit that are kept in its row; longer ones spill to a file.
@@ -224,6 +224,17 @@ pub async fn open_between(
         query = query.that("unit", Operator::Above, vec![before.into()]);
     }
     cells::rows(&txn.select(&query).await?)
+}
+
+/// How many rejects wait, of this run and of those it continues.
+pub async fn open_of(target: &dyn Target, run: &Run) -> Result<u64, EndpointError> {
+    let lineage = run::lineage(target, run).await?;
+    let runs = lineage.into_iter().map(|run| run.id.into()).collect();
+    let query = Query::table(tables::REJECTS.name.clone(), &["unit"])
+        .that("run", Operator::In, runs)
+        .is("status", RejectStatus::Open.word())
+        .by("unit", Order::Rising);
+    Ok(target.select(&query).await?.len() as u64)
 }
 
 /// How many rejects wait that this run has taken on.

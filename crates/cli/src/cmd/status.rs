@@ -1,12 +1,12 @@
 //! `status`: how a run stands, and what to do next.
 
 use serde_json::json;
-use whimbrel_ledger::{RunStatus, item};
+use whimbrel_ledger::{RunStatus, item, reject};
 
 use crate::args::OnRun;
 use crate::cmd::migrate::{TableFigures, find_run, plan_argument, plan_flag, table_figures};
 use crate::failure::Failure;
-use crate::output::{Answer, printable};
+use crate::output::{Answer, count, printable};
 use crate::project::Project;
 
 pub(crate) async fn run(args: &OnRun) -> Result<Answer, Failure> {
@@ -15,8 +15,7 @@ pub(crate) async fn run(args: &OnRun) -> Result<Answer, Failure> {
     let run = find_run(&project, target.as_ref(), args.run.as_deref()).await?;
     let tables = table_figures(target.as_ref(), &run.id).await?;
     let items = item::of_run(target.as_ref(), &run.id).await?;
-    let rejects: u64 =
-        tables.iter().map(|table| table.units.class(whimbrel_model::Class::Rejected)).sum();
+    let open = reject::open_of(target.as_ref(), &run).await?;
     let done =
         items.iter().filter(|item| item.status == whimbrel_ledger::ItemStatus::Completed).count();
     let word = run.status.word();
@@ -36,8 +35,11 @@ pub(crate) async fn run(args: &OnRun) -> Result<Answer, Failure> {
         let code = run.error_code.as_deref().unwrap_or("");
         text.push_str(&format!("  stopped by {code}: {}\n", printable(message, 400)));
     }
+    if open > 0 {
+        text.push_str(&format!("  {} open\n", count(open, "reject")));
+    }
     let next = match run.status {
-        RunStatus::Completed if rejects > 0 => {
+        RunStatus::Completed if open > 0 => {
             format!("whimbrel rejects list {}{}", run.id, plan_flag(&project))
         }
         RunStatus::Completed => format!("whimbrel report {}{}", run.id, plan_flag(&project)),
@@ -61,6 +63,7 @@ pub(crate) async fn run(args: &OnRun) -> Result<Answer, Failure> {
         "ended_at": run.ended_at,
         "started_by": run.started_by,
         "error": run.error_message,
+        "open_rejects": open,
         "files": { "total": items.len(), "done": done },
         "tables": tables.iter().map(TableFigures::json).collect::<Vec<_>>(),
     });

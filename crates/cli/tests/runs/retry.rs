@@ -83,10 +83,11 @@ fn a_mended_record_is_loaded_and_the_others_are_left_alone() {
     project.run(&["rejects", "retry", "--from", "fixes"]).check(
         0,
         expect![[r#"
-        Run RUN is complete.
-          people: read 1 = loaded 1
-        Next: whimbrel report RUN
-    "#]],
+            Run RUN is complete.
+              people: read 1 = loaded 1
+            ! 1 reject open: whimbrel rejects list
+            Next: whimbrel report
+        "#]],
     );
     check_statuses(
         &project,

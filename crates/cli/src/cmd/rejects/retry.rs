@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde_json::{Value as Json, json};
 use whimbrel_core::{Chosen, Options, Outcome};
 use whimbrel_endpoint::Target;
-use whimbrel_ledger::{Reject, RejectId, Run, RunKind, RunStatus};
+use whimbrel_ledger::{Reject, RejectId, Run, RunKind, RunStatus, reject};
 
 use super::show::bytes;
 use super::{for_each, name, place};
@@ -17,7 +17,7 @@ use crate::cmd::migrate::{self, find_run, plan_flag};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::machine::listen_for_signals;
-use crate::output::{Answer, printable};
+use crate::output::{Answer, count, printable};
 use crate::progress::Shown;
 use crate::project::Project;
 
@@ -43,12 +43,45 @@ pub(crate) async fn run(global: &Global, args: &RejectsRetry) -> Result<Answer, 
         Outcome::NothingToDo { run } => {
             let message = format!("no open reject of run {run} to read again");
             let text = format!("Nothing to do: {message}.\n");
-            Ok(Answer::new(message, text, json!({ "run": run, "retried": 0 })))
+            Ok(Answer::new(message, text, json!({ "run": run, "open_rejects": 0 })))
         }
-        outcome @ (Outcome::Completed { .. }
-        | Outcome::SourcesChanged { .. }
-        | Outcome::Stopped { .. }) => migrate::answer(&ports, &project, outcome).await,
+        Outcome::Completed { run, rejects } => completed(&project, target, &run, rejects).await,
+        outcome @ (Outcome::SourcesChanged { .. } | Outcome::Stopped { .. }) => {
+            migrate::answer(&ports, &project, outcome).await
+        }
     }
+}
+
+async fn completed(
+    project: &Project,
+    target: &dyn Target,
+    id: &str,
+    again: u64,
+) -> Result<Answer, Failure> {
+    let run = find_run(project, target, Some(id)).await?;
+    let open = reject::open_of(target, &run).await?;
+    let tables = migrate::table_figures(target, id).await?;
+    let read: u64 = tables.iter().map(|table| table.units.read).sum();
+    let flag = plan_flag(project);
+    let mut text = format!("Run {id} is complete.\n");
+    tables
+        .iter()
+        .filter(|table| table.units.read > 0)
+        .for_each(|table| text.push_str(&table.line()));
+    let message = format!("{} read again, {again} of them rejected again", count(read, "record"));
+    text.push_str(&match open {
+        0 => "No reject is open any more.\n".to_owned(),
+        _ => format!("! {} open: whimbrel rejects list{flag}\n", count(open, "reject")),
+    });
+    text.push_str(&format!("Next: whimbrel report{flag}\n"));
+    let data = json!({
+        "run": id,
+        "rejects": again,
+        "open_rejects": open,
+        "tables": tables.iter().map(migrate::TableFigures::json).collect::<Vec<_>>(),
+    });
+    let exit = if again == 0 { Exit::Done } else { Exit::Rejects };
+    Ok(Answer::new(message, text, data).with_exit(exit))
 }
 
 /// The rejects that are meant, each with its repaired bytes where there are some.
