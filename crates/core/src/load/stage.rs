@@ -451,7 +451,7 @@ impl Producer<'_> {
         while !(again.done_after(read) && (stateless || read >= marked))
             && let Some((chunk, digests)) = feed.next()?
         {
-            failpoint!("core.load.chunk_read");
+            failpoint!("core.retry.chunk_read");
             let began = Instant::now();
             again.recognise(&self.work.item.source_file, &chunk, &digests)?;
             let (chunk, digests) = self.repaired(again, chunk, digests)?;
