@@ -1,6 +1,6 @@
 //! Exit codes and hints: the one place that turns kinds of ends into numbers and advice.
 
-use whimbrel_core::{CoreError, Outcome, StopReason};
+use whimbrel_core::{Changes, CoreError, Outcome, StopReason};
 use whimbrel_endpoint::ErrorClass;
 
 /// Exit codes, as `docs/exit-codes.md` promises them.
@@ -40,9 +40,14 @@ pub(crate) fn of_outcome(outcome: &Outcome) -> Exit {
     match outcome {
         Outcome::Completed { rejects: 0, .. } | Outcome::NothingToDo { .. } => Exit::Done,
         Outcome::Completed { .. } => Exit::Rejects,
-        Outcome::SourcesChanged { .. } => Exit::SomethingToDo,
+        Outcome::SourcesChanged { changes, .. } => of_changes(changes),
         Outcome::Stopped { reason, .. } => of_stop(*reason),
     }
+}
+
+/// Files that are gone are told, but leave nothing to do.
+pub(crate) fn of_changes(changes: &Changes) -> Exit {
+    if changes.anything_to_load() { Exit::SomethingToDo } else { Exit::Done }
 }
 
 fn of_stop(reason: StopReason) -> Exit {
@@ -50,7 +55,7 @@ fn of_stop(reason: StopReason) -> Exit {
         StopReason::Interrupt => Exit::Interrupted,
         StopReason::Terminate => Exit::Terminated,
         StopReason::Deadline | StopReason::WindowClosed => Exit::Temporary,
-        StopReason::RejectLimit => Exit::RejectLimit,
+        StopReason::RejectLimit | StopReason::RuleLimit { .. } => Exit::RejectLimit,
     }
 }
 

@@ -1,7 +1,6 @@
 //! One flag that asks a run to stop at the next checkpoint, and why.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// Why a run was asked to stop.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -16,30 +15,28 @@ pub enum StopReason {
     WindowClosed,
     /// Too many rejects.
     RejectLimit,
+    /// A rule was broken more often than its own limit allows.
+    RuleLimit {
+        /// Index of its table in the plan.
+        table: usize,
+        /// Index of the rule in the table.
+        rule: usize,
+    },
 }
 
 /// Shared by whoever may ask and whoever has to listen.
 #[derive(Clone, Default, Debug)]
-pub struct Cancel(Arc<AtomicU8>);
+pub struct Cancel(Arc<OnceLock<StopReason>>);
 
 impl Cancel {
     /// Asks to stop. The first reason stays.
     pub fn stop(&self, reason: StopReason) {
-        let code = reason as u8 + 1;
-        let _first_wins = self.0.compare_exchange(0, code, Ordering::SeqCst, Ordering::SeqCst);
+        self.0.get_or_init(|| reason);
     }
 
     /// Why to stop, if at all.
     pub fn reason(&self) -> Option<StopReason> {
-        const REASONS: [StopReason; 5] = [
-            StopReason::Interrupt,
-            StopReason::Terminate,
-            StopReason::Deadline,
-            StopReason::WindowClosed,
-            StopReason::RejectLimit,
-        ];
-        let code = usize::from(self.0.load(Ordering::SeqCst));
-        code.checked_sub(1).map(|index| REASONS[index])
+        self.0.get().copied()
     }
 }
 

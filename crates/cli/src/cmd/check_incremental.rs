@@ -8,7 +8,7 @@ use whimbrel_core::event::Silent;
 
 use crate::args::OnPlan;
 use crate::cmd::migrate::{plan_argument, selection};
-use crate::exit::Exit;
+use crate::exit;
 use crate::failure::Failure;
 use crate::output::{Answer, count, printable};
 use crate::project::Project;
@@ -39,6 +39,7 @@ pub(crate) async fn run(args: &OnPlan) -> Result<Answer, Failure> {
     let total = changes.new.len() + changes.appended.len() + changes.changed.len();
     let message = match total {
         0 if changes.is_empty() => format!("Nothing has changed since run {}.", run.id),
+        0 => format!("Nothing to take since run {}.", run.id),
         _ => format!("{} to take since run {}.", count(total as u64, "file"), run.id),
     };
     text.push_str(&format!("{message}\n"));
@@ -48,6 +49,6 @@ pub(crate) async fn run(args: &OnPlan) -> Result<Answer, Failure> {
             plan_argument(&project)
         ));
     }
-    let exit = if changes.is_empty() { Exit::Done } else { Exit::SomethingToDo };
+    let exit = exit::of_changes(&changes);
     Ok(Answer::new(message, text, json!({ "run": run.id, "changes": changes })).with_exit(exit))
 }

@@ -23,11 +23,12 @@ pub(crate) async fn run(global: &Global, args: &Migrate) -> Result<Answer, Failu
     }
     let project = Project::open(&args.on.plan)?;
     let ports = project.ports(Arc::new(Shown::new(global))).await?;
-    listen_for_signals(&ports.cancel)
-        .map_err(|error| Failure::io("WB0704", "signals cannot be heard", &error))?;
     if !args.yes && std::io::stdin().is_terminal() {
         agree(&ports, &project).await?;
     }
+    // Only now: at the question, Ctrl-C is an answer.
+    listen_for_signals(&ports.cancel)
+        .map_err(|error| Failure::io("WB0704", "signals cannot be heard", &error))?;
     let options = options(&project, &ports, args)?;
     let engine = ports.target.facts().await?.engine;
     let schema = project.schema(engine)?;
@@ -92,7 +93,11 @@ pub(crate) fn selection(args: &SelectionArgs) -> Result<Selection, Failure> {
 }
 
 /// The answer to a run, whatever its end.
-pub(crate) async fn answer(ports: &Ports, project: &Project, outcome: Outcome) -> Result<Answer, Failure> {
+pub(crate) async fn answer(
+    ports: &Ports,
+    project: &Project,
+    outcome: Outcome,
+) -> Result<Answer, Failure> {
     let exit = exit::of_outcome(&outcome);
     let plan = plan_argument(project);
     let answer = match outcome {
@@ -101,6 +106,15 @@ pub(crate) async fn answer(ports: &Ports, project: &Project, outcome: Outcome) -
             let message =
                 format!("Nothing to do: run {run} is complete and the sources are as they were.");
             Answer::new(message, "", json!({ "run": run }))
+        }
+        Outcome::SourcesChanged { run, changes } if !changes.anything_to_load() => {
+            let gone = count(changes.deleted.len() as u64, "file");
+            let message = format!(
+                "Nothing to do: run {run} is complete. Deleted since: {gone}; what was loaded stays in the target."
+            );
+            let text =
+                format!("{message}\nNext: whimbrel check-incremental{plan} lists what is gone.");
+            Answer::new(message, text, json!({ "run": run, "changes": changes }))
         }
         Outcome::SourcesChanged { run, changes } => {
             let message = format!(
@@ -117,17 +131,28 @@ pub(crate) async fn answer(ports: &Ports, project: &Project, outcome: Outcome) -
         }
         Outcome::Stopped { run, reason } => {
             let why = match reason {
-                StopReason::Interrupt => "interrupted",
-                StopReason::Terminate => "terminated",
-                StopReason::Deadline => "the deadline has passed",
-                StopReason::WindowClosed => "the maintenance window has closed",
-                StopReason::RejectLimit => "more rejects than `[rejects] max` allows",
+                StopReason::Interrupt => "interrupted".to_owned(),
+                StopReason::Terminate => "terminated".to_owned(),
+                StopReason::Deadline => "the deadline has passed".to_owned(),
+                StopReason::WindowClosed => "the maintenance window has closed".to_owned(),
+                StopReason::RejectLimit => "more rejects than `[rejects] max` allows".to_owned(),
+                StopReason::RuleLimit { table, rule } => {
+                    let table = &project.plan.tables[table];
+                    let (rule, table) = (&table.rules[rule].name.value, &table.into.value);
+                    format!(
+                        "the rule `{rule}` of `{table}` was broken more often than its `max` allows"
+                    )
+                }
             };
+            let flag = plan_flag(project);
+            let go_on = "raise `max` and run the same command again; where the plan is mended too, with `--adopt`";
             let next = match reason {
-                StopReason::RejectLimit => format!(
-                    "whimbrel rejects list{} shows why; mend the plan or raise `max`, then run the same command again",
-                    plan_flag(project)
-                ),
+                StopReason::RejectLimit => {
+                    format!("whimbrel rejects list{flag} shows why; {go_on}")
+                }
+                StopReason::RuleLimit { .. } => {
+                    format!("whimbrel report{flag} shows where; {go_on}")
+                }
                 StopReason::Interrupt
                 | StopReason::Terminate
                 | StopReason::Deadline

@@ -9,7 +9,7 @@ use whimbrel_core::{Depth, DryTable, Options, Pending, Preview};
 
 use crate::args::{OnPlan, PlanVerb};
 use crate::cmd::migrate::{plan_argument, selection};
-use crate::exit::Exit;
+use crate::exit::{self, Exit};
 use crate::failure::Failure;
 use crate::output::{Answer, count, printable, thousands};
 use crate::progress::duration;
@@ -20,8 +20,12 @@ const LOOKED_AT: u64 = 5_000;
 
 pub(crate) async fn run(args: &PlanVerb) -> Result<Answer, Failure> {
     let (project, preview) = look(&args.on, Depth::Units(LOOKED_AT)).await?;
-    let something = !matches!(preview.pending, Pending::Nothing { .. });
-    let exit = if args.check && something { Exit::SomethingToDo } else { Exit::Done };
+    let exit = match &preview.pending {
+        Pending::Begin | Pending::Resume { .. } => Exit::SomethingToDo,
+        Pending::Incremental { changes, .. } => exit::of_changes(changes),
+        Pending::Nothing { .. } => Exit::Done,
+    };
+    let exit = if args.check { exit } else { Exit::Done };
     Ok(answer(&project, &preview, false).with_exit(exit))
 }
 
@@ -77,7 +81,10 @@ fn answer(project: &Project, preview: &Preview, dry: bool) -> Answer {
     }
     let next = match &preview.pending {
         Pending::Nothing { run } => format!("whimbrel report {run}"),
-        Pending::Incremental { .. } => format!("whimbrel migrate{argument} --incremental"),
+        Pending::Incremental { changes, .. } if changes.anything_to_load() => {
+            format!("whimbrel migrate{argument} --incremental")
+        }
+        Pending::Incremental { .. } => format!("whimbrel check-incremental{argument}"),
         Pending::Begin | Pending::Resume { .. } => format!("whimbrel migrate{argument}"),
     };
     text.push_str(&format!("Next: {next}\n"));

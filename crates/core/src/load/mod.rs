@@ -424,12 +424,14 @@ impl Task<'_> {
             }
         };
         let rejected = counts.class(Class::Rejected);
-        let whole = self.plan.rejects.max.is_some_and(|max| spent(max, rejected, counts.read));
-        let single = self.mapping().rules.iter().any(|rule| {
+        if self.plan.rejects.max.is_some_and(|max| spent(max, rejected, counts.read)) {
+            return Some(StopReason::RejectLimit);
+        }
+        let rule = self.mapping().rules.iter().position(|rule| {
             let violations = flow.rules.get(&rule.name.value).copied().unwrap_or(0);
             rule.max.is_some_and(|max| spent(max, violations, writer.committed.read))
         });
-        (whole || single).then_some(StopReason::RejectLimit)
+        rule.map(|rule| StopReason::RuleLimit { table: self.surveyed.mapping, rule })
     }
 
     /// How often each rule of this step was broken in batches that are committed already.
