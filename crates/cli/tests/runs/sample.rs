@@ -47,7 +47,7 @@ fn project() -> Project {
         let lines: Vec<String> = (0..20).map(|line| format!("{}\n", file * 20 + line)).collect();
         project.write(&format!("data/lines_{file:02}.csv"), format!("id\n{}", lines.concat()));
     }
-    let text = |number: usize| if number % 10 == 0 { "skip" } else { "said" };
+    let text = |number: usize| if number.is_multiple_of(10) { "skip" } else { "said" };
     let remarks: Vec<String> =
         (0..1000).map(|number| format!("{number},{number},{}\n", text(number))).collect();
     project.write("data/remarks.csv", format!("id,line,text\n{}", remarks.concat()));

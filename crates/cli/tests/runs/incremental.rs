@@ -1,0 +1,461 @@
+//! What changes in the sources between runs: new, appended, changed and deleted files, and how
+//! they are told and taken.
+
+use expect_test::{Expect, expect};
+
+use crate::project::{PEOPLE, Project, people};
+
+/// Two files, loaded.
+fn loaded() -> Project {
+    loaded_by(PEOPLE)
+}
+
+fn loaded_by(plan: &str) -> Project {
+    let project = Project::new(plan);
+    project.write("data/a.csv", people(0..3));
+    project.write("data/b.csv", people(10..13));
+    project.finish(&[]);
+    project
+}
+
+/// `check-incremental` exits with this and says this, in words and as a document; without
+/// `--incremental`, `migrate` only says so too.
+fn check_changes(project: &Project, code: i32, expected: Expect) {
+    let before = project.holds();
+    let told = project.run(&["check-incremental"]);
+    told.check(code, expected);
+    let told = project.run(&["check-incremental", "--format", "json"]);
+    assert_eq!((told.code, &told.json()["exit_code"]), (Some(code), &code.into()));
+    assert_eq!(told.json()["success"], true);
+    let migrate = project.run(&["migrate", "--format", "json"]);
+    assert_eq!((migrate.code, &migrate.json()["exit_code"]), (Some(code), &code.into()));
+    assert_eq!(project.holds(), before, "telling is not taking");
+}
+
+/// `migrate --incremental` takes the changes with these accounts; then there is nothing to do.
+fn check_taken(project: &Project, code: i32, expected: Expect) {
+    let taken = project.run(&["migrate", "--incremental"]);
+    taken.check(code, expected);
+    project.holds();
+}
+
+fn nothing_to_do(project: &Project) {
+    for arguments in [&["check-incremental"][..], &["migrate"], &["migrate", "--incremental"]] {
+        let ended = project.run(arguments);
+        assert_eq!(ended.code, Some(0), "{arguments:?}: {ended:?}");
+    }
+}
+
+fn names(project: &Project) -> String {
+    project.value("SELECT group_concat(id || name, ' ') FROM (SELECT * FROM people ORDER BY id)")
+}
+
+#[test]
+fn nothing_changed() {
+    let project = loaded();
+    check_changes(
+        &project,
+        0,
+        expect![[r#"
+        Nothing has changed since run RUN.
+    "#]],
+    );
+    nothing_to_do(&project);
+}
+
+#[test]
+fn a_new_file() {
+    let project = loaded();
+    project.write("data/c.csv", "id,name\n20,New\nx,Bad\n");
+    check_changes(
+        &project,
+        5,
+        expect![[r#"
+        new       data/c.csv
+        1 file to take since run RUN.
+        Next: whimbrel migrate --incremental
+    "#]],
+    );
+    check_taken(
+        &project,
+        3,
+        expect![[r#"
+        Run RUN is complete.
+          people: read 2 = loaded 1 + rejected 1
+        ! 1 reject for you to look at: whimbrel rejects list RUN
+        Next: whimbrel report RUN
+    "#]],
+    );
+    assert_eq!(names(&project), "0n0 1n1 2n2 10n10 11n11 12n12 20New");
+    nothing_to_do(&project);
+}
+
+#[test]
+fn records_appended_to_a_file() {
+    let project = loaded();
+    project.append("data/a.csv", "3,n3\nx,Bad\n4,n4\n");
+    check_changes(
+        &project,
+        5,
+        expect![[r#"
+        appended  data/a.csv
+        1 file to take since run RUN.
+        Next: whimbrel migrate --incremental
+    "#]],
+    );
+    check_taken(
+        &project,
+        3,
+        expect![[r#"
+        Run RUN is complete.
+          people: read 3 = loaded 2 + rejected 1
+        ! 1 reject for you to look at: whimbrel rejects list RUN
+        Next: whimbrel report RUN
+    "#]],
+    );
+    assert_eq!(names(&project), "0n0 1n1 2n2 3n3 4n4 10n10 11n11 12n12");
+    let place =
+        "SELECT source_file || ':' || line || ' record ' || record FROM whimbrel_migration_rejects";
+    assert_eq!(project.value::<String>(place), "data/a.csv:6 record 5");
+    nothing_to_do(&project);
+    project.append("data/a.csv", "5,n5\n");
+    project.finish(&["--incremental"]);
+    assert_eq!(names(&project), "0n0 1n1 2n2 3n3 4n4 5n5 10n10 11n11 12n12");
+    nothing_to_do(&project);
+}
+
+#[test]
+fn a_torn_last_line_that_is_completed_later() {
+    let project = Project::new(PEOPLE);
+    project.write("data/a.csv", "id,name\n0,n0\n1");
+    assert_eq!(project.finish(&[]).code, Some(3), "half a record is rejected, not guessed at");
+    assert_eq!(names(&project), "0n0");
+    project.append("data/a.csv", ",n1\n2,n2\n");
+    check_changes(
+        &project,
+        5,
+        expect![[r#"
+        appended  data/a.csv
+        1 file to take since run RUN.
+        Next: whimbrel migrate --incremental
+    "#]],
+    );
+    check_taken(
+        &project,
+        0,
+        expect![[r#"
+        Run RUN is complete.
+          people: read 2 = loaded 2
+        Next: whimbrel report RUN
+    "#]],
+    );
+    assert_eq!(names(&project), "0n0 1n1 2n2");
+    nothing_to_do(&project);
+    let resolved = "SELECT code || ' ' || line || ' ' || status FROM whimbrel_migration_rejects";
+    assert_eq!(project.value::<String>(resolved), "WB0101 3 superseded", "it waits no longer");
+}
+
+#[test]
+fn a_file_that_was_rejected_as_a_row_is_judged_again_when_it_grows() {
+    let plan = PEOPLE.replace("from = \"people\"\n", "from = \"people\"\neach = \"file\"\n");
+    let plan = plan.replace(
+        "id = { from = \"id\", type = \"integer\" }",
+        "id = { last = \"id\", type = \"integer\" }",
+    );
+    let project = Project::new(&plan.replace("name = \"name\"", "name = { last = \"name\" }"));
+    project.write("data/a.csv", "id,name\n1,n1\nx,n2\n");
+    assert_eq!(project.finish(&[]).code, Some(3));
+    project.append("data/a.csv", "3,n3\n");
+    check_taken(
+        &project,
+        0,
+        expect![[r#"
+        Run RUN is complete.
+          people: read 1 = loaded 1
+        Next: whimbrel report RUN
+    "#]],
+    );
+    assert_eq!(names(&project), "3n3");
+    let status = "SELECT status FROM whimbrel_migration_rejects";
+    assert_eq!(project.value::<String>(status), "superseded");
+}
+
+#[test]
+fn a_last_line_without_an_end_that_stays_as_it_was() {
+    let project = Project::new(PEOPLE);
+    project.write("data/a.csv", "id,name\n0,n0\n1,n1");
+    assert_eq!(project.finish(&[]).code, Some(0));
+    project.append("data/a.csv", "\n2,n2\n");
+    check_changes(
+        &project,
+        5,
+        expect![[r#"
+        appended  data/a.csv
+        1 file to take since run RUN.
+        Next: whimbrel migrate --incremental
+    "#]],
+    );
+    check_taken(
+        &project,
+        0,
+        expect![[r#"
+        Run RUN is complete.
+          people: read 2 = loaded 1 + unchanged 1
+        Next: whimbrel report RUN
+    "#]],
+    );
+    assert_eq!(names(&project), "0n0 1n1 2n2");
+    nothing_to_do(&project);
+}
+
+#[test]
+fn a_last_value_that_goes_on_later_is_not_loaded_half() {
+    let project = Project::new(&PEOPLE.replace("key = ", "existing = \"update\"\nkey = "));
+    project.write("data/a.csv", "id,name\n0,n0\n1,n");
+    assert_eq!(project.finish(&[]).code, Some(0));
+    project.append("data/a.csv", "1\n2,n2\n");
+    check_taken(
+        &project,
+        0,
+        expect![[r#"
+        Run RUN is complete.
+          people: read 2 = loaded 1 + updated 1
+        Next: whimbrel report RUN
+    "#]],
+    );
+    assert_eq!(names(&project), "0n0 1n1 2n2");
+    nothing_to_do(&project);
+}
+
+#[test]
+fn a_changed_file_is_refused_row_by_row_unless_the_plan_says_update() {
+    let project = loaded();
+    project.write("data/a.csv", "id,name\n0,n0\n1,other\n2,n2\n3,n3\n");
+    check_changes(
+        &project,
+        5,
+        expect![[r#"
+        changed   data/a.csv
+        1 file to take since run RUN.
+        Next: whimbrel migrate --incremental
+    "#]],
+    );
+    check_taken(
+        &project,
+        3,
+        expect![[r#"
+        Run RUN is complete.
+          people: read 4 = loaded 1 + unchanged 2 + rejected 1
+        ! 1 reject for you to look at: whimbrel rejects list RUN
+        Next: whimbrel report RUN
+    "#]],
+    );
+    assert_eq!(names(&project), "0n0 1n1 2n2 3n3 10n10 11n11 12n12");
+    let reject: String = project
+        .value("SELECT code || ' ' || source_file || ':' || line FROM whimbrel_migration_rejects");
+    assert_eq!(reject, "WB0602 data/a.csv:3");
+    nothing_to_do(&project);
+}
+
+#[test]
+fn a_changed_file_updates_its_rows_where_the_plan_says_so() {
+    let project = loaded_by(&PEOPLE.replace("key = ", "existing = \"update\"\nkey = "));
+    project.write("data/a.csv", "id,name\n0,n0\n1,other\n2,n2\n3,n3\n");
+    check_taken(
+        &project,
+        0,
+        expect![[r#"
+        Run RUN is complete.
+          people: read 4 = loaded 1 + updated 1 + unchanged 2
+        Next: whimbrel report RUN
+    "#]],
+    );
+    assert_eq!(names(&project), "0n0 1other 2n2 3n3 10n10 11n11 12n12");
+    nothing_to_do(&project);
+}
+
+#[test]
+fn a_row_that_someone_edited_is_kept_and_the_record_rejected() {
+    let project = loaded_by(&PEOPLE.replace("key = ", "existing = \"update\"\nkey = "));
+    project.target().execute("UPDATE people SET name = 'mine' WHERE id = 1", []).unwrap();
+    project.write("data/a.csv", "id,name\n0,n0\n1,other\n2,new\n");
+    check_taken(
+        &project,
+        3,
+        expect![[r#"
+        Run RUN is complete.
+          people: read 3 = updated 1 + unchanged 1 + rejected 1
+        ! 1 reject for you to look at: whimbrel rejects list RUN
+        Next: whimbrel report RUN
+    "#]],
+    );
+    assert_eq!(names(&project), "0n0 1mine 2new 10n10 11n11 12n12");
+    assert_eq!(project.value::<String>("SELECT code FROM whimbrel_migration_rejects"), "WB0604");
+}
+
+#[test]
+fn a_row_that_several_records_wrote_in_turn_is_nobody_elses() {
+    let project = loaded_by(&PEOPLE.replace("key = ", "existing = \"update\"\nkey = "));
+    for name in ["second", "third"] {
+        project.write(&format!("data/{name}.csv"), format!("id,name\n1,{name}\n"));
+        assert_eq!(project.finish(&["--incremental"]).code, Some(0), "{name}");
+        assert_eq!(names(&project), format!("0n0 1{name} 2n2 10n10 11n11 12n12"));
+    }
+    project.write("data/a.csv", "id,name\n0,n0\n1,first again\n2,n2\n");
+    project.finish(&["--incremental"]);
+    assert_eq!(names(&project), "0n0 1first again 2n2 10n10 11n11 12n12");
+    assert_eq!(project.value::<i64>("SELECT count(*) FROM whimbrel_migration_rejects"), 0);
+}
+
+#[test]
+fn two_records_of_one_run_do_not_update_each_other() {
+    let project = Project::new(&PEOPLE.replace("key = ", "existing = \"update\"\nkey = "));
+    project.write("data/a.csv", "id,name\n1,first\n2,n2\n1,later\n");
+    assert_eq!(project.finish(&[]).code, Some(3));
+    assert_eq!(names(&project), "1first 2n2");
+    let reject = "SELECT code || ' ' || source_file || ':' || line FROM whimbrel_migration_rejects";
+    assert_eq!(project.value::<String>(reject), "WB0603 data/a.csv:4");
+    project.holds();
+}
+
+#[test]
+fn a_deleted_file_is_reported_and_its_rows_stay() {
+    let project = loaded();
+    std::fs::remove_file(project.path("data/b.csv")).unwrap();
+    check_changes(
+        &project,
+        0,
+        expect![[r#"
+        deleted   data/b.csv (3 records stay in the target)
+        Nothing to take since run RUN.
+    "#]],
+    );
+    let told = project.run(&["migrate", "--incremental"]);
+    told.check(0, expect![[r#"
+        Nothing to do: run RUN is complete. Deleted since: 1 file; what was loaded stays in the target.
+        Next: whimbrel check-incremental lists what is gone.
+    "#]]);
+    assert_eq!(names(&project), "0n0 1n1 2n2 10n10 11n11 12n12");
+}
+
+#[test]
+fn a_touched_and_a_renamed_file() {
+    let project = loaded();
+    // Written again with the same bytes: another time, another inode, the same content.
+    std::fs::remove_file(project.path("data/a.csv")).unwrap();
+    project.write("data/a.csv", people(0..3));
+    nothing_to_do(&project);
+    std::fs::rename(project.path("data/b.csv"), project.path("data/c.csv")).unwrap();
+    check_changes(
+        &project,
+        5,
+        expect![[r#"
+        new       data/c.csv
+        deleted   data/b.csv (3 records stay in the target)
+        1 file to take since run RUN.
+        Next: whimbrel migrate --incremental
+    "#]],
+    );
+    check_taken(
+        &project,
+        0,
+        expect![[r#"
+        Run RUN is complete.
+          people: read 3 = unchanged 3
+        Next: whimbrel report RUN
+    "#]],
+    );
+    assert_eq!(names(&project), "0n0 1n1 2n2 10n10 11n11 12n12");
+}
+
+#[test]
+fn a_row_of_a_file_follows_the_records_appended_to_it() {
+    let plan = r#"name = "runs"
+target = "sqlite:people.db"
+
+[source.samples]
+csv = "data/*.csv"
+
+[[table]]
+into = "runs"
+from = "samples"
+each = "file"
+key = ["file"]
+existing = "update"
+[table.columns]
+file = { fact = "file.stem", type = "text" }
+records = { count = true, type = "integer" }
+status = { last = "status", type = "text" }
+
+[[table]]
+into = "samples"
+from = "samples"
+key = ["file", "number"]
+[table.columns]
+file = { ref = "runs", by = { fact = "file.stem" }, type = "text" }
+number = { fact = "record.number", type = "integer" }
+status = "status"
+"#;
+    let project = Project::new(plan);
+    project.write("data/a.csv", "status\nstarting\nrunning\n");
+    project.write("data/b.csv", "status\nready\n");
+    project.finish(&[]);
+    let runs = "SELECT group_concat(file || ' ' || records || ' ' || status) FROM runs";
+    assert_eq!(project.value::<String>(runs), "a 2 running,b 1 ready");
+    project.append("data/a.csv", "stopping\nready\n");
+    check_changes(
+        &project,
+        5,
+        expect![[r#"
+        appended  data/a.csv
+        1 file to take since run RUN.
+        Next: whimbrel migrate --incremental
+    "#]],
+    );
+    check_taken(
+        &project,
+        0,
+        expect![[r#"
+        Run RUN is complete.
+          runs: read 1 = updated 1
+          samples: read 2 = loaded 2
+        Next: whimbrel report RUN
+    "#]],
+    );
+    assert_eq!(project.value::<String>(runs), "a 4 ready,b 1 ready");
+    assert_eq!(project.value::<i64>("SELECT count(*) FROM samples"), 5);
+    nothing_to_do(&project);
+}
+
+#[test]
+fn an_incremental_run_that_is_interrupted_goes_on() {
+    let project = Project::of_one_file(6_000);
+    project.finish(&[]);
+    project.append("data/people.csv", people(6_000..12_000).strip_prefix("id,name\n").unwrap());
+    project.write("data/quite_new.csv", people(12_000..18_000));
+    let stopped =
+        project.run(&["migrate", "--incremental", "--batch-size", "1", "--deadline", "1ms"]);
+    assert_eq!(stopped.code, Some(75), "{stopped:?}");
+    // The unfinished run goes on whether the flag is given again or not.
+    assert_eq!(project.run(&["migrate"]).code, Some(0));
+    project.holds();
+    assert_eq!(project.value::<i64>("SELECT count(*) FROM people"), 18_000);
+    assert_eq!(project.value::<i64>("SELECT count(*) FROM whimbrel_migration_runs"), 2);
+    nothing_to_do(&project);
+}
+
+#[test]
+fn nothing_can_be_incremental_to_no_run() {
+    let project = Project::of_one_file(3);
+    let told = project.run(&["check-incremental", "--format", "json"]);
+    told.refused(
+        2,
+        expect![[r#"
+        error[WB0620]: no run of plan `people` in `sqlite:people.db`
+          hint: `whimbrel migrate` begins one
+          more: whimbrel explain WB0620
+    "#]],
+    );
+    project.finish(&["--incremental"]);
+    assert_eq!(project.holds(), project.undisturbed());
+}
