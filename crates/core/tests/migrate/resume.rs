@@ -1,0 +1,194 @@
+//! Whatever befalls a process: the next one goes on, and in the end nobody can tell.
+
+use std::time::Duration;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+use whimbrel_core::{CoreError, Outcome, StopReason};
+use whimbrel_endpoint::ErrorClass;
+use whimbrel_ledger::chain;
+
+use crate::ledger::{newest, now};
+use crate::legacy;
+use crate::troubled::{At, Trouble};
+use crate::world::{World, same};
+
+/// Lets it happen at each commit of a run, one after the other, each time in a world of its own.
+#[track_caller]
+fn check(trouble: Trouble) {
+    let undisturbed = legacy::small();
+    let commits = undisturbed.process().run().commits;
+    assert!(commits > 12, "the run has few commits: {commits}");
+    for commit in 1..=commits {
+        let world = undisturbed.afresh();
+        world.process().trouble(At::Commit(commit), trouble).run();
+        world.migrate_to_the_end();
+        assert_eq!(same(&undisturbed, &world), Ok(()), "{trouble:?} at commit {commit}");
+    }
+}
+
+#[test]
+fn resume_after_death_before_any_commit() {
+    check(Trouble::DeathBefore);
+}
+
+#[test]
+fn resume_after_death_after_any_commit() {
+    check(Trouble::DeathAfter);
+}
+
+#[test]
+fn resume_after_a_full_disk_at_any_commit() {
+    check(Trouble::Refused(ErrorClass::System));
+}
+
+#[test]
+fn resume_after_the_lease_was_lost_at_any_commit() {
+    check(Trouble::Refused(ErrorClass::Fenced));
+}
+
+#[test]
+fn resume_after_a_locked_target_at_any_commit() {
+    check(Trouble::Refused(ErrorClass::Transient));
+}
+
+#[test]
+fn a_lost_answer_is_settled_where_the_commit_had_been_carried_out() {
+    check(Trouble::Unheard);
+}
+
+#[test]
+fn a_lost_answer_is_settled_where_the_commit_had_not_been_carried_out() {
+    check(Trouble::Refused(ErrorClass::Unknown));
+}
+
+#[test]
+fn resume_after_a_stop_at_any_checkpoint() {
+    let undisturbed = legacy::small();
+    let checkpoints = undisturbed.process().run().heard.checkpoints;
+    for checkpoint in 1..checkpoints {
+        let world = undisturbed.afresh();
+        let ended = world.process().stop_at(checkpoint).run().result;
+        let Some(Ok(Outcome::Stopped { reason, .. })) = ended else { panic!("{ended:?}") };
+        assert_eq!(reason, StopReason::Interrupt);
+        world.migrate_to_the_end();
+        assert_eq!(same(&undisturbed, &world), Ok(()), "stopped at checkpoint {checkpoint}");
+    }
+}
+
+#[test]
+fn resume_after_every_deadline() {
+    let undisturbed = legacy::small();
+    undisturbed.migrate_to_the_end();
+    let world = undisturbed.afresh();
+    let mut stops = 0;
+    loop {
+        let mut process = world.process();
+        process.options.deadline_at = Some(Duration::ZERO);
+        match process.run().result {
+            Some(Ok(Outcome::Stopped { reason: StopReason::Deadline, .. })) => stops += 1,
+            Some(Ok(Outcome::Completed { .. })) => break,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(stops > 5, "the run stops seldom: {stops}");
+    assert_eq!(same(&undisturbed, &world), Ok(()));
+}
+
+const SHORT: &str = r#"
+[source.s]
+csv = "*"
+[[table]]
+into = "t"
+from = "s"
+key  = ["id"]
+columns = { id = "id" }
+"#;
+
+/// A world in which a part of the first file is loaded.
+fn begun() -> World {
+    let world =
+        World::new(SHORT, &[("s", "id")]).file("s", "a", "1\n2\n3").file("s", "b", "4").sips(1);
+    world.process().batch_size(1).stop_at(1).run();
+    world
+}
+
+#[test]
+fn a_changed_mapping_is_refused_unless_it_is_adopted() {
+    let world =
+        begun().with_plan(&SHORT.replace("= \"id\" }", "= { from = \"id\", lower = true } }"));
+    let refused = world.migrate();
+    assert!(matches!(refused, Err(CoreError::MappingChanged { .. })), "{refused:?}");
+    let mut process = world.process();
+    process.options.adopt = true;
+    let adopted = process.run().result;
+    assert!(matches!(adopted, Some(Ok(Outcome::Completed { .. }))), "{adopted:?}");
+    let log = now(chain::entries_of(&world.target, &newest(&world.target).id, 100));
+    assert!(log.iter().any(|entry| entry.action == "mapping.adopted"), "{log:?}");
+}
+
+#[test]
+fn a_changed_file_is_refused_until_it_is_put_back() {
+    let world = begun();
+    let before = world.target.rows("t");
+    world.set("s", "a", "1\n5\n3");
+    let refused = world.migrate();
+    assert!(matches!(refused, Err(CoreError::SourceChanged { .. })), "{refused:?}");
+    assert_eq!(world.target.rows("t"), before);
+    world.set("s", "a", "1\n2\n3");
+    world.migrate_to_the_end();
+    assert_eq!(world.target.rows("t").len(), 4);
+}
+
+#[test]
+fn a_file_that_went_away_is_refused_until_it_is_put_back() {
+    let world = begun();
+    world.delete("s", "b");
+    let refused = world.migrate();
+    assert!(matches!(refused, Err(CoreError::SourceChanged { .. })), "{refused:?}");
+    world.set("s", "b", "4");
+    world.migrate_to_the_end();
+    assert_eq!(world.target.rows("t").len(), 4);
+}
+
+#[test]
+fn other_options_are_refused_while_a_run_is_unfinished() {
+    let world = begun();
+    let mut process = world.process();
+    process.options.selection.max_file_size = Some(1);
+    let refused = process.run().result;
+    assert!(matches!(refused, Some(Err(CoreError::OptionsChanged { .. }))), "{refused:?}");
+    world.migrate_to_the_end();
+}
+
+fn trouble() -> impl Strategy<Value = Trouble> {
+    select(vec![
+        Trouble::DeathBefore,
+        Trouble::DeathAfter,
+        Trouble::Unheard,
+        Trouble::Refused(ErrorClass::Unknown),
+        Trouble::Refused(ErrorClass::Transient),
+        Trouble::Refused(ErrorClass::System),
+        Trouble::Refused(ErrorClass::Fenced),
+    ])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_history_ends_like_none(
+        files in legacy::files(),
+        history in vec((1..12u64, trouble(), 1..20u64, 1..4u32), 1..5),
+    ) {
+        let undisturbed = legacy::world(&files);
+        undisturbed.migrate_to_the_end();
+        let world = undisturbed.afresh();
+        for (commit, trouble, rows, workers) in &history {
+            world.process().trouble(At::Commit(*commit), *trouble).batch_size(*rows).workers(*workers).run();
+        }
+        world.migrate_to_the_end();
+        same(&undisturbed, &world).map_err(TestCaseError::fail)?;
+    }
+}

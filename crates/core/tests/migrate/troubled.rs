@@ -1,0 +1,317 @@
+//! Endpoints to which something happens: a target whose n-th commit goes wrong or whose answers are
+//! lies, and a source that hands over few records at once, so that batches end inside of files.
+
+use std::collections::BTreeMap;
+use std::future::pending;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use tokio::sync::Notify;
+use whimbrel_endpoint::memory::{MemorySource, MemoryTarget};
+use whimbrel_endpoint::{
+    Discovery, EndpointError, ErrorClass, Fence, Freshness, LeaseAnswer, LeaseRequest, Limit,
+    Partition, Query, Reader, ReaderEnd, RowFate, Rows, SchemaFile, Source, Target, TargetFacts,
+    Txn, WriteMode,
+};
+use whimbrel_ledger::tables;
+use whimbrel_model::plan::HashAlgorithm;
+use whimbrel_model::{Chunk, Field, Position, Shape, SourceChunk, SourceMark, Table, Value};
+
+/// What happens at a commit; when records are read, only `Refused`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Trouble {
+    /// It is not carried out; the error has this class.
+    Refused(ErrorClass),
+    /// It is carried out, but its answer is lost.
+    Unheard,
+    /// The process dies before it is carried out.
+    DeathBefore,
+    /// The process dies when it has been carried out.
+    DeathAfter,
+}
+
+/// What a target says of rows that it was to write.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Lie {
+    /// That their keys are taken, although it holds none of them.
+    Taken,
+}
+
+/// When it happens, counted from 1.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum At {
+    Commit(u64),
+    /// Of the commits those that hold a batch.
+    Batch(u64),
+    /// When records are read.
+    Read(u64),
+}
+
+/// Something that happens elsewhere.
+pub(crate) type Event = Box<dyn FnOnce() + Send>;
+
+/// What befalls a process.
+#[derive(Default)]
+pub(crate) struct Script {
+    pub(crate) troubles: BTreeMap<At, Trouble>,
+    pub(crate) lie: Option<Lie>,
+    /// Rows of this bookkeeping table are not written in this batch.
+    pub(crate) forgets: Option<(&'static str, u64)>,
+    /// What happens elsewhere once so many batches are tried, before the next transaction begins.
+    pub(crate) meanwhile: Mutex<Option<(u64, Event)>>,
+    pub(crate) commits: AtomicU64,
+    pub(crate) batches: AtomicU64,
+    pub(crate) reads: AtomicU64,
+    pub(crate) died: Notify,
+}
+
+/// A target that follows a script.
+pub(crate) struct Troubled {
+    pub(crate) inner: MemoryTarget,
+    pub(crate) script: Arc<Script>,
+}
+
+#[async_trait]
+impl Target for Troubled {
+    async fn facts(&self) -> Result<TargetFacts, EndpointError> {
+        self.inner.facts().await
+    }
+
+    async fn describe(&self, table: &str) -> Result<Option<Table>, EndpointError> {
+        self.inner.describe(table).await
+    }
+
+    async fn describe_schema(&self, files: &[SchemaFile]) -> Result<Vec<Table>, EndpointError> {
+        self.inner.describe_schema(files).await
+    }
+
+    async fn prepare_ledger(&self) -> Result<(), EndpointError> {
+        self.inner.prepare_ledger().await
+    }
+
+    async fn has_ledger(&self) -> Result<bool, EndpointError> {
+        self.inner.has_ledger().await
+    }
+
+    async fn select(&self, query: &Query) -> Result<Rows, EndpointError> {
+        self.inner.select(query).await
+    }
+
+    async fn lease(&self, request: &LeaseRequest) -> Result<LeaseAnswer, EndpointError> {
+        self.inner.lease(request).await
+    }
+
+    async fn release(&self, fence: Fence) -> Result<(), EndpointError> {
+        self.inner.release(fence).await
+    }
+
+    async fn begin(&self, fence: Fence) -> Result<Box<dyn Txn>, EndpointError> {
+        let batches = self.script.batches.load(Ordering::SeqCst);
+        let happens = {
+            let mut meanwhile =
+                self.script.meanwhile.lock().unwrap_or_else(PoisonError::into_inner);
+            meanwhile.take_if(|(after, _)| *after == batches)
+        };
+        if let Some((_, happens)) = happens {
+            // Elsewhere: on a thread of its own, which has no runtime yet.
+            std::thread::spawn(happens).join().expect("what happens elsewhere succeeds");
+        }
+        let inner = self.inner.begin(fence).await?;
+        Ok(Box::new(TroubledTxn { inner, script: Arc::clone(&self.script), batch: false }))
+    }
+
+    async fn enter_load(&self) -> Result<(), EndpointError> {
+        self.inner.enter_load().await
+    }
+
+    async fn leave_load(&self) -> Result<(), EndpointError> {
+        self.inner.leave_load().await
+    }
+}
+
+struct TroubledTxn {
+    inner: Box<dyn Txn>,
+    script: Arc<Script>,
+    /// True once it holds the row of a batch.
+    batch: bool,
+}
+
+#[async_trait]
+impl Txn for TroubledTxn {
+    async fn write(
+        &mut self,
+        table: &Table,
+        rows: Arc<Chunk>,
+        mode: WriteMode,
+    ) -> Result<Vec<RowFate>, EndpointError> {
+        let count = rows.len();
+        if self.script.lie == Some(Lie::Taken) {
+            return Ok(vec![RowFate::Taken; count]);
+        }
+        self.inner.write(table, rows, mode).await
+    }
+
+    async fn put(&mut self, table: &Table, rows: &Chunk) -> Result<(), EndpointError> {
+        self.batch |= table.name == tables::BATCHES.name;
+        let batch = self.script.batches.load(Ordering::SeqCst) + 1;
+        match self.script.forgets {
+            Some((name, at)) if name == table.name && batch == at => Ok(()),
+            Some(_) | None => self.inner.put(table, rows).await,
+        }
+    }
+
+    async fn delete(&mut self, query: &Query) -> Result<u64, EndpointError> {
+        self.inner.delete(query).await
+    }
+
+    async fn select(&mut self, query: &Query) -> Result<Rows, EndpointError> {
+        self.inner.select(query).await
+    }
+
+    async fn read_for_update(
+        &mut self,
+        table: &Table,
+        keys: &Chunk,
+    ) -> Result<Vec<Option<Vec<Value>>>, EndpointError> {
+        self.inner.read_for_update(table, keys).await
+    }
+
+    async fn update(&mut self, table: &Table, rows: &Chunk) -> Result<(), EndpointError> {
+        self.inner.update(table, rows).await
+    }
+
+    async fn remove(&mut self, table: &Table, keys: &Chunk) -> Result<u64, EndpointError> {
+        self.inner.remove(table, keys).await
+    }
+
+    async fn create_table(&mut self, table: &Table) -> Result<(), EndpointError> {
+        self.inner.create_table(table).await
+    }
+
+    async fn apply_schema(&mut self, file: &SchemaFile) -> Result<(), EndpointError> {
+        self.inner.apply_schema(file).await
+    }
+
+    async fn commit(self: Box<Self>) -> Result<(), EndpointError> {
+        let commit = At::Commit(self.script.commits.fetch_add(1, Ordering::SeqCst) + 1);
+        let batch =
+            self.batch.then(|| At::Batch(self.script.batches.fetch_add(1, Ordering::SeqCst) + 1));
+        let of = |at| self.script.troubles.get(&at);
+        match of(commit).or_else(|| of(batch?)) {
+            None => self.inner.commit().await,
+            Some(Trouble::Refused(class)) => {
+                self.inner.rollback().await?;
+                Err(EndpointError::new(*class, "WB0610", "the test's target refuses the commit"))
+            }
+            Some(Trouble::Unheard) => {
+                self.inner.commit().await?;
+                let what = "the test's target does not answer";
+                Err(EndpointError::new(ErrorClass::Unknown, "WB0610", what))
+            }
+            Some(Trouble::DeathBefore) => {
+                self.script.died.notify_one();
+                pending().await
+            }
+            Some(Trouble::DeathAfter) => {
+                self.inner.commit().await?;
+                self.script.died.notify_one();
+                pending().await
+            }
+        }
+    }
+
+    async fn rollback(self: Box<Self>) -> Result<(), EndpointError> {
+        self.inner.rollback().await
+    }
+}
+
+/// A source whose readers hand over at most so many records at once.
+pub(crate) struct Sips {
+    pub(crate) inner: MemorySource,
+    pub(crate) records: usize,
+    pub(crate) script: Arc<Script>,
+}
+
+#[async_trait]
+impl Source for Sips {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    /// With times of change, which memory does not keep: another one for other bytes.
+    async fn partitions(&self) -> Result<Discovery, EndpointError> {
+        let mut found = self.inner.partitions().await?;
+        for partition in &mut found.partitions {
+            let bytes = self.inner.text(partition).await?;
+            let bytes = blake3::hash(bytes.as_bytes());
+            let time = bytes.as_bytes().first_chunk().expect("a hash is longer than 4 bytes");
+            Arc::make_mut(&mut partition.facts).mtime_nanos = u32::from_be_bytes(*time).into();
+        }
+        Ok(found)
+    }
+
+    async fn describe(&self, partition: &Partition) -> Result<Shape, EndpointError> {
+        self.inner.describe(partition).await
+    }
+
+    async fn open(
+        &self,
+        partition: &Partition,
+        fields: &[Field],
+        after: Option<&SourceMark>,
+    ) -> Result<Box<dyn Reader>, EndpointError> {
+        let inner = self.inner.open(partition, fields, after).await?;
+        Ok(Box::new(SipReader { inner, records: self.records, script: Arc::clone(&self.script) }))
+    }
+
+    async fn parse(
+        &self,
+        partition: &Partition,
+        fields: &[Field],
+        records: &[(Position, Vec<u8>)],
+    ) -> Result<SourceChunk, EndpointError> {
+        self.inner.parse(partition, fields, records).await
+    }
+
+    async fn checksum(
+        &self,
+        partition: &Partition,
+        algorithm: HashAlgorithm,
+    ) -> Result<String, EndpointError> {
+        self.inner.checksum(partition, algorithm).await
+    }
+
+    async fn text(&self, partition: &Partition) -> Result<String, EndpointError> {
+        self.inner.text(partition).await
+    }
+
+    async fn compare(
+        &self,
+        partition: &Partition,
+        mark: &SourceMark,
+    ) -> Result<Freshness, EndpointError> {
+        self.inner.compare(partition, mark).await
+    }
+}
+
+struct SipReader {
+    inner: Box<dyn Reader>,
+    records: usize,
+    script: Arc<Script>,
+}
+
+#[async_trait]
+impl Reader for SipReader {
+    async fn next(&mut self, limit: Limit) -> Result<Option<SourceChunk>, EndpointError> {
+        let read = At::Read(self.script.reads.fetch_add(1, Ordering::SeqCst) + 1);
+        if let Some(Trouble::Refused(class)) = self.script.troubles.get(&read) {
+            return Err(EndpointError::new(*class, "WB0610", "the test's source does not answer"));
+        }
+        self.inner.next(Limit { rows: limit.rows.min(self.records), ..limit }).await
+    }
+
+    async fn finish(self: Box<Self>) -> Result<ReaderEnd, EndpointError> {
+        self.inner.finish().await
+    }
+}
