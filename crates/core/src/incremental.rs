@@ -10,7 +10,6 @@ use std::collections::BTreeMap;
 use serde_json::Value as Json;
 use whimbrel_endpoint::{Freshness, Partition, Txn};
 use whimbrel_ledger::{Counts, Item, ItemStatus, Reject, RejectStatus, Run, item, reject, run};
-use whimbrel_model::plan::Each;
 
 use crate::begin::{facts_json, new_item, number};
 use crate::error::{Changes, CoreError, While};
@@ -182,9 +181,9 @@ fn continued(run: &Run, step: u64, partition: &Partition, known: &Item) -> Item 
     }
 }
 
-/// Rejects of units that are read again wait no longer: those of files that are read anew, which
-/// count their units under other ordinals, and of what stands behind the mark of a file that has
-/// grown, as a last line that was torn.
+/// Rejects of files that are read anew: their units are counted again, under other ordinals, so
+/// these wait no longer. (What stands behind the mark of a file that has grown keeps its ordinal, and
+/// is resolved by the batch that reads it.)
 pub(crate) async fn supersede(
     job: &Job<'_>,
     txn: &mut dyn Txn,
@@ -194,12 +193,11 @@ pub(crate) async fn supersede(
     let doing = || "reading the rejects of changed files".to_owned();
     let target = job.ports.target.as_ref();
     for (index, surveyed) in job.survey.steps.iter().enumerate() {
-        let again: BTreeMap<(&str, &str), &Item> = items
+        let anew: BTreeMap<(&str, &str), u64> = items
             .iter()
-            .filter(|item| item.step == index as u64 + 1)
-            .map(|item| ((item.source.as_str(), item.source_file.as_str()), item))
+            .filter(|item| item.step == index as u64 + 1 && item.mark.is_none())
+            .map(|item| ((item.source.as_str(), item.source_file.as_str()), item.first_unit))
             .collect();
-        let per_file = job.plan.tables[surveyed.mapping].each == Each::File;
         let table = &surveyed.table.name;
         for (origin, step) in retry::steps_before(target, run, table).await.during(doing)? {
             let mut after = None;
@@ -209,15 +207,8 @@ pub(crate) async fn supersede(
                 after = Some(last.unit);
                 let old = |reject: &Reject| {
                     let file = (reject.source.as_str(), reject.source_file.as_str());
-                    let Some(item) = again.get(&file) else { return false };
-                    let read_again = match &item.mark {
-                        None => reject.unit < item.first_unit,
-                        Some(mark) => {
-                            let behind = per_file || reject.record > mark.records;
-                            reject.unit >= item.first_unit && behind
-                        }
-                    };
-                    reject.status == RejectStatus::Open && read_again
+                    reject.status == RejectStatus::Open
+                        && anew.get(&file).is_some_and(|first| reject.unit < *first)
                 };
                 let superseded: Vec<Reject> = page
                     .into_iter()
@@ -225,7 +216,7 @@ pub(crate) async fn supersede(
                     .map(|reject| Reject {
                         status: RejectStatus::Superseded,
                         resolved_by: Some(run.id.clone()),
-                        resolution: Some("the file has changed, and this is read again".to_owned()),
+                        resolution: Some("the file has changed and is read anew".to_owned()),
                         resolved_at: Some(run.started_at.clone()),
                         ..reject
                     })

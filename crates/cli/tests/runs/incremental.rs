@@ -152,7 +152,7 @@ fn a_torn_last_line_that_is_completed_later() {
     assert_eq!(names(&project), "0n0 1n1 2n2");
     nothing_to_do(&project);
     let resolved = "SELECT code || ' ' || line || ' ' || status FROM whimbrel_migration_rejects";
-    assert_eq!(project.value::<String>(resolved), "WB0101 3 superseded", "it waits no longer");
+    assert_eq!(project.value::<String>(resolved), "WB0101 3 fixed", "it waits no longer");
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn a_file_that_was_rejected_as_a_row_is_judged_again_when_it_grows() {
     );
     assert_eq!(names(&project), "3n3");
     let status = "SELECT status FROM whimbrel_migration_rejects";
-    assert_eq!(project.value::<String>(status), "superseded");
+    assert_eq!(project.value::<String>(status), "fixed");
 }
 
 #[test]
