@@ -68,6 +68,44 @@ const OWN: &[(&str, &str, &str)] = &[
       than once. Repair one of the files, or all of them alike.",
     ),
     (
+        "WB0712",
+        "stopped by a signal",
+        "Ctrl-C or SIGTERM reached the run. What it had read is committed; the same command goes on from \
+      there.",
+    ),
+    (
+        "WB0713",
+        "the deadline has passed",
+        "`--deadline`, or `deadline` under `[run]`, ended the run at a checkpoint. The same command goes \
+      on, with a new deadline.",
+    ),
+    (
+        "WB0714",
+        "the maintenance window has closed",
+        "The run was still going when the plan's `[window]` closed, and stopped at a checkpoint. The same \
+      command goes on in the next window.",
+    ),
+    (
+        "WB0715",
+        "more rejects than allowed",
+        "`[rejects] max` was passed and the run stopped at a checkpoint. `whimbrel rejects list` groups \
+      them by cause. Raise `max` and run the same command again; what is committed stays. Where you mend \
+      the plan too, go on with `--adopt`.",
+    ),
+    (
+        "WB0716",
+        "a check failed",
+        "`validate` found something that a run would fail on or lose all records to. Each failed check \
+      says what; those that met an error have a code of their own. Nothing was written.",
+    ),
+    (
+        "WB0717",
+        "a rule was broken too often",
+        "The `max` of a `[[table.rule]]` was passed and the run stopped at a checkpoint. `whimbrel report` \
+      shows where it was broken. Raise `max` and run the same command again; what is committed stays. \
+      Where you mend the plan too, go on with `--adopt`.",
+    ),
+    (
         "WB0720",
         "no such code",
         "`explain` was asked for a code that no error carries. Codes are `WB` and four digits.",

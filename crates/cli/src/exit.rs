@@ -20,6 +20,21 @@ pub(crate) enum Exit {
 }
 
 impl Exit {
+    /// Whether what was asked for was done or answered.
+    pub(crate) fn is_success(self) -> bool {
+        match self {
+            Self::Done | Self::Rejects | Self::SomethingToDo => true,
+            Self::Failed
+            | Self::Usage
+            | Self::Changed
+            | Self::RejectLimit
+            | Self::Held
+            | Self::Temporary
+            | Self::Interrupted
+            | Self::Terminated => false,
+        }
+    }
+
     /// Whether the same command may succeed later without anything being changed by hand.
     pub(crate) fn retryable(self) -> bool {
         match self {

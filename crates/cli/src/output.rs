@@ -10,6 +10,7 @@ use whimbrel_core::{Clock, rfc3339};
 
 use crate::args::{Colour, Format, Global};
 use crate::exit::Exit;
+use crate::failure::Failure;
 use crate::log;
 use crate::machine::SystemClock;
 
@@ -23,15 +24,34 @@ pub(crate) struct Answer {
     pub(crate) data: Json,
     /// How the process ends.
     pub(crate) exit: Exit,
+    /// Why that is no success, where it is none.
+    pub(crate) shortfall: Option<Shortfall>,
+}
+
+/// Why an answer is not what was asked for, although nothing broke.
+pub(crate) struct Shortfall {
+    /// A code that `explain` knows.
+    pub(crate) code: &'static str,
+    /// What to do.
+    pub(crate) hint: String,
 }
 
 impl Answer {
     pub(crate) fn new(message: impl Into<String>, text: impl Into<String>, data: Json) -> Self {
-        Self { message: message.into(), text: text.into(), data, exit: Exit::Done }
+        let (message, text) = (message.into(), text.into());
+        Self { message, text, data, exit: Exit::Done, shortfall: None }
     }
 
+    /// Another end than [`Exit::Done`], and a success all the same.
     pub(crate) fn with_exit(mut self, exit: Exit) -> Self {
         self.exit = exit;
+        self
+    }
+
+    /// No success: programs get an `error` beside the data.
+    pub(crate) fn falls_short(mut self, exit: Exit, shortfall: Shortfall) -> Self {
+        self.exit = exit;
+        self.shortfall = Some(shortfall);
         self
     }
 }
@@ -57,14 +77,12 @@ impl Output {
         let text = match self.format {
             Format::Text => people(answer),
             Format::Json | Format::Jsonl => {
-                let document = json!({
-                    "success": success(answer.exit),
-                    "message": answer.message,
-                    "data": answer.data,
-                    "exit_code": answer.exit as i32,
-                    "retryable": answer.exit.retryable(),
-                    "timestamp": rfc3339(SystemClock::new().now()),
+                let error = answer.shortfall.as_ref().map(|shortfall| {
+                    let details = details(&[], Some(&shortfall.hint), &[]);
+                    (shortfall.code, details)
                 });
+                debug_assert_eq!(error.is_none(), answer.exit.is_success(), "{}", answer.message);
+                let document = envelope(&answer.message, &answer.data, answer.exit, error);
                 line(&document, self.format)
             }
         };
@@ -72,25 +90,13 @@ impl Output {
     }
 
     /// Writes an error; in a JSON form it is a document on standard output too.
-    pub(crate) fn error(&self, failure: &crate::failure::Failure) -> io::Result<()> {
+    pub(crate) fn error(&self, failure: &Failure) -> io::Result<()> {
         match self.format {
             Format::Text => Ok(()),
             Format::Json | Format::Jsonl => {
-                let document = json!({
-                    "success": false,
-                    "error": failure.code,
-                    "message": failure.message,
-                    "data": null,
-                    "details": {
-                        "causes": failure.causes,
-                        "hint": failure.hint,
-                        "errors": failure.errors,
-                        "run": log::current_run(),
-                    },
-                    "exit_code": failure.exit as i32,
-                    "retryable": failure.exit.retryable(),
-                    "timestamp": rfc3339(SystemClock::new().now()),
-                });
+                let details = details(&failure.causes, failure.hint.as_deref(), &failure.errors);
+                let error = Some((failure.code, details));
+                let document = envelope(&failure.message, &Json::Null, failure.exit, error);
                 self.write(&line(&document, self.format))
             }
         }
@@ -114,8 +120,26 @@ impl Output {
     }
 }
 
-fn success(exit: Exit) -> bool {
-    matches!(exit, Exit::Done | Exit::Rejects | Exit::SomethingToDo)
+/// The one shape of every document: `error` and `details` are there where `success` is false.
+fn envelope(message: &str, data: &Json, exit: Exit, error: Option<(&'static str, Json)>) -> Json {
+    let mut document = json!({
+        "success": error.is_none(),
+        "message": message,
+        "data": data,
+        "exit_code": exit as i32,
+        "retryable": exit.retryable(),
+        "timestamp": rfc3339(SystemClock::new().now()),
+    });
+    if let Some((code, details)) = error {
+        document["error"] = code.into();
+        document["details"] = details;
+    }
+    document
+}
+
+/// `errors` are those of a plan, with their places.
+fn details(causes: &[String], hint: Option<&str>, errors: &[String]) -> Json {
+    json!({ "causes": causes, "hint": hint, "errors": errors, "run": log::current_run() })
 }
 
 fn people(answer: &Answer) -> String {

@@ -452,6 +452,108 @@ fn an_error_in_json_is_one_envelope_too() {
     }
 }
 
+/// For each verb a line that fails, in a folder with a broken plan and plans whose records are all
+/// bad.
+const FAILING: &[(&[&str], i32)] = &[
+    (&["analyze", "nowhere"], 2),
+    (&["init", "nowhere"], 2),
+    (&["init", "data"], 2),
+    (&["demo", "data"], 2),
+    (&["plan", "broken.toml"], 2),
+    (&["plan", "nowhere.toml"], 2),
+    (&["validate", "broken.toml"], 2),
+    (&["validate"], 2),
+    (&["check-incremental", "broken.toml"], 2),
+    (&["check-incremental", "new.toml"], 2),
+    (&["migrate", "broken.toml"], 2),
+    (&["migrate", "--deadline", "soon"], 2),
+    (&["migrate"], 7),
+    (&["migrate", "new.toml", "--deadline", "0s"], 75),
+    (&["status", "nobody"], 2),
+    (&["history", "--plan", "broken.toml"], 2),
+    (&["rejects", "list", "nobody"], 2),
+    (&["rejects", "show", "nothing"], 2),
+    (&["rejects", "export", "data"], 1),
+    (&["rejects", "retry", "WB9999"], 2),
+    (&["rejects", "waive", "WB9999", "--reason", "old"], 2),
+    (&["report", "nobody"], 2),
+    (&["explain", "WB9999"], 2),
+    (&["schema", "nothing"], 2),
+    (&["completions", "nothing"], 2),
+];
+
+/// The verbs below a verb, as its help lists them.
+fn verbs(below: &[&str]) -> BTreeSet<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let help = stdout(&whimbrel(folder.path(), &[below, &["-h"]].concat()));
+    let list = help.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
+    list.lines().map(|line| line.split_whitespace().next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn every_verb_answers_an_error_in_the_one_shape() {
+    let folder = folder();
+    let path = folder.path();
+    fs::write(path.join("data/people.csv"), "id,name\nx,Ann\ny,Ben\n").unwrap();
+    fs::write(path.join("whimbrel.toml"), PLAN.replace("\"50%\"", "0")).unwrap();
+    fs::write(path.join("new.toml"), PLAN.replace("people.db", "new.db")).unwrap();
+    fs::write(path.join("broken.toml"), PLAN.replace("key =", "keyy =")).unwrap();
+    let asked = |depth: usize| -> BTreeSet<String> {
+        FAILING.iter().filter_map(|(line, _)| line.get(depth).map(ToString::to_string)).collect()
+    };
+    assert_eq!(asked(0), verbs(&[]));
+    assert!(verbs(&["rejects"]).is_subset(&asked(1)), "{:?}", verbs(&["rejects"]));
+    for (arguments, exit) in FAILING {
+        for format in ["json", "jsonl"] {
+            // A deadline ends a run at its first checkpoint, and this one's is its last too.
+            let _gone = fs::remove_file(path.join("new.db"));
+            let output = whimbrel(path, &[*arguments, &["--format", format]].concat());
+            let text = stdout(&output);
+            let text = if format == "json" { &text } else { text.lines().last().unwrap() };
+            let answer: Json = serde_json::from_str(text).unwrap();
+            assert_eq!((code(&output), &answer["exit_code"]), (*exit, &(*exit).into()), "{text}");
+            let keys: Vec<&str> = answer.as_object().unwrap().keys().map(String::as_str).collect();
+            assert_eq!(
+                keys,
+                [
+                    "data",
+                    "details",
+                    "error",
+                    "exit_code",
+                    "message",
+                    "retryable",
+                    "success",
+                    "timestamp"
+                ],
+                "{text}"
+            );
+            assert_eq!(answer["success"], false, "{text}");
+            assert_eq!(answer["retryable"], matches!(exit, 11 | 75 | 130 | 143), "{text}");
+            assert!(answer["data"].is_null() || answer["data"].is_object(), "{text}");
+            assert!(answer["timestamp"].is_string() && answer["message"].is_string(), "{text}");
+            let details: Vec<&str> =
+                answer["details"].as_object().unwrap().keys().map(String::as_str).collect();
+            assert_eq!(details, ["causes", "errors", "hint", "run"], "{text}");
+            let error = answer["error"].as_str().unwrap();
+            assert_eq!(code(&whimbrel(path, &["explain", error])), 0, "{text}");
+        }
+    }
+}
+
+#[test]
+fn a_failed_check_says_its_code() {
+    let folder = folder();
+    fs::remove_file(folder.path().join("data/people.csv")).unwrap();
+    let output = whimbrel(folder.path(), &["validate", "--format", "json"]);
+    let answer = json(&output);
+    assert_eq!((code(&output), &answer["error"]), (2, &Json::from("WB0716")));
+    let checks = answer["data"]["checks"].as_array().unwrap();
+    let failed: Vec<&Json> = checks.iter().filter(|check| check["ok"] == false).collect();
+    assert_eq!(failed.len(), 1, "{answer}");
+    assert_eq!(failed[0]["code"], "WB0612", "{answer}");
+    assert_eq!(answer["message"], "1 failed check");
+}
+
 #[test]
 fn a_line_that_is_not_understood_is_an_envelope_where_it_asks_for_json() {
     let folder = tempfile::tempdir().unwrap();

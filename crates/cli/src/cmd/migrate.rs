@@ -10,10 +10,10 @@ use whimbrel_model::Class;
 use whimbrel_model::plan::quantity;
 
 use crate::args::{Global, LargeFilesArg, Migrate, SelectionArgs};
-use crate::exit;
+use crate::exit::{self, Exit};
 use crate::failure::Failure;
 use crate::machine::listen_for_signals;
-use crate::output::{Answer, count, thousands};
+use crate::output::{Answer, Shortfall, count, thousands};
 use crate::progress::Shown;
 use crate::project::Project;
 
@@ -130,40 +130,46 @@ pub(crate) async fn answer(
             Answer::new(message, text, json!({ "run": run, "changes": changes }))
         }
         Outcome::Stopped { run, reason } => {
-            let why = match reason {
-                StopReason::Interrupt => "interrupted".to_owned(),
-                StopReason::Terminate => "terminated".to_owned(),
-                StopReason::Deadline => "the deadline has passed".to_owned(),
-                StopReason::WindowClosed => "the maintenance window has closed".to_owned(),
-                StopReason::RejectLimit => "more rejects than `[rejects] max` allows".to_owned(),
-                StopReason::RuleLimit { table, rule } => {
-                    let table = &project.plan.tables[table];
-                    let (rule, table) = (&table.rules[rule].name.value, &table.into.value);
-                    format!(
-                        "the rule `{rule}` of `{table}` was broken more often than its `max` allows"
-                    )
-                }
-            };
-            let flag = plan_flag(project);
-            let go_on = "raise `max` and run the same command again; where the plan is mended too, with `--adopt`";
-            let next = match reason {
-                StopReason::RejectLimit => {
-                    format!("whimbrel rejects list{flag} shows why; {go_on}")
-                }
-                StopReason::RuleLimit { .. } => {
-                    format!("whimbrel report{flag} shows where; {go_on}")
-                }
-                StopReason::Interrupt
-                | StopReason::Terminate
-                | StopReason::Deadline
-                | StopReason::WindowClosed => "the same command resumes it".to_owned(),
-            };
-            let message = format!("Run {run} stopped at a checkpoint: {why}.");
-            let text = format!("{message}\nNext: {next}.");
-            Answer::new(message, text, json!({ "run": run, "reason": why }))
+            return Ok(stopped(project, &run, reason, exit));
         }
     };
     Ok(answer.with_exit(exit))
+}
+
+/// The answer to a run that stopped at a checkpoint.
+fn stopped(project: &Project, run: &str, reason: StopReason, exit: Exit) -> Answer {
+    let (code, why) = match reason {
+        StopReason::Interrupt => ("WB0712", "interrupted".to_owned()),
+        StopReason::Terminate => ("WB0712", "terminated".to_owned()),
+        StopReason::Deadline => ("WB0713", "the deadline has passed".to_owned()),
+        StopReason::WindowClosed => ("WB0714", "the maintenance window has closed".to_owned()),
+        StopReason::RejectLimit => {
+            ("WB0715", "more rejects than `[rejects] max` allows".to_owned())
+        }
+        StopReason::RuleLimit { table, rule } => {
+            let table = &project.plan.tables[table];
+            let (rule, table) = (&table.rules[rule].name.value, &table.into.value);
+            let why = format!(
+                "the rule `{rule}` of `{table}` was broken more often than its `max` allows"
+            );
+            ("WB0717", why)
+        }
+    };
+    let flag = plan_flag(project);
+    let go_on =
+        "raise `max` and run the same command again; where the plan is mended too, with `--adopt`";
+    let next = match reason {
+        StopReason::RejectLimit => format!("whimbrel rejects list{flag} shows why; {go_on}"),
+        StopReason::RuleLimit { .. } => format!("whimbrel report{flag} shows where; {go_on}"),
+        StopReason::Interrupt
+        | StopReason::Terminate
+        | StopReason::Deadline
+        | StopReason::WindowClosed => "the same command resumes it".to_owned(),
+    };
+    let message = format!("Run {run} stopped at a checkpoint: {why}.");
+    let text = format!("{message}\nNext: {next}.");
+    Answer::new(message, text, json!({ "run": run, "reason": why }))
+        .falls_short(exit, Shortfall { code, hint: next })
 }
 
 /// ` PLAN` where the plan is not the default one.

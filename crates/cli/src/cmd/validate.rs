@@ -11,7 +11,7 @@ use crate::args::OnPlan;
 use crate::cmd::migrate::{plan_argument, selection};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::output::{Answer, count, printable, thousands};
+use crate::output::{Answer, Shortfall, count, printable, thousands};
 use crate::project::Project;
 
 /// Records of each table that are tried.
@@ -21,6 +21,18 @@ struct Check {
     name: &'static str,
     ok: bool,
     detail: String,
+    /// A code that `explain` knows, where the check met an error.
+    code: Option<&'static str>,
+}
+
+impl Check {
+    fn new(name: &'static str, ok: bool, detail: impl Into<String>) -> Self {
+        Self { name, ok, detail: detail.into(), code: None }
+    }
+
+    fn failed(name: &'static str, code: &'static str, detail: impl Into<String>) -> Self {
+        Self { name, ok: false, detail: detail.into(), code: Some(code) }
+    }
 }
 
 pub(crate) async fn run(args: &OnPlan) -> Result<Answer, Failure> {
@@ -28,11 +40,8 @@ pub(crate) async fn run(args: &OnPlan) -> Result<Answer, Failure> {
     let ports = project.ports(Arc::new(Silent)).await?;
     let plan = &project.plan;
     let tables = count(plan.tables.len() as u64, "table");
-    let mut checks = vec![Check {
-        name: "plan",
-        ok: true,
-        detail: format!("{tables} from {}", count(plan.sources.len() as u64, "source")),
-    }];
+    let sources = count(plan.sources.len() as u64, "source");
+    let mut checks = vec![Check::new("plan", true, format!("{tables} from {sources}"))];
     let target = target(&ports).await;
     let reached = target.ok;
     checks.push(target);
@@ -52,7 +61,7 @@ pub(crate) async fn run(args: &OnPlan) -> Result<Answer, Failure> {
                     .errors
                     .iter()
                     .for_each(|error| detail.push_str(&format!("\n{}", error.trim_end())));
-                checks.push(Check { name: "sources and mapping", ok: false, detail });
+                checks.push(Check::failed("sources and mapping", failure.code, detail));
             }
         }
     }
@@ -72,32 +81,34 @@ pub(crate) async fn run(args: &OnPlan) -> Result<Answer, Failure> {
     });
     let list: Vec<_> = checks
         .iter()
-        .map(|check| json!({ "name": check.name, "ok": check.ok, "detail": check.detail }))
+        .map(|check| {
+            json!({
+                "name": check.name, "ok": check.ok, "detail": check.detail, "code": check.code,
+            })
+        })
         .collect();
-    let exit = if failed == 0 { Exit::Done } else { Exit::Usage };
-    Ok(Answer::new(message, text, json!({ "checks": list })).with_exit(exit))
+    let answer = Answer::new(message, text, json!({ "checks": list }));
+    Ok(match failed {
+        0 => answer,
+        _ => answer.falls_short(
+            Exit::Usage,
+            Shortfall { code: "WB0716", hint: "mend what failed, then check again".to_owned() },
+        ),
+    })
 }
 
 async fn target(ports: &Ports) -> Check {
     let name = "target";
     match ports.target.facts().await {
-        Err(error) => Check { name, ok: false, detail: error.to_string() },
+        Err(error) => Check::failed(name, error.code, error.to_string()),
         Ok(facts) => match facts.read_only {
-            Some(why) => Check {
-                name,
-                ok: false,
-                detail: format!("{} cannot be written: {why}", facts.location),
-            },
+            Some(why) => {
+                Check::new(name, false, format!("{} cannot be written: {why}", facts.location))
+            }
             None => {
                 let state = if facts.exists { "exists" } else { "would be created" };
-                Check {
-                    name,
-                    ok: true,
-                    detail: format!(
-                        "{} {}, {} {state}",
-                        facts.engine, facts.version, facts.location
-                    ),
-                }
+                let (engine, version) = (facts.engine, facts.version);
+                Check::new(name, true, format!("{engine} {version}, {} {state}", facts.location))
             }
         },
     }
@@ -110,10 +121,10 @@ fn working_folder(project: &Project) -> Check {
     let wanted = if folder.is_dir() { folder } else { project.base.clone() };
     match fs::metadata(&wanted) {
         Ok(about) if !about.permissions().readonly() => {
-            Check { name, ok: true, detail: format!("{}", wanted.display()) }
+            Check::new(name, true, wanted.display().to_string())
         }
-        Ok(_) => Check { name, ok: false, detail: format!("{} is read-only", wanted.display()) },
-        Err(error) => Check { name, ok: false, detail: format!("{}: {error}", wanted.display()) },
+        Ok(_) => Check::new(name, false, format!("{} is read-only", wanted.display())),
+        Err(error) => Check::new(name, false, format!("{}: {error}", wanted.display())),
     }
 }
 
@@ -124,45 +135,30 @@ fn looked(preview: &Preview) -> Vec<Check> {
         let first = table.rejects.first().map(|reject| {
             format!("; most often {} {}", reject.code, printable(&reject.message, 120))
         });
-        checks.push(Check {
-            name: "mapping",
-            ok: !all_lost,
-            detail: format!(
+        checks.push(Check::new(
+            "mapping",
+            !all_lost,
+            format!(
                 "`{}`: {} tried, {} rejected{}",
                 table.table,
                 count(table.units.read, "record"),
                 thousands(table.units.rejected),
                 first.unwrap_or_default()
             ),
-        });
+        ));
     }
     if let Some(free) = preview.free_bytes {
-        checks.push(Check {
-            name: "disk",
-            ok: preview.disk_bytes <= free,
-            detail: format!(
-                "about {} bytes needed, {} free",
-                thousands(preview.disk_bytes),
-                thousands(free)
-            ),
-        });
+        let needed = preview.disk_bytes;
+        let detail = format!("about {} bytes needed, {} free", thousands(needed), thousands(free));
+        checks.push(Check::new("disk", needed <= free, detail));
     }
     if let Some(left) = preview.window_seconds {
-        checks.push(Check {
-            name: "window",
-            ok: preview.fits,
-            detail: format!(
-                "open for {left} s, the run is expected to take {:.0} s",
-                preview.seconds
-            ),
-        });
+        let detail =
+            format!("open for {left} s, the run is expected to take {:.0} s", preview.seconds);
+        checks.push(Check::new("window", preview.fits, detail));
     }
     if let Some(wait) = preview.window_opens_in {
-        checks.push(Check {
-            name: "window",
-            ok: true,
-            detail: format!("closed, opens in {wait} s"),
-        });
+        checks.push(Check::new("window", true, format!("closed, opens in {wait} s")));
     }
     checks
 }
