@@ -106,6 +106,14 @@ const OWN: &[(&str, &str, &str)] = &[
       Where you mend the plan too, go on with `--adopt`.",
     ),
     (
+        "WB0712",
+        "a record of which only the beginning was kept",
+        "A record above `max_record_size`, or one whose end was not found, is kept by its first 64 KiB: \
+      what is mended there would lose the rest. Raise `max_record_size` and read it again with \
+      `whimbrel rejects retry`, or mend the file itself and take it with `whimbrel migrate \
+      --incremental`.",
+    ),
+    (
         "WB0720",
         "no such code",
         "`explain` was asked for a code that no error carries. Codes are `WB` and four digits.",
@@ -113,7 +121,7 @@ const OWN: &[(&str, &str, &str)] = &[
     (
         "WB0721",
         "the folder cannot be read",
-        "`analyze` or `init` was given a folder that does not exist or that this user may not read. \
+        "`analyze` or `init` was given a folder that does not exist, is none, or may not be read. \
       Check the spelling and the permissions; nothing was written.",
     ),
     (
@@ -151,6 +159,12 @@ const OWN: &[(&str, &str, &str)] = &[
         "the command line is not understood",
         "A verb, a flag or a value is not known, or one is missing. `whimbrel --help` lists the verbs, \
          `whimbrel VERB --help` the flags of one.",
+    ),
+    (
+        "WB0728",
+        "not confirmed",
+        "The question whether to load was not answered with `y` or `yes`. Nothing was written. `--yes` \
+      does not ask; without a terminal nothing is asked.",
     ),
 ];
 

@@ -258,9 +258,9 @@ fn a_missing_folder_is_named() {
         folder.path(),
         &["analyze", "nowhere"],
         expect![[r#"
-        error[WB0720]: no such folder: `nowhere`
+        error[WB0721]: no such folder: `nowhere`
           hint: name a folder that exists
-          more: whimbrel explain WB0720
+          more: whimbrel explain WB0721
         exit 2
     "#]],
     );
@@ -268,9 +268,9 @@ fn a_missing_folder_is_named() {
         folder.path(),
         &["init", "nowhere"],
         expect![[r#"
-        error[WB0720]: no such folder: `nowhere`
+        error[WB0721]: no such folder: `nowhere`
           hint: name a folder that exists
-          more: whimbrel explain WB0720
+          more: whimbrel explain WB0721
         exit 2
     "#]],
     );
@@ -283,9 +283,9 @@ fn a_file_is_no_folder() {
         folder.path(),
         &["analyze", "legacy/users.csv"],
         expect![[r#"
-        error[WB0720]: not a folder: `legacy/users.csv`
+        error[WB0721]: not a folder: `legacy/users.csv`
           hint: name the folder that the file is in
-          more: whimbrel explain WB0720
+          more: whimbrel explain WB0721
         exit 2
     "#]],
     );
@@ -318,6 +318,34 @@ fn a_folder_without_data_says_what_it_holds() {
     "#]],
     );
     assert!(!folder.path().join("whimbrel.toml").exists());
+}
+
+#[test]
+fn a_page_and_a_plan_that_cannot_be_written_are_named() {
+    let folder = tiny();
+    check(
+        folder.path(),
+        &["analyze", "legacy", "--html", "no/such/page.html"],
+        expect![[r#"
+        error[WB0724]: the page cannot be written: `no/such/page.html`
+          caused by: No such file or directory (os error 2)
+          more: whimbrel explain WB0724
+        exit 2
+    "#]],
+    );
+    // A file where the plan's folder should be.
+    fs::write(folder.path().join("plans"), "in the way").unwrap();
+    check(
+        folder.path(),
+        &["init", "legacy", "--out", "plans/first.toml"],
+        expect![[r#"
+        error[WB0724]: cannot be written: `plans`
+          caused by: File exists (os error 17)
+          hint: check the space and the permissions of the folder
+          more: whimbrel explain WB0724
+        exit 2
+    "#]],
+    );
 }
 
 #[test]
@@ -555,6 +583,24 @@ fn the_demo_shows_every_step_and_refuses_a_used_folder() {
         exit 2
     "#]],
     );
+}
+
+#[test]
+fn a_command_of_the_demo_that_fails_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    // Files may not become large: the legacy data fit, the database does not.
+    let output = Command::new("sh")
+        .args(["-c", "trap '' XFSZ; ulimit -f 200 && exec \"$0\" demo tour"])
+        .arg(env!("CARGO_BIN_EXE_whimbrel"))
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let said = text(&output.stderr);
+    let error = said.split_once("error[WB0726]: ").unwrap_or_else(|| panic!("{said}")).1;
+    let (first, causes) = error.split_once('\n').unwrap();
+    assert_eq!(first, "`whimbrel migrate --yes` in `tour/extruder` ended with exit code 1");
+    assert!(causes.contains("error[WB0409]") && causes.contains("file size limit"), "{causes}");
 }
 
 #[test]

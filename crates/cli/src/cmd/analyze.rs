@@ -130,12 +130,12 @@ fn check_folder(folder: &Path, shown: &str) -> Result<(), Failure> {
     match fs::metadata(folder) {
         Ok(facts) if !facts.is_dir() => {
             let message = format!("not a folder: `{shown}`");
-            return Err(Failure::usage("WB0720", message, "name the folder that the file is in"));
+            return Err(Failure::usage("WB0721", message, "name the folder that the file is in"));
         }
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let message = format!("no such folder: `{shown}`");
-            return Err(Failure::usage("WB0720", message, "name a folder that exists"));
+            return Err(Failure::usage("WB0721", message, "name a folder that exists"));
         }
         Err(error) => return Err(Failure { causes: vec![error.to_string()], ..unreadable(shown) }),
     }

@@ -50,7 +50,7 @@ async fn agree(ports: &Ports, project: &Project) -> Result<(), Failure> {
     if read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes") {
         return Ok(());
     }
-    Err(Failure::usage("WB0706", "not confirmed; nothing was written", "`--yes` does not ask"))
+    Err(Failure::usage("WB0728", "not confirmed; nothing was written", "`--yes` does not ask"))
 }
 
 fn options(project: &Project, ports: &Ports, args: &Migrate) -> Result<Options, Failure> {

@@ -3,6 +3,7 @@
 use std::fs;
 use std::sync::Arc;
 
+use rustix::fs::{Access, access};
 use serde_json::json;
 use whimbrel_core::event::Silent;
 use whimbrel_core::{Depth, Options, Ports, Preview};
@@ -118,13 +119,21 @@ async fn target(ports: &Ports) -> Check {
 fn working_folder(project: &Project) -> Check {
     let name = "working folder";
     let folder = project.base.join(".whimbrel");
-    let wanted = if folder.is_dir() { folder } else { project.base.clone() };
-    match fs::metadata(&wanted) {
-        Ok(about) if !about.permissions().readonly() => {
-            Check::new(name, true, wanted.display().to_string())
+    let wanted = match fs::metadata(&folder) {
+        Ok(about) if !about.is_dir() => {
+            let detail = format!("{} is in the way: it is no folder", folder.display());
+            return Check::new(name, false, detail);
         }
-        Ok(_) => Check::new(name, false, format!("{} is read-only", wanted.display())),
-        Err(error) => Check::new(name, false, format!("{}: {error}", wanted.display())),
+        Ok(_) => &folder,
+        Err(_) => &project.base,
+    };
+    match access(wanted, Access::WRITE_OK | Access::EXEC_OK) {
+        Ok(()) => Check::new(name, true, wanted.display().to_string()),
+        Err(error) => {
+            let error = std::io::Error::from(error);
+            let detail = format!("{} cannot be written: {error}", wanted.display());
+            Check::new(name, false, detail)
+        }
     }
 }
 

@@ -55,6 +55,33 @@ fn a_folder_without_a_file_that_matches() {
 }
 
 #[test]
+fn a_schema_folder_that_is_missing_or_empty() {
+    let project = Project::of_one_file(3);
+    project.replan("target =", "schema = \"schema\"\ntarget =");
+    project.run(&["migrate", "--format", "json"]).refused(
+        2,
+        expect![[r#"
+        error[WB0702]: the plan's schema folder cannot be read: `./schema`
+          caused by: No such file or directory (os error 2)
+          more: whimbrel explain WB0702
+    "#]],
+    );
+    let expected = expect![[r#"
+        error[WB0702]: no SQL file in the plan's schema folder: `./schema`
+          hint: leave `schema` out to create tables from the mapping
+          more: whimbrel explain WB0702
+    "#]];
+    fs::create_dir(project.path("schema")).unwrap();
+    project.run(&["migrate", "--format", "json"]).refused(2, expected);
+    assert!(!project.path("people.db").exists(), "nothing was written");
+    let schema = "CREATE TABLE people (id INTEGER PRIMARY KEY, name TEXT);";
+    project.write("schema/tables.sql", schema);
+    project.finish(&[]);
+    assert_eq!(project.value::<i64>("SELECT count(*) FROM people"), 3);
+    project.holds();
+}
+
+#[test]
 fn a_link_that_leads_nowhere() {
     let project = Project::of_one_file(3);
     let link = project.path("data/more.csv");
@@ -171,6 +198,13 @@ fn a_database_and_a_folder_that_may_not_be_written() {
           more: whimbrel explain WB0404
     "#]]);
     assert!(!project.path("people.db").exists());
+    command = as_an_ordinary_user(&project, &["validate"]).unwrap();
+    let checks = Ended::of(command);
+    let said = |line: &str| checks.stdout.lines().any(|said| said == line);
+    assert!(
+        said("FAIL  working folder       . cannot be written: Permission denied (os error 13)"),
+        "{checks:?}"
+    );
     set(project.path(""), 0o777);
     command = as_an_ordinary_user(&project, migrate).unwrap();
     assert_eq!(Ended::of(command).code, Some(0));
@@ -538,6 +572,9 @@ fn bytes_of_a_reject_that_cannot_be_kept() {
     project.write("data/people.csv", format!("id,name\n1,Ann\nx,{}\n2,Ben\n", "y".repeat(70_000)));
     let wanted = project.undisturbed();
     project.write(".whimbrel", "in the way");
+    let checks = project.run(&["validate"]);
+    assert_eq!(checks.code, Some(2), "{checks:?}");
+    assert!(checks.stdout.contains("./.whimbrel is in the way: it is no folder"), "{checks:?}");
     project.run(&["migrate", "--format", "json"]).refused(
         1,
         expect![[r#"

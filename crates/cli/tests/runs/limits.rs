@@ -142,6 +142,30 @@ fn a_deadline_stops_the_run_at_a_checkpoint_and_the_same_command_resumes_it() {
 }
 
 #[test]
+fn a_limit_that_is_not_understood_is_said_so() {
+    let project = Project::of_one_file(3);
+    let refused = project.run(&["migrate", "--deadline", "soon", "--format", "json"]);
+    refused.refused(
+        2,
+        expect![[r#"
+        error[WB0706]: `--deadline` is no time: `soon`
+          hint: write `90s`, `30m` or `2h`
+          more: whimbrel explain WB0706
+    "#]],
+    );
+    let refused = project.run(&["migrate", "--max-file-size", "large", "--format", "json"]);
+    refused.refused(
+        2,
+        expect![[r#"
+        error[WB0706]: `--max-file-size` is no size: `large`
+          hint: write `500KB`, `50MB` or `2GiB`
+          more: whimbrel explain WB0706
+    "#]],
+    );
+    assert!(!project.path("people.db").exists(), "nothing was written");
+}
+
+#[test]
 fn the_plans_deadline_holds_where_the_command_line_says_none() {
     let project = Project::of_one_file(9_000);
     let wanted = project.undisturbed();
@@ -437,9 +461,9 @@ fn a_person_at_a_terminal_is_asked_and_nobody_else() {
     at_a_terminal(&project, &["migrate"], "n\n").check(
         2,
         expect![[r#"
-        Load `people` into sqlite:people.db? [y/N] error[WB0706]: not confirmed; nothing was written
+        Load `people` into sqlite:people.db? [y/N] error[WB0728]: not confirmed; nothing was written
           hint: `--yes` does not ask
-          more: whimbrel explain WB0706
+          more: whimbrel explain WB0728
     "#]],
     );
     for typed in ["\n", "\u{4}", "what?\n"] {

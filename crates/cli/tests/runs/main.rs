@@ -11,3 +11,4 @@ mod project;
 mod retry;
 mod sample;
 mod signals;
+mod troubles;

@@ -260,6 +260,24 @@ fn a_whole_document_is_mended_like_a_record() {
 }
 
 #[test]
+fn a_record_too_long_is_loaded_once_it_may_be() {
+    let project = Project::new(crate::project::PEOPLE);
+    project.replan("csv = \"data/*.csv\"", "csv = \"data/*.csv\"\nmax_record_size = \"100KB\"");
+    let long = "n".repeat(200_000);
+    project.write("data/people.csv", format!("id,name\n1,Ann\n2,{long}\n3,Cy\n"));
+    assert_eq!(project.run(&["migrate"]).code, Some(3));
+    // Only its beginning was kept: to load what is mended there would lose the rest.
+    mend(&project, "fixes", "2,", "4,");
+    let retry = ["rejects", "retry", "--from", "fixes", "--format", "json"];
+    project.run(&retry).refused(2, expect![[""]]);
+    project.replan("100KB", "1MB");
+    let ended = project.run(&["rejects", "retry"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(project.value::<i64>("SELECT length(name) FROM people WHERE id = 2"), 200_000);
+    project.holds();
+}
+
+#[test]
 fn what_cannot_be_retried_is_said() {
     let project = migrated();
     let refused = |arguments: &[&str], code: i32, expected| {
