@@ -227,12 +227,15 @@ impl FileSource {
         let records =
             self.records(input, path).or_else(|error| self.or_changed(path, token, error))?;
         let mut reader = FileReader::new(self.clone(), path, records, (stamp, compression), fields);
-        if let Some(token) = token
-            && !reader.resume(&token)?
-        {
-            return Err(prefix_changed(path));
-        }
-        Ok(reader)
+        let same = match token {
+            None => true,
+            // Before the first record there was a header at most, and it may have been torn.
+            Some(token) if token.mark.records == 0 => {
+                self.compare_from(path, token.mark.byte, &token.digest)? != Freshness::Changed
+            }
+            Some(token) => reader.resume(&token)?,
+        };
+        if same { Ok(reader) } else { Err(prefix_changed(path)) }
     }
 
     /// What looks like a bad header is a changed file where there was a good one.

@@ -427,6 +427,30 @@ async fn a_torn_last_line_is_read_again_once_it_is_whole() {
 }
 
 #[tokio::test]
+async fn a_file_grows_from_nothing_and_from_a_torn_header() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.csv");
+    let source = FileSource::new("s", folder.path(), FileOptions::new(csv(), &["*.csv"]));
+    for first in ["", "a", "a,b", "a,b\r", "a,b\r\n"] {
+        fs::write(&path, first).unwrap();
+        let partition = source.partitions().await.unwrap().partitions.remove(0);
+        let mut reader = source.open(&partition, &[], None).await.unwrap();
+        assert!(reader.next(Limit::default()).await.unwrap().is_none());
+        let end = reader.finish().await.unwrap();
+        fs::write(&path, "a,b\r\n1,2\r\n").unwrap();
+        let compared = source.compare(&partition, &end.mark).await.unwrap();
+        assert_eq!(compared, Freshness::Appended, "{first:?}");
+        let mut reader = source.open(&partition, &fields(&["b"]), Some(&end.mark)).await.unwrap();
+        let tail = reader.next(Limit::default()).await.unwrap().unwrap();
+        assert_eq!(tail.rows.row(0).get(0), ValueRef::Text("2"), "{first:?}");
+        assert_eq!(reader.finish().await.unwrap().lines, 2, "{first:?}");
+        fs::write(&path, "c,d\r\n1,2\r\n").unwrap();
+        let other = source.open(&partition, &[], Some(&end.mark)).await.err();
+        assert_eq!(other.is_some(), !first.is_empty(), "{first:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_document_that_grew_is_another_version() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.md");
