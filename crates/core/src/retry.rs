@@ -258,19 +258,18 @@ pub(crate) async fn again(
                 && reject.resolved_by.as_deref() == Some(run.id.as_str());
             let (true, Some(index)) = (mine, indexes.get(&file)) else { return };
             let again = found.get_mut(index).expect("every item is there");
-            match (&mut again.wanted, <[u8; 32]>::try_from(reject.digest.as_slice())) {
-                (wanted, _) if reject.record == 0 => *wanted = Wanted::File,
-                (Wanted::Records(records), Ok(digest)) => {
-                    records.insert(reject.record, Digest(digest));
-                }
-                (Wanted::File, _) => {}
-                (Wanted::Records(_), Err(_)) => damaged = Some(reject.unit),
+            match &mut again.wanted {
+                wanted if reject.record == 0 => *wanted = Wanted::File,
+                Wanted::Records(records) => match digest_of(&reject) {
+                    Ok(digest) => drop(records.insert(reject.record, digest)),
+                    Err(error) => damaged = Some(error),
+                },
+                Wanted::File => {}
             }
         };
         each_reject(target, &origin, step, see).await?;
-        if let Some(unit) = damaged {
-            let what = format!("the ledger holds no digest of reject `{step}.{unit}`");
-            return Err(EndpointError::new(ErrorClass::Changed, "WB0301", what));
+        if let Some(error) = damaged {
+            return Err(error);
         }
         for item in item::of_step(target, &origin, step).await? {
             let file = (item.source.as_str(), item.source_file.as_str());
@@ -295,17 +294,31 @@ async fn repairs(
         for step in step::of_run(target, &one.id).await? {
             for reject in reject::repaired(target, &one.id, step.step).await? {
                 let file = (reject.source.as_str(), reject.source_file.as_str());
+                let original = digest_of(&reject)?;
                 let again = indexes.get(&file).and_then(|index| found.get_mut(index));
                 let (Some(again), Some(bytes)) = (again, reject.fixed_bytes) else { continue };
                 let first = again.repaired.insert(reject.record, bytes).is_none();
                 if let (true, Wanted::Records(wanted)) = (first, &mut again.wanted)
                     && let Some(digest) = wanted.get_mut(&reject.record)
-                    && let Ok(original) = <[u8; 32]>::try_from(reject.digest.as_slice())
                 {
-                    *digest = Digest(original);
+                    *digest = original;
                 }
             }
         }
     }
     Ok(())
+}
+
+/// The digest by which the record is recognised in its file; `None` where not all of its bytes were
+/// kept.
+fn digest_of(reject: &Reject) -> Result<Option<Digest>, EndpointError> {
+    if reject.is_cut() {
+        return Ok(None);
+    }
+    let digest = <[u8; 32]>::try_from(reject.digest.as_slice()).map_err(|_| {
+        let what =
+            format!("the ledger holds no digest of reject `{}.{}`", reject.step, reject.unit);
+        EndpointError::new(ErrorClass::Changed, "WB0301", what)
+    })?;
+    Ok(Some(Digest(digest)))
 }

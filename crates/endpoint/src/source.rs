@@ -91,6 +91,10 @@ pub trait Reader: Send {
     async fn finish(self: Box<Self>) -> Result<ReaderEnd, EndpointError>;
 }
 
+/// Of a record that cannot be taken whole (too long, or not ended where it should be), a source
+/// keeps at most this many bytes.
+pub const CUT_BYTES: usize = 64 << 10;
+
 /// How much a chunk may hold; one record may exceed `bytes` by itself.
 #[derive(Clone, Copy, Debug)]
 pub struct Limit {

@@ -31,7 +31,7 @@ pub const RECORD_MAX_DEFAULT: usize = 64 << 20;
 pub const RECORD_MAX: usize = 1 << 30;
 
 /// Bytes that are kept of a record that is too long.
-pub const KEPT_OF_TOO_LONG: usize = 64 << 10;
+pub const KEPT_OF_TOO_LONG: usize = whimbrel_endpoint::CUT_BYTES;
 
 /// In a mark: the last line read had no line end.
 const UNTERMINATED: u64 = 1 << 8;

@@ -1,6 +1,6 @@
 //! Rejects: units that were not loaded, with everything a person needs to mend them.
 
-use whimbrel_endpoint::{EndpointError, Operator, Order, Query, Target, Txn};
+use whimbrel_endpoint::{CUT_BYTES, EndpointError, Operator, Order, Query, Target, Txn};
 use whimbrel_model::{Table, Value};
 
 use crate::cells::{self, Cells, Stored};
@@ -198,6 +198,11 @@ impl Reject {
     /// Which reject it is.
     pub fn id(&self) -> RejectId {
         RejectId { run: self.run.clone(), step: self.step, unit: self.unit }
+    }
+
+    /// True where the source may have kept only the beginning of the unit's bytes.
+    pub fn is_cut(&self) -> bool {
+        self.stage == Stage::Read && self.byte_len == CUT_BYTES as u64
     }
 }
 

@@ -269,7 +269,11 @@ fn a_record_too_long_is_loaded_once_it_may_be() {
     // Only its beginning was kept: to load what is mended there would lose the rest.
     mend(&project, "fixes", "2,", "4,");
     let retry = ["rejects", "retry", "--from", "fixes", "--format", "json"];
-    project.run(&retry).refused(2, expect![[""]]);
+    project.run(&retry).refused(2, expect![[r#"
+        error[WB0712]: only the beginning of record `data/people.csv:3` was kept
+          hint: mend the file itself and take it with `whimbrel migrate --incremental`
+          more: whimbrel explain WB0712
+    "#]]);
     project.replan("100KB", "1MB");
     let ended = project.run(&["rejects", "retry"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");

@@ -28,8 +28,8 @@ pub(crate) struct Again {
 pub(crate) enum Wanted {
     /// The file, which was rejected as a whole.
     File,
-    /// These records; each must have these bytes, told by their digest.
-    Records(BTreeMap<u64, Digest>),
+    /// These records; each must have these bytes, told by their digest, where all of them are known.
+    Records(BTreeMap<u64, Option<Digest>>),
 }
 
 /// A run of records that are all wanted, or none of them.
@@ -49,7 +49,7 @@ impl Again {
         let Wanted::Records(wanted) = &self.wanted else { return Ok(()) };
         for (record, digest) in chunk.records.iter().zip(digests) {
             let number = record.position.record;
-            if wanted.get(&number).is_some_and(|known| known != digest) {
+            if wanted.get(&number).copied().flatten().is_some_and(|known| known != *digest) {
                 let what = format!("record {number} is no longer what was rejected: `{path}`");
                 return Err(EndpointError::new(ErrorClass::Changed, "WB0616", what));
             }

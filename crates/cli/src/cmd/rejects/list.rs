@@ -134,7 +134,7 @@ pub(super) fn json(reject: &Reject) -> serde_json::Value {
         "byte_offset": reject.byte_offset, "byte_len": reject.byte_len, "stage": reject.stage.word(),
         "code": reject.code, "column": reject.target_column, "field": reject.source_field,
         "rule": reject.rule, "value": reject.value, "message": reject.message,
-        "status": reject.status.word(), "resolved_by": reject.resolved_by,
+        "cut": reject.is_cut(), "status": reject.status.word(), "resolved_by": reject.resolved_by,
         "resolution": reject.resolution,
     })
 }

@@ -175,7 +175,17 @@ fn repaired(project: &Project, folder: &Path, reject: &Reject) -> Result<Option<
             return Err(Failure::io("WB0710", message, &error));
         }
     };
-    Ok((found != bytes(project, reject)?).then_some(found))
+    let differs = found != bytes(project, reject)?;
+    if differs && reject.is_cut() {
+        let message =
+            format!("only the beginning of record `{}` was kept", printable(&place(reject), 200));
+        return Err(Failure::usage(
+            "WB0712",
+            message,
+            "mend the file itself and take it with `whimbrel migrate --incremental`",
+        ));
+    }
+    Ok(differs.then_some(found))
 }
 
 /// Repairs by record: one record that several tables have rejected is repaired in one way.
