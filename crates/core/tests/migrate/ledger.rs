@@ -99,7 +99,7 @@ pub(crate) fn edit(target: &MemoryTarget, table: &str, key: &str, value: &str) {
 }
 
 /// All runs, oldest first.
-fn runs(target: &MemoryTarget) -> Vec<Run> {
+pub(crate) fn runs(target: &MemoryTarget) -> Vec<Run> {
     if !now(target.has_ledger()) {
         return Vec::new();
     }

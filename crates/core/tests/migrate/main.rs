@@ -10,6 +10,7 @@ mod invariance;
 mod lease;
 mod ledger;
 mod legacy;
+mod life;
 mod limits;
 mod ports;
 mod resume;

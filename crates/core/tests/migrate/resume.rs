@@ -162,7 +162,8 @@ fn other_options_are_refused_while_a_run_is_unfinished() {
     world.migrate_to_the_end();
 }
 
-fn trouble() -> impl Strategy<Value = Trouble> {
+/// Anything that may befall a process at a commit.
+pub(crate) fn trouble() -> impl Strategy<Value = Trouble> {
     select(vec![
         Trouble::DeathBefore,
         Trouble::DeathAfter,
