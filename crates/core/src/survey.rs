@@ -246,7 +246,7 @@ fn surveyed(
 }
 
 /// Tables that some `ref` names.
-fn referenced_tables(plan: &Plan) -> BTreeSet<&str> {
+pub(crate) fn referenced_tables(plan: &Plan) -> BTreeSet<&str> {
     let mut tables = BTreeSet::new();
     for mapping in &plan.tables {
         for (_, expr) in mapping.columns.iter().chain(&mapping.lets) {

@@ -432,6 +432,17 @@ fn an_unfinished_run_goes_on_with_the_options_it_began_with() {
 }
 
 #[test]
+fn a_plan_of_much_data_looks_at_a_part_of_it() {
+    let project = Project::of_one_file(20_000);
+    project.replan("key = ", "existing = \"update\"\nkey = ");
+    let looked = project.run(&["plan"]);
+    assert!(looked.stdout.contains("records looked at"), "{}", looked.stdout);
+    let looked = project.run(&["migrate", "--dry-run"]);
+    assert!(looked.stdout.contains("20,000 read: 20,000 to load"), "{}", looked.stdout);
+    assert!(!project.path("people.db").exists(), "nothing was written");
+}
+
+#[test]
 fn fewer_threads_and_smaller_batches_load_the_same() {
     let project = Project::of_many_files(30);
     project.finish(&["--workers", "1", "--batch-size", "7"]);

@@ -20,7 +20,7 @@ use crate::error::{CoreError, While};
 use crate::event::NamedCounts;
 use crate::migrate::Job;
 use crate::ports::Ports;
-use crate::survey::SurveyedStep;
+use crate::survey::{SurveyedStep, referenced_tables};
 
 /// How much is read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -104,9 +104,12 @@ pub(crate) async fn dry(
 ) -> Result<Vec<DryTable>, CoreError> {
     let mut parents = ParentKeys::new();
     let mut tables = Vec::new();
+    let referenced = referenced_tables(job.plan);
     for (index, surveyed) in job.survey.steps.iter().enumerate() {
         let items = all_items(job.plan, job.survey, surveyed, run, index as u64 + 1);
-        let depth = if surveyed.step.stores_mappings() { Depth::Everything } else { depth };
+        // Whoever refers to a table has to find all of its rows.
+        let all = referenced.contains(surveyed.table.name.as_str());
+        let depth = if all { Depth::Everything } else { depth };
         let (table, known) = tally(job, surveyed, &items, parents, depth).await?;
         parents = known;
         tables.push(table);
