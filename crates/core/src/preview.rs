@@ -1,9 +1,12 @@
 //! What a run would do: whether there is anything, what would become of the records, how long it
 //! would take, and whether everything that can be checked beforehand is in order.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use whimbrel_endpoint::SchemaFile;
 use whimbrel_ledger::{Run, RunStatus};
+use whimbrel_model::DateTime;
 use whimbrel_model::plan::Plan;
 
 use crate::begin::{Start, new_run};
@@ -64,8 +67,11 @@ pub struct Preview {
     pub window_seconds: Option<u64>,
     /// Seconds until it opens, where it is closed.
     pub window_opens_in: Option<u64>,
-    /// False where the run is not expected to end within the window or the deadline.
-    pub fits: bool,
+    /// Seconds that a run may take, where there is a deadline.
+    pub deadline_seconds: Option<u64>,
+    /// Whether the run is expected to end within the window, or the next one where it is closed, and
+    /// the deadline. `None` where there is neither.
+    pub fits: Option<bool>,
 }
 
 /// Writing takes about as long as reading and transforming, measured on SQLite.
@@ -81,6 +87,8 @@ pub async fn preview(
     options: &Options,
     depth: Depth,
 ) -> Result<Preview, CoreError> {
+    let now = ports.clock.monotonic();
+    let deadline = options.deadline_at.map(|at| at.saturating_sub(now));
     let found = find_run(ports, plan).await?;
     let options = &selection_of(found.as_ref(), options)?;
     let survey = survey(ports, plan, schema, options).await?;
@@ -88,7 +96,7 @@ pub async fn preview(
     let pending = pending(&job, found).await?;
     let run = new_run(ports, plan, &survey, options, &Start::Everything);
     let tables = dry::dry(&job, &run, depth).await?;
-    Ok(estimated(ports, plan, options, &survey, pending, tables))
+    Ok(estimated(ports, plan, deadline, &survey, pending, tables))
 }
 
 async fn pending(job: &Job<'_>, found: Option<Run>) -> Result<Pending, CoreError> {
@@ -111,7 +119,7 @@ async fn pending(job: &Job<'_>, found: Option<Run>) -> Result<Pending, CoreError
 fn estimated(
     ports: &Ports,
     plan: &Plan,
-    options: &Options,
+    deadline: Option<Duration>,
     survey: &Survey,
     pending: Pending,
     tables: Vec<DryTable>,
@@ -125,14 +133,18 @@ fn estimated(
         })
         .sum();
     let disk_bytes = tables.iter().map(|table| table.bytes * DISK_FACTOR).sum();
-    let (window_seconds, window_opens_in) = match window::state(plan, ports.clock.now()) {
+    let now = ports.clock.now();
+    let window = window::state(plan, now);
+    let (window_seconds, window_opens_in) = match window {
         Some(WindowState::Open(left)) => (Some(left.as_secs()), None),
         Some(WindowState::Closed(wait)) => (None, Some(wait.as_secs())),
         None => (None, None),
     };
-    let deadline = options.deadline_at.map(|at| at.saturating_sub(ports.clock.monotonic()));
-    let in_window = window_seconds.is_none_or(|left| seconds <= left as f64);
-    let in_time = deadline.is_none_or(|left| seconds <= left.as_secs_f64());
+    let room = window.map(|state| match state {
+        WindowState::Open(left) => left,
+        WindowState::Closed(wait) => open_for(plan, now, wait),
+    });
+    let limit = [room, deadline].into_iter().flatten().min();
     Preview {
         pending,
         target: survey.target.location.clone(),
@@ -144,6 +156,16 @@ fn estimated(
         free_bytes: survey.target.free_bytes,
         window_seconds,
         window_opens_in,
-        fits: in_window && in_time,
+        deadline_seconds: deadline.map(|left| left.as_secs()),
+        fits: limit.map(|limit| seconds <= limit.as_secs_f64()),
+    }
+}
+
+/// How long the window that opens after `wait` stays open.
+fn open_for(plan: &Plan, now: DateTime, wait: Duration) -> Duration {
+    let opening = now.unix_nanos() + wait.as_nanos().cast_signed();
+    match DateTime::from_unix_nanos(opening).and_then(|opening| window::state(plan, opening)) {
+        Some(WindowState::Open(left)) => left,
+        Some(WindowState::Closed(_)) | None => Duration::ZERO,
     }
 }

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use serde_json::json;
 use whimbrel_core::event::Silent;
 use whimbrel_core::{Depth, DryTable, Options, Pending, Preview};
+use whimbrel_model::plan::{Outside, Window};
 
 use crate::args::{OnPlan, PlanVerb};
-use crate::cmd::migrate::{plan_argument, selection};
+use crate::cmd::migrate::{plan_argument, plan_flag, selection};
 use crate::exit::{self, Exit};
 use crate::failure::Failure;
 use crate::output::{Answer, count, printable, thousands};
@@ -75,16 +76,24 @@ fn answer(project: &Project, preview: &Preview, dry: bool) -> Answer {
     for file in &preview.schema {
         text.push_str(&format!("  schema {file}\n"));
     }
-    preview.tables.iter().for_each(|table| text.push_str(&table_text(table, dry)));
-    if !dry {
+    let over_everything = match &preview.pending {
+        Pending::Begin => "",
+        Pending::Resume { .. } => "Over everything, what is committed included:\n",
+        Pending::Incremental { .. } => "Over everything, as a new run would take it:\n",
+        Pending::Nothing { .. } => "Everything again, as a new run would take it:\n",
+    };
+    let nothing = !dry && matches!(preview.pending, Pending::Nothing { .. });
+    if !nothing {
+        text.push_str(over_everything);
+        preview.tables.iter().for_each(|table| text.push_str(&table_text(table, dry)));
+    }
+    if !dry && !nothing {
         text.push_str(&estimate(preview));
+        text.push_str(&limits(preview, project.plan.window.as_ref()));
     }
     let next = match &preview.pending {
-        Pending::Nothing { run } => format!("whimbrel report {run}"),
-        Pending::Incremental { changes, .. } if changes.anything_to_load() => {
-            format!("whimbrel migrate{argument} --incremental")
-        }
-        Pending::Incremental { .. } => format!("whimbrel check-incremental{argument}"),
+        Pending::Nothing { run } => format!("whimbrel report {run}{}", plan_flag(project)),
+        Pending::Incremental { .. } => format!("whimbrel migrate{argument} --incremental"),
         Pending::Begin | Pending::Resume { .. } => format!("whimbrel migrate{argument}"),
     };
     text.push_str(&format!("Next: {next}\n"));
@@ -127,7 +136,9 @@ fn table_text(table: &DryTable, dry: bool) -> String {
     }
     for sample in table.samples.iter().take(usize::from(!dry)) {
         text.push_str(&format!("    {}\n", printable(&sample.place, 160)));
-        text.push_str(&format!("      - {}\n", printable(&sample.before, 140)));
+        if !sample.before.is_empty() {
+            text.push_str(&format!("      - {}\n", printable(&sample.before, 140)));
+        }
         for (column, value) in &sample.after {
             let shown =
                 value.as_deref().map_or_else(|| "NULL".to_owned(), |value| printable(value, 100));
@@ -138,8 +149,14 @@ fn table_text(table: &DryTable, dry: bool) -> String {
 }
 
 fn estimate(preview: &Preview) -> String {
+    let of_all = match &preview.pending {
+        Pending::Begin => "",
+        Pending::Resume { .. } | Pending::Incremental { .. } | Pending::Nothing { .. } => {
+            "at most "
+        }
+    };
     let mut text = format!(
-        "estimate: {} (reading and transforming as measured now, writing as long again), {} bytes on disk",
+        "estimate: {of_all}{} (reading and transforming as measured now, writing as long again), {of_all}{} bytes on disk",
         duration(preview.seconds.max(0.1)),
         thousands(preview.disk_bytes)
     );
@@ -147,17 +164,35 @@ fn estimate(preview: &Preview) -> String {
         text.push_str(&format!(" of {} free", thousands(free)));
     }
     text.push('\n');
-    match (preview.window_seconds, preview.window_opens_in) {
-        (Some(left), _) => text.push_str(&format!("window: open for {}\n", duration(left as f64))),
-        (None, Some(wait)) => {
-            text.push_str(&format!("window: opens in {}\n", duration(wait as f64)));
-        }
-        (None, None) => {}
-    }
-    if !preview.fits {
-        text.push_str(
-            "! it is not expected to fit; it would stop at a checkpoint and resume in the next\n",
-        );
-    }
     text
+}
+
+/// What limits the run's time, and whether it is expected to be done by then.
+fn limits(preview: &Preview, window: Option<&Window>) -> String {
+    let Some(fits) = preview.fits else {
+        return "limits: none, the plan has neither a window nor a deadline\n".to_owned();
+    };
+    let mut limits = Vec::new();
+    if let Some(left) = preview.window_seconds {
+        limits.push(format!("the window is open for another {}", duration(left as f64)));
+    }
+    if let Some(wait) = preview.window_opens_in {
+        let until = match window.map_or(Outside::Refuse, |window| window.outside) {
+            Outside::Refuse => "until then a run is refused",
+            Outside::Wait => "until then a run waits",
+        };
+        limits.push(format!("the window opens in {}, {until}", duration(wait as f64)));
+    }
+    if let Some(left) = preview.deadline_seconds {
+        limits.push(format!("the deadline is {}", duration(left as f64)));
+    }
+    let (sign, end) = if fits {
+        ("", "the run is expected to fit")
+    } else {
+        (
+            "! ",
+            "the run is not expected to fit: it would stop at a checkpoint, and the same command would go on in the next",
+        )
+    };
+    format!("{sign}limits: {}; {end}\n", limits.join("; "))
 }

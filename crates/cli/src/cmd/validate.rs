@@ -49,7 +49,12 @@ pub(crate) async fn run(args: &OnPlan) -> Result<Answer, Failure> {
     checks.push(working_folder(&project));
     if reached {
         let schema = project.schema(ports.target.facts().await?.engine)?;
-        let options = Options { selection: selection(&args.selection)?, ..Options::default() };
+        let deadline = plan.run.deadline;
+        let options = Options {
+            selection: selection(&args.selection)?,
+            deadline_at: deadline.map(|deadline| ports.clock.monotonic() + deadline),
+            ..Options::default()
+        };
         let preview =
             whimbrel_core::preview(&ports, plan, schema, &options, Depth::Units(TRIED)).await;
         match preview {
@@ -161,13 +166,16 @@ fn looked(preview: &Preview) -> Vec<Check> {
         let detail = format!("about {} bytes needed, {} free", thousands(needed), thousands(free));
         checks.push(Check::new("disk", needed <= free, detail));
     }
-    if let Some(left) = preview.window_seconds {
-        let detail =
-            format!("open for {left} s, the run is expected to take {:.0} s", preview.seconds);
-        checks.push(Check::new("window", preview.fits, detail));
-    }
-    if let Some(wait) = preview.window_opens_in {
-        checks.push(Check::new("window", true, format!("closed, opens in {wait} s")));
+    if let Some(fits) = preview.fits {
+        let limits = [
+            preview.window_seconds.map(|left| format!("the window is open for {left} s")),
+            preview.window_opens_in.map(|wait| format!("the window is closed, opens in {wait} s")),
+            preview.deadline_seconds.map(|left| format!("the deadline is {left} s")),
+        ];
+        let limits: Vec<String> = limits.into_iter().flatten().collect();
+        let (limits, seconds) = (limits.join("; "), preview.seconds);
+        let detail = format!("{limits}; the run is expected to take {seconds:.0} s");
+        checks.push(Check::new("time", fits, detail));
     }
     checks
 }
