@@ -191,6 +191,23 @@ fn a_duplicate_is_rejected_where_the_plan_says_so() {
     );
 }
 
+/// It would lead to a row that is not there.
+#[test]
+fn a_record_that_was_refused_has_no_duplicates() {
+    let world = people("duplicates = { by = [\"name\"] }", "1,Ada\n1,Grace\n2,Grace").sips(10);
+    check(
+        &world,
+        &expect![[r#"
+            run 1 full completed
+              step 1: 3 read = 2 loaded + 1 rejected
+              open a.csv:2 WB0602 the key is taken by a row with another content
+            people
+              1 | Ada
+              2 | Grace
+        "#]],
+    );
+}
+
 const FAMILIES: &str = r#"
 [source.parents]
 csv = "p*.csv"
@@ -293,6 +310,22 @@ fn tags() -> World {
 fn a_record_of_several_rows_is_loaded_whole_or_not_at_all() {
     check(
         &tags().sips(1),
+        &expect![[r#"
+            run 1 full completed
+              step 1: 4 read = 2 loaded + 1 rejected + 1 filtered
+              open a.jsonl:2 WB0602 the key is taken by a row with another content
+            tags
+              a | 1
+              b | 1
+              c | 4
+        "#]],
+    );
+}
+
+#[test]
+fn what_a_refused_record_would_have_taken_is_free_also_in_one_chunk() {
+    check(
+        &tags().sips(10),
         &expect![[r#"
             run 1 full completed
               step 1: 4 read = 2 loaded + 1 rejected + 1 filtered

@@ -141,6 +141,25 @@ fn the_first_of_two_records_with_one_key_stays_in_a_changed_file_too() {
 }
 
 #[test]
+fn a_record_that_equals_what_a_changed_record_was_is_no_duplicate() {
+    check(
+        &world("existing = \"update\"\nduplicates = { by = [\"name\"] }"),
+        |world| world.set("people", "a.csv", "1,Ada L.\n2,Grace\n4,Ada"),
+        &expect![[r#"
+            run 1 full completed
+              step 1: 3 read = 3 loaded
+            run 2 incremental completed
+              step 1: 3 read = 1 loaded + 1 updated + 1 unchanged
+            people
+              1 | Ada L.
+              2 | Grace
+              3 | Alan
+              4 | Ada
+        "#]],
+    );
+}
+
+#[test]
 fn a_duplicate_of_an_earlier_run_is_one() {
     check(
         &world("duplicates = { by = [\"name\"] }"),

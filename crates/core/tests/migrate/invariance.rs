@@ -35,4 +35,16 @@ proptest! {
         other.process().batch_size(rows).workers(workers).run();
         same(&one, &other).map_err(TestCaseError::fail)?;
     }
+
+    #[test]
+    fn how_much_is_read_at_once_changes_nothing(
+        files in legacy::files(),
+        records in 1..8usize,
+    ) {
+        let one = legacy::world(&files).sips(1_000);
+        one.migrate_to_the_end();
+        let other = one.afresh().sips(records);
+        other.migrate_to_the_end();
+        same(&one, &other).map_err(TestCaseError::fail)?;
+    }
 }

@@ -1,6 +1,7 @@
 //! One run at a time: who holds the target commits, everybody else does not.
 
 use std::sync::mpsc;
+use std::time::Duration;
 
 use whimbrel_core::{CoreError, Outcome};
 use whimbrel_endpoint::ErrorClass;
@@ -35,6 +36,24 @@ fn a_second_process_is_refused_while_the_first_lives() {
         assert!(matches!(second, Err(CoreError::Held { .. })), "{second:?}");
     });
     assert!(matches!(first.result, Some(Ok(Outcome::Completed { .. }))), "{:?}", first.result);
+}
+
+#[test]
+fn a_process_taken_for_dead_commits_nothing_once_another_has_finished() {
+    let first = check(|world| {
+        world.declare_dead(1);
+        world.migrate_to_the_end();
+    });
+    assert!(is_fenced(&first), "{:?}", first.result);
+}
+
+#[test]
+fn a_process_whose_lease_ran_out_commits_nothing_once_another_has_finished() {
+    let first = check(|world| {
+        world.target.advance(Duration::from_mins(2));
+        world.migrate_to_the_end();
+    });
+    assert!(is_fenced(&first), "{:?}", first.result);
 }
 
 /// ```text

@@ -82,3 +82,21 @@ fn as_many_rejects_as_allowed_do_not_stop_the_run() {
     let world = World::new(&plan("", "max = 3"), &[("s", "id")]).file("s", "a", "1\nx\n2\ny\n3\nz");
     assert!(matches!(world.migrate(), Ok(Outcome::Completed { rejects: 3, .. })));
 }
+
+#[test]
+fn a_run_past_its_limit_loads_nothing_more_until_the_limit_is_raised() {
+    let limits = [
+        ("", "max = 1", StopReason::RejectLimit),
+        ("", "max = \"50%\"\nafter = 3", StopReason::RejectLimit),
+        ("max = 0", "", RULE),
+    ];
+    for (rule, rejects, expect) in limits {
+        let plan = plan(rule, rejects);
+        let world =
+            World::new(&plan, &[("s", "id")]).file("s", "a", "x\n10\n1\n2\n3\n4\n5").sips(1);
+        stops(&world, expect);
+        let units = world.units();
+        stops(&world, expect);
+        assert_eq!(world.units(), units, "with `{rule}{rejects}`");
+    }
+}

@@ -117,6 +117,39 @@ fn only_what_was_chosen_is_read_again() {
 }
 
 #[test]
+fn a_repair_of_an_earlier_version_of_a_file_is_forgotten() {
+    let world = loaded();
+    let repaired = open(&world, 1)[0].id();
+    let repaired = Chosen::from([(repaired, Some(b"2,40\n".to_vec()))]);
+    world.process().retry(repaired).run();
+    world.set("people", "a.csv", "1,36\n5,older");
+    assert!(matches!(world.migrate_incremental(), Ok(Outcome::Completed { rejects: 1, .. })));
+    let world = world.with_plan(&lenient());
+    let ended = world.process().retry(chosen(&open(&world, 1))).run().result;
+    assert!(matches!(ended, Some(Ok(Outcome::Completed { rejects: 0, .. }))), "{ended:?}");
+    expect![[r#"
+        run 1 full completed
+          step 1: 5 read = 2 loaded + 3 rejected
+          fixed a.csv:2 WB0230 not an integer as it stands
+          superseded a.csv:3 WB0230 not an integer as it stands
+          open b.csv:1 WB0230 not an integer as it stands
+        run 2 retry completed
+          step 1: 1 read = 1 loaded
+        run 3 incremental completed
+          step 1: 2 read = 1 unchanged + 1 rejected
+          fixed a.csv:2 WB0230 not an integer as it stands
+        run 4 retry completed
+          step 1: 1 read = 1 loaded
+        people
+          1 | 36
+          2 | 40
+          4 | 44
+          5 | NULL
+    "#]]
+    .assert_eq(&world.told());
+}
+
+#[test]
 fn a_changed_file_is_refused_before_anything_is_taken_on() {
     let world = loaded();
     let (before, rejects) = (world.committed(), chosen(&open(&world, 1)));

@@ -5,9 +5,10 @@ use whimbrel_core::CoreError;
 use whimbrel_endpoint::ErrorClass;
 use whimbrel_ledger::tables;
 
+use crate::ledger::newest;
 use crate::legacy;
 use crate::troubled::{At, Lie, Trouble};
-use crate::world::{World, same};
+use crate::world::{Ended, World, same};
 
 /// Three batches of one row.
 fn world(retries: &str) -> World {
@@ -67,6 +68,11 @@ fn the_plan_says_how_often_to_try_again() {
 }
 
 #[test]
+fn retries_are_counted_for_each_batch_anew() {
+    check("retries = 1", &[1, 3, 5], Ok(3));
+}
+
+#[test]
 fn a_full_disk_is_not_tried_again() {
     let world = world("");
     let ended = world.process().trouble(At::Batch(2), Trouble::Refused(ErrorClass::System)).run();
@@ -102,6 +108,31 @@ fn a_source_that_breaks_ends_the_run_where_it_can_go_on() {
         world.migrate_to_the_end();
         assert_eq!(same(&undisturbed, &world), Ok(()), "at read {read}");
     }
+}
+
+/// The run failed for its accounts, and goes on well once the target speaks the truth.
+#[track_caller]
+fn check_found_out(ended: &Ended, world: &World) {
+    assert!(matches!(ended.result, Some(Err(_))), "{:?}", ended.result);
+    assert_eq!(newest(&world.target).error_code.as_deref(), Some("WB0618"));
+    let undisturbed = world.afresh();
+    undisturbed.migrate_to_the_end();
+    world.migrate_to_the_end();
+    assert_eq!(same(&undisturbed, world), Ok(()));
+}
+
+#[test]
+fn a_target_that_is_silent_about_a_row_is_found_out() {
+    let world = legacy::small();
+    let ended = world.process().lie(Lie::Silence).run();
+    check_found_out(&ended, &world);
+}
+
+#[test]
+fn a_target_that_tells_of_a_row_too_many_is_found_out() {
+    let world = legacy::small();
+    let ended = world.process().lie(Lie::Surplus).run();
+    check_found_out(&ended, &world);
 }
 
 #[test]

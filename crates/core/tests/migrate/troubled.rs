@@ -34,6 +34,10 @@ pub(crate) enum Trouble {
 /// What a target says of rows that it was to write.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Lie {
+    /// Nothing of the last one.
+    Silence,
+    /// That there was one more.
+    Surplus,
     /// That their keys are taken, although it holds none of them.
     Taken,
 }
@@ -149,7 +153,13 @@ impl Txn for TroubledTxn {
         if self.script.lie == Some(Lie::Taken) {
             return Ok(vec![RowFate::Taken; count]);
         }
-        self.inner.write(table, rows, mode).await
+        let mut fates = self.inner.write(table, rows, mode).await?;
+        match self.script.lie {
+            Some(Lie::Silence) => fates.truncate(count - 1),
+            Some(Lie::Surplus) => fates.push(RowFate::Inserted),
+            Some(Lie::Taken) | None => {}
+        }
+        Ok(fates)
     }
 
     async fn put(&mut self, table: &Table, rows: &Chunk) -> Result<(), EndpointError> {
