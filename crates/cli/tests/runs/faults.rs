@@ -3,7 +3,7 @@
 //! same command finishes.
 //!
 //! Some need the right to mount file systems, others to become an ordinary user; where that is
-//! missing the test says so on standard error, captured or not.
+//! missing the test says so, captured or not.
 
 use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
@@ -25,9 +25,9 @@ fn check_mended(project: &Project, code: i32, expected: Expect, mend: impl FnOnc
     assert_eq!(project.holds(), project.undisturbed());
 }
 
-/// Said where nobody captures it: a test that is skipped must be seen.
+/// Said past the capture of tests, where `xtask test` counts it: what is skipped must be seen.
 fn skipped(test: &str, reason: &str) {
-    let _heard = writeln!(std::io::stderr(), "skipped: {test}: {reason}");
+    let _heard = writeln!(std::io::stdout(), "\nskipped: {test}: {reason}");
 }
 
 #[test]
