@@ -219,6 +219,12 @@ pub(crate) async fn note_failure(ports: &Ports, run: &mut Run, error: &CoreError
         return;
     }
     let Ok(Ok(lease)) = Lease::take(ports, &run.id).await else { return };
+    // Once another process has gone on with the run, it is that one's to say how it stands.
+    let recorded = run::get(ports.target.as_ref(), &run.id).await;
+    if !matches!(recorded, Ok(Some(recorded)) if recorded.attempts <= run.attempts) {
+        let _expires = lease.release().await;
+        return;
+    }
     let message = error_chain(error);
     let recorded =
         set_status(ports, run, &lease, RunStatus::Failed, Some((error.code(), message))).await;

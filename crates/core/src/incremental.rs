@@ -8,8 +8,10 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
-use whimbrel_endpoint::{Freshness, Partition, Txn};
-use whimbrel_ledger::{Counts, Item, ItemStatus, Reject, RejectStatus, Run, item, reject, run};
+use whimbrel_endpoint::{EndpointError, Freshness, Partition, Txn};
+use whimbrel_ledger::{
+    Counts, Item, ItemStatus, Reject, RejectStatus, Run, item, mapping, reject, run,
+};
 
 use crate::begin::{facts_json, new_item, number};
 use crate::error::{Changes, CoreError, While};
@@ -199,6 +201,7 @@ pub(crate) async fn supersede(
             .map(|item| ((item.source.as_str(), item.source_file.as_str()), item.first_unit))
             .collect();
         let table = &surveyed.table.name;
+        forget_seen(txn, table, &anew).await.during(doing)?;
         for (origin, step) in retry::steps_before(target, run, table).await.during(doing)? {
             let mut after = None;
             loop {
@@ -223,6 +226,23 @@ pub(crate) async fn supersede(
                     .collect();
                 reject::put(txn, &superseded).await.during(doing)?;
             }
+        }
+    }
+    Ok(())
+}
+
+/// What a file held before it was changed is no winner over what is read now.
+async fn forget_seen(
+    txn: &mut dyn Txn,
+    table: &str,
+    anew: &BTreeMap<(&str, &str), u64>,
+) -> Result<(), EndpointError> {
+    let mut by_source: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    anew.keys().for_each(|(source, file)| by_source.entry(source).or_default().push(file));
+    for (source, files) in by_source {
+        for files in files.chunks(500) {
+            let files = files.iter().map(|file| (*file).into()).collect();
+            mapping::forget_seen(txn, table, source, files).await?;
         }
     }
     Ok(())

@@ -62,6 +62,7 @@ pub async fn retry(
             RunKind::Full | RunKind::Incremental,
         ) => return Err(CoreError::Unfinished { run: last.id }),
     }
+    let chosen = waiting(ports.target.as_ref(), chosen).await.during(reading)?;
     if chosen.is_empty() {
         return Ok(Outcome::NothingToDo { run: last.id });
     }
@@ -71,6 +72,30 @@ pub async fn retry(
     let start = Start::Rejects(last, chosen);
     let run = new_run(ports, plan, &survey, options, &start);
     job.carry_out(run, Some(&start), timer).await
+}
+
+fn reading() -> String {
+    "reading the ledger".to_owned()
+}
+
+/// Those of the chosen rejects that still wait.
+async fn waiting(target: &dyn Target, mut chosen: Chosen) -> Result<Chosen, EndpointError> {
+    let mut waiting = Chosen::new();
+    for (run, step) in steps_of(&chosen) {
+        let see = |reject: Reject| {
+            let id = reject.id();
+            if let (RejectStatus::Open, Some(repaired)) = (reject.status, chosen.remove(&id)) {
+                waiting.insert(id, repaired);
+            }
+        };
+        each_reject(target, &run, step, see).await?;
+    }
+    Ok(waiting)
+}
+
+/// The steps that have refused them.
+fn steps_of(chosen: &Chosen) -> BTreeSet<(String, u64)> {
+    chosen.keys().map(|id| (id.run.clone(), id.step)).collect()
 }
 
 /// Refuses rejects of tables that the plan does not fill any more.
@@ -134,11 +159,10 @@ pub(crate) async fn items(
     step: u64,
 ) -> Result<Vec<Item>, CoreError> {
     let target = job.ports.target.as_ref();
-    let reading = || "reading the ledger".to_owned();
-    let steps: BTreeSet<(&str, u64)> = chosen.keys().map(|id| (id.run.as_str(), id.step)).collect();
+    let steps = steps_of(chosen);
     let mut items: BTreeMap<u64, Item> = BTreeMap::new();
     for (origin, number) in steps_before(target, run, &surveyed.table.name).await.during(reading)? {
-        if !steps.contains(&(origin.as_str(), number)) {
+        if !steps.contains(&(origin.clone(), number)) {
             continue;
         }
         let known = item::of_step(target, &origin, number).await.during(reading)?;
@@ -205,12 +229,11 @@ pub(crate) async fn claim(
     run: &Run,
 ) -> Result<(), CoreError> {
     let doing = || "taking the rejects on".to_owned();
-    let steps: BTreeSet<(&str, u64)> = chosen.keys().map(|id| (id.run.as_str(), id.step)).collect();
-    for (origin, step) in steps {
+    for (origin, step) in steps_of(chosen) {
         let mut after = None;
         loop {
             let target = ports.target.as_ref();
-            let page = reject::page(target, origin, step, after, PAGE).await.during(doing)?;
+            let page = reject::page(target, &origin, step, after, PAGE).await.during(doing)?;
             let Some(last) = page.last() else { break };
             after = Some(last.unit);
             let taken: Vec<Reject> = page
@@ -283,27 +306,44 @@ pub(crate) async fn again(
 }
 
 /// Adds what people have repaired of these files, in whichever table's reject; the newest repair
-/// of a record counts, but what the file holds is told by the oldest.
+/// of a record counts, but what the file holds is told by the oldest. What was repaired in an
+/// earlier version of a file went with it.
 async fn repairs(
     target: &dyn Target,
     run: &Run,
     indexes: &BTreeMap<(&str, &str), usize>,
     found: &mut BTreeMap<usize, Again>,
 ) -> Result<(), EndpointError> {
+    let mut repaired = Vec::new();
+    // Ordinals of the newest version of each file, by table.
+    let mut newest: BTreeMap<(String, usize), u64> = BTreeMap::new();
     for one in run::lineage(target, run).await? {
         for step in step::of_run(target, &one.id).await? {
-            for reject in reject::repaired(target, &one.id, step.step).await? {
-                let file = (reject.source.as_str(), reject.source_file.as_str());
-                let original = digest_of(&reject)?;
-                let again = indexes.get(&file).and_then(|index| found.get_mut(index));
-                let (Some(again), Some(bytes)) = (again, reject.fixed_bytes) else { continue };
-                let first = again.repaired.insert(reject.record, bytes).is_none();
-                if let (true, Wanted::Records(wanted)) = (first, &mut again.wanted)
-                    && let Some(digest) = wanted.get_mut(&reject.record)
-                {
-                    *digest = original;
+            let Some(table) = step.target_table else { continue };
+            repaired.extend(reject::repaired(target, &one.id, step.step).await?);
+            for item in item::of_step(target, &one.id, step.step).await? {
+                let file = (item.source.as_str(), item.source_file.as_str());
+                if let Some(index) = indexes.get(&file) {
+                    let ordinal = newest.entry((table.clone(), *index)).or_default();
+                    *ordinal = item.ordinal.max(*ordinal);
                 }
             }
+        }
+    }
+    for reject in repaired {
+        let file = (reject.source.as_str(), reject.source_file.as_str());
+        let original = digest_of(&reject)?;
+        let Some(index) = indexes.get(&file) else { continue };
+        let current = newest.get(&(reject.target_table, *index)) == Some(&(reject.unit >> 32));
+        let (true, Some(again), Some(bytes)) = (current, found.get_mut(index), reject.fixed_bytes)
+        else {
+            continue;
+        };
+        let first = again.repaired.insert(reject.record, bytes).is_none();
+        if let (true, Wanted::Records(wanted)) = (first, &mut again.wanted)
+            && let Some(digest) = wanted.get_mut(&reject.record)
+        {
+            *digest = original;
         }
     }
     Ok(())

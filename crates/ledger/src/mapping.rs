@@ -180,3 +180,18 @@ pub async fn seen(
     }
     Ok(found)
 }
+
+/// Forgets what was seen in these files of a source, which are read anew.
+pub async fn forget_seen(
+    txn: &mut dyn Txn,
+    table: &str,
+    source: &str,
+    files: Vec<Value>,
+) -> Result<u64, EndpointError> {
+    let query = cells::query::<Seen>().is("step_table", table).is("source", source).that(
+        "source_file",
+        Operator::In,
+        files,
+    );
+    txn.delete(&query).await
+}

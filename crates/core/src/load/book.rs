@@ -10,7 +10,7 @@ use whimbrel_model::wce::{self, Decoded};
 use whimbrel_model::{Account, Class, Digest, RowClass, ValueRef};
 
 use super::digests::key_text;
-use super::judge::Written;
+use super::judge::{Losers, Winner, Written};
 use super::produced::{Produced, Refusal, Unit};
 use super::writer::{OpenBatch, StepContext, UnitEnd};
 
@@ -25,10 +25,14 @@ impl OpenBatch {
         let mut best: Vec<Option<RowClass>> = vec![None; produced.units.len()];
         for row in 0..written.rows.len() {
             let unit = written.rows.units[row] as usize;
-            let Some(class) = written.classes[row] else { continue };
+            if ends[unit].is_some() {
+                continue;
+            }
             let digest = &written.rows.digests[row];
             let bytes = u64::from(written.rows.bytes[row]);
+            // Booked by what the transform made, so that a row that the target forgot is a gap.
             self.row_account.produced.add(digest, bytes);
+            let Some(class) = written.classes[row] else { continue };
             match class {
                 RowClass::Inserted => {
                     self.row_account.inserted.add(digest, bytes);
@@ -57,7 +61,7 @@ impl OpenBatch {
         item: &Item,
         produced: &Produced,
         ends: &[Option<UnitEnd>],
-        losers: &BTreeMap<usize, Vec<u8>>,
+        losers: &Losers,
     ) -> Result<(), EndpointError> {
         let mut keys: BTreeMap<usize, &[u8]> = BTreeMap::new();
         for (row, unit) in produced.rows.units.iter().enumerate() {
@@ -92,7 +96,7 @@ impl OpenBatch {
         produced: &Produced,
         written: &Written,
         ends: &[Option<UnitEnd>],
-        losers: Option<BTreeMap<usize, Vec<u8>>>,
+        losers: Option<Losers>,
     ) -> Result<(), EndpointError> {
         let table = &context.table.name;
         let losers = losers.unwrap_or_default();
@@ -126,7 +130,7 @@ impl OpenBatch {
         for row in 0..produced.rows.len() {
             let index = produced.rows.units[row] as usize;
             let lost = matches!(ends[index], Some(UnitEnd::Class(Class::Duplicate)));
-            if let (true, Some(key)) = (lost, losers.get(&index)) {
+            if let (true, Some(Winner { key, .. })) = (lost, losers.get(&index)) {
                 let unit = &produced.units[index];
                 let digest = &produced.rows.digests[row];
                 let legacy = &produced.rows.legacy[row];

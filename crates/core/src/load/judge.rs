@@ -1,27 +1,74 @@
 //! What becomes of rows at the target: written, taken, refused; and of units: won over by an earlier
 //! one, torn, ended.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use whimbrel_endpoint::{EndpointError, RowFate, WriteMode, failpoint};
+use whimbrel_endpoint::{EndpointError, ErrorClass, RowFate, WriteMode, failpoint};
 use whimbrel_ledger::undo::UndoUpdate;
 use whimbrel_ledger::{Item, Mapping, Seen, Stage, mapping};
 use whimbrel_model::plan::{DuplicateConflict, Existing};
 use whimbrel_model::{ChunkBuilder, Class, Digest, RowClass, Table, Value};
 
-use super::produced::{Produced, Refusal, Rows, Unit};
+use super::produced::{Fate, Produced, Refusal, Rows, Unit};
 use super::writer::{OpenBatch, StepContext, UnitEnd};
 
+/// A chunk whose units all have their ends.
+pub(super) struct Settled {
+    pub(super) written: Written,
+    pub(super) ends: Vec<Option<UnitEnd>>,
+    /// Units that an earlier one has won over, where the plan declares duplicates.
+    pub(super) losers: Option<Losers>,
+}
+
+/// By the index of the unit that lost.
+pub(super) type Losers = BTreeMap<usize, Winner>;
+
+/// What a duplicate leads to.
+pub(super) struct Winner {
+    /// WCE-1 of its row's key.
+    pub(super) key: Vec<u8>,
+    /// Its index, where it stands in the same chunk.
+    unit: Option<usize>,
+}
+
 impl OpenBatch {
-    /// Ends the units that an earlier unit has won over; returns the winner's key by unit.
-    pub(super) async fn find_duplicates(
+    /// Finds duplicates, writes the rows, and gives every unit its end.
+    ///
+    /// A unit may have been refused when others had already lost to it, or found a key taken by its
+    /// rows. Then what was inserted of the chunk is taken back, and all of it is judged again
+    /// without the first such unit: its own end rests on earlier units only, so it is final.
+    pub(super) async fn settle(
+        &mut self,
+        context: &StepContext<'_>,
+        item: &Item,
+        produced: &Produced,
+    ) -> Result<Settled, EndpointError> {
+        let mut without: BTreeMap<usize, UnitEnd> = BTreeMap::new();
+        loop {
+            let mut ends = foregone(&produced.units);
+            without.iter().for_each(|(unit, end)| ends[*unit] = Some(end.clone()));
+            let losers = self.find_duplicates(context, item, produced, &mut ends).await?;
+            let rows = wanted(&produced.rows, &ends);
+            let (written, updates) = self.write(context, item, produced, rows, &mut ends).await?;
+            let Some((unit, end)) = relied_upon(&written, losers.as_ref(), &ends) else {
+                self.apply_updates(context, &written, updates).await?;
+                self.close(&written, produced, &mut ends);
+                return Ok(Settled { written, ends, losers });
+            };
+            self.take_back(context, &written).await?;
+            without.insert(unit, end);
+        }
+    }
+
+    /// Ends the units that an earlier unit has won over.
+    async fn find_duplicates(
         &mut self,
         context: &StepContext<'_>,
         item: &Item,
         produced: &Produced,
         ends: &mut [Option<UnitEnd>],
-    ) -> Result<Option<BTreeMap<usize, Vec<u8>>>, EndpointError> {
+    ) -> Result<Option<Losers>, EndpointError> {
         let Some(conflict) = context.duplicates else { return Ok(None) };
         let digests: Vec<[u8; 16]> =
             produced.units.iter().filter_map(|unit| unit.duplicate).collect();
@@ -31,22 +78,23 @@ impl OpenBatch {
             first_rows.entry(*unit as usize).or_insert(row);
         }
         let mut here: BTreeMap<[u8; 16], usize> = BTreeMap::new();
-        let mut winners = BTreeMap::new();
+        let mut losers = Losers::new();
         for (index, unit) in produced.units.iter().enumerate() {
             let (None, Some(digest)) = (&ends[index], unit.duplicate) else { continue };
             let before = match seen.get(digest.as_slice()) {
                 Some(seen) if is_itself(seen, item, unit) => None,
                 Some(seen) => {
-                    Some((seen.new_key.clone(), format!("{}:{}", seen.source_file, seen.record)))
+                    let place = format!("{}:{}", seen.source_file, seen.record);
+                    Some((Winner { key: seen.new_key.clone(), unit: None }, place))
                 }
                 None => here.get(&digest).map(|&first| {
                     let key = first_rows.get(&first).map(|&row| produced.rows.key(row).to_vec());
                     let place =
                         format!("{}:{}", item.source_file, produced.units[first].position.record);
-                    (key.unwrap_or_default(), place)
+                    (Winner { key: key.unwrap_or_default(), unit: Some(first) }, place)
                 }),
             };
-            let Some((key, place)) = before else {
+            let Some((winner, place)) = before else {
                 here.entry(digest).or_insert(index);
                 continue;
             };
@@ -62,46 +110,31 @@ impl OpenBatch {
                     message: format!("the same was read before, as record `{place}`"),
                 })),
             });
-            winners.insert(index, key);
+            losers.insert(index, winner);
         }
-        Ok(Some(winners))
+        Ok(Some(losers))
     }
 
-    /// Writes the rows, looks into taken keys, and ends every unit that is still open.
-    pub(super) async fn write(
+    /// Writes the rows and looks into taken keys; units that are refused have their end then.
+    async fn write(
         &mut self,
         context: &StepContext<'_>,
         item: &Item,
         produced: &Produced,
-        mut rows: Arc<Rows>,
+        rows: Arc<Rows>,
         ends: &mut [Option<UnitEnd>],
-    ) -> Result<Written, EndpointError> {
-        loop {
-            let fates = match rows.len() {
-                0 => Vec::new(),
-                _ => {
-                    self.txn
-                        .write(&context.table, Arc::clone(&rows.chunk), WriteMode::Insert)
-                        .await?
-                }
-            };
-            failpoint!("core.batch.after_write");
-            let mut written = Written { classes: vec![None; rows.len()], rows };
-            let mut updates = Vec::new();
-            self.judge(context, item, produced, &fates, &mut written, &mut updates, ends).await?;
-            let torn = written.torn(ends);
-            if torn.is_empty() {
-                self.apply_updates(context, &written, updates).await?;
-                self.close(&written, produced, ends);
-                return Ok(written);
-            }
-            // A unit of several rows was refused in part: take back what was inserted of this
-            // chunk and write it again without that unit.
-            self.take_back(context, &written).await?;
-            let kept: BTreeSet<usize> =
-                (0..produced.units.len()).filter(|unit| ends[*unit].is_none()).collect();
-            rows = Arc::new(written.rows.retain(|unit| kept.contains(&unit)));
+    ) -> Result<(Written, Vec<Update>), EndpointError> {
+        let mut updates = Vec::new();
+        let mut written = Written { classes: vec![None; rows.len()], rows };
+        if written.rows.len() == 0 {
+            return Ok((written, updates));
         }
+        let chunk = Arc::clone(&written.rows.chunk);
+        let fates = self.txn.write(&context.table, chunk, WriteMode::Insert).await?;
+        failpoint!("core.batch.after_write");
+        one_each("rows it was given to write", fates.len(), written.rows.len())?;
+        self.judge(context, item, produced, &fates, &mut written, &mut updates, ends).await?;
+        Ok((written, updates))
     }
 
     /// Gives every row its class, or its unit a refusal.
@@ -193,7 +226,9 @@ impl OpenBatch {
         taken: &[usize],
     ) -> Result<Vec<Option<Vec<Value>>>, EndpointError> {
         let keys = key_chunk(&context.table, rows, taken.iter().copied());
-        self.txn.read_for_update(&context.table, &keys).await
+        let stored = self.txn.read_for_update(&context.table, &keys).await?;
+        one_each("keys it was asked for", stored.len(), taken.len())?;
+        Ok(stored)
     }
 
     async fn take_back(
@@ -249,13 +284,12 @@ pub(super) struct Written {
 
 impl Written {
     /// Units that were refused, or lost, although some of their rows went in.
-    fn torn(&self, ends: &[Option<UnitEnd>]) -> BTreeSet<u32> {
+    fn torn(&self, ends: &[Option<UnitEnd>]) -> impl Iterator<Item = usize> {
         let went_in = |row: &usize| self.classes[*row].is_some();
         (0..self.rows.len())
             .filter(went_in)
-            .map(|row| self.rows.units[row])
-            .filter(|unit| ends[*unit as usize].is_some())
-            .collect()
+            .map(|row| self.rows.units[row] as usize)
+            .filter(|unit| ends[*unit].is_some())
     }
 
     pub(super) fn of_class(&self, class: RowClass) -> impl Iterator<Item = usize> {
@@ -268,7 +302,40 @@ struct Update {
     key: Vec<u8>,
     before: Vec<u8>,
 }
-pub(super) fn wanted(rows: &Arc<Rows>, ends: &[Option<UnitEnd>]) -> Arc<Rows> {
+/// The first unit that was refused although others rest on it, with its end.
+fn relied_upon(
+    written: &Written,
+    losers: Option<&Losers>,
+    ends: &[Option<UnitEnd>],
+) -> Option<(usize, UnitEnd)> {
+    let winners = losers.into_iter().flat_map(BTreeMap::values).filter_map(|winner| winner.unit);
+    let refused = winners.filter(|unit| matches!(ends[*unit], Some(UnitEnd::Refused(_))));
+    let unit = written.torn(ends).chain(refused).min()?;
+    ends[unit].clone().map(|end| (unit, end))
+}
+
+/// A target that says nothing of a row, or too much, cannot be accounted for.
+fn one_each(what: &str, told: usize, asked: usize) -> Result<(), EndpointError> {
+    if told == asked {
+        return Ok(());
+    }
+    let message = format!("the target told of {told}, not of the {asked} {what}");
+    Err(EndpointError::new(ErrorClass::System, "WB0618", message))
+}
+
+/// Units whose end the transform has decided.
+fn foregone(units: &[Unit]) -> Vec<Option<UnitEnd>> {
+    units
+        .iter()
+        .map(|unit| match &unit.fate {
+            Fate::Rows => None,
+            Fate::Filtered => Some(UnitEnd::Class(Class::Filtered)),
+            Fate::Rejected(refusal) => Some(UnitEnd::Refused(Box::new((**refusal).clone()))),
+        })
+        .collect()
+}
+
+fn wanted(rows: &Arc<Rows>, ends: &[Option<UnitEnd>]) -> Arc<Rows> {
     let all = rows.units.iter().all(|unit| ends[*unit as usize].is_none());
     if all { Arc::clone(rows) } else { Arc::new(rows.retain(|unit| ends[unit].is_none())) }
 }

@@ -107,11 +107,13 @@ pub(crate) async fn step(
     let row = task.mark_running(row).await?;
     let mut attempt = 0;
     loop {
-        let error = match task.attempt(&row, attempt).await {
+        let mut batches = 0;
+        let error = match task.attempt(&row, attempt, &mut batches).await {
             Ok(end) => return Ok(end),
             Err(error) => error,
         };
-        attempt += 1;
+        // Each batch has its own retries.
+        attempt = if batches > 0 { 1 } else { attempt + 1 };
         let retries = plan.run.retries.unwrap_or(3);
         let Some(message) = error.transient().filter(|_| attempt <= retries) else {
             return Err(error.into_core(&task));
@@ -225,7 +227,12 @@ impl Task<'_> {
         Ok(running)
     }
 
-    async fn attempt(&self, row: &Step, failures: u32) -> Result<LoadEnd, AttemptError> {
+    async fn attempt(
+        &self,
+        row: &Step,
+        failures: u32,
+        batches_done: &mut u64,
+    ) -> Result<LoadEnd, AttemptError> {
         let target = self.ports.target.as_ref();
         let mut items = item::of_step(target, &self.run.id, self.step).await?;
         let batches = batch::of_run(target, &self.run.id).await?;
@@ -258,7 +265,11 @@ impl Task<'_> {
         let mut writer = Writer::new(context, &mut items, next_batch, committed);
         let mut flow = Flow::new(self, bytes, before, failures);
         flow.rules = self.violations(&batches).await?;
+        if let Some(reason) = self.over_budget(&writer, &flow) {
+            return Ok(LoadEnd::Stopped(reason));
+        }
         let stopped = self.pump(works, &mut writer, &mut flow).await;
+        *batches_done = writer.next_batch - next_batch;
         let stopped = match stopped {
             Ok(stopped) => stopped,
             Err(error) => {

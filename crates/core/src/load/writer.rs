@@ -17,8 +17,8 @@ use whimbrel_model::{Account, Class, RowAccount, Table};
 use whimbrel_transform::Notes;
 
 use super::digests::RowDigester;
-use super::judge::wanted;
-use super::produced::{Fate, Produced, Refusal, Unit};
+use super::judge::Settled;
+use super::produced::{Produced, Refusal};
 use crate::ports::{Ports, rfc3339};
 
 /// What a step writes, and how.
@@ -40,7 +40,7 @@ pub(crate) struct StepContext<'a> {
 pub(crate) struct Writer<'a> {
     context: StepContext<'a>,
     items: &'a mut [Item],
-    next_batch: u64,
+    pub(crate) next_batch: u64,
     open: Option<OpenBatch>,
     /// Units of the step by class, committed by all processes.
     pub(crate) committed: Counts,
@@ -75,6 +75,7 @@ pub(crate) struct Committed {
 }
 
 /// How one unit ended.
+#[derive(Clone)]
 pub(super) enum UnitEnd {
     Class(Class),
     Refused(Box<Refusal>),
@@ -236,15 +237,12 @@ impl OpenBatch {
     ) -> Result<(), EndpointError> {
         self.size += produced.size;
         self.rows += produced.rows.len().max(produced.units.len()) as u64;
-        let mut ends = self.foregone(&produced.units);
-        let duplicates = self.find_duplicates(context, item, &produced, &mut ends).await?;
-        let rows = wanted(&produced.rows, &ends);
-        let written = self.write(context, item, &produced, rows, &mut ends).await?;
-        if let Some(kept) = &duplicates {
-            self.remember_seen(context, item, &produced, &ends, kept).await?;
+        let Settled { written, ends, losers } = self.settle(context, item, &produced).await?;
+        if let Some(losers) = &losers {
+            self.remember_seen(context, item, &produced, &ends, losers).await?;
         }
         if context.mappings {
-            self.remember_mappings(context, item, &produced, &written, &ends, duplicates).await?;
+            self.remember_mappings(context, item, &produced, &written, &ends, losers).await?;
         }
         self.archive(context, item, &produced.units, &ends).await?;
         let classes = self.account(context, item, index, &produced, ends)?;
@@ -262,18 +260,5 @@ impl OpenBatch {
             item.error_message = end.aside;
         }
         Ok(())
-    }
-
-    /// Units whose end the transform has decided.
-    fn foregone(&self, units: &[Unit]) -> Vec<Option<UnitEnd>> {
-        let _ = self;
-        units
-            .iter()
-            .map(|unit| match &unit.fate {
-                Fate::Rows => None,
-                Fate::Filtered => Some(UnitEnd::Class(Class::Filtered)),
-                Fate::Rejected(refusal) => Some(UnitEnd::Refused(Box::new((**refusal).clone()))),
-            })
-            .collect()
     }
 }
