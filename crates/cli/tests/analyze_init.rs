@@ -155,7 +155,8 @@ fn init_says_what_it_found_and_one_next_command() {
         # column that stays text although most of it looks narrower says why. To load such a column
         # anyway, give it that type in the schema and say here what becomes of the others:
         #     age = { from = "age", invalid = "null" }       # counted, sampled, listed
-        # Records that cannot be taken apart are rejected with their bytes: `whimbrel rejects`.
+        # Records that cannot be taken apart are rejected with their bytes: `whimbrel rejects`. So are those
+        # with U+0000 in a text, which SQLite cannot keep; their columns say so.
 
         name   = "legacy"
         target = "${TARGET:-sqlite:legacy.db}"
@@ -455,6 +456,34 @@ fn the_plan_for_the_extruder_loads_all_that_is_well_formed() {
         }
     "#]]
     .assert_debug_eq(&causes(folder.path()));
+}
+
+#[test]
+fn texts_with_nul_load_as_the_plan_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let legacy = folder.path().join("legacy");
+    fs::create_dir(&legacy).unwrap();
+    let lines = "{\"it's\":\"a\\u0000b\"}\n{\"it's\":\"c\"}\n{\"it's\":null}\n{\"n\":1}\n";
+    fs::write(legacy.join("notes.jsonl"), lines).unwrap();
+    let output = whimbrel(folder.path(), &["init", "legacy"]);
+    let note = "note: 1 value with U+0000 in `it's` of `notes`: rejected, unless the plan is changed as it says\n";
+    assert!(text(&output.stdout).contains(note), "{output:?}");
+    let file = folder.path().join("whimbrel.toml");
+    let plan = fs::read_to_string(&file).unwrap();
+    assert_eq!(loaded(folder.path(), "whimbrel.toml")["notes"], (3, 1));
+    assert_eq!(causes(folder.path())["WB0240"], 1);
+    let lines: Vec<&str> = plan.lines().collect();
+    let column = lines.iter().position(|line| line.starts_with("it_s = ")).unwrap();
+    let suggested = lines.iter().filter_map(|line| line.strip_prefix("# Without the "));
+    let suggested: Vec<&str> = suggested.map(|line| line.split_once(": ").unwrap().1).collect();
+    assert_eq!(suggested.len(), 2, "{plan}");
+    for suggestion in suggested {
+        fs::remove_file(folder.path().join("legacy.db")).unwrap();
+        let mut lines = lines.clone();
+        lines[column] = suggestion.trim();
+        fs::write(&file, lines.join("\n")).unwrap();
+        assert_eq!(loaded(folder.path(), "whimbrel.toml")["notes"], (4, 0), "{suggestion}");
+    }
 }
 
 #[test]

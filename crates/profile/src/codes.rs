@@ -32,6 +32,8 @@ pub const CONTROLS: &str = "WB0513";
 pub const JSON_KEYS: &str = "WB0514";
 /// JSON records that are no objects.
 pub const NOT_OBJECTS: &str = "WB0515";
+/// U+0000 within values.
+pub const NUL_IN_TEXT: &str = "WB0517";
 /// Uniqueness could not be checked to the end.
 pub const UNCHECKED: &str = "WB0516";
 
@@ -92,7 +94,7 @@ pub const CODES: &[(&str, &str, &str)] = &[
         NUL_BYTES,
         "NUL bytes",
         "Mostly the trace of a power cut: the file system kept the length of a file, not its \
-         content. Records that hold them can be loaded only into engines that keep NUL in text.",
+         content. Where they stand in values, those columns are named too.",
     ),
     (
         OUTLIERS,
@@ -122,7 +124,7 @@ pub const CODES: &[(&str, &str, &str)] = &[
     (
         CONTROLS,
         "control characters in values",
-        "Characters below U+0020 other than tab and line ends. They are loaded as they are and \
+        "Characters below U+0020 other than tab, line ends and U+0000. They are loaded as they are and \
          escaped wherever Whimbrel shows them.",
     ),
     (
@@ -135,6 +137,14 @@ pub const CODES: &[(&str, &str, &str)] = &[
         NOT_OBJECTS,
         "JSON records that are no objects",
         "They have no keys that columns could come from.",
+    ),
+    (
+        NUL_IN_TEXT,
+        "U+0000 in values",
+        "SQLite ends a text at U+0000 in many of its functions and tools, so a load rejects such a \
+         record (WB0240) rather than keep what few can read. The plan that `init` writes says so \
+         above the column, with two ways to load the records all the same: without the character, \
+         or without the value.",
     ),
     (
         UNCHECKED,

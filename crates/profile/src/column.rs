@@ -140,8 +140,12 @@ pub struct Tally {
     pub padded: u64,
     /// Texts with a line end.
     pub multi_line: u64,
-    /// Texts with a control character other than tab and line ends.
+    /// Texts with a control character other than tab, line ends and NUL.
     pub controls: u64,
+    /// Texts with U+0000.
+    pub nul: u64,
+    /// The first of them.
+    pub first_nul: Option<Place>,
     /// Bytes of all values, for estimates.
     pub bytes: u64,
     /// Histogram of numbers.
@@ -182,6 +186,8 @@ impl Default for Tally {
             padded: 0,
             multi_line: 0,
             controls: 0,
+            nul: 0,
+            first_nul: None,
             bytes: 0,
             numbers: Bins::default(),
             times: Bins::default(),
@@ -287,7 +293,7 @@ impl Tally {
             return;
         }
         self.length(text);
-        self.surroundings(text);
+        self.surroundings(text, place);
         self.content(text, place);
     }
 
@@ -302,7 +308,7 @@ impl Tally {
         self.lengths.add(chars as f64);
     }
 
-    fn surroundings(&mut self, text: &str) {
+    fn surroundings(&mut self, text: &str, place: Place) {
         let bytes = text.as_bytes();
         let edge = |byte: Option<&u8>| byte.is_some_and(|byte| *byte <= b' ' || *byte >= 0x80);
         if edge(bytes.first()) || edge(bytes.last()) {
@@ -312,8 +318,13 @@ impl Tally {
         }
         if bytes.iter().any(|byte| *byte < b' ' || *byte == 0x7f) {
             self.multi_line += u64::from(text.contains(['\n', '\r']));
-            let control = |byte: &u8| (*byte < b' ' || *byte == 0x7f) && !b"\t\n\r".contains(byte);
+            let control =
+                |byte: &u8| (*byte < b' ' || *byte == 0x7f) && !b"\t\n\r\0".contains(byte);
             self.controls += u64::from(bytes.iter().any(control));
+            if bytes.contains(&0) {
+                self.nul += 1;
+                self.first_nul.get_or_insert(place);
+            }
         }
     }
 
@@ -450,6 +461,8 @@ impl Tally {
         self.padded += other.padded;
         self.multi_line += other.multi_line;
         self.controls += other.controls;
+        self.nul += other.nul;
+        self.first_nul = self.first_nul.or(other.first_nul);
         self.bytes += other.bytes;
         self.numbers.merge(&other.numbers);
         self.times.merge(&other.times);
@@ -588,10 +601,11 @@ mod tests {
             tally;
         let breaks: Vec<_> = (0..forms::COUNT).map(|form| tally.first_break(form)).collect();
         let Tally { chars, blank, padded, multi_line, controls, bytes, distinct, .. } = tally;
+        let Tally { nul, first_nul, .. } = tally;
         format!(
             "{values} {nulls} {natives:?} {markers:?} {read} {fits:?} {extremes:?} {digits:?} \
              {clocks:?} {breaks:?} {chars:?} {blank} {padded} {multi_line} {controls} {bytes} \
-             {distinct:?} {:?} {:?} {:?} {:?}",
+             {distinct:?} {nul} {first_nul:?} {:?} {:?} {:?} {:?}",
             tally.top.most(200),
             tally.numbers,
             tally.times,
@@ -613,6 +627,13 @@ mod tests {
         let tally = tally(&["1", "NA", "", "3"]);
         assert!(tally.holds(forms::INTEGER));
         assert_eq!(tally.marked(), 2);
+    }
+
+    #[test]
+    fn nul_is_told_from_other_controls() {
+        let tally = tally(&["a", "b\u{1}", "c\u{0}", "\u{0}\u{1}"]);
+        assert_eq!((tally.nul, tally.controls), (2, 2));
+        assert_eq!(tally.first_nul.unwrap().line, 4);
     }
 
     #[test]
@@ -656,6 +677,7 @@ mod tests {
             "[0-2][0-9]:[0-5][0-9]:[0-5][0-9]",
             "true|false|yes|no",
             " ?[a-c]{1,2}\n?",
+            "[a\u{0}\u{1}]{1,2}",
         ]
     }
 

@@ -111,6 +111,14 @@ pub fn plan_for(profile: &Profile, options: &DraftOptions<'_>) -> Result<PlanDra
         notes.push(format!("{files} not read; `whimbrel analyze` says why"));
     }
     for source in &profile.sources {
+        for column in source.columns.iter().filter(|column| column.nul > 0) {
+            let values = counted(column.nul, "value", "values");
+            let name = shown::shown(&column.name, 60);
+            notes.push(format!(
+                "{values} with U+0000 in `{name}` of `{}`: rejected, unless the plan is changed as it says",
+                source.name
+            ));
+        }
         let bare = source.anomalies.iter().find(|one| one.code == crate::codes::NOT_OBJECTS);
         notes.extend(bare.map(|one| {
             let records = counted(one.count, "record is no object", "records are no objects");
@@ -279,6 +287,9 @@ fn target(column: &ColumnProfile, name: String) -> Target {
         ));
     }
     above.extend(column.notes.iter().map(|note| format!("{}: {note}", column.kind)));
+    if let Some(first) = &column.first_nul {
+        above.extend(nul(column, first, &name));
+    }
     Target {
         name,
         kind,
@@ -287,6 +298,24 @@ fn target(column: &ColumnProfile, name: String) -> Target {
         comment: comment(column),
         from: shown::shown(&column.name, 60),
     }
+}
+
+/// What to know about a column with U+0000, and how to load it all the same.
+fn nul(column: &ColumnProfile, first: &str, name: &str) -> [String; 3] {
+    let field = &column.name;
+    let row = format!("row['{}']", field.replace('\\', "\\\\").replace('\'', "\\'"));
+    let without = format!("{row} == null ? null : {row}.replace('\\u0000', '')");
+    let (values, name) = (counted(column.nul, "value holds", "values hold"), key(name));
+    [
+        format!(
+            "{values} U+0000, first at {first}: SQLite cannot keep it in text, the record is rejected."
+        ),
+        format!("Without the character: {name} = {{ cel = {} }}", string(&without)),
+        format!(
+            "Without the value:     {name} = {{ from = {}, invalid = \"null\" }}",
+            string(&self::field(field))
+        ),
+    ]
 }
 
 fn expression(column: &ColumnProfile, kind: Kind) -> String {
@@ -372,7 +401,8 @@ const HEAD: &str = "\
 # column that stays text although most of it looks narrower says why. To load such a column
 # anyway, give it that type in the schema and say here what becomes of the others:
 #     age = { from = \"age\", invalid = \"null\" }       # counted, sampled, listed
-# Records that cannot be taken apart are rejected with their bytes: `whimbrel rejects`.
+# Records that cannot be taken apart are rejected with their bytes: `whimbrel rejects`. So are those
+# with U+0000 in a text, which SQLite cannot keep; their columns say so.
 
 ";
 

@@ -184,8 +184,12 @@ pub struct ColumnProfile {
     pub padded: u64,
     /// Values of several lines.
     pub multi_line: u64,
-    /// Values with control characters.
+    /// Values with control characters other than U+0000.
     pub controls: u64,
+    /// Values with U+0000, which SQLite cannot hold in text.
+    pub nul: u64,
+    /// The first of them, as `path:line`.
+    pub first_nul: Option<String>,
     /// Bytes of a value on average.
     pub bytes_mean: f64,
 }

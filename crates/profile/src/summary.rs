@@ -26,6 +26,7 @@ const WEIGHTIEST_FIRST: &[&str] = &[
     codes::RECORD_REPEATS,
     codes::TORN_LINE,
     codes::NUL_BYTES,
+    codes::NUL_IN_TEXT,
     codes::NOT_OBJECTS,
     codes::JSON_KEYS,
     codes::GENERATIONS,
@@ -152,6 +153,8 @@ fn column(name: &str, tally: &Tally, guess: &Guess, places: &Places<'_>) -> Colu
         padded: tally.padded,
         multi_line: tally.multi_line,
         controls: tally.controls,
+        nul: tally.nul,
+        first_nul: tally.first_nul.map(|place| places.show(place)),
         bytes_mean: tally.bytes as f64 / (tally.values - tally.nulls).max(1) as f64,
     }
 }
@@ -427,6 +430,11 @@ fn of_column(
             counted(count, "value", "values")
         );
         found(codes::OUTLIERS, count, None, message);
+    }
+    if let Some(first) = tally.first_nul {
+        let values = counted(tally.nul, "value", "values");
+        let message = format!("`{column}`: {values} with U+0000, which SQLite cannot hold in text");
+        found(codes::NUL_IN_TEXT, tally.nul, Some(places.show(first)), message);
     }
     if tally.controls > 0 {
         let message = format!(

@@ -226,7 +226,8 @@ fn the_draft_for_runs_loads_everything_that_is_well_formed() {
         # column that stays text although most of it looks narrower says why. To load such a column
         # anyway, give it that type in the schema and say here what becomes of the others:
         #     age = { from = "age", invalid = "null" }       # counted, sampled, listed
-        # Records that cannot be taken apart are rejected with their bytes: `whimbrel rejects`.
+        # Records that cannot be taken apart are rejected with their bytes: `whimbrel rejects`. So are those
+        # with U+0000 in a text, which SQLite cannot keep; their columns say so.
 
         name   = "legacy"
         target = "${TARGET:-sqlite:legacy.db}"
@@ -335,7 +336,8 @@ fn the_draft_for_documents_loads_everything_that_is_well_formed() {
         # column that stays text although most of it looks narrower says why. To load such a column
         # anyway, give it that type in the schema and say here what becomes of the others:
         #     age = { from = "age", invalid = "null" }       # counted, sampled, listed
-        # Records that cannot be taken apart are rejected with their bytes: `whimbrel rejects`.
+        # Records that cannot be taken apart are rejected with their bytes: `whimbrel rejects`. So are those
+        # with U+0000 in a text, which SQLite cannot keep; their columns say so.
 
         name   = "legacy"
         target = "${TARGET:-sqlite:legacy.db}"
@@ -555,11 +557,11 @@ fn nul_bytes_and_control_characters_are_told() {
     anomalies(
         vec![csv("a.csv", &rows)],
         expect![[r#"
-        WB0502 57 records repeat an earlier one, byte for byte "a.csv:4"
-        WB0507 1 record with NUL bytes "a.csv:61"
-        WB0513 `x`: 1 value with control characters ""
-        WB0513 `y`: 1 value with control characters ""
-    "#]],
+            WB0502 57 records repeat an earlier one, byte for byte "a.csv:4"
+            WB0507 1 record with NUL bytes "a.csv:61"
+            WB0517 `x`: 1 value with U+0000, which SQLite cannot hold in text "a.csv:61"
+            WB0513 `y`: 1 value with control characters ""
+        "#]],
     );
 }
 

@@ -92,7 +92,7 @@ fn write_timestamps(out: &mut String) {
 
 fn write_kinds(out: &mut String) {
     let names: Vec<String> = Kind::NAMES.iter().map(|name| format!("`{name}`")).collect();
-    let _ = write!(out, "\n## Kinds\nWhat `type` can say: {}.\n", names.join(", "));
+    let _ = write!(out, "\n## Kinds\nWhat `type` can say: {}.\n{NUL}", names.join(", "));
 }
 
 fn write_codes(out: &mut String) {
@@ -144,6 +144,12 @@ impl Fact {
         }
     }
 }
+
+const NUL: &str = r#"
+SQLite cannot keep U+0000 in a text: many of its functions and tools end the text there. A value that
+holds one is rejected (WB0240), or what `invalid` says. To load it without the character:
+`{ cel = "row['note'] == null ? null : row['note'].replace('\u0000', '')" }`.
+"#;
 
 /// Where the settings of two hand-written migrators that this replaces are found.
 const ELSEWHERE: &str = r#"

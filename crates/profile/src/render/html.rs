@@ -284,6 +284,8 @@ mod tests {
             padded: 3,
             multi_line: 0,
             controls: 0,
+            nul: 0,
+            first_nul: None,
             bytes_mean: 5.0,
         }
     }

@@ -48,6 +48,7 @@ fn remarks(column: &ColumnProfile) -> Vec<String> {
     count(column.padded - column.blank, "with blanks at an end");
     count(column.multi_line, "of several lines");
     count(column.controls, "with control characters");
+    count(column.nul, "with U+0000");
     out
 }
 
