@@ -104,6 +104,22 @@ fn a_mended_record_is_loaded_and_the_others_are_left_alone() {
 }
 
 #[test]
+fn a_folder_that_was_read_is_not_read_again() {
+    let project = migrated();
+    mend(&project, "fixes", "x,", "2,");
+    let retry = ["rejects", "retry", "--from", "fixes"];
+    assert_eq!(project.run(&retry).code, Some(0));
+    let before = project.holds();
+    project.run(&retry).check(
+        0,
+        expect![[r#"
+        Nothing to do: run RUN has what was repaired in fixes.
+    "#]],
+    );
+    assert_eq!(project.holds(), before);
+}
+
+#[test]
 fn a_record_that_is_still_bad_is_a_reject_of_the_retry() {
     let project = migrated();
     mend(&project, "fixes", "x,", "z,");
@@ -269,11 +285,14 @@ fn a_record_too_long_is_loaded_once_it_may_be() {
     // Only its beginning was kept: to load what is mended there would lose the rest.
     mend(&project, "fixes", "2,", "4,");
     let retry = ["rejects", "retry", "--from", "fixes", "--format", "json"];
-    project.run(&retry).refused(2, expect![[r#"
+    project.run(&retry).refused(
+        2,
+        expect![[r#"
         error[WB0712]: only the beginning of record `data/people.csv:3` was kept
           hint: mend the file itself and take it with `whimbrel migrate --incremental`
           more: whimbrel explain WB0712
-    "#]]);
+    "#]],
+    );
     project.replan("100KB", "1MB");
     let ended = project.run(&["rejects", "retry"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde_json::{Value as Json, json};
 use whimbrel_core::{Chosen, Options, Outcome};
 use whimbrel_endpoint::Target;
-use whimbrel_ledger::{Reject, RejectId, Run, RunKind, RunStatus, reject};
+use whimbrel_ledger::{Reject, RejectId, RejectStatus, Run, RunKind, RunStatus, reject};
 
 use super::show::bytes;
 use super::{for_each, name, place};
@@ -41,7 +41,10 @@ pub(crate) async fn run(global: &Global, args: &RejectsRetry) -> Result<Answer, 
     let outcome = whimbrel_core::retry(&ports, &project.plan, schema, &options, chosen).await;
     match outcome.map_err(|error| project.explain(error))? {
         Outcome::NothingToDo { run } => {
-            let message = format!("no open reject of run {run} to read again");
+            let message = match &args.from {
+                None => format!("no open reject of run {run} to read again"),
+                Some(folder) => format!("run {run} has what was repaired in {}", folder.display()),
+            };
             let text = format!("Nothing to do: {message}.\n");
             Ok(Answer::new(message, text, json!({ "run": run, "open_rejects": 0 })))
         }
@@ -120,7 +123,10 @@ async fn choose(
         let message = format!("no open reject of run {} is meant by `{which}`", newest.id);
         return Err(Failure::usage("WB0707", message, "`whimbrel rejects list --all` names them"));
     }
-    if let (Some(folder), true) = (&args.from, chosen.is_empty()) {
+    if let (Some(folder), Some(exported), true) = (&args.from, &exported, chosen.is_empty()) {
+        if is_done(target, newest, folder, exported).await? {
+            return Ok(chosen);
+        }
         let flag = plan_flag(project);
         return Err(Failure::usage(
             "WB0710",
@@ -131,6 +137,28 @@ async fn choose(
         ));
     }
     Ok(chosen)
+}
+
+/// True where a run has read something repaired that stands in the folder: one that was killed when
+/// it had just ended, and whose command comes again.
+async fn is_done(
+    target: &dyn Target,
+    newest: &Run,
+    folder: &Path,
+    exported: &BTreeSet<RejectId>,
+) -> Result<bool, Failure> {
+    let mut done = false;
+    for_each(target, newest, false, &mut |reject| {
+        let resolved = matches!(reject.status, RejectStatus::Fixed | RejectStatus::Superseded);
+        if let (true, Some(repaired)) = (resolved && !done, &reject.fixed_bytes) {
+            let file = folder.join(format!("{}.bytes", name(&reject)));
+            done =
+                exported.contains(&reject.id()) && fs::read(file).is_ok_and(|it| it == *repaired);
+        }
+        Ok(())
+    })
+    .await?;
+    Ok(done)
 }
 
 /// What `rejects export` has written to a folder.
