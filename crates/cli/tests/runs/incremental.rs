@@ -208,6 +208,54 @@ fn a_last_line_without_an_end_that_stays_as_it_was() {
     nothing_to_do(&project);
 }
 
+/// Of many files each breaks off at another byte, from `from` on, and is completed later: then they
+/// hold what whole files hold, and nothing waits as a reject. `#` stands for the file's number.
+fn check_completed(plan: &str, suffix: &str, whole: &str, from: usize) {
+    let project = Project::new(plan);
+    let files: Vec<(String, String, String)> = (from..whole.len())
+        .filter(|cut| whole.is_char_boundary(*cut))
+        .map(|cut| {
+            let (first, rest) = whole.split_at(cut);
+            let number = (cut + 10).to_string();
+            let name = format!("data/{number}.{suffix}");
+            (name, first.replace('#', &number), rest.replace('#', &number))
+        })
+        .collect();
+    for (name, first, _rest) in &files {
+        project.write(name, first);
+    }
+    project.finish(&[]);
+    for (name, _first, rest) in &files {
+        project.append(name, rest);
+    }
+    let changes =
+        project.run(&["check-incremental", "--format", "json"]).json()["data"]["changes"].take();
+    assert_eq!(changes["appended"].as_array().unwrap().len(), files.len(), "{changes}");
+    project.finish(&["--incremental"]);
+    nothing_to_do(&project);
+    project.holds();
+    let waiting = "SELECT count(*) FROM whimbrel_migration_rejects WHERE status = 'open'";
+    assert_eq!(project.value::<i64>(waiting), 0);
+    let twin = project.twin();
+    assert_eq!(twin.finish(&[]).code, Some(0));
+    assert_eq!(names(&project), names(&twin));
+}
+
+#[test]
+fn wherever_a_csv_file_breaks_off_it_is_whole_once_it_is_complete() {
+    let whole = "id,name\n#0,n0\n#1,\"quoted \"\"n1\"\"\r\nand on\"\r\n#2,n\u{e9}\n";
+    // Half a value cannot be told from a whole one: it is loaded, and mended later.
+    let plan = PEOPLE.replace("key = ", "existing = \"update\"\nkey = ");
+    check_completed(&plan, "csv", whole, "id,name".len());
+}
+
+#[test]
+fn wherever_a_file_of_json_lines_breaks_off_it_is_whole_once_it_is_complete() {
+    let plan = PEOPLE.replace("csv = \"data/*.csv\"", "jsonl = \"data/*.jsonl\"");
+    let whole = "{\"id\":#0,\"name\":\"n0\"}\n{\"id\":#1,\"name\":\"n\u{e9}\"}\n\n{\"id\":#2}\n";
+    check_completed(&plan, "jsonl", whole, 1);
+}
+
 #[test]
 fn a_last_value_that_goes_on_later_is_not_loaded_half() {
     let project = Project::new(&PEOPLE.replace("key = ", "existing = \"update\"\nkey = "));
