@@ -10,6 +10,7 @@ use std::process::{Command, Output, Stdio};
 use expect_test::{Expect, expect};
 use serde_json::Value as Json;
 use tempfile::TempDir;
+use whimbrel_model::plan::TIMESTAMP_NAMES;
 
 const PLAN: &str = r#"name = "people"
 target = "sqlite:people.db"
@@ -206,4 +207,47 @@ fn a_rehearsal_reads_everything_and_shows_rejects() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("    ! 1 WB0230 id: "), "{text}");
     assert!(!folder.path().join("people.db").exists(), "nothing was written");
+}
+
+#[test]
+fn every_timestamp_format_with_a_name_is_read() {
+    let read = [
+        ("rfc3339", "2024-03-31T01:59:59.25+02:00", "2024-03-30T23:59:59.250Z"),
+        ("iso8601", "2024-03-31T01:59:59.25", "2024-03-31T01:59:59.250Z"),
+        ("unix", "1711842899.5", "2024-03-30T23:54:59.500Z"),
+        ("unix_ms", "1711842899500", "2024-03-30T23:54:59.500Z"),
+        ("unix_us", "1711842899500000", "2024-03-30T23:54:59.500Z"),
+    ];
+    let named: Vec<&str> = TIMESTAMP_NAMES.iter().map(|(name, _)| *name).collect();
+    assert_eq!(named, read.map(|(name, _, _)| name));
+    for (name, written, wanted) in read {
+        let folder = folder("");
+        fs::write(folder.path().join("data/a.csv"), format!("id,name\n1,{written}\n")).unwrap();
+        let name =
+            format!("name = {{ from = \"name\", timestamp = \"{name}\", type = \"timestamptz\" }}");
+        let plan = PLAN.replace("name = { from = \"name\", trim = true, null = [\"-\"] }", &name);
+        fs::write(folder.path().join("whimbrel.toml"), plan).unwrap();
+        let data = data(folder.path(), &["plan"]);
+        assert_eq!(data["tables"][0]["samples"][0]["after"][1][1], wanted, "{data}");
+    }
+}
+
+#[test]
+fn a_source_without_a_file_is_an_error_before_and_after_a_run() {
+    let folder = folder("");
+    let file = folder.path().join("data/a.csv");
+    let text = fs::read(&file).unwrap();
+    let refused = |arguments: &[&str]| {
+        let output = whimbrel(folder.path(), &[arguments, &["--format", "json"]].concat());
+        let answer: Json = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!((&answer["error"], &answer["exit_code"]), (&"WB0612".into(), &2.into()));
+    };
+    fs::remove_file(&file).unwrap();
+    refused(&["plan"]);
+    refused(&["migrate"]);
+    fs::write(&file, text).unwrap();
+    assert_eq!(code(folder.path(), &["migrate"]), 3);
+    fs::remove_file(&file).unwrap();
+    refused(&["migrate", "--incremental"]);
+    refused(&["check-incremental"]);
 }

@@ -249,7 +249,7 @@ pub(super) static ROOT: Section = Section {
 /// `[source.NAME]`.
 pub(super) static SOURCE: Section = Section {
     title: "[source.NAME]",
-    doc: "A set of files of one format. Exactly one of the formats `csv`, `tsv`, `json`, `jsonl`, `markdown`, `text` gives the globs, relative to the plan. The NAME and a file's path are its identity in the ledger. Files are read in the order of their paths.",
+    doc: "A set of files of one format. Exactly one of the formats `csv`, `tsv`, `json`, `jsonl`, `markdown`, `text` gives the globs, relative to the plan. A source that matches no file at all is always an error (WB0612), also where all its files are gone since the last run: a folder that was not mounted must not look like an empty one. A source that may be empty is taken out of the plan until it has a file. The NAME and a file's path are its identity in the ledger. Files are read in the order of their paths.",
     one_of: FORMATS,
     keys: &[
         key("csv", Shape::Texts, "Globs of files of comma-separated values.", r#"csv = "legacy/logs/run_*.csv""#),
