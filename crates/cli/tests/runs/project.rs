@@ -328,14 +328,17 @@ fn steady(text: &str) -> String {
     while let Some(first) = rest.chars().next() {
         let end = rest.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(rest.len());
         let (word, after) = rest.split_at(end.max(first.len_utf8()));
+        let number = word.bytes().all(|byte| byte.is_ascii_digit());
         let (shown, after) = if is_id(word) {
             ("RUN", after)
         } else if let Some(time) = time(rest) {
             ("TIME", &rest[time.len()..])
         } else if word == host.trim() {
             ("HOST", after)
-        } else if steady.ends_with("process ") || steady.ends_with("(pid ") {
+        } else if number && (steady.ends_with("process ") || steady.ends_with("(pid ")) {
             ("PID", after)
+        } else if number && steady.ends_with("ends in ") {
+            ("SOME", after)
         } else if steady.ends_with("process PID (") {
             let name = rest.find(')').unwrap_or(rest.len());
             ("NAME", &rest[name..])

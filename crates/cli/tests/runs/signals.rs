@@ -16,7 +16,7 @@ fn under_way(project: &Project) -> Started {
 }
 
 fn stopped_by(signal: Signal, code: i32, why: &str) {
-    let project = Project::of_many_files(120);
+    let project = Project::of_many_files(200);
     let run = under_way(&project);
     run.signal(signal);
     let ended = run.end();
@@ -25,7 +25,7 @@ fn stopped_by(signal: Signal, code: i32, why: &str) {
     assert_eq!((&answer["exit_code"], &answer["retryable"]), (&code.into(), &true.into()));
     assert_eq!(answer["data"]["reason"], why);
     let committed: i64 = project.value("SELECT count(*) FROM people");
-    assert!((10..360).contains(&committed), "stopped in the middle: {committed}");
+    assert!((10..600).contains(&committed), "stopped in the middle: {committed}");
     project.finish(&[]);
     assert_eq!(project.holds(), project.undisturbed());
 }
@@ -72,10 +72,10 @@ fn two_runs_at_once_are_one_run_and_a_refusal() {
     second.refused(
         11,
         expect![[r#"
-        error[WB0614]: run `RUN` on host `HOST` (pid PID) holds the target
-          hint: wait until that run is done; if its process PID dead, its right ends in 59 s
-          more: whimbrel explain WB0614
-    "#]],
+            error[WB0614]: run `RUN` on host `HOST` (pid PID) holds the target
+              hint: wait until that run is done; if its process is dead, its right ends in SOME s
+              more: whimbrel explain WB0614
+        "#]],
     );
     assert_eq!(first.end().code, Some(3));
     assert_eq!(project.holds(), project.undisturbed());
@@ -114,7 +114,7 @@ fn a_run_that_was_killed_and_resumed_reports_the_same() {
     twin.finish(&[]);
     assert_eq!(project.holds(), twin.holds());
     let (killed, undisturbed) = (outcome(&project), outcome(&twin));
-    assert!(killed["units"]["read"].is_object() || killed["units"].is_object(), "{killed}");
+    assert_eq!(killed["units"]["read"]["count"], 360, "{killed}");
     assert_eq!(killed, undisturbed);
 }
 
