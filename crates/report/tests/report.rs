@@ -237,6 +237,56 @@ fn an_edited_checkpoint_breaks_the_chain() {
     assert_eq!(report.outcome.remarks.shown[0].code, "WB0552");
 }
 
+#[test]
+fn files_that_were_not_read_say_why() {
+    let target = wait(told(&story(60), &Telling::undisturbed()));
+    let report = wait(async {
+        let items = whimbrel_ledger::item::of_step(&target, "aa11bb22", 2).await.unwrap();
+        let aside = |at: u64, class: Class, why: Option<&str>| {
+            let mut item = items[0].clone();
+            item.ordinal = 3 + at;
+            item.first_unit = item.ordinal << 32;
+            item.source_file = format!("legacy/logs/huge_{at}.csv");
+            item.facts = "{\"size\":52428801}".to_owned();
+            (item.mark, item.lines, item.skipped) = (None, None, None);
+            item.counts = whimbrel_ledger::Counts { read: 1, classes: [0; 6] };
+            item.counts.classes[class as usize] = 1;
+            item.error_message = why.map(str::to_owned);
+            item
+        };
+        let asides = [
+            aside(0, Class::Filtered, Some("50.0 MiB, allowed are 50 MB")),
+            aside(1, Class::Rejected, Some("larger than <b>allowed</b>\u{1b}[2J")),
+            aside(2, Class::Filtered, None),
+        ];
+        rewrite(&target, async |txn| whimbrel_ledger::item::put(txn, &asides).await).await;
+        gather(&target, "aa11bb22", &options()).await.unwrap()
+    });
+    let shown = &report.outcome.set_aside.shown;
+    let facts: Vec<_> =
+        shown.iter().map(|file| (file.fate, file.bytes, file.reason.as_deref())).collect();
+    assert_eq!(
+        facts,
+        [
+            ("left out", Some(52_428_801), Some("50.0 MiB, allowed are 50 MB")),
+            ("rejected", Some(52_428_801), Some("larger than <b>allowed</b>\\u{1b}[2J")),
+            ("left out", Some(52_428_801), None),
+        ]
+    );
+    let document = json(&report);
+    assert_eq!(
+        document["outcome"]["set_aside"]["shown"][0]["reason"],
+        "50.0 MiB, allowed are 50 MB"
+    );
+    let page = html(&report);
+    assert_eq!(unsound(&page), None);
+    for form in [markdown(&report), page] {
+        assert!(form.contains("legacy/logs/huge_0.csv"), "{form}");
+        assert!(form.contains("50.0 MiB, allowed are 50 MB"), "{form}");
+        assert!(!form.contains("<b>allowed") && !form.contains('\u{1b}'), "{form}");
+    }
+}
+
 async fn rewrite(
     target: &dyn whimbrel_endpoint::Target,
     change: impl AsyncFnOnce(
