@@ -106,7 +106,7 @@ const OWN: &[(&str, &str, &str)] = &[
       Where you mend the plan too, go on with `--adopt`.",
     ),
     (
-        "WB0712",
+        "WB0718",
         "a record of which only the beginning was kept",
         "A record above `max_record_size`, or one whose end was not found, is kept by its first 64 KiB: \
       what is mended there would lose the rest. Raise `max_record_size` and read it again with \

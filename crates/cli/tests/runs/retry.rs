@@ -288,9 +288,9 @@ fn a_record_too_long_is_loaded_once_it_may_be() {
     project.run(&retry).refused(
         2,
         expect![[r#"
-        error[WB0712]: only the beginning of record `data/people.csv:3` was kept
+        error[WB0718]: only the beginning of record `data/people.csv:3` was kept
           hint: mend the file itself and take it with `whimbrel migrate --incremental`
-          more: whimbrel explain WB0712
+          more: whimbrel explain WB0718
     "#]],
     );
     project.replan("100KB", "1MB");

@@ -208,7 +208,7 @@ fn repaired(project: &Project, folder: &Path, reject: &Reject) -> Result<Option<
         let message =
             format!("only the beginning of record `{}` was kept", printable(&place(reject), 200));
         return Err(Failure::usage(
-            "WB0712",
+            "WB0718",
             message,
             "mend the file itself and take it with `whimbrel migrate --incremental`",
         ));
