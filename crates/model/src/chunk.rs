@@ -114,7 +114,10 @@ impl Chunk {
         (0..self.rows).map(|index| Row { chunk: self, first: index * self.width })
     }
 
-    #[inline]
+    // Where the caller looks at the value at once it never has to exist: out of line it is written to
+    // memory and read back at another width, which stalls for longer than all the rest takes.
+    #[allow(clippy::inline_always)]
+    #[inline(always)]
     fn value(&self, cell: Cell) -> ValueRef<'_> {
         match cell {
             Cell::Null => ValueRef::Null,
@@ -141,7 +144,9 @@ impl Chunk {
 
 impl<'a> Row<'a> {
     /// The value in column `index`, which must be below the chunk's width.
-    #[inline]
+    // As for `Chunk::value`.
+    #[allow(clippy::inline_always)]
+    #[inline(always)]
     pub fn get(&self, index: usize) -> ValueRef<'a> {
         assert!(index < self.chunk.width, "column {index} of {}", self.chunk.width);
         self.chunk.value(self.chunk.cells[self.first + index])
@@ -241,7 +246,9 @@ impl ChunkBuilder {
         span
     }
 
-    #[inline]
+    // As for `Chunk::value`.
+    #[allow(clippy::inline_always)]
+    #[inline(always)]
     fn cell(&mut self, value: ValueRef<'_>) -> Cell {
         match value {
             ValueRef::Null => Cell::Null,

@@ -83,25 +83,29 @@ impl Plain {
             | ValueRef::Uuid(_)
             | ValueRef::Json(_) => return false,
         };
-        let value = match self {
-            Self::Float { negative_zero, .. } => float::parse_short(text.as_bytes())
-                .filter(|value| *value != 0.0 || value.is_sign_positive() || negative_zero)
-                .map(ValueRef::Float),
-            Self::Int { least, most, .. } => integer::parse_short(text)
-                .filter(|value| (least..=most).contains(value))
-                .map(|value| ValueRef::Int(value.into())),
+        match self {
+            Self::Float { negative_zero, .. } => match float::parse_short(text.as_bytes()) {
+                Some(value) if value != 0.0 || value.is_sign_positive() || negative_zero => {
+                    rows.push(ValueRef::Float(value));
+                    true
+                }
+                Some(_) | None => false,
+            },
+            Self::Int { least, most, .. } => match integer::parse_short(text) {
+                Some(value) if (least..=most).contains(&value) => {
+                    rows.push(ValueRef::Int(value.into()));
+                    true
+                }
+                Some(_) | None => false,
+            },
             Self::Text { bytes_max, nul, .. } => {
                 let fits = text.len() <= bytes_max && (nul || !text.as_bytes().contains(&0));
-                fits.then_some(ValueRef::Text(text))
+                if fits {
+                    rows.push(ValueRef::Text(text));
+                }
+                fits
             }
-            Self::No => None,
-        };
-        match value {
-            Some(value) => {
-                rows.push(value);
-                true
-            }
-            None => false,
+            Self::No => false,
         }
     }
 }
