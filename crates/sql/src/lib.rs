@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! open(url) ─▶ Target ─┬─ read lane  (thread, connection): describe, select, facts
-//!                      └─ write lane (thread, connection): ledger, lease, the one transaction
+//!                      ├─ write lane (thread, connection): ledger, lease, the one transaction
+//!                      └─ mover      (thread, connection): the write-ahead log, while loading
 //! ```
 //! [`dialect`] has the words (pure), [`sqlite`] the wire. This crate knows neither plans nor
 //! transforms, and decides nothing: what the engine refuses becomes a fate or a classified error.

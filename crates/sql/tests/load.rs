@@ -5,7 +5,7 @@
 mod place;
 
 use place::{Place, told, write};
-use whimbrel_endpoint::{ErrorClass, Target};
+use whimbrel_endpoint::{ErrorClass, Fence, Target};
 use whimbrel_model::ValueRef as V;
 
 fn journal_mode(place: &Place) -> String {
@@ -138,6 +138,53 @@ async fn an_open_read_keeps_the_log_and_says_so() {
     drop(stranger);
     target.leave_load().await.unwrap();
     assert_eq!(journal_mode(&place), "delete");
+}
+
+/// Batches of rows of 20 kB: some 20 MB each.
+async fn load_batches(target: &dyn Target, fence: Fence, batches: std::ops::Range<i64>) {
+    let table = place::described(target, "t").await;
+    let text = "x".repeat(20_000);
+    for batch in batches {
+        let mut txn = target.begin(fence).await.unwrap();
+        for id in 0..1_000 {
+            let id = V::Int((batch * 1_000 + id).into());
+            write(&mut txn, &table, &[&[id, V::Text(&text)]]).await;
+        }
+        txn.commit().await.unwrap();
+    }
+}
+
+fn bytes(place: &Place, name: &str) -> u64 {
+    std::fs::metadata(place.folder.join(name)).unwrap().len()
+}
+
+#[tokio::test]
+async fn the_log_reaches_the_database_while_the_load_goes_on() {
+    let place = Place::new();
+    let (target, fence) = place.ready("CREATE TABLE t (id INTEGER PRIMARY KEY, x TEXT)").await;
+    target.enter_load().await.unwrap();
+    load_batches(&*target, fence, 0..1).await;
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while bytes(&place, "target.db") < 19_000_000 {
+        assert!(std::time::Instant::now() < deadline, "nothing moves the log");
+        tokio::task::yield_now().await;
+    }
+    target.leave_load().await.unwrap();
+    assert_eq!(journal_mode(&place), "delete");
+}
+
+#[tokio::test]
+async fn the_log_does_not_grow_with_what_is_loaded() {
+    let place = Place::new();
+    let (target, fence) = place.ready("CREATE TABLE t (id INTEGER PRIMARY KEY, x TEXT)").await;
+    target.enter_load().await.unwrap();
+    load_batches(&*target, fence, 0..8).await;
+    // 64 MiB, and the batch that went beyond.
+    assert!(bytes(&place, "target.db-wal") < 90_000_000, "{}", bytes(&place, "target.db-wal"));
+    target.leave_load().await.unwrap();
+    let rows: i64 =
+        place.stranger().query_row("SELECT count(*) FROM t", [], |row| row.get(0)).unwrap();
+    assert_eq!((rows, journal_mode(&place)), (8_000, "delete".to_owned()));
 }
 
 #[tokio::test]

@@ -1,5 +1,9 @@
 //! Tuning for a load and back: WAL and fewer flushes while loading, everything on the medium after.
 //!
+//! The log is moved into the database by a connection of its own while the writer goes on (see
+//! `mover`). It begins anew only where all of it is moved between two transactions, so past a bound
+//! the writer waits for that.
+//!
 //! The journal mode that a database had is kept in `whimbrel_meta` until it is put back, so that
 //! the successor of a crashed run does it.
 
@@ -12,11 +16,14 @@ use crate::codes;
 
 const REMEMBERED: &str = "journal_mode_before_load";
 
-/// Pages in the log before a commit moves them into the database: 32 MiB of 4 KiB pages.
-const LOG_PAGES: i64 = 8192;
+/// Pages in the log that are worth moving: 16 MiB of 4 KiB pages.
+const LOG_PAGES_WORTH: i64 = 4096;
 
-/// SQLite's own defaults.
-const LOG_PAGES_DEFAULT: i64 = 1000;
+/// Pages in the log before the writer waits until all of them are moved: 64 MiB.
+const LOG_PAGES_MAX: i64 = 16_384;
+
+/// SQLite's own defaults: pages in the log before a commit moves them, and the cache.
+const MOVED_AT_DEFAULT: i64 = 1000;
 const CACHE_KIB_DEFAULT: i64 = 2000;
 
 /// WAL and synchronous NORMAL: rows and mark are lost together at worst, and only to power loss.
@@ -47,16 +54,53 @@ fn tune(connection: &Connection, cache_kib: i64) -> rusqlite::Result<()> {
     let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
     if mode == "wal" {
         connection.pragma_update(None, "synchronous", "NORMAL")?;
-        connection.query_row("PRAGMA wal_autocheckpoint = 8192", [], |row| {
-            let pages: i64 = row.get(0)?;
-            debug_assert_eq!(pages, LOG_PAGES);
-            Ok(())
-        })?;
+        moved_at(connection, 0)?;
     } else {
         // A file system without shared memory keeps its journal, and full flushes with it.
         tracing::warn!(mode, "the database cannot use a write-ahead log here; loading is slower");
     }
     Ok(())
+}
+
+/// How many pages in the log make a commit move them; 0 leaves it to others.
+fn moved_at(connection: &Connection, pages: i64) -> rusqlite::Result<()> {
+    connection.query_row(&format!("PRAGMA wal_autocheckpoint = {pages}"), [], |_| Ok(()))
+}
+
+/// How much there is to move.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Log {
+    Short,
+    /// It is worth the flushes.
+    Long,
+    /// It must not grow further.
+    Full,
+}
+
+/// How long the log is, between two transactions.
+pub(crate) fn log(session: &mut Session) -> Log {
+    let pages = session.connection().ok().and_then(|connection| {
+        // Moves nothing: pages in the log, and how many of them have been moved.
+        let mut statement = connection.prepare_cached("PRAGMA wal_checkpoint(NOOP)").ok()?;
+        statement.query_row([], |row| Ok((row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))).ok()
+    });
+    match pages {
+        Some((all, _)) if all >= LOG_PAGES_MAX => Log::Full,
+        Some((all, moved)) if all - moved >= LOG_PAGES_WORTH => Log::Long,
+        Some(_) | None => Log::Short,
+    }
+}
+
+/// Moves what is committed, as far as nobody reads an older state.
+pub(crate) fn move_log(session: &mut Session) {
+    let pass = "PRAGMA wal_checkpoint(PASSIVE)";
+    let moved = session.connection().map(|connection| connection.query_row(pass, [], |_| Ok(())));
+    if let Err(error) = moved.and_then(|moved| {
+        moved.map_err(|error| session.failed("move the log into the database", error))
+    }) {
+        // The same at the end of the load is an error; here the log only stays longer.
+        tracing::debug!(%error, "the write-ahead log was not moved");
+    }
 }
 
 /// Everything committed reaches the medium; the journal mode is as it was.
@@ -120,8 +164,7 @@ fn checkpoint(connection: &Connection) -> rusqlite::Result<bool> {
 }
 
 fn put_back(connection: &Connection) -> rusqlite::Result<()> {
-    let set = format!("PRAGMA wal_autocheckpoint = {LOG_PAGES_DEFAULT}");
-    connection.query_row(&set, [], |_| Ok(()))?;
+    moved_at(connection, MOVED_AT_DEFAULT)?;
     let before: Option<String> = connection
         .query_row("SELECT value FROM whimbrel_meta WHERE name = ?1", [REMEMBERED], |row| {
             row.get(0)

@@ -1,4 +1,5 @@
-//! SQLite: one connection that reads what is committed, one that writes, each on its thread.
+//! SQLite: one connection that reads what is committed, one that writes, and while loading one that
+//! moves the write-ahead log, each on its thread.
 //!
 //! Reads see what is committed also while a transaction is open (in a journal mode other than WAL
 //! they may have to wait for it). Nothing but `prepare_ledger` creates the database.
@@ -9,6 +10,7 @@ mod lane;
 mod lease;
 mod ledger;
 mod load;
+mod mover;
 mod read;
 mod schema;
 mod session;
@@ -27,6 +29,7 @@ use whimbrel_model::Table;
 
 use self::catalogue::Named;
 use self::lane::Lane;
+use self::mover::Mover;
 use self::session::Role;
 use self::txn::SqliteTxn;
 use crate::dialect::Dialect;
@@ -39,13 +42,15 @@ pub struct SqliteTarget {
     shown: String,
     read: Lane,
     write: Arc<Lane>,
+    mover: Arc<Mover>,
 }
 
 impl SqliteTarget {
     pub(crate) fn new(path: PathBuf, shown: String, options: Options) -> Self {
         let read = Lane::start(path.clone(), options.clone(), Role::Read);
-        let write = Arc::new(Lane::start(path.clone(), options, Role::Write));
-        Self { path, shown, read, write }
+        let write = Arc::new(Lane::start(path.clone(), options.clone(), Role::Write));
+        let mover = Arc::new(Mover::new(path.clone(), options));
+        Self { path, shown, read, write, mover }
     }
 
     /// Why it cannot be written: the file where it stands, else the folder that is to hold it.
@@ -165,7 +170,7 @@ impl Target for SqliteTarget {
 
     async fn begin(&self, fence: Fence) -> Result<Box<dyn Txn>, EndpointError> {
         let number = self.write.run(move |session| session.begin(fence)).await?;
-        Ok(Box::new(SqliteTxn::new(Arc::clone(&self.write), number)))
+        Ok(Box::new(SqliteTxn::new(Arc::clone(&self.write), Arc::clone(&self.mover), number)))
     }
 
     async fn enter_load(&self) -> Result<(), EndpointError> {
@@ -173,7 +178,8 @@ impl Target for SqliteTarget {
     }
 
     async fn leave_load(&self) -> Result<(), EndpointError> {
-        // A second connection, even an idle one, would keep the journal mode from changing.
+        // Other connections, even idle ones, would keep the journal mode from changing.
+        self.mover.stop().await?;
         self.read
             .run(|session| {
                 session.close();

@@ -9,6 +9,7 @@ use whimbrel_endpoint::{EndpointError, ErrorClass, Fence};
 
 use super::catalogue::Facts;
 use super::fault;
+use super::txn::Insertion;
 use crate::{Options, codes};
 
 /// What a connection is for.
@@ -18,6 +19,8 @@ pub(crate) enum Role {
     Read,
     /// Writes, one transaction at a time.
     Write,
+    /// Moves the write-ahead log into the database while the other two go on.
+    Move,
 }
 
 /// A connection and its transaction.
@@ -38,6 +41,16 @@ pub(crate) struct Open {
     pub(crate) fence: Fence,
     /// What is known of the tables written to; a schema change in the transaction forgets it.
     pub(crate) tables: HashMap<String, Arc<Facts>>,
+    /// How rows go into them; forgotten alike.
+    pub(crate) insertions: Vec<Arc<Insertion>>,
+}
+
+impl Open {
+    /// A schema changes: nothing that is known holds any longer.
+    pub(crate) fn forget(&mut self) {
+        self.tables.clear();
+        self.insertions.clear();
+    }
 }
 
 impl Session {
@@ -115,7 +128,7 @@ impl Session {
             connection.set_prepared_statement_cache_capacity(64);
             rusqlite::vtab::array::load_module(&connection)?;
             connection.pragma_update(None, "foreign_keys", true)?;
-            connection.pragma_update(None, "query_only", self.role == Role::Read)?;
+            connection.pragma_update(None, "query_only", self.role != Role::Write)?;
             // The first look at the file: here it shows whether it is a database at all.
             connection.query_row("PRAGMA schema_version", [], |_| Ok(()))?;
             Ok(connection)
@@ -132,7 +145,12 @@ impl Session {
             .execute_batch("BEGIN IMMEDIATE")
             .map_err(|error| self.failed("begin a transaction", error))?;
         self.begun += 1;
-        self.open = Some(Open { number: self.begun, fence, tables: HashMap::new() });
+        self.open = Some(Open {
+            number: self.begun,
+            fence,
+            tables: HashMap::new(),
+            insertions: Vec::new(),
+        });
         Ok(self.begun)
     }
 

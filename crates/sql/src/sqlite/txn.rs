@@ -12,6 +12,8 @@ use whimbrel_model::{Chunk, Row, Table, Value, ValueRef};
 
 use super::catalogue::{self, Facts};
 use super::lane::Lane;
+use super::load::{self, Log};
+use super::mover::Mover;
 use super::session::Open;
 use super::value::{Bound, Refusal, Scratch, Slot, form};
 use super::{fault, lease, read, schema};
@@ -24,13 +26,25 @@ const WORDS: Dialect = Dialect::Sqlite;
 #[derive(Debug)]
 pub(crate) struct SqliteTxn {
     lane: Arc<Lane>,
+    mover: Arc<Mover>,
     number: u64,
+    /// Tables that rows were given for: copied for the connection's thread once.
+    tables: Vec<Arc<Table>>,
     finished: bool,
 }
 
 impl SqliteTxn {
-    pub(crate) fn new(lane: Arc<Lane>, number: u64) -> Self {
-        Self { lane, number, finished: false }
+    pub(crate) fn new(lane: Arc<Lane>, mover: Arc<Mover>, number: u64) -> Self {
+        Self { lane, mover, number, tables: Vec::new(), finished: false }
+    }
+
+    fn shared(&mut self, table: &Table) -> Arc<Table> {
+        if let Some(known) = self.tables.iter().find(|known| ***known == *table) {
+            return Arc::clone(known);
+        }
+        let shared = Arc::new(table.clone());
+        self.tables.push(Arc::clone(&shared));
+        shared
     }
 
     async fn within<T, W>(&self, work: W) -> Result<T, EndpointError>
@@ -67,14 +81,14 @@ impl Txn for SqliteTxn {
         rows: Arc<Chunk>,
         mode: WriteMode,
     ) -> Result<Vec<RowFate>, EndpointError> {
-        let table = table.clone();
+        let table = self.shared(table);
         match mode {
             WriteMode::Insert => self.within(move |place| place.write(&table, &rows)).await,
         }
     }
 
     async fn put(&mut self, table: &Table, rows: &Chunk) -> Result<(), EndpointError> {
-        let (table, rows) = (table.clone(), rows.clone());
+        let (table, rows) = (self.shared(table), rows.clone());
         self.within(move |place| place.put(&table, &rows)).await
     }
 
@@ -101,17 +115,17 @@ impl Txn for SqliteTxn {
         table: &Table,
         keys: &Chunk,
     ) -> Result<Vec<Option<Vec<Value>>>, EndpointError> {
-        let (table, keys) = (table.clone(), keys.clone());
+        let (table, keys) = (self.shared(table), keys.clone());
         self.within(move |place| place.read_for_update(&table, &keys)).await
     }
 
     async fn update(&mut self, table: &Table, rows: &Chunk) -> Result<(), EndpointError> {
-        let (table, rows) = (table.clone(), rows.clone());
+        let (table, rows) = (self.shared(table), rows.clone());
         self.within(move |place| place.update(&table, &rows)).await
     }
 
     async fn remove(&mut self, table: &Table, keys: &Chunk) -> Result<u64, EndpointError> {
-        let (table, keys) = (table.clone(), keys.clone());
+        let (table, keys) = (self.shared(table), keys.clone());
         self.within(move |place| place.remove(&table, &keys)).await
     }
 
@@ -123,7 +137,7 @@ impl Txn for SqliteTxn {
     async fn apply_schema(&mut self, file: &SchemaFile) -> Result<(), EndpointError> {
         let file = file.clone();
         self.within(move |place| {
-            place.open.tables.clear();
+            place.open.forget();
             schema::apply(place.connection, &file)
         })
         .await
@@ -132,17 +146,24 @@ impl Txn for SqliteTxn {
     async fn commit(mut self: Box<Self>) -> Result<(), EndpointError> {
         self.finished = true;
         let number = self.number;
-        self.lane
-            .run(move |session| {
-                session.end(number, |connection, open, path| {
-                    lease::check(connection, open.fence, path)?;
-                    failpoint!("sql.commit.before");
-                    commit(connection, path)?;
-                    failpoint!("sql.commit.after");
-                    Ok(())
-                })
-            })
-            .await
+        let ended = self.lane.run(move |session| {
+            session.end(number, |connection, open, path| {
+                lease::check(connection, open.fence, path)?;
+                failpoint!("sql.commit.before");
+                commit(connection, path)?;
+                failpoint!("sql.commit.after");
+                Ok(())
+            })?;
+            Ok(load::log(session))
+        });
+        match ended.await? {
+            Log::Short => Ok(()),
+            Log::Long => {
+                self.mover.start();
+                Ok(())
+            }
+            Log::Full => self.mover.finish().await,
+        }
     }
 
     async fn rollback(mut self: Box<Self>) -> Result<(), EndpointError> {
@@ -170,6 +191,19 @@ struct Place<'a> {
     connection: &'a Connection,
     open: &'a mut Open,
     path: &'a Path,
+}
+
+/// How rows go into one table, worked out once a transaction.
+#[derive(Debug)]
+pub(crate) struct Insertion {
+    table: Arc<Table>,
+    taken: Taken,
+    insert: String,
+    /// Finds the row under a key.
+    read: String,
+    /// One per column.
+    slots: Vec<Slot>,
+    has_triggers: bool,
 }
 
 /// Why a row could not be bound or executed.
@@ -245,19 +279,43 @@ impl Place<'_> {
         })
     }
 
-    fn write(&mut self, table: &Table, rows: &Chunk) -> Result<Vec<RowFate>, EndpointError> {
+    fn insertion(
+        &mut self,
+        table: &Arc<Table>,
+        taken: Taken,
+    ) -> Result<Arc<Insertion>, EndpointError> {
+        let taken = if table.key.is_empty() { Taken::Impossible } else { taken };
+        let known = self
+            .open
+            .insertions
+            .iter()
+            .find(|known| known.taken == taken && Arc::ptr_eq(&known.table, table));
+        if let Some(known) = known {
+            return Ok(Arc::clone(known));
+        }
+        let insertion = Arc::new(Insertion {
+            table: Arc::clone(table),
+            taken,
+            insert: WORDS.insert(table, taken),
+            read: WORDS.read(table),
+            slots: self.slots(table, 0..table.columns.len())?,
+            has_triggers: self.facts(table)?.has_triggers,
+        });
+        self.open.insertions.push(Arc::clone(&insertion));
+        Ok(insertion)
+    }
+
+    fn write(&mut self, table: &Arc<Table>, rows: &Chunk) -> Result<Vec<RowFate>, EndpointError> {
         fits(table.columns.len(), rows)?;
-        let slots = self.slots(table, 0..table.columns.len())?;
-        let careful = self.facts(table)?.has_triggers;
-        let taken = if table.key.is_empty() { Taken::Impossible } else { Taken::Skip };
-        let mut statement = self.prepare("write to", table, &WORDS.insert(table, taken))?;
+        let into = self.insertion(table, Taken::Skip)?;
+        let mut statement = self.prepare("write to", table, &into.insert)?;
         let mut scratch = Scratch::new();
         let mut fates = Vec::with_capacity(rows.len());
         for row in rows.rows() {
-            let fate = if careful {
-                self.write_carefully(table, &slots, row, &mut statement, &mut scratch)?
+            let fate = if into.has_triggers {
+                self.write_carefully(&into, row, &mut statement, &mut scratch)?
             } else {
-                self.write_row(table, &slots, row, &mut statement, &mut scratch)?
+                self.write_row(&into, row, &mut statement, &mut scratch)?
             };
             fates.push(fate);
         }
@@ -268,39 +326,39 @@ impl Place<'_> {
 
     fn write_row(
         &self,
-        table: &Table,
-        slots: &[Slot],
+        into: &Insertion,
         row: Row<'_>,
         statement: &mut rusqlite::Statement<'_>,
         scratch: &mut Scratch,
     ) -> Result<RowFate, EndpointError> {
+        let table = &into.table;
         if let Some(&column) = table.key.iter().find(|&&index| row.get(index).is_null()) {
             return Ok(key_null(&table.columns[column].name));
         }
-        let (mut column, mut outcome) = (0, Ok(()));
-        for (index, (value, slot)) in row.values().zip(slots).enumerate() {
-            (column, outcome) = (index, bind(statement, index, *slot, value, scratch));
-            if outcome.is_err() {
-                break;
+        for (index, slot) in into.slots.iter().enumerate() {
+            match bind(statement, index, *slot, row.get(index), scratch) {
+                Ok(()) => {}
+                Err(Trouble::Refused(refusal)) => {
+                    return Ok(RowFate::Refused {
+                        code: refusal.code,
+                        subject: Some(table.columns[index].name.clone()),
+                        message: refusal.message,
+                    });
+                }
+                Err(Trouble::Engine(error)) => return self.refused(into, row, error),
             }
         }
-        match outcome.and_then(|()| Ok(statement.raw_execute()?)) {
-            Ok(0) => self.skipped(table, row),
+        match statement.raw_execute() {
+            Ok(0) => self.skipped(into, row),
             Ok(_) => Ok(RowFate::Inserted),
-            Err(Trouble::Refused(refusal)) => Ok(RowFate::Refused {
-                code: refusal.code,
-                subject: Some(table.columns[column].name.clone()),
-                message: refusal.message,
-            }),
-            Err(Trouble::Engine(error)) => self.refused(table, row, error),
+            Err(error) => self.refused(into, row, error),
         }
     }
 
     /// As `write_row`, but what a refused row's triggers wrote is undone: RAISE(FAIL) leaves it.
     fn write_carefully(
         &self,
-        table: &Table,
-        slots: &[Slot],
+        into: &Insertion,
         row: Row<'_>,
         statement: &mut rusqlite::Statement<'_>,
         scratch: &mut Scratch,
@@ -309,10 +367,10 @@ impl Place<'_> {
             self.connection
                 .prepare_cached(sql)
                 .and_then(|mut statement| statement.raw_execute())
-                .map_err(|error| self.failed("write to", table, error))
+                .map_err(|error| self.failed("write to", &into.table, error))
         };
         control("SAVEPOINT whimbrel_row")?;
-        let fate = self.write_row(table, slots, row, statement, scratch)?;
+        let fate = self.write_row(into, row, statement, scratch)?;
         if self.connection.is_autocommit() {
             return Ok(fate);
         }
@@ -324,8 +382,8 @@ impl Place<'_> {
     }
 
     /// Nothing was written and nothing failed: the key is taken, or a trigger ignored the row.
-    fn skipped(&self, table: &Table, row: Row<'_>) -> Result<RowFate, EndpointError> {
-        if self.is_taken(table, row)? {
+    fn skipped(&self, into: &Insertion, row: Row<'_>) -> Result<RowFate, EndpointError> {
+        if self.is_taken(into, row)? {
             return Ok(RowFate::Taken);
         }
         Ok(RowFate::Refused {
@@ -335,18 +393,15 @@ impl Place<'_> {
         })
     }
 
-    fn is_taken(&self, table: &Table, row: Row<'_>) -> Result<bool, EndpointError> {
+    fn is_taken(&self, into: &Insertion, row: Row<'_>) -> Result<bool, EndpointError> {
+        let table = &into.table;
         if table.key.is_empty() {
             return Ok(false);
         }
-        let facts = Facts::of(self.connection, &table.name)
-            .map_err(|error| self.failed("look up", table, error))?;
-        let mut statement = self.prepare("read", table, &WORDS.read(table))?;
+        let mut statement = self.prepare("read", table, &into.read)?;
         let mut scratch = Scratch::new();
         for (place, &index) in table.key.iter().enumerate() {
-            let column = &table.columns[index];
-            let Some(slot) = facts.slot(&column.name, column.kind) else { return Ok(false) };
-            match bind(&mut statement, place, slot, row.get(index), &mut scratch) {
+            match bind(&mut statement, place, into.slots[index], row.get(index), &mut scratch) {
                 Ok(()) => {}
                 Err(Trouble::Refused(_)) => return Ok(false),
                 Err(Trouble::Engine(error)) => return Err(self.failed("read", table, error)),
@@ -359,11 +414,12 @@ impl Place<'_> {
     /// What an error of the engine means for the row that met it.
     fn refused(
         &self,
-        table: &Table,
+        into: &Insertion,
         row: Row<'_>,
         error: rusqlite::Error,
     ) -> Result<RowFate, EndpointError> {
         use rusqlite::ErrorCode::{ConstraintViolation, TooBig, TypeMismatch};
+        let table = &into.table;
         if self.connection.is_autocommit() {
             return Err(self.failed("write to", table, error));
         }
@@ -376,21 +432,25 @@ impl Place<'_> {
             _ => return Err(self.failed("write to", table, error)),
         };
         // Where several unique constraints are violated, the key is the one that counts.
-        if code == codes::UNIQUE && self.is_taken(table, row)? {
+        if code == codes::UNIQUE && self.is_taken(into, row)? {
             return Ok(RowFate::Taken);
         }
         let subject = match code {
-            codes::FOREIGN_KEY => self.missing_parent(table, row)?,
+            codes::FOREIGN_KEY => self.missing_parent(into, row)?,
             _ => subject(table, &message),
         };
         Ok(RowFate::Refused { code, subject, message })
     }
 
     /// The first foreign key of the row whose parent is missing, as `columns → parent`.
-    fn missing_parent(&self, table: &Table, row: Row<'_>) -> Result<Option<String>, EndpointError> {
+    fn missing_parent(
+        &self,
+        into: &Insertion,
+        row: Row<'_>,
+    ) -> Result<Option<String>, EndpointError> {
+        let table = &into.table;
         let failed = |error| self.failed("look up the foreign keys of", table, error);
         let keys = catalogue::foreign_keys(self.connection, &table.name).map_err(failed)?;
-        let facts = Facts::of(self.connection, &table.name).map_err(failed)?;
         let mut scratch = Scratch::new();
         for key in keys {
             let sql = format!(
@@ -406,15 +466,12 @@ impl Place<'_> {
             let mut statement = self.connection.prepare(&sql).map_err(failed)?;
             let mut complete = true;
             for (place, name) in key.columns.iter().enumerate() {
-                let value = table.column(name).map(|index| row.get(index));
-                let slot = table
-                    .column(name)
-                    .and_then(|index| facts.slot(name, table.columns[index].kind));
-                complete &= match (value, slot) {
-                    (Some(value), Some(slot)) if !value.is_null() => {
+                let value = table.column(name).map(|index| (row.get(index), into.slots[index]));
+                complete &= match value {
+                    Some((value, slot)) if !value.is_null() => {
                         bind(&mut statement, place, slot, value, &mut scratch).is_ok()
                     }
-                    (_, _) => false,
+                    Some(_) | None => false,
                 };
             }
             if complete && statement.raw_query().next().map_err(failed)?.is_none() {
@@ -424,14 +481,13 @@ impl Place<'_> {
         Ok(None)
     }
 
-    fn put(&mut self, table: &Table, rows: &Chunk) -> Result<(), EndpointError> {
+    fn put(&mut self, table: &Arc<Table>, rows: &Chunk) -> Result<(), EndpointError> {
         fits(table.columns.len(), rows)?;
-        let slots = self.slots(table, 0..table.columns.len())?;
-        let taken = if table.key.is_empty() { Taken::Impossible } else { Taken::Overwrite };
-        let mut statement = self.prepare("write to", table, &WORDS.insert(table, taken))?;
+        let into = self.insertion(table, Taken::Overwrite)?;
+        let mut statement = self.prepare("write to", table, &into.insert)?;
         let order: Vec<usize> = (0..table.columns.len()).collect();
         for row in rows.rows() {
-            self.execute("write to", table, &slots, &order, row, &mut statement)?;
+            self.execute("write to", table, &into.slots, &order, row, &mut statement)?;
         }
         statement.clear_bindings();
         Ok(())
@@ -534,7 +590,7 @@ impl Place<'_> {
     }
 
     fn create_table(&mut self, table: &Table) -> Result<(), EndpointError> {
-        self.open.tables.remove(&table.name);
+        self.open.forget();
         let failed = |error| self.failed("create", table, error);
         if catalogue::exists(self.connection, &table.name).map_err(failed)? {
             return Err(EndpointError::new(
