@@ -47,7 +47,7 @@ pub struct Changes {
     pub appended: Vec<String>,
     /// Files whose earlier content differs.
     pub changed: Vec<String>,
-    /// Files that are gone, with the number of their records.
+    /// Files that are gone, with the number of their records that were loaded.
     pub deleted: Vec<(String, u64)>,
 }
 

@@ -12,6 +12,7 @@ use whimbrel_endpoint::{EndpointError, Freshness, Partition, Txn};
 use whimbrel_ledger::{
     Counts, Item, ItemStatus, Reject, RejectStatus, Run, item, mapping, reject, run,
 };
+use whimbrel_model::Class;
 
 use crate::begin::{facts_json, new_item, number};
 use crate::error::{Changes, CoreError, While};
@@ -24,12 +25,24 @@ use crate::survey::{SourceSurvey, Survey, SurveyedStep};
 struct Memory {
     /// By (table, source, path).
     items: BTreeMap<(String, String, String), Item>,
+    /// How many units of each came into the table, over all runs.
+    loaded: BTreeMap<(String, String, String), u64>,
+}
+
+impl Memory {
+    /// How many records of a file stand in the target: in the table that has most of them.
+    fn records(&self, source: &str, path: &str) -> u64 {
+        let of_file = |key: &(String, String, String)| key.1 == source && key.2 == path;
+        let tables = self.loaded.iter().filter(|(key, _)| of_file(key));
+        tables.map(|(_, loaded)| *loaded).max().unwrap_or(0)
+    }
 }
 
 async fn remember(ports: &Ports, last: &Run) -> Result<Memory, CoreError> {
     let target = ports.target.as_ref();
     let reading = || "reading the ledger".to_owned();
     let mut items = BTreeMap::new();
+    let mut loaded: BTreeMap<_, u64> = BTreeMap::new();
     for one in run::lineage(target, last).await.during(reading)?.iter().rev() {
         let steps = whimbrel_ledger::step::of_run(target, &one.id).await.during(reading)?;
         for item in item::of_run(target, &one.id).await.during(reading)? {
@@ -37,11 +50,12 @@ async fn remember(ports: &Ports, last: &Run) -> Result<Memory, CoreError> {
             let table = step.and_then(|step| step.target_table.clone()).unwrap_or_default();
             if item.status == ItemStatus::Completed {
                 let key = (table, item.source.clone(), item.source_file.clone());
+                *loaded.entry(key.clone()).or_default() += item.counts.class(Class::Loaded);
                 items.entry(key).or_insert(item);
             }
         }
     }
-    Ok(Memory { items })
+    Ok(Memory { items, loaded })
 }
 
 /// A file that is there.
@@ -112,9 +126,9 @@ pub(crate) async fn changes(
                 Freshness::Changed => changes.changed.push(path.clone()),
             }
         }
-        for (path, item) in known {
+        for path in known.into_keys() {
             if !present(source).any(|present| present.partition.id.path == path) {
-                changes.deleted.push((path.to_owned(), item.counts.read));
+                changes.deleted.push((path.to_owned(), memory.records(name, path)));
             }
         }
     }

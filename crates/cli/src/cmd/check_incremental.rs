@@ -19,8 +19,8 @@ pub(crate) async fn run(args: &OnPlan) -> Result<Answer, Failure> {
     let engine = ports.target.facts().await?.engine;
     let options = Options { selection: selection(&args.selection)?, ..Options::default() };
     let schema = project.schema(engine)?;
-    let (run, changes) =
-        whimbrel_core::check_incremental(&ports, &project.plan, schema, &options).await?;
+    let checked = whimbrel_core::check_incremental(&ports, &project.plan, schema, &options).await;
+    let (run, changes) = checked.map_err(|error| project.explain(error))?;
     let mut text = String::new();
     for (word, paths) in
         [("new", &changes.new), ("appended", &changes.appended), ("changed", &changes.changed)]

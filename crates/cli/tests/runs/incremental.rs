@@ -473,6 +473,14 @@ status = "status"
     assert_eq!(project.value::<String>(runs), "a 4 ready,b 1 ready");
     assert_eq!(project.value::<i64>("SELECT count(*) FROM samples"), 5);
     nothing_to_do(&project);
+    std::fs::remove_file(project.path("data/a.csv")).unwrap();
+    project.run(&["check-incremental"]).check(
+        0,
+        expect![[r#"
+            deleted   data/a.csv (4 records stay in the target)
+            Nothing to take since run RUN.
+        "#]],
+    );
 }
 
 #[test]
@@ -490,6 +498,16 @@ fn an_incremental_run_that_is_interrupted_goes_on() {
     assert_eq!(project.value::<i64>("SELECT count(*) FROM people"), 18_000);
     assert_eq!(project.value::<i64>("SELECT count(*) FROM whimbrel_migration_runs"), 2);
     nothing_to_do(&project);
+}
+
+#[test]
+fn what_does_not_fit_is_shown_in_the_plan() {
+    let project = loaded();
+    project.replan("from = \"id\"", "from = \"number\"");
+    let told = project.run(&["check-incremental", "--format", "json"]);
+    assert_eq!(told.code, Some(2));
+    assert!(told.stderr.contains("whimbrel.toml:12:15"), "{told:?}");
+    assert_eq!(told.json()["details"]["errors"].as_array().unwrap().len(), 1);
 }
 
 #[test]
