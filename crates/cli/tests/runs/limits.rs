@@ -30,13 +30,14 @@ cel = "size(new.name) <= 3"
 
 /// Stops at its limit with these words when that many records are read; with the limit raised the
 /// same command finishes as if there had been none.
-fn check_limit(project: &Project, limit: (&str, &str), read: i64, expected: Expect) {
+fn check_limit(project: &Project, limit: (&str, &str), code: &str, read: i64, expected: Expect) {
     let stopped = project.run(&["migrate", "--batch-size", "1"]);
     stopped.check(7, expected);
     assert_eq!(project.value::<i64>("SELECT sum(read) FROM whimbrel_migration_batches"), read);
     let again = project.run(&["migrate", "--batch-size", "1", "--format", "json"]);
     let answer = again.json();
     assert_eq!((again.code, &answer["retryable"]), (Some(7), &false.into()), "{answer}");
+    assert_eq!(answer["error"], code, "{answer}");
     project.replan(limit.0, limit.1);
     project.finish(&[]);
     assert_eq!(project.holds(), project.undisturbed());
@@ -48,6 +49,7 @@ fn a_rule_that_is_broken_too_often_stops_the_run() {
     check_limit(
         &project,
         ("max = 2", "max = 5"),
+        "WB0717",
         12,
         expect![[r#"
         Run RUN stopped at a checkpoint: the rule `short names` of `people` was broken more often than its `max` allows.
@@ -79,6 +81,7 @@ fn a_rule_that_only_warns_stops_the_run_too_where_it_has_a_limit() {
     check_limit(
         &project,
         ("max = 1", "max = 5"),
+        "WB0717",
         8,
         expect![[r#"
         Run RUN stopped at a checkpoint: the rule `short names` of `people` was broken more often than its `max` allows.
@@ -93,6 +96,7 @@ fn too_many_rejects_stop_the_run() {
     check_limit(
         &project,
         ("max = 1", "max = 4"),
+        "WB0715",
         10,
         expect![[r#"
         Run RUN stopped at a checkpoint: more rejects than `[rejects] max` allows.
@@ -107,6 +111,7 @@ fn too_large_a_part_of_rejects_stops_the_run() {
     check_limit(
         &project,
         ("10%", "20%"),
+        "WB0715",
         8,
         expect![[r#"
         Run RUN stopped at a checkpoint: more rejects than `[rejects] max` allows.
@@ -133,6 +138,7 @@ fn a_deadline_stops_the_run_at_a_checkpoint_and_the_same_command_resumes_it() {
         .run(&["migrate", "--batch-size", "1", "--deadline", "1ms", "--format", "json"])
         .json();
     assert_eq!((&answer["exit_code"], &answer["retryable"]), (&75.into(), &true.into()));
+    assert_eq!(answer["error"], "WB0713", "{answer}");
     assert!(
         project.value::<i64>("SELECT count(*) FROM people") > committed,
         "each attempt gets on"
@@ -272,6 +278,7 @@ fn a_window_that_closes_stops_the_run_at_a_checkpoint() {
     let stopped = run.end();
     assert_eq!(stopped.code, Some(75), "{stopped:?}");
     assert_eq!(stopped.json()["data"]["reason"], "the maintenance window has closed");
+    assert_eq!(stopped.json()["error"], "WB0714");
     zone(&project, (2, 0, 0));
     assert_eq!(self::run(&project, &["migrate"]).code, Some(3));
     assert_eq!(project.holds(), Project::of_many_files(60).undisturbed());

@@ -23,7 +23,7 @@ fn stopped_by(signal: Signal, code: i32, why: &str) {
     assert_eq!(ended.code, Some(code), "{ended:?}");
     let answer = ended.json();
     assert_eq!((&answer["exit_code"], &answer["retryable"]), (&code.into(), &true.into()));
-    assert_eq!(answer["data"]["reason"], why);
+    assert_eq!((&answer["data"]["reason"], &answer["error"]), (&why.into(), &"WB0712".into()));
     let committed: i64 = project.value("SELECT count(*) FROM people");
     assert!((10..600).contains(&committed), "stopped in the middle: {committed}");
     project.finish(&[]);
