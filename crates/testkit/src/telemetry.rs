@@ -6,8 +6,10 @@
 //! ```
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io;
 use std::path::Path;
+
+use csv::{Terminator, WriterBuilder};
 
 use crate::Dice;
 use crate::calendar::{Clock, utc};
@@ -44,14 +46,18 @@ pub struct Written {
 /// `Sample` counts from 1 and is unique; `Timestamp` is in seconds since 1970, rising by 0.25;
 /// one reading in fifty is `NAN`; every tenth `Status` ends in `_PARTIAL`.
 pub fn write_csv(path: &Path, rows: u64, bad_ratio: f64, seed: u64) -> io::Result<Written> {
-    let mut out = BufWriter::with_capacity(1 << 20, File::create(path)?);
+    let mut file = File::create(path)?;
+    // The bad rows are shorter, on purpose.
+    let mut out = WriterBuilder::new()
+        .terminator(Terminator::CRLF)
+        .flexible(true)
+        .buffer_capacity(1 << 20)
+        .from_writer(&mut file);
     let mut dice = Dice::new(seed, "telemetry");
     let mut written = Written::default();
     let bad_in_a_million = (bad_ratio.clamp(0.0, 1.0) * 1e6).round() as u64;
     let begin = utc(2024, 1, 10, 7, 0, 0);
-    let mut line = COLUMNS.join(",") + "\r\n";
-    out.write_all(line.as_bytes())?;
-    written.bytes += line.len() as u64;
+    out.write_record(COLUMNS)?;
     for row in 0..rows {
         let mut cells = cells(&mut dice, row, begin + row as i64 * 250);
         if dice.below(1_000_000) < bad_in_a_million {
@@ -60,18 +66,11 @@ pub fn write_csv(path: &Path, rows: u64, bad_ratio: f64, seed: u64) -> io::Resul
         } else {
             written.good += 1;
         }
-        line.clear();
-        for (index, cell) in cells.iter().enumerate() {
-            if index > 0 {
-                line.push(',');
-            }
-            line.push_str(cell);
-        }
-        line.push_str("\r\n");
-        out.write_all(line.as_bytes())?;
-        written.bytes += line.len() as u64;
+        out.write_record(&cells)?;
     }
     out.flush()?;
+    drop(out);
+    written.bytes = file.metadata()?.len();
     Ok(written)
 }
 
@@ -130,16 +129,19 @@ mod tests {
         let (written, text) = written(2_000, 0.0);
         assert_eq!(written.bytes, text.len() as u64);
         assert!((155..=175).contains(&(written.bytes / 2_000)), "{}", written.bytes / 2_000);
-        assert!(text.lines().all(|line| line.split(',').count() == 12));
+        let mut reader = csv::Reader::from_reader(text.as_bytes());
+        assert_eq!(reader.headers().unwrap(), &COLUMNS[..]);
+        assert_eq!(reader.records().filter(|row| row.as_ref().unwrap().len() == 12).count(), 2_000);
     }
 
     #[test]
     fn bad_rows_are_counted_and_can_be_told() {
         let (written, text) = written(10_000, 0.03);
-        let bad = text.lines().skip(1).filter(|line| {
-            let cells: Vec<&str> = line.split(',').collect();
-            cells.len() != 12 || cells[1].is_empty() || cells[4] == "ERR"
-        });
+        let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(text.as_bytes());
+        let bad = reader
+            .records()
+            .map(Result::unwrap)
+            .filter(|cells| cells.len() != 12 || cells[1].is_empty() || &cells[4] == "ERR");
         assert_eq!(bad.count() as u64, written.bad);
         assert_eq!(written.good + written.bad, 10_000);
         assert!((200..400).contains(&written.bad));
