@@ -103,23 +103,22 @@ pub fn run_armed(binary: &Path, folder: &Path, arguments: &[&str], point: &str) 
     Ok(finished(&output))
 }
 
-/// Runs a command line and kills it (SIGKILL) after a time, if it still runs; true where it was
-/// killed.
+/// Runs a command line and kills it (SIGKILL) after a time, if it still runs.
 pub fn run_killed(
     binary: &Path,
     folder: &Path,
     arguments: &[&str],
     after: Duration,
-) -> Result<(bool, Run)> {
+) -> Result<Run> {
     let mut child =
         command(binary, folder, arguments).spawn().context("whimbrel could not be started")?;
     let began = Instant::now();
     while began.elapsed() < after {
         if child.try_wait()?.is_some() {
-            return Ok((false, finished(&child.wait_with_output()?)));
+            return Ok(finished(&child.wait_with_output()?));
         }
         std::thread::sleep(Duration::from_micros(200));
     }
     child.kill()?;
-    Ok((true, finished(&child.wait_with_output()?)))
+    Ok(finished(&child.wait_with_output()?))
 }

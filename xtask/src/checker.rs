@@ -8,6 +8,8 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 use rusqlite::Connection;
 
+use crate::sheet;
+
 /// Opens a target for looking only.
 pub fn open(database: &Path) -> Result<Connection> {
     let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE;
@@ -66,22 +68,26 @@ pub fn same_lines(what: &str, actual: &[String], wanted: &[String]) -> Result<()
     );
 }
 
-/// Compares the ledger's rejects with `expected/rejects.tsv`.
+/// Compares the ledger's open rejects with an expected `rejects.tsv`. Those that a later run has
+/// resolved are no longer anybody's business.
 pub fn compare_rejects(database: &Path, expected: &Path, reasons: &Path) -> Result<u64> {
     let codes = reason_codes(reasons)?;
     let connection = open(database)?;
     let sql =
         "SELECT target_table, source, source_file, record, line, code, coalesce(target_column, '')
-               FROM whimbrel_migration_rejects ORDER BY 1, 2, 3, 4";
+               FROM whimbrel_migration_rejects WHERE status = 'open' ORDER BY 1, 2, 3, 4";
     let mut prepared = connection.prepare(sql)?;
-    let actual = prepared.query_map([], |row| {
+    let found = prepared.query_map([], |row| {
         let place: (String, String, String, i64, i64) =
             (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?);
-        Ok((place, row.get::<_, String>(5)?, row.get::<_, String>(6)?))
+        Ok((place, (row.get::<_, String>(5)?, row.get::<_, String>(6)?)))
     })?;
-    let mut actual: BTreeMap<_, _> = actual
-        .map(|row| row.map(|(place, code, column)| (place, (code, column))))
-        .collect::<Result<_, _>>()?;
+    let mut actual: BTreeMap<_, _> = BTreeMap::new();
+    for row in found {
+        let (place, what) = row?;
+        let double = actual.insert(place.clone(), what);
+        ensure!(double.is_none(), "two open rejects of one record: {place:?}");
+    }
     let total = actual.len() as u64;
     let text = fs::read_to_string(expected).with_context(|| format!("{}", expected.display()))?;
     let mut wrong = Vec::new();
@@ -124,62 +130,63 @@ pub fn reason_codes(path: &Path) -> Result<BTreeMap<String, BTreeSet<String>>> {
         .collect())
 }
 
-/// Compares the units per file with `expected/accounts.tsv`, and checks that the figures there
+/// What became of each file, by the runs that have read it as it is now: an item with a new ordinal
+/// is a file that was read anew. A unit that a later run has read again (its reject says so) counts
+/// once, as what it is now.
+const ACCOUNTS: &str = "
+    WITH items AS (
+        SELECT s.target_table, i.* FROM whimbrel_migration_items i
+        JOIN whimbrel_migration_steps s ON s.run = i.run AND s.step = i.step
+    ), newest AS (
+        SELECT target_table, source, source_file, max(ordinal) AS ordinal FROM items GROUP BY 1, 2, 3
+    ), resolved AS (
+        SELECT target_table, source, source_file, unit >> 32 AS ordinal, count(*) AS rejects
+        FROM whimbrel_migration_rejects WHERE status IN ('fixed', 'superseded') GROUP BY 1, 2, 3, 4
+    )
+    SELECT i.target_table, i.source, i.source_file, sum(i.read) - coalesce(max(r.rejects), 0),
+           sum(i.loaded) + sum(i.updated) + sum(i.unchanged), sum(i.duplicate), sum(i.filtered),
+           sum(i.rejected) - coalesce(max(r.rejects), 0), max(i.lines)
+    FROM items i JOIN newest USING (target_table, source, source_file, ordinal)
+    LEFT JOIN resolved r USING (target_table, source, source_file, ordinal)
+    GROUP BY 1, 2, 3";
+
+/// Compares the units per file with an expected `accounts.tsv`, and checks that the figures there
 /// account for every line of every file.
 pub fn compare_accounts(database: &Path, expected: &Path) -> Result<u64> {
     let connection = open(database)?;
-    let sql = "SELECT s.target_table, i.source, i.source_file, sum(i.read), sum(i.loaded) + sum(i.updated) + sum(i.unchanged),
-                      sum(i.duplicate), sum(i.filtered), sum(i.rejected), max(i.lines)
-               FROM whimbrel_migration_items i JOIN whimbrel_migration_steps s ON s.run = i.run AND s.step = i.step
-               GROUP BY 1, 2, 3";
-    let mut prepared = connection.prepare(sql)?;
+    let mut prepared = connection.prepare(ACCOUNTS)?;
     let rows = prepared.query_map([], |row| {
         let place: (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
         let counts: [i64; 5] = [row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?, row.get(7)?];
         Ok((place, (counts, row.get::<_, Option<i64>>(8)?)))
     })?;
     let mut actual: BTreeMap<_, _> = rows.collect::<Result<_, _>>()?;
-    let text = fs::read_to_string(expected).with_context(|| format!("{}", expected.display()))?;
     let mut files = 0;
-    for line in text.lines().skip(1) {
-        let cells: Vec<&str> = line.split('\t').collect();
-        let [
-            table,
-            source,
-            file,
-            lines,
-            header,
-            blank,
-            inside,
-            units,
-            loaded,
-            duplicate,
-            filtered,
-            rejected,
-        ] = cells[..]
-        else {
-            bail!("{}: twelve columns expected: {line}", expected.display());
+    for line in sheet::rows::<13>(expected)? {
+        let [table, source, file, lines, header, blank, inside, counts @ ..] = line;
+        let count = |cell: &str| cell.parse::<i64>().context("a count");
+        let counts: Vec<i64> = counts.iter().map(|cell| count(cell)).collect::<Result<_>>()?;
+        let [units, loaded, duplicate, filtered, rejected, again] = counts[..] else {
+            bail!("{}: six counts expected", expected.display());
         };
-        let place = (table.to_owned(), source.to_owned(), file.to_owned());
-        let Some((counts, actual_lines)) = actual.remove(&place) else {
+        let place = (table, source, file);
+        let Some((found, found_lines)) = actual.remove(&place) else {
             bail!("the ledger has no item for {place:?}");
         };
-        let wanted = [units, loaded, duplicate, filtered, rejected]
-            .map(|cell| cell.parse::<i64>().unwrap_or(-1));
+        let wanted = [units + again, loaded + again, duplicate, filtered, rejected];
         ensure!(
-            counts == wanted,
-            "units of {place:?}: {counts:?} instead of {wanted:?} (units, loaded, duplicate, filtered, rejected)"
+            found == wanted,
+            "units of {place:?}: {found:?} instead of {wanted:?} (units, loaded, duplicate, filtered, rejected)"
         );
         if lines != "-" {
-            let part = |cell: &str| cell.parse::<i64>().context("a count");
-            let whole = part(header)? + part(blank)? + part(inside)? + part(units)?;
+            let whole = count(&header)? + count(&blank)? + count(&inside)? + units;
             ensure!(
-                whole == part(lines)?,
+                whole == count(&lines)?,
                 "{place:?}: lines = header + blank + inside + units does not hold"
             );
             ensure!(
-                actual_lines == Some(part(lines)?),
-                "lines of {place:?}: {actual_lines:?} instead of {lines}"
+                found_lines == Some(whole),
+                "lines of {place:?}: {found_lines:?} instead of {lines}"
             );
         }
         files += 1;
@@ -190,6 +197,18 @@ pub fn compare_accounts(database: &Path, expected: &Path) -> Result<u64> {
         actual.keys().next()
     );
     Ok(files)
+}
+
+/// The kinds of all runs, in order; all must be complete.
+pub fn runs(database: &Path, kinds: &[&str]) -> Result<()> {
+    let connection = open(database)?;
+    let sql = "SELECT kind || ' ' || status FROM whimbrel_migration_runs ORDER BY seq";
+    let mut prepared = connection.prepare(sql)?;
+    let found = prepared.query_map([], |row| row.get(0))?;
+    let found: Vec<String> = found.collect::<Result<_, _>>()?;
+    let wanted: Vec<String> = kinds.iter().map(|kind| format!("{kind} completed")).collect();
+    ensure!(found == wanted, "the runs are {found:?} instead of {wanted:?}");
+    Ok(())
 }
 
 /// The conservation law, from the ledger by plain SQL: in every batch, per table, per file.
@@ -224,6 +243,25 @@ pub fn conservation(database: &Path) -> Result<()> {
     zero("steps whose rejects are not all there",
         "SELECT count(*) FROM (SELECT run, step, sum(rejected) n FROM whimbrel_migration_batches GROUP BY 1, 2) b
          WHERE n <> (SELECT count(*) FROM whimbrel_migration_rejects r WHERE r.run = b.run AND r.step = b.step)")?;
+    zero(
+        "rejects that a run has resolved which has not ended, or which is not later",
+        "SELECT count(*) FROM whimbrel_migration_rejects j JOIN whimbrel_migration_runs o ON o.id = j.run
+         LEFT JOIN whimbrel_migration_runs r ON r.id = j.resolved_by
+         WHERE j.status IN ('fixed', 'superseded') AND (r.id IS NULL OR r.status <> 'completed' OR r.seq <= o.seq)",
+    )?;
+    zero(
+        "open rejects that a run has taken on and left",
+        "SELECT count(*) FROM whimbrel_migration_rejects WHERE status = 'open' AND resolved_by IS NOT NULL",
+    )?;
+    // Each unit that a retry reads is one that was rejected, and it says what became of it.
+    zero(
+        "retries that have read something else than they resolved",
+        "SELECT count(*) FROM whimbrel_migration_runs r
+         JOIN whimbrel_migration_steps s ON s.run = r.id AND s.target_table IS NOT NULL
+         WHERE r.kind = 'retry'
+           AND (SELECT coalesce(sum(read), 0) FROM whimbrel_migration_batches b WHERE b.run = r.id AND b.step = s.step)
+            <> (SELECT count(*) FROM whimbrel_migration_rejects j WHERE j.resolved_by = r.id AND j.target_table = s.target_table)",
+    )?;
     rows_stand_in_tables(&connection)?;
     let damaged: String = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0))?;
     ensure!(damaged == "ok", "the database is damaged: {damaged}");
@@ -249,9 +287,11 @@ fn rows_stand_in_tables(connection: &Connection) -> Result<()> {
 }
 
 /// Everything that must be the same after any number of crashes: rows of the target's own tables
-/// and the ledger without times, attempts, fences, run ids and the borders of batches.
+/// and the ledger without times, attempts, fences and the borders of batches. Runs are named by
+/// their number.
 pub fn fingerprint(database: &Path) -> Result<Vec<String>> {
     let connection = open(database)?;
+    let print = Print { runs: run_names(&connection)?, connection: &connection };
     let mut lines = Vec::new();
     for table in tables(&connection)? {
         let leave_out: &[&str] = match table.as_str() {
@@ -260,33 +300,38 @@ pub fn fingerprint(database: &Path) -> Result<Vec<String>> {
             | "whimbrel_migration_runs"
             | "whimbrel_audit_log"
             | "whimbrel_migration_batches"
-            | "whimbrel_undo_inserts"
-            | "whimbrel_undo_updates" => continue,
-            "whimbrel_migration_steps" => &["id", "run", "started_at", "completed_at"],
+            | "whimbrel_undo_inserts" => continue,
+            "whimbrel_undo_updates" => &["batch", "seq"],
+            "whimbrel_migration_steps" => &["started_at", "completed_at"],
             // Facts and marks hold inodes and times of the files on disk.
-            "whimbrel_migration_items" => &["run", "facts", "mark"],
-            "whimbrel_migration_rejects" => &["run", "digest", "spill"],
+            "whimbrel_migration_items" => &["facts", "mark"],
             // Digests are keyed by the first run of each target.
-            "whimbrel_legacy_mappings" => &["run", "content_hash"],
-            "whimbrel_seen" => &[],
-            "whimbrel_migration_checkpoints" => {
-                &["run", "detail", "previous", "hash", "created_at"]
-            }
-            "whimbrel_data_integrity_checks" => &["run", "created_at"],
-            name if name.starts_with("whimbrel_") => &["run"],
+            "whimbrel_migration_rejects" => &["digest", "spill", "resolved_at"],
+            "whimbrel_legacy_mappings" => &["content_hash"],
+            "whimbrel_migration_checkpoints" => &["detail", "previous", "hash", "created_at"],
+            "whimbrel_data_integrity_checks" => &["created_at"],
             _ => &[],
         };
-        lines.extend(table_lines(&connection, &table, leave_out)?);
+        lines.extend(print.table(&table, leave_out)?);
     }
-    let totals = "SELECT step, sum(read), sum(loaded), sum(updated), sum(unchanged), sum(rejected), sum(filtered),
+    let totals = "SELECT run, step, sum(read), sum(loaded), sum(updated), sum(unchanged), sum(rejected), sum(filtered),
                   sum(duplicate), sum(rows_produced), sum(rows_inserted), sum(rows_updated), sum(rows_unchanged), sum(read_bytes)
-                  FROM whimbrel_migration_batches GROUP BY step ORDER BY step";
-    lines.extend(query_lines(&connection, totals, "batches")?);
-    let undo = "SELECT step, target_table, sum(rows) FROM whimbrel_undo_inserts GROUP BY 1, 2 ORDER BY 1, 2";
-    lines.extend(query_lines(&connection, undo, "undo inserts")?);
-    let runs = "SELECT plan, kind, status, phase, options, sources, error_code FROM whimbrel_migration_runs ORDER BY seq";
-    lines.extend(query_lines(&connection, runs, "runs")?);
+                  FROM whimbrel_migration_batches GROUP BY run, step";
+    lines.extend(print.query(totals, "batches")?);
+    let undo =
+        "SELECT run, step, target_table, sum(rows) FROM whimbrel_undo_inserts GROUP BY 1, 2, 3";
+    lines.extend(print.query(undo, "undo inserts")?);
+    let runs = "SELECT seq, plan, kind, parent, status, phase, options, sources, error_code FROM whimbrel_migration_runs";
+    lines.extend(print.query(runs, "runs")?);
     Ok(lines)
+}
+
+/// Ids of runs, with what stands for them.
+fn run_names(connection: &Connection) -> Result<BTreeMap<String, String>> {
+    let mut prepared =
+        connection.prepare("SELECT id, 'run ' || seq FROM whimbrel_migration_runs")?;
+    let names = prepared.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(names.collect::<Result<_, _>>()?)
 }
 
 fn tables(connection: &Connection) -> Result<Vec<String>> {
@@ -296,44 +341,51 @@ fn tables(connection: &Connection) -> Result<Vec<String>> {
     Ok(names.collect::<Result<_, _>>()?)
 }
 
-fn table_lines(connection: &Connection, table: &str, leave_out: &[&str]) -> Result<Vec<String>> {
-    let quoted = table.replace('"', "\"\"");
-    let prepared = connection.prepare(&format!("SELECT * FROM \"{quoted}\" LIMIT 0"))?;
-    let columns: Vec<String> = prepared
-        .column_names()
-        .iter()
-        .filter(|name| !leave_out.contains(name))
-        .map(|name| format!("\"{}\"", name.replace('"', "\"\"")))
-        .collect();
-    let mut lines = query_lines(
-        connection,
-        &format!("SELECT {} FROM \"{quoted}\"", columns.join(", ")),
-        table,
-    )?;
-    lines.sort_unstable();
-    Ok(lines)
+/// Rows as sorted lines.
+struct Print<'a> {
+    connection: &'a Connection,
+    runs: BTreeMap<String, String>,
 }
 
-fn query_lines(connection: &Connection, sql: &str, name: &str) -> Result<Vec<String>> {
-    let mut prepared = connection.prepare(sql)?;
-    let width = prepared.column_count();
-    let mut rows = prepared.query([])?;
-    let mut lines = Vec::new();
-    while let Some(row) = rows.next()? {
-        let cells: Vec<String> =
-            (0..width).map(|index| row.get_ref(index).map(shown)).collect::<Result<_, _>>()?;
-        lines.push(format!("{name}: {}", cells.join(" | ")));
+impl Print<'_> {
+    fn table(&self, table: &str, leave_out: &[&str]) -> Result<Vec<String>> {
+        let quoted = table.replace('"', "\"\"");
+        let prepared = self.connection.prepare(&format!("SELECT * FROM \"{quoted}\" LIMIT 0"))?;
+        let columns: Vec<String> = prepared
+            .column_names()
+            .iter()
+            .filter(|name| !leave_out.contains(name))
+            .map(|name| format!("\"{}\"", name.replace('"', "\"\"")))
+            .collect();
+        self.query(&format!("SELECT {} FROM \"{quoted}\"", columns.join(", ")), table)
     }
-    Ok(lines)
-}
 
-fn shown(value: rusqlite::types::ValueRef<'_>) -> String {
-    use rusqlite::types::ValueRef;
-    match value {
-        ValueRef::Null => "NULL".to_owned(),
-        ValueRef::Integer(number) => number.to_string(),
-        ValueRef::Real(number) => format!("{number:?}"),
-        ValueRef::Text(bytes) => format!("'{}'", bytes.escape_ascii()),
-        ValueRef::Blob(bytes) => format!("x'{bytes:02x?}'"),
+    fn query(&self, sql: &str, name: &str) -> Result<Vec<String>> {
+        let mut prepared = self.connection.prepare(sql)?;
+        let width = prepared.column_count();
+        let mut rows = prepared.query([])?;
+        let mut lines = Vec::new();
+        while let Some(row) = rows.next()? {
+            let cells: Vec<String> = (0..width)
+                .map(|index| row.get_ref(index).map(|value| self.shown(value)))
+                .collect::<Result<_, _>>()?;
+            lines.push(format!("{name}: {}", cells.join(" | ")));
+        }
+        lines.sort_unstable();
+        Ok(lines)
+    }
+
+    fn shown(&self, value: rusqlite::types::ValueRef<'_>) -> String {
+        use rusqlite::types::ValueRef;
+        match value {
+            ValueRef::Null => "NULL".to_owned(),
+            ValueRef::Integer(number) => number.to_string(),
+            ValueRef::Real(number) => format!("{number:?}"),
+            ValueRef::Text(bytes) => {
+                let run = std::str::from_utf8(bytes).ok().and_then(|text| self.runs.get(text));
+                run.cloned().unwrap_or_else(|| format!("'{}'", bytes.escape_ascii()))
+            }
+            ValueRef::Blob(bytes) => format!("x'{bytes:02x?}'"),
+        }
     }
 }

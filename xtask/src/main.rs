@@ -3,10 +3,15 @@
 
 mod bench;
 mod binary;
+mod changes;
 mod checker;
+mod course;
 mod crash;
 mod exactness;
 mod fixtures;
+mod oracle;
+mod repairs;
+mod sheet;
 mod test;
 mod tidy;
 
@@ -17,9 +22,10 @@ usage: cargo xtask CHORE
 
   test                 everything: format, lints, tidy, unit and contract tests, fixtures, faults
   tidy                 rules of the repository itself
-  migrate-fixtures     the fixture migrations, end to end, and the inputs of fixtures/exactness
+  migrate-fixtures     the fixture systems, migrated, mended and taken along with their data, and the
+                       inputs of fixtures/exactness
   crash [--seconds N] [--seed N]
-                       every failpoint once, then random kills until the time is up
+                       every failpoint in every kind of run, then random kills until the time is up
   soak [--kills N] [--seed N]
                        random kills by number (default 200 per system)
   bench load-sqlite [--rows N] [--runs N] [--check]
