@@ -119,6 +119,31 @@ pub fn compare_rejects(database: &Path, expected: &Path, reasons: &Path) -> Resu
     Ok(total)
 }
 
+/// Compares where the old ids of duplicates lead with an expected `duplicates.tsv`, of those tables
+/// for which a run remembers that: rows of the others are found by keys made anew.
+pub fn compare_duplicates(database: &Path, expected: &Path) -> Result<u64> {
+    let connection = open(database)?;
+    let remembered: BTreeSet<String> =
+        column(&connection, "SELECT DISTINCT new_type FROM whimbrel_legacy_mappings")?
+            .into_iter()
+            .collect();
+    let mut actual = column(
+        &connection,
+        "SELECT new_type || ' ' || source || ' ' || source_file || ' ' || record || ' ' || new_id
+         FROM whimbrel_legacy_mappings WHERE winner = 0",
+    )?;
+    let mut wanted = Vec::new();
+    for [table, source, file, record, _, winner] in sheet::rows(expected)? {
+        if remembered.contains(&table) {
+            wanted.push(format!("{table} {source} {file} {record} {winner}"));
+        }
+    }
+    actual.sort_unstable();
+    wanted.sort_unstable();
+    same_lines("where duplicates lead", &actual, &wanted)?;
+    Ok(actual.len() as u64)
+}
+
 /// Which codes each word for a reason stands for.
 pub fn reason_codes(path: &Path) -> Result<BTreeMap<String, BTreeSet<String>>> {
     let text = fs::read_to_string(path).with_context(|| format!("{}", path.display()))?;
@@ -203,9 +228,7 @@ pub fn compare_accounts(database: &Path, expected: &Path) -> Result<u64> {
 pub fn runs(database: &Path, kinds: &[&str]) -> Result<()> {
     let connection = open(database)?;
     let sql = "SELECT kind || ' ' || status FROM whimbrel_migration_runs ORDER BY seq";
-    let mut prepared = connection.prepare(sql)?;
-    let found = prepared.query_map([], |row| row.get(0))?;
-    let found: Vec<String> = found.collect::<Result<_, _>>()?;
+    let found = column(&connection, sql)?;
     let wanted: Vec<String> = kinds.iter().map(|kind| format!("{kind} completed")).collect();
     ensure!(found == wanted, "the runs are {found:?} instead of {wanted:?}");
     Ok(())
@@ -336,9 +359,14 @@ fn run_names(connection: &Connection) -> Result<BTreeMap<String, String>> {
 
 fn tables(connection: &Connection) -> Result<Vec<String>> {
     let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name";
+    column(connection, sql)
+}
+
+/// The texts of a query's one column.
+fn column(connection: &Connection, sql: &str) -> Result<Vec<String>> {
     let mut prepared = connection.prepare(sql)?;
-    let names = prepared.query_map([], |row| row.get(0))?;
-    Ok(names.collect::<Result<_, _>>()?)
+    let texts = prepared.query_map([], |row| row.get(0))?;
+    Ok(texts.collect::<Result<_, _>>()?)
 }
 
 /// Rows as sorted lines.

@@ -93,10 +93,11 @@ impl System {
         let rows = checker::compare(&tables, &expected)?;
         let reasons = root().join("fixtures/reasons.tsv");
         let rejects = checker::compare_rejects(&database, &expected.join("rejects.tsv"), &reasons)?;
+        let led = checker::compare_duplicates(&database, &expected.join("duplicates.tsv"))?;
         let files = checker::compare_accounts(&database, &expected.join("accounts.tsv"))?;
         checker::conservation(&database)?;
         Ok(format!(
-            "{} tables, {rows} rows, {rejects} open rejects, {files} accounts of files",
+            "tables {}, rows {rows}, open rejects {rejects}, duplicates led {led}, accounts of files {files}",
             tables.len()
         ))
     }

@@ -60,3 +60,24 @@ pub fn replace(bytes: &[u8], from: &[u8], to: &[u8]) -> Result<Vec<u8>> {
     };
     Ok([&bytes[..at], to, &bytes[at + from.len()..]].concat())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_stand_for_one_byte_each() {
+        assert_eq!(unescaped(r"a\tb\\n\xfc\r\n").unwrap(), b"a\tb\\n\xfc\r\n");
+        for wrong in [r"\", r"\q", r"\x", r"\xg0", "\\é"] {
+            assert!(unescaped(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_stands_there_once_is_replaced() {
+        assert_eq!(replace(b"one two", b"two", b"three").unwrap(), b"one three");
+        for wrong in [&b"three"[..], b"o", b""] {
+            assert!(replace(b"one two", wrong, b"").is_err());
+        }
+    }
+}
