@@ -222,7 +222,7 @@ pub(crate) struct Migrate {
     /// Stop at a checkpoint after this time (`30m`); the same command resumes
     #[arg(long, value_name = "TIME")]
     pub(crate) deadline: Option<String>,
-    /// Go on although the mapping changed under an unfinished run; audited
+    /// Go on although the mapping changed since rows were loaded with it; audited
     #[arg(long)]
     pub(crate) adopt: bool,
     /// Do not ask; without a terminal nothing is asked

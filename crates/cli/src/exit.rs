@@ -60,9 +60,15 @@ pub(crate) fn of_outcome(outcome: &Outcome) -> Exit {
     }
 }
 
-/// Files that are gone are told, but leave nothing to do.
+/// Files that are gone are told, but leave nothing to do; another mapping has to be adopted first.
 pub(crate) fn of_changes(changes: &Changes) -> Exit {
-    if changes.anything_to_load() { Exit::SomethingToDo } else { Exit::Done }
+    if !changes.tables_remapped.is_empty() {
+        Exit::Changed
+    } else if changes.anything_to_load() {
+        Exit::SomethingToDo
+    } else {
+        Exit::Done
+    }
 }
 
 fn of_stop(reason: StopReason) -> Exit {

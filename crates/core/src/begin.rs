@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use whimbrel_endpoint::Partition;
+use whimbrel_endpoint::{Partition, Txn};
 use whimbrel_ledger::{
     Counts, Item, ItemStatus, Phase, Run, RunKind, RunStatus, Step, StepStatus, batch, chain, item,
     meta, run, step,
@@ -137,6 +137,9 @@ pub(crate) async fn begin(
         }
         Start::Rejects(_, chosen) => retry::claim(ports, txn.as_mut(), chosen, run).await?,
     }
+    if let Some(parent) = start.parent() {
+        record_adopted(job, txn.as_mut(), parent, run).await?;
+    }
     let detail = json!({ "kind": run.kind.word(), "plan": run.plan, "options": run.options });
     chain::record(txn.as_mut(), &run.started_at, &run.started_by, "run.started", &run.id, &detail)
         .await
@@ -148,6 +151,33 @@ pub(crate) async fn begin(
         resumed: false,
         committed: 0,
     });
+    Ok(())
+}
+
+/// Tables that go on under another mapping than they were filled with before: the audit log says so.
+async fn record_adopted(
+    job: &Job<'_>,
+    txn: &mut dyn Txn,
+    parent: &Run,
+    run: &Run,
+) -> Result<(), CoreError> {
+    let known = incremental::digests(job.ports, parent).await?;
+    for surveyed in &job.survey.steps {
+        let table = &surveyed.table.name;
+        if known.get(table).is_some_and(|digest| *digest != surveyed.digest) {
+            let detail = json!({ "step": format!("load:{table}") });
+            chain::record(
+                txn,
+                &run.started_at,
+                &run.started_by,
+                "mapping.adopted",
+                &run.id,
+                &detail,
+            )
+            .await
+            .during(|| "recording the run".to_owned())?;
+        }
+    }
     Ok(())
 }
 

@@ -79,9 +79,11 @@ pub const CODES: &[(&str, &str, &str)] = &[
     ),
     (
         "WB0615",
-        "the mapping changed under an unfinished run",
+        "the mapping changed since rows were loaded with it",
         "Batches were committed with another mapping. Put the plan back, or go on with `--adopt`: what \
-      is committed stays as it is, the rest is loaded with the new mapping, and the audit log says so.",
+      is committed stays as it is, what comes is loaded with the new mapping, and the audit log says \
+      so. To load everything with the new mapping, use another target. `rejects retry` reads rejected \
+      records with the new mapping, and adopts it too.",
     ),
     (
         "WB0616",

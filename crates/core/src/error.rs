@@ -49,20 +49,22 @@ pub struct Changes {
     pub changed: Vec<String>,
     /// Files that are gone, with the number of their records that were loaded.
     pub deleted: Vec<(String, u64)>,
+    /// Tables of the plan that no run has filled yet.
+    pub tables_new: Vec<String>,
+    /// Tables whose mapping is not the one they were filled with.
+    pub tables_remapped: Vec<String>,
 }
 
 impl Changes {
     /// True where nothing differs.
     pub fn is_empty(&self) -> bool {
-        self.new.is_empty()
-            && self.appended.is_empty()
-            && self.changed.is_empty()
-            && self.deleted.is_empty()
+        !self.anything_to_load() && self.deleted.is_empty() && self.tables_remapped.is_empty()
     }
 
     /// True where there is something to load.
     pub fn anything_to_load(&self) -> bool {
-        !(self.new.is_empty() && self.appended.is_empty() && self.changed.is_empty())
+        let files = [&self.new, &self.appended, &self.changed];
+        files.iter().any(|files| !files.is_empty()) || !self.tables_new.is_empty()
     }
 }
 

@@ -98,6 +98,24 @@ fn size(facts: &str) -> Option<u64> {
     serde_json::from_str::<Json>(facts).ok()?.get("size")?.as_u64()
 }
 
+/// The digest of the mapping with which each table was filled last, by the run or those before it.
+pub(crate) async fn digests(
+    ports: &Ports,
+    last: &Run,
+) -> Result<BTreeMap<String, Vec<u8>>, CoreError> {
+    let target = ports.target.as_ref();
+    let reading = || "reading the ledger".to_owned();
+    let mut digests = BTreeMap::new();
+    for one in run::lineage(target, last).await.during(reading)? {
+        for step in whimbrel_ledger::step::of_run(target, &one.id).await.during(reading)? {
+            if let (Some(table), Some(digest)) = (step.target_table, step.digest) {
+                digests.insert(table, digest);
+            }
+        }
+    }
+    Ok(digests)
+}
+
 /// How the sources differ from what the run and its ancestors have read.
 pub(crate) async fn changes(
     ports: &Ports,
@@ -106,6 +124,15 @@ pub(crate) async fn changes(
 ) -> Result<Changes, CoreError> {
     let memory = remember(ports, last).await?;
     let mut changes = Changes::default();
+    let digests = digests(ports, last).await?;
+    for surveyed in &survey.steps {
+        let table = surveyed.table.name.clone();
+        match digests.get(&table) {
+            None => changes.tables_new.push(table),
+            Some(digest) if *digest != surveyed.digest => changes.tables_remapped.push(table),
+            Some(_) => {}
+        }
+    }
     for (name, source) in &survey.sources {
         let known: BTreeMap<&str, &Item> = memory
             .items

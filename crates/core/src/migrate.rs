@@ -104,7 +104,14 @@ async fn decide(job: &Job<'_>, found: Option<Run>) -> Result<Task, CoreError> {
     if changes.is_empty() {
         return Ok(Task::Nothing(Outcome::NothingToDo { run: last.id }));
     }
-    if !job.options.incremental || !changes.anything_to_load() {
+    let remapped = changes.tables_remapped.first();
+    if let (Some(table), false) = (remapped, job.options.adopt) {
+        return Err(CoreError::MappingChanged { run: last.id, table: table.clone() });
+    }
+    // To adopt a mapping alone is a run that loads nothing: later ones know it then.
+    let adopts_only = remapped.is_some() && !changes.anything_to_load();
+    let loads = job.options.incremental && changes.anything_to_load();
+    if !adopts_only && !loads {
         return Ok(Task::Nothing(Outcome::SourcesChanged { run: last.id, changes }));
     }
     Ok(Task::Begin(Start::Changes(last)))

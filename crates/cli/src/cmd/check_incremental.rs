@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use whimbrel_core::Options;
 use whimbrel_core::event::Silent;
+use whimbrel_core::{Changes, Options};
 
 use crate::args::OnPlan;
 use crate::cmd::migrate::{plan_argument, selection};
@@ -36,19 +36,38 @@ pub(crate) async fn run(args: &OnPlan) -> Result<Answer, Failure> {
             printable(path, 400)
         ));
     }
-    let total = changes.new.len() + changes.appended.len() + changes.changed.len();
-    let message = match total {
-        0 if changes.is_empty() => format!("Nothing has changed since run {}.", run.id),
-        0 => format!("Nothing to take since run {}.", run.id),
-        _ => format!("{} to take since run {}.", count(total as u64, "file"), run.id),
+    for table in &changes.tables_new {
+        text.push_str(&format!("new       table `{}`\n", printable(table, 80)));
+    }
+    for table in &changes.tables_remapped {
+        let table = printable(table, 80);
+        text.push_str(&format!(
+            "remapped  table `{table}` (`whimbrel migrate --adopt` goes on with its new mapping)\n"
+        ));
+    }
+    let message = if changes.is_empty() {
+        format!("Nothing has changed since run {}.", run.id)
+    } else if changes.anything_to_load() {
+        format!("{} to take since run {}.", to_take(&changes), run.id)
+    } else {
+        format!("Nothing to take since run {}.", run.id)
     };
     text.push_str(&format!("{message}\n"));
-    if total > 0 {
-        text.push_str(&format!(
-            "Next: whimbrel migrate{} --incremental\n",
-            plan_argument(&project)
-        ));
+    let plan = plan_argument(&project);
+    let adopt = if changes.tables_remapped.is_empty() { "" } else { " --adopt" };
+    if changes.anything_to_load() {
+        text.push_str(&format!("Next: whimbrel migrate{plan} --incremental{adopt}\n"));
+    } else if !adopt.is_empty() {
+        text.push_str(&format!("Next: whimbrel migrate{plan} --adopt\n"));
     }
     let exit = exit::of_changes(&changes);
     Ok(Answer::new(message, text, json!({ "run": run.id, "changes": changes })).with_exit(exit))
+}
+
+fn to_take(changes: &Changes) -> String {
+    let files = changes.new.len() + changes.appended.len() + changes.changed.len();
+    let files = (files > 0).then(|| count(files as u64, "file"));
+    let tables = changes.tables_new.len() as u64;
+    let tables = (tables > 0).then(|| count(tables, "new table"));
+    files.into_iter().chain(tables).collect::<Vec<_>>().join(" and ")
 }

@@ -4,7 +4,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::sync::Arc;
 
 use serde_json::json;
-use whimbrel_core::{Options, Outcome, Ports, Selection, StopReason};
+use whimbrel_core::{Changes, Options, Outcome, Ports, Selection, StopReason};
 use whimbrel_ledger::{Counts, Run, batch, step};
 use whimbrel_model::Class;
 use whimbrel_model::plan::quantity;
@@ -117,13 +117,7 @@ pub(crate) async fn answer(
             Answer::new(message, text, json!({ "run": run, "changes": changes }))
         }
         Outcome::SourcesChanged { run, changes } => {
-            let message = format!(
-                "The sources changed since run {run}: {} new, {} appended, {} changed, {} deleted.",
-                changes.new.len(),
-                changes.appended.len(),
-                changes.changed.len(),
-                changes.deleted.len()
-            );
+            let message = format!("Since run {run}: {}.", since(&changes));
             let text = format!(
                 "{message}\nNext: whimbrel check-incremental{plan} lists them, whimbrel migrate{plan} --incremental takes them."
             );
@@ -170,6 +164,23 @@ fn stopped(project: &Project, run: &str, reason: StopReason, exit: Exit) -> Answ
     let text = format!("{message}\nNext: {next}.");
     Answer::new(message, text, json!({ "run": run, "reason": why }))
         .falls_short(exit, Shortfall { code, hint: next })
+}
+
+/// `2 files new, 0 appended, 1 changed, 0 deleted`, and tables where they are new or remapped.
+pub(crate) fn since(changes: &Changes) -> String {
+    let mut said = format!(
+        "{} new, {} appended, {} changed, {} deleted",
+        count(changes.new.len() as u64, "file"),
+        changes.appended.len(),
+        changes.changed.len(),
+        changes.deleted.len()
+    );
+    for (tables, word) in [(&changes.tables_new, "new"), (&changes.tables_remapped, "remapped")] {
+        if !tables.is_empty() {
+            said.push_str(&format!("; {} {word}", count(tables.len() as u64, "table")));
+        }
+    }
+    said
 }
 
 /// ` PLAN` where the plan is not the default one.

@@ -9,7 +9,7 @@ use whimbrel_core::{Depth, DryTable, Options, Pending, Preview};
 use whimbrel_model::plan::{Outside, Window};
 
 use crate::args::{OnPlan, PlanVerb};
-use crate::cmd::migrate::{plan_argument, plan_flag, selection};
+use crate::cmd::migrate::{plan_argument, plan_flag, selection, since};
 use crate::exit::{self, Exit};
 use crate::failure::Failure;
 use crate::output::{Answer, count, printable, thousands};
@@ -60,13 +60,9 @@ fn answer(project: &Project, preview: &Preview, dry: bool) -> Answer {
     let mut text = match &preview.pending {
         Pending::Begin => "A new run would begin.\n".to_owned(),
         Pending::Resume { run } => format!("Run {run} would go on from its last checkpoint.\n"),
-        Pending::Incremental { run, changes } => format!(
-            "Run {run} is complete; since then {} new, {} appended, {} changed, {} deleted.\n",
-            count(changes.new.len() as u64, "file"),
-            changes.appended.len(),
-            changes.changed.len(),
-            changes.deleted.len()
-        ),
+        Pending::Incremental { run, changes } => {
+            format!("Run {run} is complete; since then {}.\n", since(changes))
+        }
         Pending::Nothing { run } => {
             format!("Nothing to do: run {run} is complete and the sources are as they were.\n")
         }
@@ -93,7 +89,11 @@ fn answer(project: &Project, preview: &Preview, dry: bool) -> Answer {
     }
     let next = match &preview.pending {
         Pending::Nothing { run } => format!("whimbrel report {run}{}", plan_flag(project)),
-        Pending::Incremental { .. } => format!("whimbrel migrate{argument} --incremental"),
+        Pending::Incremental { changes, .. } => {
+            let incremental = if changes.anything_to_load() { " --incremental" } else { "" };
+            let adopt = if changes.tables_remapped.is_empty() { "" } else { " --adopt" };
+            format!("whimbrel migrate{argument}{incremental}{adopt}")
+        }
         Pending::Begin | Pending::Resume { .. } => format!("whimbrel migrate{argument}"),
     };
     text.push_str(&format!("Next: {next}\n"));

@@ -525,3 +525,54 @@ fn nothing_can_be_incremental_to_no_run() {
     project.finish(&["--incremental"]);
     assert_eq!(project.holds(), project.undisturbed());
 }
+
+#[test]
+fn a_mapping_that_changed_after_the_run_is_adopted_before_it_is_used() {
+    let project = Project::new(PEOPLE);
+    project.write("data/a.csv", "id,name\n1,Ann\n");
+    project.finish(&[]);
+    project.replan("name = \"name\"", "name = { cel = \"name + '!'\" }");
+    project.run(&["migrate", "--format", "json"]).refused(6, expect![[r#"
+        error[WB0615]: the mapping of `people` changed since run `RUN` began to load it
+          hint: put the mapping back, or go on with it: `whimbrel migrate --adopt`
+          more: whimbrel explain WB0615
+    "#]]);
+    assert_eq!(project.run(&["plan", "--check"]).code, Some(6));
+    project.run(&["check-incremental"]).check(6, expect![[r#"
+        remapped  table `people` (`whimbrel migrate --adopt` goes on with its new mapping)
+        Nothing to take since run RUN.
+        Next: whimbrel migrate --adopt
+    "#]]);
+    assert_eq!(project.run(&["migrate", "--adopt"]).code, Some(0));
+    nothing_to_do(&project);
+    project.write("data/b.csv", "id,name\n2,Ben\n");
+    assert_eq!(project.run(&["migrate", "--incremental"]).code, Some(0));
+    assert_eq!(names(&project), "1Ann 2Ben!", "what was loaded stays as it was");
+    let audited: i64 =
+        project.value("SELECT count(*) FROM whimbrel_audit_log WHERE action = 'mapping.adopted'");
+    assert_eq!(audited, 1);
+    project.holds();
+}
+
+#[test]
+fn a_table_that_the_plan_has_got_since_is_filled() {
+    let project = Project::new(PEOPLE);
+    project.write("data/a.csv", "id,name\n1,Ann\n");
+    project.finish(&[]);
+    let plan = project.read("whimbrel.toml");
+    let more = "\n[[table]]\ninto = \"more\"\nfrom = \"people\"\nkey = [\"id\"]\n[table.columns]\nid = { from = \"id\", type = \"integer\" }\n";
+    project.write("whimbrel.toml", format!("{plan}{more}"));
+    project.run(&["migrate"]).check(5, expect![[r#"
+        Since run RUN: 0 files new, 0 appended, 0 changed, 0 deleted; 1 table new.
+        Next: whimbrel check-incremental lists them, whimbrel migrate --incremental takes them.
+    "#]]);
+    project.run(&["check-incremental"]).check(5, expect![[r#"
+        new       table `more`
+        1 new table to take since run RUN.
+        Next: whimbrel migrate --incremental
+    "#]]);
+    assert_eq!(project.run(&["migrate", "--incremental"]).code, Some(0));
+    assert_eq!(project.value::<i64>("SELECT count(*) FROM more"), 1);
+    nothing_to_do(&project);
+    project.holds();
+}

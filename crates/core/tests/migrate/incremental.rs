@@ -191,6 +191,7 @@ fn changes_are_told_and_not_taken_unasked() {
         appended: vec!["a.csv".to_owned()],
         changed: Vec::new(),
         deleted: vec![("b.csv".to_owned(), 1)],
+        ..Changes::default()
     };
     assert_eq!(changes, expected);
     assert_eq!(world.committed(), before);
