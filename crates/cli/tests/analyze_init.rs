@@ -592,7 +592,7 @@ fn the_demo_shows_every_step_and_refuses_a_used_folder() {
         $ whimbrel status
         $ whimbrel rejects list
         $ whimbrel report
-        $ cd tour/content
+        $ cd ../content
         $ whimbrel analyze legacy --html analysis.html
         $ whimbrel init legacy
         $ whimbrel plan
@@ -630,6 +630,54 @@ fn a_command_of_the_demo_that_fails_is_named() {
     let (first, causes) = error.split_once('\n').unwrap();
     assert_eq!(first, "`whimbrel migrate --yes` in `tour/extruder` ended with exit code 1");
     assert!(causes.contains("error[WB0409]") && causes.contains("file size limit"), "{causes}");
+}
+
+#[test]
+fn what_the_demo_says_to_type_works_as_typed() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = whimbrel(folder.path(), &["demo", "my tour"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let tale = text(&output.stdout);
+    let (_, next) = tale.split_once("\nType next:\n").unwrap();
+    let lines: Vec<&str> = next.lines().map_while(|line| line.strip_prefix("  ")).collect();
+    assert!(lines[0].starts_with("export PATH=") && lines[1] == "cd 'my tour/extruder'", "{next}");
+    // What a person does between two of them, in an editor.
+    let mended =
+        r#"{"level": "INFO", "component": "c", "event": "e", "context": {}, "timestamp": 1}"#;
+    let mend = format!("f=$(grep -l Traceback mend/*.bytes); echo '{mended}' > \"$f\"");
+    let mut script = String::new();
+    for line in &lines {
+        script.push_str(&format!("{line}\ncode=$?; echo \"code $code\" >&2\n"));
+        if line.contains("rejects export") {
+            script.push_str(&format!("{mend}\n"));
+        }
+    }
+    let ran = Command::new("sh").args(["-c", &script]).current_dir(folder.path()).output().unwrap();
+    let codes = text(&ran.stderr);
+    let codes: Vec<&str> = codes.lines().filter(|line| line.starts_with("code ")).collect();
+    assert_eq!(codes.len(), lines.len(), "{ran:?}");
+    assert!(codes.iter().all(|code| matches!(*code, "code 0" | "code 3")), "{lines:?} {ran:?}");
+    let typed = text(&ran.stdout);
+    assert!(typed.contains("record    Traceback (most recent call last)"), "{typed}");
+    assert!(typed.contains("Nothing to do: run "), "{typed}");
+    let report = folder.path().join("my tour/extruder/report.html");
+    assert!(fs::read_to_string(report).unwrap().to_lowercase().starts_with("<!doctype html>"));
+    // The way that the tale itself takes from folder to folder.
+    let ways: Vec<&str> = tale.lines().filter_map(|line| line.strip_prefix("$ cd ")).collect();
+    let script = format!("cd {} && cd {} && test -f legacy.db", ways[0], ways[1]);
+    let went = Command::new("sh").args(["-c", &script]).current_dir(folder.path()).status();
+    assert!(went.unwrap().success(), "{ways:?}");
+}
+
+#[test]
+fn commands_to_type_next_quote_the_plan() {
+    let folder = tiny();
+    let out = folder.path();
+    assert_eq!(whimbrel(out, &["init", "legacy", "--out", "my plan.toml"]).status.code(), Some(0));
+    let said = |arguments: &[&str]| text(&whimbrel(out, arguments).stdout);
+    assert!(said(&["plan", "my plan.toml"]).ends_with("Next: whimbrel migrate 'my plan.toml'\n"));
+    let status = said(&["migrate", "my plan.toml", "--yes"]);
+    assert!(status.contains(" --plan 'my plan.toml'\n"), "{status}");
 }
 
 #[test]

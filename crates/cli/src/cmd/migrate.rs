@@ -8,6 +8,7 @@ use whimbrel_core::{Changes, Options, Outcome, Ports, Selection, StopReason};
 use whimbrel_ledger::{Counts, Run, batch, step};
 use whimbrel_model::Class;
 use whimbrel_model::plan::quantity;
+use whimbrel_profile::shown::argument;
 
 use crate::args::{Global, LargeFilesArg, Migrate, SelectionArgs};
 use crate::exit::{self, Exit};
@@ -183,16 +184,16 @@ pub(crate) fn since(changes: &Changes) -> String {
     said
 }
 
-/// ` PLAN` where the plan is not the default one.
+/// ` PLAN` as typed in a shell, where the plan is not the default one.
 pub(crate) fn plan_argument(project: &Project) -> String {
     let shown = project.file.display().to_string();
-    if shown == "whimbrel.toml" { String::new() } else { format!(" {shown}") }
+    if shown == "whimbrel.toml" { String::new() } else { format!(" {}", argument(&shown)) }
 }
 
-/// ` --plan PLAN` where the plan is not the default one.
+/// ` --plan PLAN` as typed in a shell, where the plan is not the default one.
 pub(crate) fn plan_flag(project: &Project) -> String {
     let shown = project.file.display().to_string();
-    if shown == "whimbrel.toml" { String::new() } else { format!(" --plan {shown}") }
+    if shown == "whimbrel.toml" { String::new() } else { format!(" --plan {}", argument(&shown)) }
 }
 
 async fn completed(ports: &Ports, run: &str, rejects: u64, plan: &str) -> Result<Answer, Failure> {
