@@ -224,6 +224,21 @@ pub fn compare_accounts(database: &Path, expected: &Path) -> Result<u64> {
     Ok(files)
 }
 
+/// Each run, in order, with how many rejects it has of each status that occurs.
+pub fn reject_statuses(database: &Path) -> Result<Vec<(String, BTreeMap<String, i64>)>> {
+    let connection = open(database)?;
+    let mut runs = Vec::new();
+    for run in column(&connection, "SELECT id FROM whimbrel_migration_runs ORDER BY seq")? {
+        let mut prepared = connection.prepare(
+            "SELECT status, count(*) FROM whimbrel_migration_rejects WHERE run = ? GROUP BY 1",
+        )?;
+        let counts = prepared.query_map([&run], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let counts = counts.collect::<Result<_, _>>()?;
+        runs.push((run, counts));
+    }
+    Ok(runs)
+}
+
 /// The kinds of all runs, in order; all must be complete.
 pub fn runs(database: &Path, kinds: &[&str]) -> Result<()> {
     let connection = open(database)?;
@@ -275,6 +290,18 @@ pub fn conservation(database: &Path) -> Result<()> {
     zero(
         "open rejects that a run has taken on and left",
         "SELECT count(*) FROM whimbrel_migration_rejects WHERE status = 'open' AND resolved_by IS NOT NULL",
+    )?;
+    // A reject is superseded by one of the same unit, or by another version of its file.
+    zero(
+        "rejects that are fixed although superseded, or the other way round",
+        "SELECT count(*) FROM whimbrel_migration_rejects j
+         WHERE j.status IN ('fixed', 'superseded') AND (j.status = 'superseded') <> (
+             EXISTS (SELECT 1 FROM whimbrel_migration_rejects n
+                     WHERE n.run = j.resolved_by AND n.unit = j.unit AND n.target_table = j.target_table)
+             OR EXISTS (SELECT 1 FROM whimbrel_migration_items i
+                        JOIN whimbrel_migration_steps s ON s.run = i.run AND s.step = i.step
+                        WHERE i.run = j.resolved_by AND s.target_table = j.target_table
+                          AND i.source = j.source AND i.source_file = j.source_file AND i.ordinal > j.unit >> 32))",
     )?;
     // Each unit that a retry reads is one that was rejected, and it says what became of it.
     zero(

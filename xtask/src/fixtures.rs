@@ -1,10 +1,12 @@
 //! `migrate-fixtures`: each system from an empty target to its expected content, and further: mended,
 //! taken along with its legacy folder, again, and through crashes.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use serde_json::Value as Json;
 use whimbrel_testkit::DEFAULT_SEED;
 
 use crate::binary::{Build, build, expect, root, run_armed};
@@ -164,6 +166,7 @@ fn mended_first(binary: &Path, system: &System, folder: &Path) -> Result<[String
     let changed = system.check(folder, Stage::Changed)?;
     nothing_to_do(binary, system, folder)?;
     checker::runs(&folder.join(system.database), &["full", "retry", "retry", "incremental"])?;
+    reports(binary, system, folder)?;
     Ok([repaired, changed])
 }
 
@@ -230,6 +233,22 @@ fn nothing_to_do(binary: &Path, system: &System, folder: &Path) -> Result<()> {
     expect(binary, folder, &["plan", "--check"], &[0])?;
     let after = checker::fingerprint(&database)?;
     checker::same_lines("a second migrate", &after, &before)
+}
+
+/// The report of every run balances, and says what became of its rejects since.
+fn reports(binary: &Path, system: &System, folder: &Path) -> Result<()> {
+    for (run, statuses) in checker::reject_statuses(&folder.join(system.database))? {
+        let report = expect(binary, folder, &["report", &run, "--format", "json"], &[0])?;
+        let report: Json = serde_json::from_str(&report.stdout)?;
+        let outcome = &report["data"]["outcome"];
+        ensure!(outcome["balanced"] == true, "run {run}: {}", outcome["balanced"]);
+        let told: BTreeMap<String, i64> =
+            serde_json::from_value(outcome["rejects"]["statuses"].clone())?;
+        let told: BTreeMap<String, i64> =
+            told.into_iter().filter(|(_, count)| *count > 0).collect();
+        ensure!(told == statuses, "rejects of run {run}: {told:?} instead of {statuses:?}");
+    }
+    Ok(())
 }
 
 /// Every path below a folder with its size and time of change.
