@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::hash::Hasher as _;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -438,9 +439,19 @@ impl Print<'_> {
             ValueRef::Real(number) => format!("{number:?}"),
             ValueRef::Text(bytes) => {
                 let run = std::str::from_utf8(bytes).ok().and_then(|text| self.runs.get(text));
-                run.cloned().unwrap_or_else(|| format!("'{}'", bytes.escape_ascii()))
+                run.cloned().unwrap_or_else(|| format!("'{}'", shown_bytes(bytes)))
             }
-            ValueRef::Blob(bytes) => format!("x'{bytes:02x?}'"),
+            ValueRef::Blob(bytes) => format!("x'{}'", shown_bytes(bytes)),
         }
     }
+}
+
+/// Bytes for people; many by their beginning, number and hash.
+fn shown_bytes(bytes: &[u8]) -> String {
+    let Some((beginning, _)) = bytes.split_at_checked(1000) else {
+        return bytes.escape_ascii().to_string();
+    };
+    let mut hash = std::hash::DefaultHasher::new();
+    hash.write(bytes);
+    format!("{}… {} bytes, {:016x}", beginning.escape_ascii(), bytes.len(), hash.finish())
 }
