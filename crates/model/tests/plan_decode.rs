@@ -77,13 +77,17 @@ fn check_column(expr: &str, expected: Expect) {
 }
 
 fn check_brief(text: &str, expected: Expect) {
+    expected.assert_eq(&brief(text));
+}
+
+fn brief(text: &str) -> String {
     let errors = read(text).expect_err("the plan has a mistake");
     let lines = errors.iter().map(|error| {
         let (line, column) = error.line_column(text).unwrap_or((0, 0));
         let help = error.help.as_ref().map(|help| format!(" ({help})")).unwrap_or_default();
         format!("{line}:{column} {error}{help}\n")
     });
-    expected.assert_eq(&lines.collect::<String>());
+    lines.collect()
 }
 
 // --- plans that decode ------------------------------------------------------------------------
@@ -618,6 +622,21 @@ fn two_tables_do_not_fill_one() {
         12:8 WB0027: two tables fill `t` (an ordered union, `from = ["a", "b"]`, fills it from both)
     "#]],
     );
+}
+
+#[test]
+fn a_table_of_the_ledger_is_not_filled_in_whatever_case() {
+    let filling =
+        |name: &str| format!("{HEAD}{SOURCE}{}", TABLE.replace("\"t\"", &format!("\"{name}\"")));
+    for name in ["whimbrel_migration_runs", "Whimbrel_Mine", "WHIMBREL_"] {
+        let said = format!(
+            "6:8 WB0033: the name `{name}` is the ledger's (name a table that does not begin with `whimbrel_`)\n"
+        );
+        assert_eq!(brief(&filling(name)), said);
+    }
+    for name in ["whimbrel", "whimbrels_seen", "a_whimbrel_", "ẃhimbrel_x"] {
+        assert_eq!(plan(&filling(name)).tables[0].into.value, name);
+    }
 }
 
 #[test]

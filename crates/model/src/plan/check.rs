@@ -17,6 +17,7 @@ pub(super) fn check(plan: &Plan, notes: &Notes<'_>) {
         check_source(source, notes);
     }
     for (index, table) in plan.tables.iter().enumerate() {
+        check_into(table, notes);
         check_filled_once(&plan.tables[..index], table, notes);
         check_from(plan, table, notes);
         check_columns(table, notes);
@@ -130,6 +131,20 @@ fn repeated(bytes: &[Option<u8>]) -> Option<u8> {
     let is_repeated =
         |(index, byte): (usize, &Option<u8>)| byte.filter(|_| bytes[..index].contains(byte));
     bytes.iter().enumerate().find_map(is_repeated)
+}
+
+/// Where engines have no schemas of their own for it, the ledger's tables begin so.
+const LEDGER_PREFIX: &str = "whimbrel_";
+
+fn check_into(table: &TableMapping, notes: &Notes<'_>) {
+    let into = &table.into;
+    let head = into.value.as_bytes().get(..LEDGER_PREFIX.len());
+    // Engines find a table's name in any case.
+    if head.is_some_and(|head| head.eq_ignore_ascii_case(LEDGER_PREFIX.as_bytes())) {
+        let message = format!("the name {} is the ledger's", notes.shown(into));
+        let help = format!("name a table that does not begin with `{LEDGER_PREFIX}`");
+        notes.error(codes::RESERVED, into.span.clone(), message, Some(help));
+    }
 }
 
 fn check_filled_once(before: &[TableMapping], table: &TableMapping, notes: &Notes<'_>) {

@@ -162,6 +162,11 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "not a usable name",
         "Names of plans and sources stand in the ledger, in file names and in reports. A source's name has ASCII letters, digits, `-` and `_`; a plan's name is a single line of at most 100 characters.",
     ),
+    (
+        RESERVED,
+        "the name is kept for the ledger",
+        "Tables whose names begin with `whimbrel_`, in upper or lower case, are the ledger's, where a run writes down what became of every record. A plan that filled one would falsify the account of itself. Name another table.",
+    ),
 ];
 
 pub(super) const SYNTAX: &str = "WB0001";
@@ -196,3 +201,4 @@ pub(super) const BY_SOURCE: &str = "WB0029";
 pub(super) const BY_PARTS: &str = "WB0030";
 pub(super) const EMPTY: &str = "WB0031";
 pub(super) const NAME: &str = "WB0032";
+pub(super) const RESERVED: &str = "WB0033";
