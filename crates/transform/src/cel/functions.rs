@@ -17,7 +17,8 @@ use regex::Regex;
 use whimbrel_model::{Date, DateTime, Time, ValueRef};
 
 use crate::op::timestamp::{Moment as Parsed, parse_iso};
-use crate::op::{Fault, float, integer, text};
+use crate::op::{float, integer, text};
+use crate::reason::excerpt;
 
 /// Exact conversions stand under these names in a rewritten tree.
 pub(super) const EXACT: &[(&str, &str)] =
@@ -108,22 +109,26 @@ fn integer_of(function: &str, args: &[CowVal<'_, '_>]) -> Result<i128, Execution
     } else {
         return Err(ExecutionError::MissingArgumentOrTarget);
     };
-    integer.map_err(|fault| error(function, &fault))
+    integer.map_err(|fault| unconverted(function, &fault.message, args))
 }
 
-fn error(function: &str, fault: &Fault) -> ExecutionError {
-    ExecutionError::function_error(function, &fault.message)
+/// What could not be converted, and why.
+fn unconverted(function: &str, why: &str, args: &[CowVal<'_, '_>]) -> ExecutionError {
+    let value = args.first().and_then(|value| super::values::to_cell(&**value).ok());
+    let shown = value.map(|value| (value.as_ref().noun(), excerpt(value.as_ref())));
+    let (noun, shown) = shown.unwrap_or_default();
+    ExecutionError::function_error(function, format!("{why}: {noun} `{shown}`"))
 }
 
 fn exact_int<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Answer<'b, 'v> {
     let value = i64::try_from(integer_of("int", &args)?)
-        .map_err(|_| ExecutionError::function_error("int", "outside of 64 bits"))?;
+        .map_err(|_| unconverted("int", "outside of 64 bits", &args))?;
     Ok(CowVal::owned(CelInt::from(value)))
 }
 
 fn exact_uint<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Answer<'b, 'v> {
     let value = u64::try_from(integer_of("uint", &args)?)
-        .map_err(|_| ExecutionError::function_error("uint", "outside of 64 bits"))?;
+        .map_err(|_| unconverted("uint", "outside of 64 bits", &args))?;
     Ok(CowVal::owned(CelUInt::from(value)))
 }
 
@@ -138,7 +143,7 @@ fn exact_double<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Answer<'b, 'v> {
     };
     double
         .map(|value| CowVal::owned(CelDouble::from(value)))
-        .map_err(|fault| error("double", &fault))
+        .map_err(|fault| unconverted("double", &fault.message, &args))
 }
 
 fn timestamp<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Answer<'b, 'v> {
@@ -147,7 +152,7 @@ fn timestamp<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Answer<'b, 'v> {
     match parse_iso(text) {
         Ok(Parsed::Instant(at)) => Ok(CowVal::owned(Moment::Instant(at))),
         Ok(Parsed::Local(_) | Parsed::Clock(_)) | Err(_) => {
-            Err(ExecutionError::function_error("timestamp", "not an instant of RFC 3339"))
+            Err(unconverted("timestamp", "not an instant of RFC 3339", &args))
         }
     }
 }

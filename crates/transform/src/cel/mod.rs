@@ -8,6 +8,7 @@
 //! `row['T 1']` and `new.t1` become numbered inputs, `int`, `double` and `uint` become conversions
 //! that are exact or fail, and the pattern of `matches` is compiled once. Nothing coerces.
 
+mod fault;
 mod functions;
 mod tree;
 mod values;
@@ -105,7 +106,7 @@ impl<I: Copy + PartialEq> Program<I> {
         let mut scope = root.new_inner_scope();
         scope.set_variable_resolver(&bindings);
         let result =
-            ::cel::Value::resolve_val(&self.tree, &scope).map_err(|error| failed(&error))?;
+            ::cel::Value::resolve_val(&self.tree, &scope).map_err(|error| fault::of(&error))?;
         Ok(values::to_cell(&*result)?)
     }
 }
@@ -138,10 +139,6 @@ impl VariableResolver for Bindings<'_> {
     }
 }
 
-fn failed(error: &::cel::ExecutionError) -> Fault {
-    Fault::new(codes::CEL_FAILED, excerpt_text(&error.to_string()))
-}
-
 fn syntax_mistake(source: &str, error: &::cel::ParseError) -> Mistake {
     let (line, column) = error.pos;
     let place = usize::try_from(line - 1).ok().zip(usize::try_from(column - 1).ok()).map(
@@ -153,6 +150,16 @@ fn syntax_mistake(source: &str, error: &::cel::ParseError) -> Mistake {
         },
     );
     let message = error.msg.strip_prefix("Syntax error: ").unwrap_or(&error.msg);
+    // The parser hands the errors of its limits on in their debug form.
+    if message.starts_with("OtherError(") {
+        let message = if message.contains("Recursion limit of ") {
+            format!("CEL: the expression is nested deeper than {DEPTH_MAX} levels")
+        } else {
+            "CEL: the parser gave the expression up".to_owned()
+        };
+        let help = Some("name a part of it in `[table.let]`".to_owned());
+        return Mistake { code: codes::CEL_SYNTAX, message, help, place };
+    }
     let message = message.split(" expecting ").next().unwrap_or(message);
     let message = message.replace("'<EOF>'", "the end of the expression");
     Mistake {
@@ -263,38 +270,37 @@ mod tests {
 
     #[test]
     fn nothing_coerces() {
-        check("s + 1", "WB0250 Unsupported binary operator 'add': String(\"née\"), Int(1)");
-        check("i + 1.5", "WB0250 Unsupported binary operator 'add': Int(42), Float(1.5)");
-        check(
-            "empty.size()",
-            "WB0250 found no matching overload for 'size' applied to 'null_type.()'",
-        );
-        check("s > 1", "WB0250 found no matching overload for '_>_' applied to '(string, int)'");
-        check(
-            "9223372036854775807 + i",
-            "WB0250 Overflow from binary operator 'add': Int(9223372036854775807), Int(42)",
-        );
-        check("1 / 0", "WB0250 Division by zero of Int(1)");
+        check("s + 1", "WB0250 `+` does not take string and int");
+        check("i + 1.5", "WB0250 `+` does not take int and double");
+        check("empty.size()", "WB0250 `size` does not take null");
+        check("s > 1", "WB0250 `>` does not take string and int");
+        check("!s", "WB0250 `!` does not take string");
+        check("-s", "WB0250 `-` does not take string");
+        check("s in i", "WB0250 `in` does not take string and int");
+        check("s ? 1 : 2", "WB0250 string stands where bool belongs");
+        check("9223372036854775807 + i", "WB0250 `+` leaves 64 bits");
+        check("1 / 0", "WB0250 division by zero");
+        check("i % 0", "WB0250 remainder of a division by zero");
+        check("j.b[7]", "WB0250 no element has the index: `7`");
+        check("j.nope", "WB0250 no such key: `nope`");
+        check("s.charAt(9)", "WB0250 `charAt(…)`: index out of range: 9");
     }
 
     #[test]
     fn conversions_are_exact_or_fail() {
         check("int('42')", "integer 42");
-        check("int('042')", "WB0250 Error executing function 'int': not an integer as it stands");
-        check("int('+1')", "WB0250 Error executing function 'int': not an integer as it stands");
-        check("int(1.9)", "WB0250 Error executing function 'int': not an integer as it stands");
+        check("int('042')", "WB0250 `int(…)`: not an integer as it stands: text `042`");
+        check("int('+1')", "WB0250 `int(…)`: not an integer as it stands: text `+1`");
+        check("int(1.9)", "WB0250 `int(…)`: not an integer as it stands: double `1.9`");
         check("int(2.0)", "integer 2");
         check("double('1.10')", "double 1.1");
-        check(
-            "double('nan')",
-            "WB0250 Error executing function 'double': not a number as it stands",
-        );
+        check("double('nan')", "WB0250 `double(…)`: not a number as it stands: text `nan`");
         check(
             "double(9007199254740993)",
-            "WB0250 Error executing function 'double': a double cannot hold the number exactly",
+            "WB0250 `double(…)`: a double cannot hold the number exactly: integer `9007199254740993`",
         );
         check("uint('7')", "integer 7");
-        check("uint(-1)", "WB0250 Error executing function 'uint': outside of 64 bits");
+        check("uint(-1)", "WB0250 `uint(…)`: outside of 64 bits: integer `-1`");
         check("string(1.5) + string(i)", "text 1.542");
         check("n + 1", "integer 8");
         check("x * 2.0", "double 3.0");
@@ -307,6 +313,33 @@ mod tests {
             "WB0250 the integer has more than 64 bits: `170141183460469231731687303715884105727`",
         );
         check("big", "integer 18446744073709551615");
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_converted_is_shown_by_its_beginning() {
+        let program = compile("int(s)").unwrap();
+        let long = Value::Text(format!("1\u{1b}[2J{}", "9".repeat(100_000)));
+        let fault = program.run::<Fault>(|_| Ok(Cell::Ref(long.as_ref()))).unwrap_err();
+        let shown = format!(
+            "`int(…)`: not an integer as it stands: text `1\\u{{1b}}[2J{}…`",
+            "9".repeat(115)
+        );
+        assert_eq!(fault.message, shown);
+    }
+
+    #[test]
+    fn brackets_that_are_too_deep_are_told_in_plain_words_at_their_place() {
+        let deep = |open: &str, levels: usize, close: &str| {
+            run(&format!("{}1{}", open.repeat(levels), close.repeat(levels)))
+        };
+        let depth = usize::from(DEPTH_MAX);
+        assert_eq!(deep("(", depth, ")"), "integer 1");
+        for (open, close) in [("(", ")"), ("[", "]"), ("size(", ")")] {
+            let said = deep(open, depth + 8, close);
+            let words = "CEL: the expression is nested deeper than 32 levels";
+            let at = (depth + 1) * open.len();
+            assert_eq!(said, format!("WB0208 at {at}..{}: {words}", at + 1), "{open}");
+        }
     }
 
     #[test]
@@ -330,13 +363,10 @@ mod tests {
         check("t < u && t == timestamp('1970-01-01T00:00:00Z')", "boolean true");
         check("t", "timestamp with zone 1970-01-01T00:00:00Z");
         check("string(t)", "text 1970-01-01T00:00:00Z");
-        check(
-            "t < l",
-            "WB0250 found no matching overload for '_<_' applied to '(timestamp, local_timestamp)'",
-        );
+        check("t < l", "WB0250 `<` does not take timestamp and local_timestamp");
         check(
             "timestamp('yesterday')",
-            "WB0250 Error executing function 'timestamp': not an instant of RFC 3339",
+            "WB0250 `timestamp(…)`: not an instant of RFC 3339: text `yesterday`",
         );
     }
 

@@ -188,7 +188,7 @@ pub(super) fn to_cell(value: &dyn Val) -> Result<Cell<'static>, Fault> {
     if let Some(value) = value.downcast_ref::<CelBytes<'_>>() {
         return Ok(Cell::Owned(Value::Bytes(value.inner().to_vec())));
     }
-    let value = CelValue::try_from(value).map_err(|error| super::failed(&error))?;
+    let value = CelValue::try_from(value).map_err(|error| super::fault::of(&error))?;
     let mut out = String::new();
     write_json(&mut out, &value)?;
     Ok(Cell::Owned(Value::Json(out)))
