@@ -95,8 +95,10 @@ const OWN: &[(&str, &str, &str)] = &[
     (
         "WB0716",
         "a check failed",
-        "`validate` found something that a run would fail on or lose all records to. Each failed check \
-      says what; those that met an error have a code of their own. Nothing was written.",
+        "`validate` found something that a run would fail on, or an expression that fails on every record \
+      that was tried. Each failed check says what; those that met an error have a code of their own. \
+      Where all records tried are rejected for what stands in them, that is a warning: a run would \
+      list them. Nothing was written.",
     ),
     (
         "WB0717",

@@ -462,7 +462,7 @@ const FAILING: &[(&[&str], i32)] = &[
     (&["plan", "broken.toml"], 2),
     (&["plan", "nowhere.toml"], 2),
     (&["validate", "broken.toml"], 2),
-    (&["validate"], 2),
+    (&["validate", "cel.toml"], 2),
     (&["check-incremental", "broken.toml"], 2),
     (&["check-incremental", "new.toml"], 2),
     (&["migrate", "broken.toml"], 2),
@@ -498,6 +498,8 @@ fn every_verb_answers_an_error_in_the_one_shape() {
     fs::write(path.join("whimbrel.toml"), PLAN.replace("\"50%\"", "0")).unwrap();
     fs::write(path.join("new.toml"), PLAN.replace("people.db", "new.db")).unwrap();
     fs::write(path.join("broken.toml"), PLAN.replace("key =", "keyy =")).unwrap();
+    let fails = PLAN.replace("= \"name\"", "= { cel = \"name + 1\" }");
+    fs::write(path.join("cel.toml"), fails.replace("\"integer\"", "\"text\"")).unwrap();
     let asked = |depth: usize| -> BTreeSet<String> {
         FAILING.iter().filter_map(|(line, _)| line.get(depth).map(ToString::to_string)).collect()
     };
@@ -552,6 +554,82 @@ fn a_failed_check_says_its_code() {
     assert_eq!(failed.len(), 1, "{answer}");
     assert_eq!(failed[0]["code"], "WB0612", "{answer}");
     assert_eq!(answer["message"], "1 failed check");
+}
+
+/// The mapping's check of a plan over records, with its line and how `validate` ended.
+fn mapping_checked(plan: &str, records: &str) -> (i32, String, Json) {
+    let folder = folder();
+    fs::write(folder.path().join("data/people.csv"), records).unwrap();
+    fs::write(folder.path().join("whimbrel.toml"), plan).unwrap();
+    let said = stdout(&whimbrel(folder.path(), &["validate"]));
+    let line = said.lines().find(|line| line.contains("  mapping  ")).unwrap().to_owned();
+    let output = whimbrel(folder.path(), &["validate", "--format", "json"]);
+    let checks = json(&output)["data"]["checks"].clone();
+    let mut check = checks.as_array().unwrap().iter().filter(|it| it["name"] == "mapping");
+    (code(&output), line, check.next().unwrap().clone())
+}
+
+#[test]
+fn records_that_are_all_rejected_are_a_warning_with_the_code_of_most() {
+    let (code, line, check) = mapping_checked(PLAN, "id,name\nx,Ann\ny,Ben\n");
+    expect![[r#"
+        warn  mapping              `people`: 2 records tried, 2 rejected; most often WB0230 not an integer as it stands"#]]
+    .assert_eq(&line);
+    assert_eq!((code, &check["ok"], &check["warning"]), (0, &true.into(), &true.into()));
+    assert_eq!(check["code"], "WB0230", "{check}");
+    let (code, line, check) = mapping_checked(PLAN, "id,name\n1,Ann\ny,Ben\n");
+    assert!(line.starts_with("ok    mapping"), "{line}");
+    assert_eq!((code, &check["ok"], &check["warning"]), (0, &true.into(), &false.into()));
+    assert_eq!(check["code"], "WB0230", "{check}");
+    let (_, _, check) = mapping_checked(PLAN, "id,name\n1,Ann\n");
+    assert_eq!((&check["warning"], &check["code"]), (&false.into(), &Json::Null));
+}
+
+#[test]
+fn an_expression_that_fails_on_every_record_is_a_mistake_of_the_plan() {
+    let with = |cel: &str| PLAN.replace("= \"name\"", &format!("= {{ cel = \"{cel}\" }}"));
+    let records = "id,name\n1,Ann\n2,Ben\n3,1\n";
+    let (code, line, check) = mapping_checked(&with("name + 1"), records);
+    expect![[r#"
+        FAIL  mapping              `people`: 3 records tried, 3 rejected; the expression of column `name` fails on every record: WB0250 `+` does not take string and int"#]]
+    .assert_eq(&line);
+    assert_eq!((code, &check["ok"], &check["code"]), (2, &false.into(), &"WB0250".into()));
+    let (code, line, _) = mapping_checked(&with("string(int(name))"), records);
+    assert_eq!(code, 0, "one record is enough: {line}");
+    // What the expression never sees says nothing about it.
+    let unseen = "id,name\n1,Ann\n2,\"Ben\" x\n3,-\n";
+    let filtered = with("name + 1").replace("key =", "where = \"name != '-'\"\nkey =");
+    let (code, line, _) = mapping_checked(&filtered, unseen);
+    assert!((code, line.contains("`name` fails on every record")) == (2, true), "{line}");
+    let wheres = PLAN.replace("key =", "where = \"name == '-' ? false : int(name) > 0\"\nkey =");
+    let (code, line, check) = mapping_checked(&wheres, "id,name\n1,-\n2,Ben\n");
+    assert_eq!((code, &check["code"]), (0, &"WB0250".into()), "it left one out: {line}");
+    let (code, line, _) = mapping_checked(&wheres, "id,name\n1,Ann\n2,Ben\n");
+    assert!((code, line.contains("fails on every record")) == (2, true), "{line}");
+}
+
+#[test]
+fn validate_tells_limits_of_time_in_the_words_of_plan() {
+    let folder = folder();
+    let said = |verb: &str, label: &str| {
+        let said = stdout(&whimbrel(folder.path(), &[verb]));
+        let line = said.lines().find_map(|line| line.split_once(label));
+        line.unwrap_or_else(|| panic!("{said}")).1.trim().to_owned()
+    };
+    let limited = |limits: &str| {
+        let plan = format!("timezone = \"UTC\"\n{PLAN}\n{limits}\n");
+        fs::write(folder.path().join("whimbrel.toml"), plan).unwrap();
+    };
+    limited("[run]\ndeadline = \"2h30s\"");
+    assert_eq!(said("validate", "time "), "the deadline is 2h 0m; the run is expected to fit");
+    // By now one is open and the other closed.
+    for window in ["open = \"00:00\"\nclose = \"12:00\"", "open = \"12:00\"\nclose = \"00:00\""] {
+        limited(&format!("[window]\n{window}"));
+        let plan = || said("plan", "limits: ");
+        let (before, validate, after) = (plan(), said("validate", "time "), plan());
+        assert!(validate == before || validate == after, "{before}\n{validate}\n{after}");
+        assert!(validate.contains(" window "), "{validate}");
+    }
 }
 
 #[test]

@@ -85,7 +85,11 @@ fn answer(project: &Project, preview: &Preview, dry: bool) -> Answer {
     }
     if !dry && !nothing {
         text.push_str(&estimate(preview));
-        text.push_str(&limits(preview, project.plan.window.as_ref()));
+        text.push_str(&match limits(preview, project.plan.window.as_ref()) {
+            None => "limits: none, the plan has neither a window nor a deadline\n".to_owned(),
+            Some((true, limits)) => format!("limits: {limits}\n"),
+            Some((false, limits)) => format!("! limits: {limits}\n"),
+        });
     }
     let next = match &preview.pending {
         Pending::Nothing { run } => format!("whimbrel report {run}{}", plan_flag(project)),
@@ -167,11 +171,10 @@ fn estimate(preview: &Preview) -> String {
     text
 }
 
-/// What limits the run's time, and whether it is expected to be done by then.
-fn limits(preview: &Preview, window: Option<&Window>) -> String {
-    let Some(fits) = preview.fits else {
-        return "limits: none, the plan has neither a window nor a deadline\n".to_owned();
-    };
+/// Whether the run is expected to end in time, and a sentence on what limits it; `None` where
+/// nothing does.
+pub(crate) fn limits(preview: &Preview, window: Option<&Window>) -> Option<(bool, String)> {
+    let fits = preview.fits?;
     let mut limits = Vec::new();
     if let Some(left) = preview.window_seconds {
         limits.push(format!("the window is open for another {}", duration(left as f64)));
@@ -186,13 +189,10 @@ fn limits(preview: &Preview, window: Option<&Window>) -> String {
     if let Some(left) = preview.deadline_seconds {
         limits.push(format!("the deadline is {}", duration(left as f64)));
     }
-    let (sign, end) = if fits {
-        ("", "the run is expected to fit")
+    let end = if fits {
+        "the run is expected to fit"
     } else {
-        (
-            "! ",
-            "the run is not expected to fit: it would stop at a checkpoint, and the same command would go on in the next",
-        )
+        "the run is not expected to fit: it would stop at a checkpoint, and the same command would go on in the next"
     };
-    format!("{sign}limits: {}; {end}\n", limits.join("; "))
+    Some((fits, format!("{}; {end}", limits.join("; "))))
 }

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use rustix::fs::{Access, access};
 use serde_json::json;
 use whimbrel_core::event::Silent;
-use whimbrel_core::{Depth, Options, Ports, Preview};
+use whimbrel_core::{Depth, DryReject, DryTable, Options, Ports, Preview};
+use whimbrel_model::plan::Window;
 
 use crate::args::OnPlan;
 use crate::cmd::migrate::{plan_argument, selection};
+use crate::cmd::plan::limits;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{Answer, Shortfall, count, printable, thousands};
@@ -18,21 +20,45 @@ use crate::project::Project;
 /// Records of each table that are tried.
 const TRIED: u64 = 1_000;
 
+/// How a check came out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Good,
+    /// A run is possible, and hardly what is wanted.
+    Doubtful,
+    Bad,
+}
+
+impl Verdict {
+    fn of(good: bool) -> Self {
+        if good { Self::Good } else { Self::Bad }
+    }
+
+    fn sign(self) -> &'static str {
+        match self {
+            Self::Good => "ok  ",
+            Self::Doubtful => "warn",
+            Self::Bad => "FAIL",
+        }
+    }
+}
+
 struct Check {
     name: &'static str,
-    ok: bool,
+    verdict: Verdict,
     detail: String,
-    /// A code that `explain` knows, where the check met an error.
-    code: Option<&'static str>,
+    /// A code that `explain` knows: of the error that the check met, or of its most frequent reject.
+    code: Option<String>,
 }
 
 impl Check {
-    fn new(name: &'static str, ok: bool, detail: impl Into<String>) -> Self {
-        Self { name, ok, detail: detail.into(), code: None }
+    fn new(name: &'static str, good: bool, detail: impl Into<String>) -> Self {
+        Self { name, verdict: Verdict::of(good), detail: detail.into(), code: None }
     }
 
-    fn failed(name: &'static str, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { name, ok: false, detail: detail.into(), code: Some(code) }
+    fn failed(name: &'static str, code: &str, detail: impl Into<String>) -> Self {
+        let (detail, code) = (detail.into(), Some(code.to_owned()));
+        Self { name, verdict: Verdict::Bad, detail, code }
     }
 }
 
@@ -44,7 +70,7 @@ pub(crate) async fn run(args: &OnPlan) -> Result<Answer, Failure> {
     let sources = count(plan.sources.len() as u64, "source");
     let mut checks = vec![Check::new("plan", true, format!("{tables} from {sources}"))];
     let target = target(&ports).await;
-    let reached = target.ok;
+    let reached = target.verdict != Verdict::Bad;
     checks.push(target);
     checks.push(working_folder(&project));
     if reached {
@@ -58,7 +84,7 @@ pub(crate) async fn run(args: &OnPlan) -> Result<Answer, Failure> {
         let preview =
             whimbrel_core::preview(&ports, plan, schema, &options, Depth::Units(TRIED)).await;
         match preview {
-            Ok(preview) => checks.extend(looked(&preview)),
+            Ok(preview) => checks.extend(looked(&preview, plan.window.as_ref())),
             Err(error) => {
                 let failure = project.explain(error);
                 let mut detail = failure.message.clone();
@@ -71,15 +97,16 @@ pub(crate) async fn run(args: &OnPlan) -> Result<Answer, Failure> {
             }
         }
     }
-    let failed = checks.iter().filter(|check| !check.ok).count();
+    let having = |verdict| checks.iter().filter(|check| check.verdict == verdict).count() as u64;
+    let (failed, doubtful) = (having(Verdict::Bad), having(Verdict::Doubtful));
     let mut text = String::new();
     for check in &checks {
-        let word = if check.ok { "ok  " } else { "FAIL" };
-        text.push_str(&format!("{word}  {:<20} {}\n", check.name, check.detail));
+        text.push_str(&format!("{}  {:<20} {}\n", check.verdict.sign(), check.name, check.detail));
     }
-    let message = match failed {
-        0 => "everything checked is in order".to_owned(),
-        _ => count(failed as u64, "failed check"),
+    let message = match (failed, doubtful) {
+        (0, 0) => "everything checked is in order".to_owned(),
+        (0, _) => format!("no failed check, {}", count(doubtful, "warning")),
+        (_, _) => count(failed, "failed check"),
     };
     text.push_str(&match failed {
         0 => format!("Next: whimbrel plan{}\n", plan_argument(&project)),
@@ -89,7 +116,11 @@ pub(crate) async fn run(args: &OnPlan) -> Result<Answer, Failure> {
         .iter()
         .map(|check| {
             json!({
-                "name": check.name, "ok": check.ok, "detail": check.detail, "code": check.code,
+                "name": check.name,
+                "ok": check.verdict != Verdict::Bad,
+                "warning": check.verdict == Verdict::Doubtful,
+                "detail": check.detail,
+                "code": check.code,
             })
         })
         .collect();
@@ -142,40 +173,67 @@ fn working_folder(project: &Project) -> Check {
     }
 }
 
-fn looked(preview: &Preview) -> Vec<Check> {
+fn looked(preview: &Preview, window: Option<&Window>) -> Vec<Check> {
     let mut checks = Vec::new();
-    for table in &preview.tables {
-        let all_lost = table.units.read > 0 && table.units.rejected == table.units.read;
-        let first = table.rejects.first().map(|reject| {
-            format!("; most often {} {}", reject.code, printable(&reject.message, 120))
-        });
-        checks.push(Check::new(
-            "mapping",
-            !all_lost,
-            format!(
-                "`{}`: {} tried, {} rejected{}",
-                table.table,
-                count(table.units.read, "record"),
-                thousands(table.units.rejected),
-                first.unwrap_or_default()
-            ),
-        ));
-    }
+    preview.tables.iter().for_each(|table| checks.push(mapping(table)));
     if let Some(free) = preview.free_bytes {
         let needed = preview.disk_bytes;
         let detail = format!("about {} bytes needed, {} free", thousands(needed), thousands(free));
         checks.push(Check::new("disk", needed <= free, detail));
     }
-    if let Some(fits) = preview.fits {
-        let limits = [
-            preview.window_seconds.map(|left| format!("the window is open for {left} s")),
-            preview.window_opens_in.map(|wait| format!("the window is closed, opens in {wait} s")),
-            preview.deadline_seconds.map(|left| format!("the deadline is {left} s")),
-        ];
-        let limits: Vec<String> = limits.into_iter().flatten().collect();
-        let (limits, seconds) = (limits.join("; "), preview.seconds);
-        let detail = format!("{limits}; the run is expected to take {seconds:.0} s");
-        checks.push(Check::new("time", fits, detail));
+    if let Some((fits, limits)) = limits(preview, window) {
+        checks.push(Check::new("time", fits, limits));
     }
     checks
+}
+
+/// What becomes of the records of a table that were tried.
+fn mapping(table: &DryTable) -> Check {
+    let (name, units) = ("mapping", &table.units);
+    let tried = format!(
+        "`{}`: {} tried, {} rejected",
+        table.table,
+        count(units.read, "record"),
+        thousands(units.rejected)
+    );
+    let said = |reject: &DryReject| format!("{} {}", reject.code, printable(&reject.message, 120));
+    if let Some(reject) = table.rejects.iter().find(|reject| fails_everywhere(table, reject)) {
+        let of = match (&reject.column, &reject.rule) {
+            (Some(column), _) => format!("column `{}`", printable(column, 60)),
+            (None, Some(rule)) => format!("`{}`", printable(rule, 60)),
+            (None, None) => "the mapping".to_owned(),
+        };
+        let detail =
+            format!("{tried}; the expression of {of} fails on every record: {}", said(reject));
+        return Check::failed(name, &reject.code, detail);
+    }
+    let verdict = if units.read > 0 && units.rejected == units.read {
+        Verdict::Doubtful
+    } else {
+        Verdict::Good
+    };
+    match table.rejects.first() {
+        None => Check { name, verdict, detail: tried, code: None },
+        Some(reject) => {
+            let detail = format!("{tried}; most often {}", said(reject));
+            Check { name, verdict, detail, code: Some(reject.code.clone()) }
+        }
+    }
+}
+
+/// Whether an expression fails on every record that it was tried on: then it is the plan that is
+/// wrong, not the data.
+fn fails_everywhere(table: &DryTable, reject: &DryReject) -> bool {
+    /// A failed evaluation, and a condition that is neither true nor false.
+    const OF_EXPRESSIONS: [&str; 2] = ["WB0250", "WB0259"];
+    if !OF_EXPRESSIONS.contains(&reject.code.as_str()) {
+        return false;
+    }
+    // Defects of the record itself name neither; no expression sees such a record.
+    let unreadable = table.rejects.iter().filter(|it| it.column.is_none() && it.rule.is_none());
+    let rows = table.units.read - unreadable.map(|reject| reject.count).sum::<u64>();
+    // Only `where` is tried on records that it leaves out.
+    let filters = reject.rule.as_ref().is_some_and(|rule| rule.starts_with("where "));
+    let tried_on = if filters { rows } else { rows - table.units.filtered };
+    reject.count == tried_on
 }
