@@ -273,11 +273,10 @@ fn a_target_that_is_no_database_is_refused_and_left_alone() {
         folder.path(),
         &["status"],
         expect![[r#"
-        error[WB0402]: open the database: the file is not a SQLite database: `./data/people.csv`
-          caused by: file is not a database
-          caused by: Error code 26: file is not a database
-          more: whimbrel explain WB0402
-    "#]],
+            error[WB0402]: open the database: the file is not a SQLite database: `./data/people.csv`
+              caused by: SQLite's result code 26
+              more: whimbrel explain WB0402
+        "#]],
     );
 }
 

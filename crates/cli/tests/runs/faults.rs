@@ -193,8 +193,7 @@ fn a_database_and_a_folder_that_may_not_be_written() {
     Ended::of(command).refused(2, expect![[r#"
         error[WB0404]: preparing the ledger
           caused by: open the database: its folder cannot be written: Permission denied (os error 13): `./people.db`
-          caused by: unable to open database file: ./people.db
-          caused by: Error code 14: unable to open database file
+          caused by: SQLite's result code 14
           more: whimbrel explain WB0404
     "#]]);
     assert!(!project.path("people.db").exists());
@@ -215,12 +214,11 @@ fn a_database_and_a_folder_that_may_not_be_written() {
     Ended::of(command).refused(
         2,
         expect![[r#"
-        error[WB0405]: taking the lease
-          caused by: ask for the right to write: the database is read-only: `./people.db`
-          caused by: attempt to write a readonly database
-          caused by: Error code 8: attempt to write a readonly database
-          more: whimbrel explain WB0405
-    "#]],
+            error[WB0405]: taking the lease
+              caused by: ask for the right to write: the database is read-only: `./people.db`
+              caused by: SQLite's result code 8
+              more: whimbrel explain WB0405
+        "#]],
     );
     set(project.path("people.db"), 0o666);
     set(project.path(""), 0o555);
@@ -228,12 +226,11 @@ fn a_database_and_a_folder_that_may_not_be_written() {
     Ended::of(command).refused(
         2,
         expect![[r#"
-        error[WB0405]: taking the lease
-          caused by: ask for the right to write: the database is read-only: `./people.db`
-          caused by: attempt to write a readonly database
-          caused by: Error code 1544: attempt to write a readonly database
-          more: whimbrel explain WB0405
-    "#]],
+            error[WB0405]: taking the lease
+              caused by: ask for the right to write: the database is read-only: `./people.db`
+              caused by: SQLite's result code 1544
+              more: whimbrel explain WB0405
+        "#]],
     );
     set(project.path(""), 0o777);
     command = as_an_ordinary_user(&project, migrate).unwrap();
@@ -280,14 +277,13 @@ fn a_full_disk() {
     full.refused(
         1,
         expect![[r#"
-        error[WB0406]: writing to `people`
-          caused by: commit: the disk is full: `./disk/people.db`
-          caused by: database or disk is full
-          caused by: Error code 13: database or disk is full
-          run: RUN
-          hint: mend the cause, then run the same command again; what is committed stays
-          more: whimbrel explain WB0406
-    "#]],
+            error[WB0406]: writing to `people`
+              caused by: commit: the disk is full: `./disk/people.db`
+              caused by: SQLite's result code 13
+              run: RUN
+              hint: mend the cause, then run the same command again; what is committed stays
+              more: whimbrel explain WB0406
+        "#]],
     );
     disk.again("size=16m");
     project.finish(&[]);
@@ -307,8 +303,7 @@ fn a_disk_that_is_read_only() {
     project.run(&["migrate", "--format", "json"]).refused(2, expect![[r#"
         error[WB0404]: preparing the ledger
           caused by: open the database: its folder cannot be written: Read-only file system (os error 30): `./disk/people.db`
-          caused by: unable to open database file: ./disk/people.db
-          caused by: Error code 14: unable to open database file
+          caused by: SQLite's result code 14
           more: whimbrel explain WB0404
     "#]]);
     project.run(&["validate"]).check(2, expect![[r#"
@@ -330,12 +325,11 @@ fn a_target_whose_folder_is_missing() {
     project.run(&["migrate", "--format", "json"]).refused(
         2,
         expect![[r#"
-        error[WB0401]: preparing the ledger
-          caused by: open the database: there is no folder `./no`: `./no/people.db`
-          caused by: unable to open database file: ./no/people.db
-          caused by: Error code 14: unable to open database file
-          more: whimbrel explain WB0401
-    "#]],
+            error[WB0401]: preparing the ledger
+              caused by: open the database: there is no folder `./no`: `./no/people.db`
+              caused by: SQLite's result code 14
+              more: whimbrel explain WB0401
+        "#]],
     );
     assert!(!project.path("no").exists());
 }
@@ -347,12 +341,11 @@ fn a_target_that_is_a_folder() {
     project.run(&["migrate", "--format", "json"]).refused(
         2,
         expect![[r#"
-        error[WB0408]: looking for the ledger
-          caused by: open the database: the target is a folder, not a file: `./data`
-          caused by: unable to open database file: ./data
-          caused by: Error code 14: unable to open database file
-          more: whimbrel explain WB0408
-    "#]],
+            error[WB0408]: looking for the ledger
+              caused by: open the database: the target is a folder, not a file: `./data`
+              caused by: SQLite's result code 14
+              more: whimbrel explain WB0408
+        "#]],
     );
 }
 
@@ -377,11 +370,10 @@ fn a_target_that_is_no_database() {
     project.run(&["migrate", "--format", "json"]).refused(
         2,
         expect![[r#"
-        error[WB0402]: open the database: the file is not a SQLite database: `./people.db`
-          caused by: file is not a database
-          caused by: Error code 26: file is not a database
-          more: whimbrel explain WB0402
-    "#]],
+            error[WB0402]: open the database: the file is not a SQLite database: `./people.db`
+              caused by: SQLite's result code 26
+              more: whimbrel explain WB0402
+        "#]],
     );
     assert_eq!(project.read("people.db"), text);
     fs::remove_file(project.path("people.db")).unwrap();
@@ -405,13 +397,12 @@ fn a_database_that_is_locked_before_the_run() {
     refused.refused(
         75,
         expect![[r#"
-        error[WB0407]: preparing the ledger
-          caused by: create the ledger: the database is locked by process PID (NAME): `./people.db`
-          caused by: database is locked
-          caused by: Error code 5: database is locked
-          hint: run the same command again; what is committed stays
-          more: whimbrel explain WB0407
-    "#]],
+            error[WB0407]: preparing the ledger
+              caused by: create the ledger: the database is locked by process PID (NAME): `./people.db`
+              caused by: SQLite's result code 5
+              hint: run the same command again; what is committed stays
+              more: whimbrel explain WB0407
+        "#]],
     );
     drop(lock);
     project.finish(&[]);
@@ -444,8 +435,7 @@ fn a_database_that_stays_locked_ends_the_run_at_its_checkpoint() {
     ended.refused(75, expect![[r#"
         error[WB0407]: writing to `people`
           caused by: begin a transaction: the database is locked by process PID (NAME): `./people.db`
-          caused by: database is locked
-          caused by: Error code 5: database is locked
+          caused by: SQLite's result code 5
           run: RUN
           hint: run the same command again; what is committed stays
           more: whimbrel explain WB0407

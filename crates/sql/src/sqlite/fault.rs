@@ -1,6 +1,6 @@
 //! SQLite's errors as classes, codes and sentences that say what to do.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::path::Path;
 
 use rusqlite::ffi::{self, ErrorCode};
@@ -8,12 +8,30 @@ use whimbrel_endpoint::{EndpointError, ErrorClass};
 
 use crate::codes;
 
-/// What could not be done, where, and what SQLite said.
+/// What could not be done, where and why; SQLite's number for it as the cause, where it has one.
+#[allow(clippy::needless_pass_by_value)] // made for `map_err`
 pub(crate) fn failed(path: &Path, doing: &str, error: rusqlite::Error) -> EndpointError {
     let (class, code, reason) = classify(path, &error);
-    EndpointError::new(class, code, format!("{doing}: {reason}: `{}`", path.display()))
-        .because(error)
+    let message = format!("{doing}: {reason}: `{}`", path.display());
+    let failed = EndpointError::new(class, code, message);
+    match extended(&error) {
+        0 => failed,
+        result => failed.because(ResultCode(result)),
+    }
 }
+
+/// SQLite's extended result code. Its words stand in the message, or better ones: `rusqlite` would
+/// say them again, and then once more.
+#[derive(Debug)]
+struct ResultCode(i32);
+
+impl fmt::Display for ResultCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SQLite's result code {}", self.0)
+    }
+}
+
+impl std::error::Error for ResultCode {}
 
 /// SQLite's own words, bounded, without its prefix.
 pub(crate) fn words(error: &rusqlite::Error) -> String {
@@ -76,7 +94,7 @@ fn classify(path: &Path, error: &rusqlite::Error) -> (ErrorClass, &'static str, 
         _ if words.starts_with("no such table: whimbrel_") => (
             Configuration,
             whimbrel_endpoint::codes::NO_LEDGER,
-            "the ledger is not there".to_owned(),
+            format!("the ledger is not there ({words})"),
         ),
         _ if words.starts_with("no such table")
             || words.contains("no such column")
