@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::string::FromUtf8Error;
 use std::sync::Arc;
 
 use whimbrel_core::event::{Emitter, Observer};
@@ -28,7 +29,8 @@ pub(crate) struct Project {
 impl Project {
     /// Reads and decodes a plan.
     pub(crate) fn open(file: &Path) -> Result<Self, Failure> {
-        let text = fs::read_to_string(file).map_err(|error| not_readable(file, &error))?;
+        let bytes = fs::read(file).map_err(|error| not_readable(file, &error))?;
+        let text = String::from_utf8(bytes).map_err(|error| not_utf8(file, &error))?;
         let base = file.parent().filter(|parent| !parent.as_os_str().is_empty());
         let base = base.unwrap_or_else(|| Path::new(".")).to_owned();
         let shown = file.display().to_string();
@@ -148,4 +150,17 @@ fn not_readable(file: &Path, error: &std::io::Error) -> Failure {
         _ => "check its permissions",
     };
     failure.with_hint(hint).with_exit(Exit::Usage)
+}
+
+fn not_utf8(file: &Path, error: &FromUtf8Error) -> Failure {
+    let (bytes, at) = (error.as_bytes(), error.utf8_error().valid_up_to());
+    let line = bytes[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+    let message = format!("the plan is not UTF-8: `{}`", file.display());
+    let hint = if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        "it begins like UTF-16: save it as UTF-8"
+    } else {
+        "write that character in UTF-8, or save the plan as UTF-8"
+    };
+    let what = format!("byte 0x{:02x} at offset {at}, in line {line}", bytes[at]);
+    Failure { causes: vec![what], ..Failure::usage("WB0703", message, hint) }
 }
