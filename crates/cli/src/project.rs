@@ -14,6 +14,7 @@ use whimbrel_model::plan::{Plan, decode};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::machine::{ProcLiveness, SpillFolder, SystemClock, identity};
+use crate::output::{count, printable};
 
 /// A decoded plan and where it stands.
 pub(crate) struct Project {
@@ -113,13 +114,15 @@ impl Project {
         Ok(files)
     }
 
-    /// An error of the core, with mistakes in the mapping shown at their places in the plan.
+    /// An error of the core, with mistakes in the mapping shown at their places in the plan, and
+    /// the paths that cannot be read where they are several.
     pub(crate) fn explain(&self, error: CoreError) -> Failure {
         let rendered = match &error {
             CoreError::Compile(errors) => {
                 let shown = self.file.display().to_string();
                 errors.iter().map(|error| error.render(&shown, &self.text)).collect()
             }
+            CoreError::Unreadable(paths) if paths.len() > 1 => listed(paths),
             _ => Vec::new(),
         };
         Failure { errors: rendered, ..Failure::from(error) }
@@ -163,4 +166,17 @@ fn not_utf8(file: &Path, error: &FromUtf8Error) -> Failure {
     };
     let what = format!("byte 0x{:02x} at offset {at}, in line {line}", bytes[at]);
     Failure { causes: vec![what], ..Failure::usage("WB0703", message, hint) }
+}
+
+/// The first of the paths that cannot be read, each with its reason.
+fn listed(paths: &[(String, String)]) -> Vec<String> {
+    const SHOWN: usize = 5;
+    let shown = |(path, why): &(String, String)| {
+        format!("`{}`: {}", printable(path, 300), printable(why, 200))
+    };
+    let mut lines: Vec<String> = paths.iter().take(SHOWN).map(shown).collect();
+    if paths.len() > SHOWN {
+        lines.push(format!("and {}", count((paths.len() - SHOWN) as u64, "more path")));
+    }
+    lines
 }

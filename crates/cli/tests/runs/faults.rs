@@ -95,6 +95,42 @@ fn a_link_that_leads_nowhere() {
 }
 
 #[test]
+fn several_paths_that_cannot_be_read_are_listed_up_to_five() {
+    let project = Project::of_one_file(3);
+    let link = |name: &str| symlink("/no/such/file.csv", project.path(name)).unwrap();
+    ["data/a.csv", "data/b.csv"].into_iter().for_each(link);
+    Ended::of(project.command(&["migrate", "--format", "json"])).refused(2, expect![[r#"
+        `data/a.csv`: broken link: No such file or directory (os error 2)
+
+        `data/b.csv`: broken link: No such file or directory (os error 2)
+
+        error[WB0613]: 2 matching paths cannot be read, first: `data/a.csv`: broken link: No such file or directory (os error 2)
+          hint: give the user who runs whimbrel the right to read them, or `exclude` them
+          more: whimbrel explain WB0613
+    "#]]);
+    ["data/c.csv", "data/d.csv", "data/e.csv", "data/f.csv", "data/g.csv"]
+        .into_iter()
+        .for_each(link);
+    Ended::of(project.command(&["migrate", "--format", "json"])).refused(2, expect![[r#"
+        `data/a.csv`: broken link: No such file or directory (os error 2)
+
+        `data/b.csv`: broken link: No such file or directory (os error 2)
+
+        `data/c.csv`: broken link: No such file or directory (os error 2)
+
+        `data/d.csv`: broken link: No such file or directory (os error 2)
+
+        `data/e.csv`: broken link: No such file or directory (os error 2)
+
+        and 2 more paths
+
+        error[WB0613]: 7 matching paths cannot be read, first: `data/a.csv`: broken link: No such file or directory (os error 2)
+          hint: give the user who runs whimbrel the right to read them, or `exclude` them
+          more: whimbrel explain WB0613
+    "#]]);
+}
+
+#[test]
 fn a_pipe_in_the_place_of_a_file() {
     let project = Project::of_one_file(3);
     let pipe = project.path("data/more.csv");
