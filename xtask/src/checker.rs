@@ -292,7 +292,7 @@ pub fn conservation(database: &Path) -> Result<()> {
         "open rejects that a run has taken on and left",
         "SELECT count(*) FROM whimbrel_migration_rejects WHERE status = 'open' AND resolved_by IS NOT NULL",
     )?;
-    // A reject is superseded by one of the same unit, or by another version of its file.
+    // A retry supersedes by a reject of the same unit, an incremental run by reading the file on.
     zero(
         "rejects that are fixed although superseded, or the other way round",
         "SELECT count(*) FROM whimbrel_migration_rejects j
@@ -302,7 +302,8 @@ pub fn conservation(database: &Path) -> Result<()> {
              OR EXISTS (SELECT 1 FROM whimbrel_migration_items i
                         JOIN whimbrel_migration_steps s ON s.run = i.run AND s.step = i.step
                         WHERE i.run = j.resolved_by AND s.target_table = j.target_table
-                          AND i.source = j.source AND i.source_file = j.source_file AND i.ordinal > j.unit >> 32))",
+                          AND i.source = j.source AND i.source_file = j.source_file
+                          AND 'incremental' = (SELECT kind FROM whimbrel_migration_runs WHERE id = i.run)))",
     )?;
     // Each unit that a retry reads is one that was rejected, and it says what became of it.
     zero(

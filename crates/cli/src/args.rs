@@ -304,7 +304,7 @@ pub(crate) struct RejectsList {
 /// `rejects show`.
 #[derive(Args, Debug)]
 pub(crate) struct RejectsShow {
-    /// The reject, as `rejects list --all` names it: `STEP.UNIT`, or FILE:LINE
+    /// The reject, as `rejects list --all` names it: `TABLE.UNIT`, or FILE:LINE
     pub(crate) reject: String,
     #[command(flatten)]
     pub(crate) on: OnRunFlag,
@@ -333,7 +333,7 @@ pub(crate) struct RejectsExport {
 /// `rejects retry`.
 #[derive(Args, Debug)]
 pub(crate) struct RejectsRetry {
-    /// Rejects (`STEP.UNIT`), or codes (`WB0214`); all open ones if left out
+    /// Rejects (`TABLE.UNIT`), or codes (`WB0214`); all open ones if left out
     pub(crate) which: Vec<String>,
     /// A folder that `rejects export` wrote: those whose bytes were changed there are read with the
     /// changed bytes, the others are left alone
@@ -349,7 +349,7 @@ pub(crate) struct RejectsRetry {
 /// `rejects waive`.
 #[derive(Args, Debug)]
 pub(crate) struct RejectsWaive {
-    /// Rejects (`STEP.UNIT`), or a code (`WB0214`), or `all`
+    /// Rejects (`TABLE.UNIT`), or a code (`WB0214`), or `all`
     #[arg(required = true)]
     pub(crate) which: Vec<String>,
     /// Why they may stay out

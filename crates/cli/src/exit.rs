@@ -93,6 +93,8 @@ pub(crate) fn of_core(error: &CoreError) -> Exit {
         CoreError::MappingChanged { .. }
         | CoreError::SourceChanged { .. }
         | CoreError::RejectChanged { .. }
+        | CoreError::TableGone { .. }
+        | CoreError::LoadedAlready { .. }
         | CoreError::Unfinished { .. }
         | CoreError::OptionsChanged { .. }
         | CoreError::Refused(_) => Exit::Changed,

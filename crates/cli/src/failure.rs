@@ -162,8 +162,15 @@ fn hint(error: &CoreError) -> Option<String> {
             "put the file back and run the same command again".to_owned()
         }
         CoreError::RejectChanged { .. } => {
-            "if you mended the file itself: `whimbrel migrate --incremental`; else put it back"
+            "if you mended the file itself: `whimbrel migrate --incremental`; else put it back, or \
+             waive its rejects"
                 .to_owned()
+        }
+        CoreError::TableGone { .. } => {
+            "put the table back, or name another target; nothing was written".to_owned()
+        }
+        CoreError::LoadedAlready { .. } => {
+            "name another target for the sample, as `sqlite:sample.db`".to_owned()
         }
         CoreError::Unfinished { .. } => "`whimbrel migrate` goes on with it".to_owned(),
         CoreError::OptionsChanged { .. } => {

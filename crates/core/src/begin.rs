@@ -103,7 +103,7 @@ pub(crate) async fn begin(
     start: &Start,
     run: &mut Run,
     lease: &Lease,
-) -> Result<(), CoreError> {
+) -> Result<Vec<String>, CoreError> {
     let Job { ports, survey, .. } = *job;
     let target = ports.target.as_ref();
     let newest = run::all(target, Some(1)).await.during(|| "reading the ledger".to_owned())?;
@@ -137,9 +137,10 @@ pub(crate) async fn begin(
         }
         Start::Rejects(_, chosen) => retry::claim(ports, txn.as_mut(), chosen, run).await?,
     }
-    if let Some(parent) = start.parent() {
-        record_adopted(job, txn.as_mut(), parent, run).await?;
-    }
+    let remapped = match start.parent() {
+        Some(parent) => record_adopted(job, txn.as_mut(), parent, run).await?,
+        None => Vec::new(),
+    };
     let detail = json!({ "kind": run.kind.word(), "plan": run.plan, "options": run.options });
     chain::record(txn.as_mut(), &run.started_at, &run.started_by, "run.started", &run.id, &detail)
         .await
@@ -151,7 +152,7 @@ pub(crate) async fn begin(
         resumed: false,
         committed: 0,
     });
-    Ok(())
+    Ok(remapped)
 }
 
 /// Tables that go on under another mapping than they were filled with before: the audit log says so.
@@ -160,7 +161,8 @@ async fn record_adopted(
     txn: &mut dyn Txn,
     parent: &Run,
     run: &Run,
-) -> Result<(), CoreError> {
+) -> Result<Vec<String>, CoreError> {
+    let mut remapped = Vec::new();
     let known = incremental::digests(job.ports, parent).await?;
     for surveyed in &job.survey.steps {
         let table = &surveyed.table.name;
@@ -176,9 +178,10 @@ async fn record_adopted(
             )
             .await
             .during(|| "recording the run".to_owned())?;
+            remapped.push(table.clone());
         }
     }
-    Ok(())
+    Ok(remapped)
 }
 
 /// A key for digests that nobody knew when the data was made: of the first run's id, time and
@@ -278,7 +281,11 @@ pub(crate) fn facts_json(partition: &Partition) -> String {
 }
 
 /// Goes on with a run that another process began.
-pub(crate) async fn reopen(job: &Job<'_>, run: &mut Run, lease: &Lease) -> Result<(), CoreError> {
+pub(crate) async fn reopen(
+    job: &Job<'_>,
+    run: &mut Run,
+    lease: &Lease,
+) -> Result<Vec<String>, CoreError> {
     let Job { ports, survey, options, .. } = *job;
     let target = ports.target.as_ref();
     let reading = || "reading the ledger".to_owned();
@@ -314,7 +321,7 @@ pub(crate) async fn reopen(job: &Job<'_>, run: &mut Run, lease: &Lease) -> Resul
         resumed: true,
         committed,
     });
-    Ok(())
+    Ok(adopted.into_iter().filter_map(|step| step.target_table).collect())
 }
 
 /// Steps whose mapping changed: refused where batches are committed, unless adopted.
@@ -335,10 +342,14 @@ fn adopt(
     }
     let mut adopted = Vec::new();
     for (surveyed, step) in survey.steps.iter().zip(&steps[1..]) {
+        let begun = batches.iter().any(|batch| batch.step == step.step);
+        if begun && surveyed.created {
+            let table = surveyed.table.name.clone();
+            return Err(CoreError::TableGone { run: run.id.clone(), table });
+        }
         if step.digest.as_deref() == Some(surveyed.digest.as_slice()) {
             continue;
         }
-        let begun = batches.iter().any(|batch| batch.step == step.step);
         if begun && !options.adopt {
             let table = surveyed.table.name.clone();
             return Err(CoreError::MappingChanged { run: run.id.clone(), table });

@@ -140,6 +140,19 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "A signal ended the wait for the plan's `[window]` to open. Nothing was begun; the same command \
       waits again.",
     ),
+    (
+        "WB0626",
+        "a table that was filled is gone",
+        "The ledger says that rows were loaded into this table, and the target has no such table: it was \
+      dropped or renamed by hand. Nothing was written. Put the table back (from a backup), or load \
+      into another target.",
+    ),
+    (
+        "WB0627",
+        "a sample of what is loaded already",
+        "A sample is a first look at a few records in a target of its own. This target holds all of \
+      them. Name another target in the plan, as `sqlite:sample.db`.",
+    ),
 ];
 
 impl CoreError {
@@ -161,6 +174,8 @@ impl CoreError {
             Self::ThreadLost(_) => "WB0622",
             Self::Unfinished { .. } => "WB0623",
             Self::RejectChanged { .. } => "WB0624",
+            Self::TableGone { .. } => "WB0626",
+            Self::LoadedAlready { .. } => "WB0627",
             Self::StoppedWaiting(_) => "WB0625",
         }
     }

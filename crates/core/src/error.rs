@@ -16,6 +16,8 @@ pub enum Outcome {
         run: String,
         /// Open rejects of the run.
         rejects: u64,
+        /// Tables that were filled with another mapping before: rows of then stay as they are.
+        remapped: Vec<String>,
     },
     /// The newest run is complete and the sources are as they were.
     NothingToDo {
@@ -53,6 +55,8 @@ pub struct Changes {
     pub tables_new: Vec<String>,
     /// Tables whose mapping is not the one they were filled with.
     pub tables_remapped: Vec<String>,
+    /// Set where only a sample was taken: how large it was to be.
+    pub sample: Option<u64>,
 }
 
 impl Changes {
@@ -64,7 +68,8 @@ impl Changes {
     /// True where there is something to load.
     pub fn anything_to_load(&self) -> bool {
         let files = [&self.new, &self.appended, &self.changed];
-        files.iter().any(|files| !files.is_empty()) || !self.tables_new.is_empty()
+        let files = files.iter().any(|files| !files.is_empty());
+        files || !self.tables_new.is_empty() || self.sample.is_some()
     }
 }
 
@@ -133,6 +138,20 @@ pub enum CoreError {
         table: String,
         /// The figures.
         detail: String,
+    },
+    /// A sample of what is loaded already.
+    #[error("run `{run}` has loaded everything; a sample is for a target without it")]
+    LoadedAlready {
+        /// The run.
+        run: String,
+    },
+    /// A table that was filled is not there any more.
+    #[error("table `{table}` is gone; run `{run}`, or one before it, has filled it")]
+    TableGone {
+        /// The run.
+        run: String,
+        /// The table.
+        table: String,
     },
     /// The file of a reject is not what it was, or gone.
     #[error("`{path}` is no longer what was rejected")]

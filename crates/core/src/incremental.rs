@@ -14,6 +14,8 @@ use whimbrel_ledger::{
 };
 use whimbrel_model::Class;
 
+use whimbrel_model::plan::Each;
+
 use crate::begin::{facts_json, new_item, number};
 use crate::error::{Changes, CoreError, While};
 use crate::migrate::Job;
@@ -224,9 +226,9 @@ fn continued(run: &Run, step: u64, partition: &Partition, known: &Item) -> Item 
     }
 }
 
-/// Rejects of files that are read anew: their units are counted again, under other ordinals, so
-/// these wait no longer. (What stands behind the mark of a file that has grown keeps its ordinal, and
-/// is resolved by the batch that reads it.)
+/// Rejects of units that are read again wait no longer: those of files that are read anew, which
+/// count their units under other ordinals, and of what stands behind the mark of a file that has
+/// grown, where a torn last record may turn out to be another one, or part of one.
 pub(crate) async fn supersede(
     job: &Job<'_>,
     txn: &mut dyn Txn,
@@ -236,13 +238,15 @@ pub(crate) async fn supersede(
     let doing = || "reading the rejects of changed files".to_owned();
     let target = job.ports.target.as_ref();
     for (index, surveyed) in job.survey.steps.iter().enumerate() {
-        let anew: BTreeMap<(&str, &str), u64> = items
+        let again: BTreeMap<(&str, &str), &Item> = items
             .iter()
-            .filter(|item| item.step == index as u64 + 1 && item.mark.is_none())
-            .map(|item| ((item.source.as_str(), item.source_file.as_str()), item.first_unit))
+            .filter(|item| item.step == index as u64 + 1)
+            .map(|item| ((item.source.as_str(), item.source_file.as_str()), item))
             .collect();
+        let per_file = job.plan.tables[surveyed.mapping].each == Each::File;
         let table = &surveyed.table.name;
-        forget_seen(txn, table, &anew).await.during(doing)?;
+        let anew = again.iter().filter(|(_, item)| item.mark.is_none()).map(|(file, _)| *file);
+        forget_seen(txn, table, anew).await.during(doing)?;
         for (origin, step) in retry::steps_before(target, run, table).await.during(doing)? {
             let mut after = None;
             loop {
@@ -251,8 +255,15 @@ pub(crate) async fn supersede(
                 after = Some(last.unit);
                 let old = |reject: &Reject| {
                     let file = (reject.source.as_str(), reject.source_file.as_str());
-                    reject.status == RejectStatus::Open
-                        && anew.get(&file).is_some_and(|first| reject.unit < *first)
+                    let Some(item) = again.get(&file) else { return false };
+                    let read_again = match &item.mark {
+                        None => reject.unit < item.first_unit,
+                        Some(mark) => {
+                            let behind = per_file || reject.record > mark.records;
+                            reject.unit >= item.first_unit && behind
+                        }
+                    };
+                    reject.status == RejectStatus::Open && read_again
                 };
                 let superseded: Vec<Reject> = page
                     .into_iter()
@@ -260,7 +271,7 @@ pub(crate) async fn supersede(
                     .map(|reject| Reject {
                         status: RejectStatus::Superseded,
                         resolved_by: Some(run.id.clone()),
-                        resolution: Some("the file has changed and is read anew".to_owned()),
+                        resolution: Some("the file has changed, and this is read again".to_owned()),
                         resolved_at: Some(run.started_at.clone()),
                         ..reject
                     })
@@ -276,10 +287,10 @@ pub(crate) async fn supersede(
 async fn forget_seen(
     txn: &mut dyn Txn,
     table: &str,
-    anew: &BTreeMap<(&str, &str), u64>,
+    anew: impl Iterator<Item = (&str, &str)>,
 ) -> Result<(), EndpointError> {
     let mut by_source: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    anew.keys().for_each(|(source, file)| by_source.entry(source).or_default().push(file));
+    anew.for_each(|(source, file)| by_source.entry(source).or_default().push(file));
     for (source, files) in by_source {
         for files in files.chunks(500) {
             let files = files.iter().map(|file| (*file).into()).collect();

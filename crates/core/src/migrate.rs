@@ -1,6 +1,5 @@
 //! `migrate`: preflight → prepare → load → finish, begun, resumed or found done.
 
-use serde_json::json;
 use whimbrel_endpoint::SchemaFile;
 use whimbrel_ledger::{Phase, Run, RunStatus, run};
 use whimbrel_model::plan::Plan;
@@ -17,7 +16,7 @@ use crate::options::{Options, Selection};
 use crate::ports::Ports;
 use crate::prepare::prepare;
 use crate::sample;
-use crate::survey::{Survey, survey};
+use crate::survey::{Survey, SurveyedStep, survey};
 use crate::window;
 
 /// What stays the same while a run is carried out.
@@ -84,7 +83,7 @@ pub(crate) fn selection_of(found: Option<&Run>, options: &Options) -> Result<Opt
     if *given != Selection::default() && *given != recorded {
         return Err(CoreError::OptionsChanged {
             run: run.id.clone(),
-            difference: format!("it has {}, you gave {}", run.options, json!(given)),
+            difference: format!("it has `{recorded}`, you gave `{given}`"),
         });
     }
     Ok(Options { selection: recorded, ..options.clone() })
@@ -95,12 +94,14 @@ async fn decide(job: &Job<'_>, found: Option<Run>) -> Result<Task, CoreError> {
     if last.status != RunStatus::Completed {
         return Ok(Task::Resume(last));
     }
-    let selection = &job.options.selection;
-    if sample_of(job.ports, &last).await? != selection.sample {
-        // A sample was taken, or another one: what it left out is still to do.
-        return Ok(Task::Begin(Start::Everything));
+    match (sample_of(job.ports, &last).await?, job.options.selection.sample) {
+        (taken, wanted) if taken == wanted => {}
+        // A sample was taken: what it left out is still to do.
+        (Some(_), _) => return Ok(Task::Begin(Start::Everything)),
+        (None, _) => return Err(CoreError::LoadedAlready { run: last.id }),
     }
     let changes = incremental::changes(job.ports, job.survey, &last).await?;
+    tables_stand(job, &last).await?;
     if changes.is_empty() {
         return Ok(Task::Nothing(Outcome::NothingToDo { run: last.id }));
     }
@@ -115,6 +116,19 @@ async fn decide(job: &Job<'_>, found: Option<Run>) -> Result<Task, CoreError> {
         return Ok(Task::Nothing(Outcome::SourcesChanged { run: last.id, changes }));
     }
     Ok(Task::Begin(Start::Changes(last)))
+}
+
+/// Refuses to go on where a table is gone that was filled before.
+pub(crate) async fn tables_stand(job: &Job<'_>, last: &Run) -> Result<(), CoreError> {
+    let filled = incremental::digests(job.ports, last).await?;
+    let gone = |step: &&SurveyedStep| step.created && filled.contains_key(&step.table.name);
+    match job.survey.steps.iter().find(gone) {
+        None => Ok(()),
+        Some(step) => {
+            let table = step.table.name.clone();
+            Err(CoreError::TableGone { run: last.id.clone(), table })
+        }
+    }
 }
 
 /// The sample that a run, or the one it goes back to, has taken.
@@ -182,10 +196,10 @@ impl Job<'_> {
         lease: &Lease,
     ) -> Result<Outcome, CoreError> {
         let target = self.ports.target.as_ref();
-        match start {
+        let remapped = match start {
             Some(start) => begin(self, start, run, lease).await?,
             None => reopen(self, run, lease).await?,
-        }
+        };
         prepare(self, run, lease).await?;
         timer.next(Phase::Load);
         target.enter_load().await.during(|| "tuning the target for the load".to_owned())?;
@@ -200,7 +214,7 @@ impl Job<'_> {
         timer.next(Phase::Finish);
         let rejects = finish(self, run, lease).await?;
         timer.end();
-        Ok(Outcome::Completed { run: run.id.clone(), rejects })
+        Ok(Outcome::Completed { run: run.id.clone(), rejects, remapped })
     }
 
     async fn load(&self, run: &Run, lease: &Lease) -> Result<Option<StopReason>, CoreError> {
@@ -259,6 +273,7 @@ pub async fn check_incremental(
         return Err(CoreError::NoRun { plan: plan.name.value.clone(), location });
     };
     let survey = survey(ports, plan, schema, options).await?;
-    let changes = incremental::changes(ports, &survey, &last).await?;
+    let mut changes = incremental::changes(ports, &survey, &last).await?;
+    changes.sample = sample_of(ports, &last).await?;
     Ok((last, changes))
 }

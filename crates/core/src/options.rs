@@ -32,6 +32,21 @@ pub struct Selection {
     /// `--sample`: about so many units of each table, and what they refer to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sample: Option<u64>,
+    /// Which rejects a retry was asked for, in the words of the command line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejects: Option<String>,
+}
+
+impl std::fmt::Display for Selection {
+    /// As it is typed: `--sample 100 --max-file-size 5000`; `none` where nothing was said.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut words = Vec::new();
+        words.extend(self.sample.map(|size| format!("--sample {size}")));
+        words.extend(self.max_file_size.map(|bytes| format!("--max-file-size {bytes}")));
+        words.extend(self.large_files.as_ref().map(|word| format!("--large-files {word}")));
+        words.extend(self.rejects.clone());
+        if words.is_empty() { f.write_str("none") } else { f.write_str(&words.join(" ")) }
+    }
 }
 
 impl Options {

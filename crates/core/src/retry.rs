@@ -20,8 +20,9 @@ use whimbrel_model::plan::Plan;
 
 use crate::begin::{Start, facts_json, new_run};
 use crate::error::{CoreError, Outcome, While};
+use crate::lease::Lease;
 use crate::load::again::{Again, Wanted};
-use crate::migrate::{Job, PhaseTimer, find_run, selection_of};
+use crate::migrate::{Job, PhaseTimer, find_run, selection_of, tables_stand};
 use crate::options::Options;
 use crate::ports::Ports;
 use crate::survey::{SurveyedStep, survey};
@@ -60,7 +61,7 @@ pub async fn retry(
         (
             RunStatus::Running | RunStatus::Interrupted | RunStatus::Failed,
             RunKind::Full | RunKind::Incremental,
-        ) => return Err(CoreError::Unfinished { run: last.id }),
+        ) => return Err(unfinished(ports, last).await),
     }
     let chosen = waiting(ports.target.as_ref(), chosen).await.during(reading)?;
     if chosen.is_empty() {
@@ -69,9 +70,23 @@ pub async fn retry(
     let survey = survey(ports, plan, schema, options).await?;
     let job = Job { ports, plan, survey: &survey, options };
     tables_are_there(&job, &chosen).await?;
+    tables_stand(&job, &last).await?;
     let start = Start::Rejects(last, chosen);
     let run = new_run(ports, plan, &survey, options, &start);
     job.carry_out(run, Some(&start), timer).await
+}
+
+/// Why nothing can be retried yet: another process works on the newest run, or it has to be gone on
+/// with.
+async fn unfinished(ports: &Ports, last: Run) -> CoreError {
+    match Lease::take(ports, &last.id).await.during(|| "looking at the lease".to_owned()) {
+        Err(error) => error,
+        Ok(Err(held)) => CoreError::Held { holder: held.holder, expires_in: held.expires_in },
+        Ok(Ok(lease)) => {
+            let released = lease.release().await.during(|| "giving the lease back".to_owned());
+            released.err().unwrap_or(CoreError::Unfinished { run: last.id })
+        }
+    }
 }
 
 fn reading() -> String {
@@ -166,18 +181,19 @@ pub(crate) async fn items(
             continue;
         }
         let known = item::of_step(target, &origin, number).await.during(reading)?;
-        let mut wanted: BTreeMap<(String, String), bool> = BTreeMap::new();
+        // The last wanted record of each file; 0 where the file itself is wanted.
+        let mut wanted: BTreeMap<(String, String), u64> = BTreeMap::new();
         let see = |reject: Reject| {
             if chosen.contains_key(&reject.id()) && reject.status == RejectStatus::Open {
-                let whole = wanted.entry((reject.source, reject.source_file)).or_default();
-                *whole |= reject.record == 0;
+                let last = wanted.entry((reject.source, reject.source_file)).or_default();
+                *last = reject.record.max(*last);
             }
         };
         each_reject(target, &origin, number, see).await.during(reading)?;
         for item in known {
             let file = (item.source.clone(), item.source_file.clone());
-            if let Some(whole) = wanted.get(&file) {
-                items.insert(item.ordinal, again_item(job, run, step, item, *whole).await?);
+            if let Some(last) = wanted.get(&file) {
+                items.insert(item.ordinal, again_item(job, run, step, item, *last).await?);
             }
         }
     }
@@ -189,17 +205,20 @@ async fn again_item(
     run: &Run,
     step: u64,
     known: Item,
-    whole: bool,
+    last: u64,
 ) -> Result<Item, CoreError> {
     let Some(partition) = job.survey.find(&known.source, &known.source_file) else {
         return Err(CoreError::RejectChanged { path: known.source_file });
     };
+    let whole = last == 0;
     if let (false, Some(mark)) = (whole, &known.mark) {
         let compared = job.ports.sources[&known.source].compare(partition, mark).await;
         let doing = || format!("comparing `{}` with what was read", known.source_file);
         match compared.during(doing)? {
-            Freshness::Same | Freshness::Appended => {}
-            Freshness::Changed => {
+            Freshness::Same => {}
+            // What stood behind the mark may be another record by now.
+            Freshness::Appended if last <= mark.records => {}
+            Freshness::Appended | Freshness::Changed => {
                 return Err(CoreError::RejectChanged { path: known.source_file });
             }
         }

@@ -31,7 +31,7 @@ pub async fn waive(
     let mut txn = ports.target.begin(lease.fence).await.during(doing)?;
     reject::put(txn.as_mut(), &rejects).await.during(doing)?;
     let units: Vec<String> =
-        rejects.iter().map(|reject| format!("{}.{}", reject.step, reject.unit)).collect();
+        rejects.iter().map(|reject| format!("{}.{}", reject.target_table, reject.unit)).collect();
     let detail = json!({ "reason": reason, "rejects": units });
     let actor = &ports.identity.actor;
     chain::record(txn.as_mut(), &now, actor, "rejects.waived", &run.id, &detail)

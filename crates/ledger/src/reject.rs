@@ -25,9 +25,10 @@ pub enum Stage {
 pub enum RejectStatus {
     /// It waits; where `resolved_by` names a run, that run has taken it on.
     Open,
-    /// A later run has read the unit again and found a place for it.
+    /// A retry has read the unit again and found a place for it.
     Fixed,
-    /// A later run has read the unit again and refused it too: that run's reject counts instead.
+    /// A retry has refused the unit again, or an incremental run reads its part of the file anew:
+    /// what that run says of it counts instead.
     Superseded,
     /// Someone has said, with a reason, that it may stay out.
     Waived,

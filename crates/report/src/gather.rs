@@ -179,7 +179,7 @@ impl Tallies {
             let page = pages::rejects(target, &run.id, step.step, after, PAGE).await?;
             self.tables.rejects(page.len() as u64);
             for reject in &page {
-                self.rejects.reject(step.step, reject);
+                self.rejects.reject(reject);
             }
             match page.last() {
                 Some(last) if page.len() as u64 == PAGE => after = Some(last.unit),

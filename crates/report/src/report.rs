@@ -391,7 +391,7 @@ pub struct RejectGroup {
 /// One reject.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct RejectSample {
-    /// `STEP.UNIT`, as `whimbrel rejects show` takes it.
+    /// `TABLE.UNIT`, as `whimbrel rejects show` takes it.
     pub reject: String,
     /// `file:line`, or `file` where lines mean nothing.
     pub place: String,
@@ -644,7 +644,7 @@ pub struct CheckpointMark {
 /// A reject whose bytes are too long for the ledger.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct SpilledReject {
-    /// `STEP.UNIT`.
+    /// `TABLE.UNIT`.
     pub reject: String,
     /// The file below `.whimbrel/` that holds its bytes, as the ledger names it.
     pub file: String,

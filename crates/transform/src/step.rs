@@ -8,6 +8,7 @@
 //! chunks.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 use whimbrel_model::json::{self, Json, write_string};
@@ -278,13 +279,26 @@ impl Step {
 
     /// Makes units and rows of a chunk. Never fails: what cannot be used is a unit with its reason.
     pub fn apply(&self, state: &mut State, chunk: &SourceChunk, lookups: &Lookups, out: &mut Out) {
+        self.apply_to(0..chunk.records.len(), state, chunk, lookups, out);
+    }
+
+    /// The same for some records of a chunk, which come next: so that the state can be looked at
+    /// between two records.
+    pub fn apply_to(
+        &self,
+        records: Range<usize>,
+        state: &mut State,
+        chunk: &SourceChunk,
+        lookups: &Lookups,
+        out: &mut Out,
+    ) {
         match self.each {
-            Each::File => self.collect(state, chunk, out),
+            Each::File => self.collect(records, state, chunk, out),
             Each::Record | Each::Element(_) => {
                 let facts = Arc::clone(&state.facts);
                 let mut clocks = Vec::with_capacity(self.clocks.len());
-                for (index, row) in chunk.rows.rows().enumerate() {
-                    let record = RecordView { chunk, row, index };
+                for index in records {
+                    let record = RecordView { chunk, row: chunk.rows.row(index), index };
                     let cx = self.file_context(state.source, &facts, lookups, &[], &[]);
                     let cx = Context { record: Some(record), ..cx };
                     self.record(state, &cx, &mut clocks, record, out);
@@ -343,10 +357,16 @@ impl Step {
     }
 
     /// Adds the records of a chunk to the aggregates of their file.
-    fn collect(&self, state: &mut State, chunk: &SourceChunk, out: &mut Out) {
+    fn collect(
+        &self,
+        records: Range<usize>,
+        state: &mut State,
+        chunk: &SourceChunk,
+        out: &mut Out,
+    ) {
         let columns = &self.sources[state.source].columns;
-        for (index, row) in chunk.rows.rows().enumerate() {
-            let record = &chunk.records[index];
+        for index in records {
+            let (record, row) = (&chunk.records[index], chunk.rows.row(index));
             if let Some(defect) = &record.defect {
                 if !self.aggregations.is_empty() {
                     out.pending.convert(codes::RECORD_SKIPPED, &Arc::from(""), || {

@@ -10,7 +10,7 @@ use crate::args::OnPlan;
 use crate::cmd::migrate::{plan_argument, selection};
 use crate::exit;
 use crate::failure::Failure;
-use crate::output::{Answer, count, printable};
+use crate::output::{Answer, count, printable, thousands};
 use crate::project::Project;
 
 pub(crate) async fn run(args: &OnPlan) -> Result<Answer, Failure> {
@@ -45,7 +45,13 @@ pub(crate) async fn run(args: &OnPlan) -> Result<Answer, Failure> {
             "remapped  table `{table}` (`whimbrel migrate --adopt` goes on with its new mapping)\n"
         ));
     }
-    let message = if changes.is_empty() {
+    let message = if let Some(size) = changes.sample {
+        format!(
+            "Run {} took a sample of {}; everything else is to be taken.",
+            run.id,
+            thousands(size)
+        )
+    } else if changes.is_empty() {
         format!("Nothing has changed since run {}.", run.id)
     } else if changes.anything_to_load() {
         format!("{} to take since run {}.", to_take(&changes), run.id)
@@ -55,7 +61,9 @@ pub(crate) async fn run(args: &OnPlan) -> Result<Answer, Failure> {
     text.push_str(&format!("{message}\n"));
     let plan = plan_argument(&project);
     let adopt = if changes.tables_remapped.is_empty() { "" } else { " --adopt" };
-    if changes.anything_to_load() {
+    if changes.sample.is_some() {
+        text.push_str(&format!("Next: whimbrel migrate{plan}\n"));
+    } else if changes.anything_to_load() {
         text.push_str(&format!("Next: whimbrel migrate{plan} --incremental{adopt}\n"));
     } else if !adopt.is_empty() {
         text.push_str(&format!("Next: whimbrel migrate{plan} --adopt\n"));

@@ -14,7 +14,7 @@ use crate::args::{Global, LargeFilesArg, Migrate, SelectionArgs};
 use crate::exit::{self, Exit};
 use crate::failure::Failure;
 use crate::machine::listen_for_signals;
-use crate::output::{Answer, Shortfall, count, thousands};
+use crate::output::{Answer, Shortfall, count, printable, thousands};
 use crate::progress::Shown;
 use crate::project::Project;
 
@@ -90,6 +90,7 @@ pub(crate) fn selection(args: &SelectionArgs) -> Result<Selection, Failure> {
         max_file_size: max_file_size.transpose()?,
         large_files: large_files.map(str::to_owned),
         sample: None,
+        rejects: None,
     })
 }
 
@@ -102,7 +103,9 @@ pub(crate) async fn answer(
     let exit = exit::of_outcome(&outcome);
     let plan = plan_argument(project);
     let answer = match outcome {
-        Outcome::Completed { run, rejects } => completed(ports, &run, rejects, &plan).await?,
+        Outcome::Completed { run, rejects, remapped } => {
+            completed(ports, &run, rejects, &remapped, &plan).await?
+        }
         Outcome::NothingToDo { run } => {
             let message =
                 format!("Nothing to do: run {run} is complete and the sources are as they were.");
@@ -196,7 +199,24 @@ pub(crate) fn plan_flag(project: &Project) -> String {
     if shown == "whimbrel.toml" { String::new() } else { format!(" --plan {}", argument(&shown)) }
 }
 
-async fn completed(ports: &Ports, run: &str, rejects: u64, plan: &str) -> Result<Answer, Failure> {
+/// That rows of before keep the mapping of before.
+pub(crate) fn remapped_text(tables: &[String]) -> String {
+    let line = |table: &String| {
+        let table = printable(table, 80);
+        format!(
+            "! `{table}` has another mapping now; rows that were loaded before stay as they are\n"
+        )
+    };
+    tables.iter().map(line).collect()
+}
+
+async fn completed(
+    ports: &Ports,
+    run: &str,
+    rejects: u64,
+    remapped: &[String],
+    plan: &str,
+) -> Result<Answer, Failure> {
     let target = ports.target.as_ref();
     let tables = table_figures(target, run).await?;
     let mut text = format!("Run {run} is complete.\n");
@@ -216,6 +236,7 @@ async fn completed(ports: &Ports, run: &str, rejects: u64, plan: &str) -> Result
     let data = json!({
         "run": run,
         "rejects": rejects,
+        "tables_remapped": remapped,
         "tables": tables.iter().map(TableFigures::json).collect::<Vec<_>>(),
     });
     Ok(Answer::new(message, text, data))

@@ -309,7 +309,7 @@ fn a_full_disk() {
         return skipped("a_full_disk", NO_MOUNT);
     };
     project.replan("sqlite:people.db", "sqlite:disk/people.db");
-    let full = project.run(&["migrate", "--batch-size", "1", "--format", "json"]);
+    let full = project.run(&["migrate", "--batch-size", "2000", "--format", "json"]);
     full.refused(
         1,
         expect![[r#"
@@ -484,7 +484,7 @@ fn a_database_that_stays_locked_ends_the_run_at_its_checkpoint() {
 /// A run that stopped with one of several parts of its file committed.
 fn unfinished() -> Project {
     let project = Project::of_one_file(9_000);
-    let stopped = project.run(&["migrate", "--batch-size", "1", "--deadline", "1ms"]);
+    let stopped = project.run(&["migrate", "--batch-size", "2000", "--deadline", "1ms"]);
     assert_eq!(stopped.code, Some(75), "{stopped:?}");
     project
 }
@@ -526,7 +526,7 @@ fn a_source_that_changed_between_two_attempts() {
 fn a_source_that_changes_while_it_is_read() {
     let project = Project::of_one_file(120_000);
     let before = project.read("data/people.csv");
-    let mut run = project.start(&["migrate", "--batch-size", "1"]);
+    let mut run = project.start(&["migrate", "--batch-size", "2000"]);
     run.until("checkpoint");
     // What was read already is changed; the rest of the file is still to be read.
     project.write("data/people.csv", before.replacen("n1\n", "n9\n", 1));
@@ -547,7 +547,7 @@ fn a_source_that_changes_while_it_is_read() {
 #[test]
 fn a_source_that_grows_while_it_is_read() {
     let project = Project::of_one_file(120_000);
-    let mut run = project.start(&["migrate", "--batch-size", "1"]);
+    let mut run = project.start(&["migrate", "--batch-size", "2000"]);
     run.until("checkpoint");
     project.append("data/people.csv", "120000,n120000\n");
     let ended = run.end();

@@ -124,7 +124,7 @@ fn too_large_a_part_of_rejects_stops_the_run() {
 fn a_deadline_stops_the_run_at_a_checkpoint_and_the_same_command_resumes_it() {
     let project = Project::of_one_file(9_000);
     let wanted = project.undisturbed();
-    let stopped = project.run(&["migrate", "--batch-size", "1", "--deadline", "1ms"]);
+    let stopped = project.run(&["migrate", "--batch-size", "2000", "--deadline", "1ms"]);
     stopped.check(
         75,
         expect![[r#"
@@ -135,7 +135,7 @@ fn a_deadline_stops_the_run_at_a_checkpoint_and_the_same_command_resumes_it() {
     let committed: i64 = project.value("SELECT count(*) FROM people");
     assert!((1..9_000).contains(&committed), "{committed}");
     let answer = project
-        .run(&["migrate", "--batch-size", "1", "--deadline", "1ms", "--format", "json"])
+        .run(&["migrate", "--batch-size", "2000", "--deadline", "1ms", "--format", "json"])
         .json();
     assert_eq!((&answer["exit_code"], &answer["retryable"]), (&75.into(), &true.into()));
     assert_eq!(answer["error"], "WB0713", "{answer}");
@@ -176,7 +176,7 @@ fn the_plans_deadline_holds_where_the_command_line_says_none() {
     let project = Project::of_one_file(9_000);
     let wanted = project.undisturbed();
     project
-        .write("whimbrel.toml", format!("{PEOPLE}\n[run]\ndeadline = \"1ms\"\nbatch_size = 1\n"));
+        .write("whimbrel.toml", format!("{PEOPLE}\n[run]\ndeadline = \"1ms\"\nbatch_size = 2000\n"));
     assert_eq!(project.run(&["migrate"]).code, Some(75));
     assert_eq!(project.run(&["migrate", "--deadline", "1h"]).code, Some(0));
     assert_eq!(project.holds(), wanted);
@@ -363,7 +363,7 @@ fn a_file_above_the_limit_is_rejected_where_that_is_asked_for() {
     project.run(&["rejects", "list"]).check(0, expect![[r#"
                 1  WB0607  `people` record
                    first data/b.csv: 2500 bytes, over the limit of 1000
-        1 reject. Next: whimbrel rejects show STEP.UNIT
+        1 reject. Next: whimbrel rejects show TABLE.UNIT
               to mend them: whimbrel rejects export FOLDER, edit, whimbrel rejects retry --from FOLDER
     "#]]);
 }
@@ -430,7 +430,7 @@ fn an_unfinished_run_goes_on_with_the_options_it_began_with() {
     assert_eq!(project.run(&begun).code, Some(75));
     let refused = project.run(&["migrate", "--max-file-size", "2kB", "--format", "json"]);
     refused.refused(6, expect![[r#"
-        error[WB0617]: run `RUN` is unfinished and was started with other options: it has {"large_files":null,"max_file_size":1000}, you gave {"large_files":null,"max_file_size":2000}
+        error[WB0617]: run `RUN` is unfinished and was started with other options: it has `--max-file-size 1000`, you gave `--max-file-size 2000`
           hint: leave the options out to go on with that run
           more: whimbrel explain WB0617
     "#]]);

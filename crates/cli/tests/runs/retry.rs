@@ -236,10 +236,10 @@ fn a_file_that_was_mended_itself_belongs_to_an_incremental_run() {
     project.run(&["rejects", "retry", "--format", "json"]).refused(
         6,
         expect![[r#"
-        error[WB0624]: `data/people.csv` is no longer what was rejected
-          hint: if you mended the file itself: `whimbrel migrate --incremental`; else put it back
-          more: whimbrel explain WB0624
-    "#]],
+            error[WB0624]: `data/people.csv` is no longer what was rejected
+              hint: if you mended the file itself: `whimbrel migrate --incremental`; else put it back, or waive its rejects
+              more: whimbrel explain WB0624
+        "#]],
     );
     assert_eq!(project.run(&["migrate", "--incremental"]).code, Some(0));
     check_statuses(
@@ -370,4 +370,96 @@ fn a_stopped_retry_is_gone_on_with_by_either_command() {
     let open: Json = project.run(&["rejects", "list", "--format", "json"]).json();
     assert_eq!(open["data"]["total"], 0);
     project.holds();
+}
+
+#[test]
+fn names_stay_apart_when_the_plan_gets_another_table() {
+    let project = Project::new(crate::project::PEOPLE);
+    project.write("data/people.csv", "id,name\nx,Ann\n");
+    assert_eq!(project.run(&["migrate"]).code, Some(3));
+    let plan = project.read("whimbrel.toml");
+    let other = "[source.pets]\ncsv = \"pets/*.csv\"\n\n[[table]]\ninto = \"animals\"\nfrom = \"pets\"\nkey = [\"id\"]\n[table.columns]\nid = { from = \"id\", type = \"integer\" }\nname = \"name\"\n\n[[table]]";
+    project.write("whimbrel.toml", plan.replacen("[[table]]", other, 1));
+    project.write("pets/a.csv", "id,name\ny,Rex\n");
+    assert_eq!(project.run(&["migrate", "--incremental"]).code, Some(3));
+    mend(&project, "fixes", "y,", "9,");
+    let ended = project.run(&["rejects", "retry", "--from", "fixes"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(project.value::<String>("SELECT group_concat(id || name) FROM animals"), "9Rex");
+    assert_eq!(project.value::<i64>("SELECT count(*) FROM people"), 0);
+    let open = project.run(&["rejects", "list", "--format", "json"]).json();
+    assert_eq!(open["data"]["total"], 1, "{open}");
+}
+
+#[test]
+fn a_folder_that_was_exported_before_a_retry_is_still_good() {
+    let project = migrated();
+    assert_eq!(project.run(&["rejects", "export", "fixes"]).code, Some(0));
+    assert_eq!(project.run(&["rejects", "retry", "people.2"]).code, Some(3));
+    fs::write(project.path("fixes/people.2.bytes"), "2,Ben").unwrap();
+    fs::write(project.path("fixes/people.4.bytes"), "4,Di").unwrap();
+    let ended = project.run(&["rejects", "retry", "--from", "fixes"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(project.value::<i64>("SELECT count(*) FROM people"), 5);
+    project.holds();
+}
+
+#[test]
+fn a_stopped_retry_does_not_go_on_with_other_words() {
+    let project = migrated();
+    mend(&project, "fixes", "x,", "2,");
+    project.replan("[source", "[run]\ndeadline = \"1ms\"\n\n[source");
+    let retry = ["rejects", "retry", "--from", "fixes"];
+    assert_eq!(project.run(&retry).code, Some(75));
+    project.run(&["rejects", "retry", "people.4", "--format", "json"]).refused(6, expect![[r#"
+        error[WB0617]: run `RUN` is unfinished and was started with other options: it has `--from fixes`, you gave `people.4`
+          hint: leave the options out to go on with that run
+          more: whimbrel explain WB0617
+    "#]]);
+    project.replan("deadline = \"1ms\"\n", "");
+    assert_eq!(project.run(&retry).code, Some(0));
+    check_statuses(
+        &project,
+        &[("full data/people.csv:3", "fixed"), ("full data/people.csv:5", "open")],
+    );
+}
+
+#[test]
+fn a_retry_under_another_mapping_says_so() {
+    let project = migrated();
+    project.replan("name = \"name\"", "name = { cel = \"name + '!'\" }");
+    mend(&project, "fixes", "x,", "2,");
+    let ended = project.run(&["rejects", "retry", "--from", "fixes"]);
+    assert!(ended.stdout.contains("`people` has another mapping now"), "{ended:?}");
+    assert_eq!(project.value::<String>("SELECT name FROM people WHERE id = 2"), "Ben!");
+}
+
+#[test]
+fn every_word_has_to_mean_a_reject() {
+    let project = migrated();
+    let retry = ["rejects", "retry", "people.2", "people.9", "--format", "json"];
+    project.run(&retry).refused(2, expect![[r#"
+        error[WB0707]: no open reject of run RUN is meant by `people.9`
+          hint: `whimbrel rejects list --all` names them
+          more: whimbrel explain WB0707
+    "#]]);
+    let waive = ["rejects", "waive", "data/people.csv:3", "--reason", "test data"];
+    assert_eq!(project.run(&waive).code, Some(0));
+    check_statuses(
+        &project,
+        &[("full data/people.csv:3", "waived"), ("full data/people.csv:5", "open")],
+    );
+}
+
+#[test]
+fn a_table_that_was_dropped_by_hand_is_not_made_anew() {
+    let project = migrated();
+    project.target().execute_batch("DROP TABLE people").unwrap();
+    project.run(&["rejects", "retry", "--format", "json"]).refused(6, expect![[r#"
+        error[WB0626]: table `people` is gone; run `RUN`, or one before it, has filled it
+          hint: put the table back, or name another target; nothing was written
+          more: whimbrel explain WB0626
+    "#]]);
+    project.write("data/more.csv", "id,name\n7,Gus\n");
+    assert_eq!(project.run(&["migrate", "--incremental"]).code, Some(6));
 }

@@ -1,5 +1,7 @@
 //! `--sample N`: a small, repeatable part of the data that stands on its own.
 
+use expect_test::expect;
+
 use crate::project::Project;
 
 /// Files, their lines, and what is said of a line: a line needs its file, a remark its line.
@@ -109,4 +111,26 @@ fn a_run_without_it_loads_the_rest() {
     );
     assert_eq!(again, 10, "what the sample had loaded is found again");
     project.holds();
+}
+
+#[test]
+fn a_sample_of_what_is_loaded_is_refused() {
+    let project = project();
+    project.finish(&[]);
+    project.run(&["migrate", "--sample", "10", "--format", "json"]).refused(6, expect![[r#"
+        error[WB0627]: run `RUN` has loaded everything; a sample is for a target without it
+          hint: name another target for the sample, as `sqlite:sample.db`
+          more: whimbrel explain WB0627
+    "#]]);
+    assert_eq!(project.run(&["migrate"]).code, Some(0));
+}
+
+#[test]
+fn after_a_sample_everything_else_is_still_to_do() {
+    let project = project();
+    project.finish(&["--sample", "10"]);
+    project.run(&["check-incremental"]).check(5, expect![[r#"
+        Run RUN took a sample of 10; everything else is to be taken.
+        Next: whimbrel migrate
+    "#]]);
 }

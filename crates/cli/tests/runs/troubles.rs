@@ -61,18 +61,18 @@ fn every_frequent_reject_is_told_by_its_code_its_place_and_its_value() {
     let ended = project.run(&["migrate"]);
     assert_eq!(ended.code, Some(3), "{ended:?}");
     project.run(&["rejects", "list", "--all"]).check(0, expect![[r#"
-        1.2          open    WB0101 data/people.csv:3 -: 2 fields, the header has 3
-        1.3          open    WB0102 data/people.csv:4 -: 4 fields, the header has 3
-        1.4          open    WB0107 data/people.csv:5 -: the bytes here are not valid utf-8
-        1.5          open    WB0230 data/people.csv:6 id: not an integer as it stands: `five`
-        1.6          open    WB0236 data/people.csv:7 seen: not a date or time in the expected form: `31.02.2024 10:00`
-        1.7          open    WB0237 data/people.csv:8 seen: the clocks never showed this local time: `31.03.2024 02:30`
-        1.8          open    WB0248 data/people.csv:9 name: a required column is NULL
-        1.9          open    WB0602 data/people.csv:10 -: the key is taken by a row with another content
-        2.2          open    WB0247 data/visits.jsonl:2 person: no row of `people` was made from this record: `8`
-        2.3          open    WB0247 data/visits.jsonl:3 person: no row of `people` was made from this record: `99`
-        2.4          open    WB0108 data/visits.jsonl:4 -: trailing comma
-        11 rejects. Next: whimbrel rejects show STEP.UNIT
+        people.2     open    WB0101 data/people.csv:3 -: 2 fields, the header has 3
+        people.3     open    WB0102 data/people.csv:4 -: 4 fields, the header has 3
+        people.4     open    WB0107 data/people.csv:5 -: the bytes here are not valid utf-8
+        people.5     open    WB0230 data/people.csv:6 id: not an integer as it stands: `five`
+        people.6     open    WB0236 data/people.csv:7 seen: not a date or time in the expected form: `31.02.2024 10:00`
+        people.7     open    WB0237 data/people.csv:8 seen: the clocks never showed this local time: `31.03.2024 02:30`
+        people.8     open    WB0248 data/people.csv:9 name: a required column is NULL
+        people.9     open    WB0602 data/people.csv:10 -: the key is taken by a row with another content
+        visits.2     open    WB0247 data/visits.jsonl:2 person: no row of `people` was made from this record: `8`
+        visits.3     open    WB0247 data/visits.jsonl:3 person: no row of `people` was made from this record: `99`
+        visits.4     open    WB0108 data/visits.jsonl:4 -: trailing comma
+        11 rejects. Next: whimbrel rejects show TABLE.UNIT
               to mend them: whimbrel rejects export FOLDER, edit, whimbrel rejects retry --from FOLDER
     "#]]);
     project.holds();

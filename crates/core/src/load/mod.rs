@@ -193,8 +193,12 @@ impl AttemptError {
                 CoreError::Endpoint { doing: format!("writing to `{table}`"), source }
             }
             Self::Stage { path, error } if error.class == ErrorClass::Changed => {
-                let _why = error;
-                CoreError::SourceChanged { run: task.run.id.clone(), path }
+                match task.run.kind {
+                    RunKind::Retry => CoreError::RejectChanged { path },
+                    RunKind::Full | RunKind::Incremental => {
+                        CoreError::SourceChanged { run: task.run.id.clone(), path }
+                    }
+                }
             }
             Self::Stage { path, error } => {
                 CoreError::Endpoint { doing: format!("reading `{path}`"), source: error }
@@ -302,8 +306,12 @@ impl Task<'_> {
             .map_err(|path| CoreError::SourceChanged { run: self.run.id.clone(), path }.into())
     }
 
-    /// Steps of earlier runs with rejects of this table that wait.
+    /// For a retry, the steps of earlier runs with rejects of this table that wait. (What an
+    /// incremental run reads again, it has said so of when it began.)
     async fn origins(&self) -> Result<Vec<(String, u64)>, EndpointError> {
+        if self.run.kind != RunKind::Retry {
+            return Ok(Vec::new());
+        }
         let target = self.ports.target.as_ref();
         let mut origins = Vec::new();
         for (run, step) in retry::steps_before(target, self.run, &self.surveyed.table.name).await? {
@@ -323,7 +331,7 @@ impl Task<'_> {
     ) -> Result<Option<StopReason>, AttemptError> {
         let workers = self.options.workers(self.plan).min(works.len().max(1));
         let (gate, mut announced) = Gate::open(works);
-        let shared = Arc::new(Shared::new(
+        let shared = Shared::new(
             self.ports,
             self.plan,
             self.surveyed,
@@ -331,7 +339,8 @@ impl Task<'_> {
             gate,
             ParentIndex::Ledger(Arc::clone(&self.ports.target)),
             self.sample.clone().map_or(Choice::All, Choice::Sampled),
-        ));
+        );
+        let shared = Arc::new(shared.in_chunks_of(self.batch_rows(flow.failures)));
         let mut threads = tokio::task::JoinSet::new();
         for _worker in 0..workers {
             let shared = Arc::clone(&shared);
@@ -399,13 +408,16 @@ impl Task<'_> {
         Ok(())
     }
 
+    /// Rows of a batch: each failure of a batch halves the next.
+    fn batch_rows(&self, failures: u32) -> u64 {
+        let wanted = self.options.batch_size.or(self.plan.run.batch_size).unwrap_or(BATCH_ROWS);
+        (wanted >> failures.min(16)).max(1)
+    }
+
     fn full(&self, writer: &Writer<'_>, failures: u32) -> bool {
         let (rows, bytes, since) = writer.load();
         let limits = &self.plan.run;
-        let wanted = self.options.batch_size.or(limits.batch_size).unwrap_or(BATCH_ROWS);
-        // Each failure of this step halves the batch.
-        let wanted = (wanted >> failures.min(16)).max(1);
-        rows >= wanted
+        rows >= self.batch_rows(failures)
             || bytes as u64 >= limits.batch_bytes.unwrap_or(BATCH_BYTES)
             || since >= limits.batch_timeout.unwrap_or(BATCH_TIME)
     }

@@ -11,8 +11,8 @@ use whimbrel_transform::{Lookup, Notes};
 pub(crate) struct Produced {
     /// Where reading goes on after these units.
     pub(crate) mark: Option<SourceMark>,
-    /// The transform's state there.
-    pub(crate) state: Vec<u8>,
+    /// The transform's state there, where it is known.
+    pub(crate) state: Option<Vec<u8>>,
     /// Source units, in order.
     pub(crate) units: Vec<Unit>,
     /// Original bytes of the units.

@@ -34,7 +34,7 @@ use crate::survey::{SetAside, SurveyedStep};
 const LARGE: u64 = 1 << 20;
 /// Chunks between that thread and the one that transforms.
 const READ_AHEAD: usize = 2;
-/// What a reader is asked for at a time.
+/// What a reader is asked for at a time, unless batches are smaller.
 const CHUNK: Limit = Limit { rows: 2048, bytes: 512 << 10 };
 
 /// What all workers of a step share.
@@ -48,6 +48,8 @@ pub(crate) struct Shared {
     mappings: bool,
     per_file: bool,
     choice: Choice,
+    /// What a reader is asked for at a time.
+    chunk: Limit,
 }
 
 /// Which units of a step are taken.
@@ -130,7 +132,15 @@ impl Shared {
             mappings: surveyed.step.stores_mappings(),
             per_file: plan.tables[surveyed.mapping].each == Each::File,
             choice,
+            chunk: CHUNK,
         }
+    }
+
+    /// Asks readers for at most so many records at a time: a batch holds whole chunks.
+    pub(crate) fn in_chunks_of(mut self, records: u64) -> Self {
+        let records = usize::try_from(records).unwrap_or(usize::MAX);
+        self.chunk.rows = self.chunk.rows.min(records);
+        self
     }
 }
 
@@ -184,7 +194,7 @@ fn set_aside(shared: &Shared, work: &Work, aside: &SetAside, sender: &Sender) {
     };
     let produced = Produced {
         mark: None,
-        state: Vec::new(),
+        state: None,
         units: vec![unit],
         raw: Vec::new(),
         rows: Arc::new(Rows::none()),
@@ -207,12 +217,13 @@ struct Direct<'a> {
     handle: &'a Handle,
     busy: &'a Busy,
     key: &'a DigestKey,
+    limit: Limit,
 }
 
 impl Feed for Direct<'_> {
     fn next(&mut self) -> Result<Option<(SourceChunk, Vec<Digest>)>, EndpointError> {
         let began = Instant::now();
-        let chunk = self.handle.block_on(self.reader.next(CHUNK))?;
+        let chunk = self.handle.block_on(self.reader.next(self.limit))?;
         let chunk = chunk.map(|chunk| {
             let digests = (0..chunk.records.len()).map(|index| self.key.digest(chunk.bytes(index)));
             let digests = digests.collect();
@@ -300,9 +311,16 @@ fn file(
         let what = format!("going on with `{}`", work.item.source_file);
         EndpointError::new(class, "WB0616", what).because(error)
     })?;
+    let state = match &work.item.mark {
+        Some(mark) if saved.is_none() && shared.step.has_state() => {
+            read_up_to(shared, handle, partition, source, mark, state)?
+        }
+        Some(_) | None => state,
+    };
     let opened = source.adapter.open(partition, &source.fields, work.item.mark.as_ref());
     let reader = handle.block_on(opened)?;
-    let direct = Direct { reader, handle, busy: &shared.busy, key: &source.key };
+    let direct =
+        Direct { reader, handle, busy: &shared.busy, key: &source.key, limit: shared.chunk };
     let producer = Producer { shared, handle, work, partition, source, sender, parents };
     if let Some(again) = work.again.as_ref().filter(|again| again.is_of_records()) {
         return producer.run_again(direct, state, again);
@@ -315,6 +333,30 @@ fn file(
         scope.spawn(move || read_ahead(direct, &ahead));
         producer.run(ReadAhead { chunks, end: None }, state)
     })
+}
+
+/// The state at a mark, made again from the records before it.
+fn read_up_to(
+    shared: &Shared,
+    handle: &Handle,
+    partition: &Partition,
+    source: &SharedSource,
+    mark: &SourceMark,
+    mut state: State,
+) -> Result<State, EndpointError> {
+    let opened = source.adapter.open(partition, &source.fields, None);
+    let mut reader = handle.block_on(opened)?;
+    let mut left = mark.records;
+    while left > 0
+        && let Some(chunk) = handle.block_on(reader.next(CHUNK))?
+    {
+        let records = chunk.records.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        let mut out = Out::new(shared.step.as_ref());
+        // Clocks and aggregates do not look at other tables.
+        shared.step.apply_to(0..records, &mut state, &chunk, &Lookups::default(), &mut out);
+        left -= records as u64;
+    }
+    Ok(state)
 }
 
 fn facts(
@@ -369,12 +411,16 @@ impl Producer<'_> {
             let lookups = self.lookups(&state, &chunk)?;
             let refers = self.traced(&state, &chunk);
             let mut out = self.out();
-            self.shared.step.apply(&mut state, &chunk, &lookups, &mut out);
+            let step = self.shared.step.as_ref();
+            let last = chunk.records.len() - 1;
+            step.apply_to(0..last, &mut state, &chunk, &lookups, &mut out);
+            let before = state.save();
+            step.apply_to(last..last + 1, &mut state, &chunk, &lookups, &mut out);
             let raw = std::mem::take(&mut chunk.raw);
             let produced = self.produced(out, Some((&chunk, &digests)), raw);
-            let produced = Produced { refers, ..produced };
-            marks.note(chunk.mark, &state);
-            let produced = Produced { mark: Some(marks.last()), state: marks.state(), ..produced };
+            marks.note(chunk.mark, before, &state);
+            let (mark, state) = (Some(marks.mark.clone()), marks.state.clone());
+            let produced = Produced { refers, mark, state, ..produced };
             self.shared.busy.transform(began.elapsed());
             if let Some(before) = waiting.replace(produced)
                 && self.sender.blocking_send(Ok(before)).is_err()
@@ -392,9 +438,9 @@ impl Producer<'_> {
         if matches!(self.shared.choice, Choice::Traced) {
             last.refers = last.units.iter().map(|_| referred.clone()).collect();
         }
-        marks.end(&end, self.work.item.mark.as_ref());
-        last.mark = Some(marks.last());
-        last.state = marks.state();
+        marks.end(&end);
+        last.mark = Some(marks.mark);
+        last.state = marks.state;
         last.end =
             Some(ItemEnd { lines: Some(end.lines), skipped: Some(end.skipped_lines), aside: None });
         for unit in &mut last.units {
@@ -483,7 +529,7 @@ impl Producer<'_> {
         self.unchanged(again)?;
         let mut last = self.produced(self.out(), None, Vec::new());
         last.mark.clone_from(&again.mark);
-        last.state = at_mark.unwrap_or_else(|| state.save());
+        last.state = if stateless { Some(state.save()) } else { at_mark };
         last.end = Some(ItemEnd { lines: None, skipped: None, aside: None });
         let _heard = self.sender.blocking_send(Ok(last));
         Ok(())
@@ -580,7 +626,7 @@ impl Producer<'_> {
             raw.len() + rows.chunk.size() + rows.keys.len() + units.len() * size_of::<Unit>();
         Produced {
             mark: None,
-            state: Vec::new(),
+            state: None,
             units,
             raw,
             rows,
@@ -638,36 +684,33 @@ fn fate(fate: UnitFate) -> Fate {
     }
 }
 
-/// The last two marks with the states at them: a file whose last record is unterminated goes on,
-/// when it has grown, before that record.
+/// The last mark, with the state there and the one before its last record: where that record has no
+/// end yet, the file goes on before it when it has grown.
 struct Marks {
-    before: (SourceMark, Vec<u8>),
-    last: (SourceMark, Vec<u8>),
+    mark: SourceMark,
+    state: Option<Vec<u8>>,
+    before: Option<Vec<u8>>,
 }
 
 impl Marks {
     fn new(item: &Item, state: &State) -> Self {
-        let first = (item.mark.clone().unwrap_or_default(), state.save());
-        Self { before: first.clone(), last: first }
+        let mark = item.mark.clone().unwrap_or_default();
+        Self { mark, state: Some(state.save()), before: None }
     }
 
-    fn note(&mut self, mark: SourceMark, state: &State) {
-        self.before = std::mem::replace(&mut self.last, (mark, state.save()));
+    fn note(&mut self, mark: SourceMark, before: Vec<u8>, state: &State) {
+        *self = Self { mark, state: Some(state.save()), before: Some(before) };
     }
 
-    fn end(&mut self, end: &ReaderEnd, _after: Option<&SourceMark>) {
-        if end.mark.records < self.last.0.records {
-            self.last.1 = std::mem::take(&mut self.before.1);
-        }
-        self.last.0 = end.mark.clone();
-    }
-
-    fn last(&self) -> SourceMark {
-        self.last.0.clone()
-    }
-
-    fn state(&self) -> Vec<u8> {
-        self.last.1.clone()
+    /// Steps back to where the file goes on. More than one record back nothing is known of the
+    /// state: it is made again from the beginning of the file.
+    fn end(&mut self, end: &ReaderEnd) {
+        self.state = match self.mark.records.checked_sub(end.mark.records) {
+            Some(0) | None => self.state.take(),
+            Some(1) => self.before.take(),
+            Some(_) => None,
+        };
+        self.mark = end.mark.clone();
     }
 }
 

@@ -32,7 +32,7 @@ pub(crate) struct StepContext<'a> {
     pub(crate) duplicates: Option<DuplicateConflict>,
     pub(crate) mappings: bool,
     pub(crate) digester: RowDigester,
-    /// Steps of earlier runs with rejects that wait: reading their units again resolves them.
+    /// In a retry, steps of earlier runs with rejects that wait: reading their units resolves them.
     pub(crate) origins: Vec<(String, u64)>,
 }
 
@@ -250,7 +250,7 @@ impl OpenBatch {
             self.resolve(context, item, &produced, &classes).await?;
         }
         self.notes.merge(produced.notes);
-        item.state = produced.mark.is_some().then_some(produced.state);
+        item.state = produced.state;
         item.mark = produced.mark;
         item.status = ItemStatus::Running;
         if let Some(end) = produced.end {

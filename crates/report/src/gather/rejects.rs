@@ -49,7 +49,7 @@ impl RejectTally {
         }
     }
 
-    pub(super) fn reject(&mut self, step: u64, reject: &RejectHead) {
+    pub(super) fn reject(&mut self, reject: &RejectHead) {
         self.total += 1;
         count_status(&mut self.statuses, reject.status);
         *self.by_stage.entry(reject.stage).or_default() += 1;
@@ -62,12 +62,12 @@ impl RejectTally {
         }
         if let Some(file) = &reject.spill {
             self.spilled.push(limits::SPILLED, || SpilledReject {
-                reject: format!("{step}.{}", reject.unit),
+                reject: reject_name(reject),
                 file: shown::path(file, limits::PATH),
                 bytes: reject.byte_len,
             });
         }
-        self.grouped(step, reject);
+        self.grouped(reject);
     }
 
     fn waived(&mut self, reason: &str, by: &str) {
@@ -77,7 +77,7 @@ impl RejectTally {
         }
     }
 
-    fn grouped(&mut self, step: u64, reject: &RejectHead) {
+    fn grouped(&mut self, reject: &RejectHead) {
         let cause = (
             name(&reject.target_table),
             name(&reject.code),
@@ -91,7 +91,7 @@ impl RejectTally {
         group.count += 1;
         count_status(&mut group.statuses, reject.status);
         if group.samples.len() < limits::REJECT_SAMPLES {
-            group.samples.push(sample(step, reject, self.include_values));
+            group.samples.push(sample(reject, self.include_values));
         }
     }
 
@@ -145,10 +145,10 @@ fn count_status(counts: &mut StatusCounts, status: RejectStatus) {
     }
 }
 
-fn sample(step: u64, reject: &RejectHead, include_values: bool) -> RejectSample {
+fn sample(reject: &RejectHead, include_values: bool) -> RejectSample {
     let value = reject.value.as_deref().filter(|_| include_values);
     RejectSample {
-        reject: format!("{step}.{}", reject.unit),
+        reject: reject_name(reject),
         place: place(&reject.source_file, reject.line),
         record: reject.record,
         byte_offset: reject.byte_offset,
@@ -157,4 +157,9 @@ fn sample(step: u64, reject: &RejectHead, include_values: bool) -> RejectSample 
         value: value.map(|value| shown(value, limits::VALUE)),
         message: include_values.then(|| shown(&reject.message, limits::MESSAGE)),
     }
+}
+
+/// As `whimbrel rejects show` takes it.
+fn reject_name(reject: &RejectHead) -> String {
+    format!("{}.{}", name(&reject.target_table), reject.unit)
 }

@@ -1,6 +1,6 @@
 //! `rejects export`: the original bytes of open rejects, in files that can be mended in an editor.
 //!
-//! One file per reject, named after it (`STEP.UNIT.bytes`), holding exactly the record's bytes, and
+//! One file per reject, named after it (`TABLE.UNIT.bytes`), holding exactly the record's bytes, and
 //! `index.jsonl` with what is wrong with each.
 
 use std::fs;
@@ -9,7 +9,7 @@ use std::io::Write as _;
 use serde_json::json;
 
 use super::show::bytes;
-use super::{for_each, list, name};
+use super::{bytes_file, for_each, list};
 use crate::args::RejectsExport;
 use crate::cmd::migrate::{find_run, plan_flag};
 use crate::failure::Failure;
@@ -39,8 +39,11 @@ pub(crate) async fn run(args: &RejectsExport) -> Result<Answer, Failure> {
         let mut entry = list::json(&reject);
         // A file that was rejected as a whole has no bytes of a record.
         if reject.record > 0 {
-            let file = format!("{}.bytes", name(&reject));
-            fs::write(folder.join(&file), bytes(&project, &reject)?).map_err(failed)?;
+            let file = bytes_file(&reject);
+            let mut out = fs::File::create_new(folder.join(&file)).map_err(failed)?;
+            let bytes = bytes(&project, &reject)?;
+            out.write_all(&bytes).map_err(failed)?;
+            entry["bytes_blake3"] = json!(blake3::hash(&bytes).to_hex().as_str());
             entry["bytes_file"] = json!(file);
         }
         writeln!(index, "{entry}").map_err(failed)?;

@@ -84,7 +84,7 @@ pub(crate) async fn run(args: &RejectsList) -> Result<Answer, Failure> {
     } else {
         let flag = plan_flag(&project);
         text.push_str(&format!(
-            "{}. Next: whimbrel rejects show STEP.UNIT{flag}\n      to mend them: whimbrel rejects export FOLDER{flag}, edit, whimbrel rejects retry --from FOLDER{flag}\n",
+            "{}. Next: whimbrel rejects show TABLE.UNIT{flag}\n      to mend them: whimbrel rejects export FOLDER{flag}, edit, whimbrel rejects retry --from FOLDER{flag}\n",
             count(total, "reject")
         ));
     }

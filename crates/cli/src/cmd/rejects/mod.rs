@@ -6,12 +6,14 @@ mod retry;
 mod show;
 mod waive;
 
+use std::collections::BTreeSet;
+
 use whimbrel_endpoint::Target;
 use whimbrel_ledger::{Reject, RejectStatus, Run, reject, run, step};
 
 use crate::args::{Global, Rejects};
 use crate::failure::Failure;
-use crate::output::Answer;
+use crate::output::{Answer, printable};
 
 pub(crate) async fn run(global: &Global, verb: &Rejects) -> Result<Answer, Failure> {
     match verb {
@@ -52,9 +54,10 @@ async fn for_each(
     Ok(())
 }
 
-/// `STEP.UNIT`, as people name a reject.
+/// `TABLE.UNIT`, as people name a reject. Of the rejects that wait only one has that name: units are
+/// numbered through all runs that continue one another.
 fn name(reject: &Reject) -> String {
-    format!("{}.{}", reject.step, reject.unit)
+    format!("{}.{}", reject.target_table, reject.unit)
 }
 
 /// `file:line`, or the file alone where lines mean nothing.
@@ -62,5 +65,53 @@ fn place(reject: &Reject) -> String {
     match reject.line {
         0 => reject.source_file.clone(),
         line => format!("{}:{line}", reject.source_file),
+    }
+}
+
+/// The file that holds a reject's bytes in an exported folder. Names of tables may hold anything.
+fn bytes_file(reject: &Reject) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "_-".contains(c) { c } else { '_' };
+    let table: String = reject.target_table.chars().take(80).map(plain).collect();
+    format!("{table}.{}.bytes", reject.unit)
+}
+
+/// Rejects by name, by place or by code.
+struct Named<'a> {
+    words: &'a [String],
+    met: BTreeSet<&'a str>,
+}
+
+impl<'a> Named<'a> {
+    fn new(words: &'a [String]) -> Self {
+        Self { words, met: BTreeSet::new() }
+    }
+
+    /// Whether one of the words means the reject; none means all.
+    fn means(&mut self, reject: &Reject) -> bool {
+        let (name, place) = (name(reject), place(reject));
+        let mut means = self.words.is_empty();
+        for word in self.words {
+            if *word == name || *word == place || *word == reject.code || word == "all" {
+                self.met.insert(word);
+                means = true;
+            }
+        }
+        means
+    }
+
+    /// Words that meant no reject are mistakes.
+    fn all_met(&self, run: &Run) -> Result<(), Failure> {
+        let unmet = |word: &&String| !self.met.contains(word.as_str()) && *word != "all";
+        let unmet: Vec<String> = self
+            .words
+            .iter()
+            .filter(unmet)
+            .map(|word| format!("`{}`", printable(word, 200)))
+            .collect();
+        if unmet.is_empty() {
+            return Ok(());
+        }
+        let message = format!("no open reject of run {} is meant by {}", run.id, unmet.join(", "));
+        Err(Failure::usage("WB0707", message, "`whimbrel rejects list --all` names them"))
     }
 }

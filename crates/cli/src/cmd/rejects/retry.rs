@@ -1,17 +1,17 @@
 //! `rejects retry`: rejected records read again, with the plan as it is now or with repaired bytes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
-use whimbrel_core::{Chosen, Options, Outcome};
+use whimbrel_core::{Chosen, Options, Outcome, Selection};
 use whimbrel_endpoint::Target;
-use whimbrel_ledger::{Reject, RejectId, RejectStatus, Run, RunKind, RunStatus, reject};
+use whimbrel_ledger::{Reject, RejectStatus, Run, RunKind, RunStatus, reject};
 
 use super::show::bytes;
-use super::{for_each, name, place};
+use super::{Named, bytes_file, for_each, name, place};
 use crate::args::{Global, RejectsRetry};
 use crate::cmd::migrate::{self, find_run, plan_flag};
 use crate::exit::Exit;
@@ -33,7 +33,7 @@ pub(crate) async fn run(global: &Global, args: &RejectsRetry) -> Result<Answer, 
     let chosen =
         if unfinished { Chosen::new() } else { choose(&project, target, &newest, args).await? };
     let options = Options {
-        selection: migrate::selection(&args.selection)?,
+        selection: Selection { rejects: words(args), ..migrate::selection(&args.selection)? },
         deadline_at: project.plan.run.deadline.map(|deadline| ports.clock.monotonic() + deadline),
         ..Options::default()
     };
@@ -45,14 +45,24 @@ pub(crate) async fn run(global: &Global, args: &RejectsRetry) -> Result<Answer, 
                 None => format!("no open reject of run {run} to read again"),
                 Some(folder) => format!("run {run} has what was repaired in {}", folder.display()),
             };
+            let open = reject::open_of(target, &newest).await?;
             let text = format!("Nothing to do: {message}.\n");
-            Ok(Answer::new(message, text, json!({ "run": run, "open_rejects": 0 })))
+            Ok(Answer::new(message, text, json!({ "run": run, "open_rejects": open })))
         }
-        Outcome::Completed { run, rejects } => completed(&project, target, &run, rejects).await,
+        Outcome::Completed { run, rejects, remapped } => {
+            completed(&project, target, &run, rejects, &remapped).await
+        }
         outcome @ (Outcome::SourcesChanged { .. } | Outcome::Stopped { .. }) => {
             migrate::answer(&ports, &project, outcome).await
         }
     }
+}
+
+/// What was asked for, as it was typed: the same words go on with a retry that was stopped.
+fn words(args: &RejectsRetry) -> Option<String> {
+    let from = args.from.as_ref().map(|folder| format!("--from {}", folder.display()));
+    let words: Vec<String> = args.which.iter().cloned().chain(from).collect();
+    (!words.is_empty()).then(|| words.join(" "))
 }
 
 async fn completed(
@@ -60,6 +70,7 @@ async fn completed(
     target: &dyn Target,
     id: &str,
     again: u64,
+    remapped: &[String],
 ) -> Result<Answer, Failure> {
     let run = find_run(project, target, Some(id)).await?;
     let open = reject::open_of(target, &run).await?;
@@ -76,11 +87,13 @@ async fn completed(
         0 => "No reject is open any more.\n".to_owned(),
         _ => format!("! {} open: whimbrel rejects list{flag}\n", count(open, "reject")),
     });
+    text.push_str(&migrate::remapped_text(remapped));
     text.push_str(&format!("Next: whimbrel report{flag}\n"));
     let data = json!({
         "run": id,
         "rejects": again,
         "open_rejects": open,
+        "tables_remapped": remapped,
         "tables": tables.iter().map(migrate::TableFigures::json).collect::<Vec<_>>(),
     });
     let exit = if again == 0 { Exit::Done } else { Exit::Rejects };
@@ -97,32 +110,23 @@ async fn choose(
     let exported = args.from.as_deref().map(index).transpose()?;
     let mut chosen = Chosen::new();
     let mut repairs = Repairs::default();
-    let mut meant = 0u64;
+    let mut named = Named::new(&args.which);
     for_each(target, newest, true, &mut |reject| {
-        let named = |which: &String| *which == name(&reject) || *which == reject.code;
-        if !args.which.is_empty() && !args.which.iter().any(named) {
+        if !named.means(&reject) {
             return Ok(());
         }
-        meant += 1;
-        let id = reject.id();
-        let Some(exported) = &exported else {
-            chosen.insert(id, None);
+        let (Some(folder), Some(exported)) = (&args.from, &exported) else {
+            chosen.insert(reject.id(), None);
             return Ok(());
         };
-        if let Some(folder) = args.from.as_deref().filter(|_| exported.contains(&id))
-            && let Some(repaired) = repaired(project, folder, &reject)?
-        {
+        if let Some(repaired) = repaired(project, folder, exported, &reject)? {
             repairs.note(&reject, &repaired)?;
-            chosen.insert(id, Some(repaired));
+            chosen.insert(reject.id(), Some(repaired));
         }
         Ok(())
     })
     .await?;
-    if !args.which.is_empty() && meant == 0 {
-        let which = args.which.join(" ");
-        let message = format!("no open reject of run {} is meant by `{which}`", newest.id);
-        return Err(Failure::usage("WB0707", message, "`whimbrel rejects list --all` names them"));
-    }
+    named.all_met(newest)?;
     if let (Some(folder), Some(exported), true) = (&args.from, &exported, chosen.is_empty()) {
         if is_done(target, newest, folder, exported).await? {
             return Ok(chosen);
@@ -145,15 +149,13 @@ async fn is_done(
     target: &dyn Target,
     newest: &Run,
     folder: &Path,
-    exported: &BTreeSet<RejectId>,
+    exported: &Exported,
 ) -> Result<bool, Failure> {
     let mut done = false;
     for_each(target, newest, false, &mut |reject| {
         let resolved = matches!(reject.status, RejectStatus::Fixed | RejectStatus::Superseded);
         if let (true, Some(repaired)) = (resolved && !done, &reject.fixed_bytes) {
-            let file = folder.join(format!("{}.bytes", name(&reject)));
-            done =
-                exported.contains(&reject.id()) && fs::read(file).is_ok_and(|it| it == *repaired);
+            done = edited(folder, exported, &reject)?.as_ref() == Some(repaired);
         }
         Ok(())
     })
@@ -161,8 +163,10 @@ async fn is_done(
     Ok(done)
 }
 
-/// What `rejects export` has written to a folder.
-fn index(folder: &Path) -> Result<BTreeSet<RejectId>, Failure> {
+/// What `rejects export` has written to a folder: by name, the digest of the bytes.
+type Exported = BTreeMap<String, String>;
+
+fn index(folder: &Path) -> Result<Exported, Failure> {
     let file = folder.join("index.jsonl");
     let text = fs::read_to_string(&file).map_err(|error| {
         let message = format!("the index of exported rejects cannot be read: `{}`", file.display());
@@ -170,39 +174,47 @@ fn index(folder: &Path) -> Result<BTreeSet<RejectId>, Failure> {
             .with_hint("`whimbrel rejects export FOLDER` writes it")
             .with_exit(Exit::Usage)
     })?;
-    let mut exported = BTreeSet::new();
+    let mut exported = Exported::new();
     for (number, line) in text.lines().enumerate() {
-        let id = entry(line).ok_or_else(|| {
+        let (name, digest) = entry(line).ok_or_else(|| {
             let place = format!("{}:{}", file.display(), number + 1);
             let message = format!("no entry of an index of rejects: `{place}`");
             Failure::usage("WB0710", message, "`whimbrel rejects export FOLDER` writes a new one")
         })?;
-        exported.insert(id);
+        exported.extend(digest.map(|digest| (name, digest)));
     }
     Ok(exported)
 }
 
-fn entry(line: &str) -> Option<RejectId> {
+/// Name and digest; a file that was rejected as a whole has no bytes and no digest.
+fn entry(line: &str) -> Option<(String, Option<String>)> {
     let entry: Json = serde_json::from_str(line).ok()?;
-    let (step, unit) = entry["id"].as_str()?.split_once('.')?;
-    let run = entry["run"].as_str()?.to_owned();
-    Some(RejectId { run, step: step.parse().ok()?, unit: unit.parse().ok()? })
+    let digest = entry.get("bytes_blake3").and_then(Json::as_str);
+    Some((entry["id"].as_str()?.to_owned(), digest.map(str::to_owned)))
 }
 
-/// The bytes in the folder, where they are there and differ from the rejected ones.
-fn repaired(project: &Project, folder: &Path, reject: &Reject) -> Result<Option<Vec<u8>>, Failure> {
-    if reject.record == 0 {
-        return Ok(None);
-    }
-    let file = folder.join(format!("{}.bytes", name(reject)));
-    let found = match fs::read(&file) {
-        Ok(found) => found,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+/// The bytes in the folder, where they are not those that were exported.
+fn edited(folder: &Path, exported: &Exported, reject: &Reject) -> Result<Option<Vec<u8>>, Failure> {
+    let Some(digest) = exported.get(&name(reject)) else { return Ok(None) };
+    let file = folder.join(bytes_file(reject));
+    match fs::read(&file) {
+        Ok(found) => Ok((blake3::hash(&found).to_hex().as_str() != digest).then_some(found)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => {
             let message = format!("repaired bytes cannot be read: `{}`", file.display());
-            return Err(Failure::io("WB0710", message, &error));
+            Err(Failure::io("WB0710", message, &error))
         }
-    };
+    }
+}
+
+/// The bytes by which a person has replaced those of an open reject.
+fn repaired(
+    project: &Project,
+    folder: &Path,
+    exported: &Exported,
+    reject: &Reject,
+) -> Result<Option<Vec<u8>>, Failure> {
+    let Some(found) = edited(folder, exported, reject)? else { return Ok(None) };
     let differs = found != bytes(project, reject)?;
     if differs && reject.is_cut() {
         let message =
