@@ -420,7 +420,7 @@ impl Producer<'_> {
             let produced = self.produced(out, Some((&chunk, &digests)), raw);
             marks.note(chunk.mark, before, &state);
             let (mark, state) = (Some(marks.mark.clone()), marks.state.clone());
-            let produced = Produced { refers, mark, state, ..produced };
+            let produced = Produced { mark, state, refers, ..produced };
             self.shared.busy.transform(began.elapsed());
             if let Some(before) = waiting.replace(produced)
                 && self.sender.blocking_send(Ok(before)).is_err()
