@@ -157,7 +157,7 @@ fn not_readable(file: &Path, error: &std::io::Error) -> Failure {
 
 fn not_utf8(file: &Path, error: &FromUtf8Error) -> Failure {
     let (bytes, at) = (error.as_bytes(), error.utf8_error().valid_up_to());
-    let line = bytes[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+    let line = bytes[..at].split(|byte| *byte == b'\n').count();
     let message = format!("the plan is not UTF-8: `{}`", file.display());
     let hint = if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
         "it begins like UTF-16: save it as UTF-8"
