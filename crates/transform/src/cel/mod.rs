@@ -10,6 +10,7 @@
 
 mod fault;
 mod functions;
+mod plain;
 mod tree;
 mod values;
 
@@ -20,11 +21,13 @@ use ::cel::context::VariableResolver;
 use ::cel::parser::Expression;
 use ::cel::{Context, Env};
 use regex::Regex;
+use whimbrel_model::ValueRef;
 
 use crate::codes;
 use crate::op::Fault;
 use crate::op::kind::Cell;
 use crate::reason::excerpt_text;
+use plain::Plain;
 use values::Bound;
 
 /// What a name in an expression stands for.
@@ -43,6 +46,7 @@ pub(crate) struct Program<I> {
     /// What to bind, in the order of their numbers.
     inputs: Vec<I>,
     patterns: Vec<functions::Pattern>,
+    plain: Option<Plain>,
 }
 
 /// Why an expression cannot be compiled.
@@ -91,7 +95,11 @@ impl<I: Copy + PartialEq> Program<I> {
         let mut rewriting = tree::Rewriting::new(source, &places, input);
         rewriting.rewrite(&mut tree);
         let tree::Rewriting { inputs, patterns, mistakes, .. } = rewriting;
-        if mistakes.is_empty() { Ok(Self { tree, inputs, patterns }) } else { Err(mistakes) }
+        if !mistakes.is_empty() {
+            return Err(mistakes);
+        }
+        let plain = Plain::of(&tree);
+        Ok(Self { tree, inputs, patterns, plain })
     }
 
     /// Evaluates the expression; `value` gives the value of an input.
@@ -99,6 +107,11 @@ impl<I: Copy + PartialEq> Program<I> {
         &self,
         value: impl Fn(I) -> Result<Cell<'a>, E>,
     ) -> Result<Cell<'static>, E> {
+        if let Some(plain) = &self.plain
+            && let ValueRef::Text(text) = value(self.inputs[plain.input])?.as_ref()
+        {
+            return Ok(Cell::Ref(ValueRef::Bool(plain.holds(text))));
+        }
         let inputs = self.inputs.iter().map(|input| Ok(Bound::of_cell(value(*input)?)?));
         let bindings =
             Bindings { inputs: inputs.collect::<Result<_, E>>()?, patterns: &self.patterns };
@@ -284,6 +297,37 @@ mod tests {
         check("j.b[7]", "WB0250 no element has the index: `7`");
         check("j.nope", "WB0250 no such key: `nope`");
         check("s.charAt(9)", "WB0250 `charAt(…)`: index out of range: 9");
+    }
+
+    #[test]
+    fn a_plain_test_says_what_the_interpreter_says() {
+        let fields = fields();
+        let literals = ["", "née", "é", "n", "RUN_PARTIAL", "_PARTIAL", "RUN", "42", "12.5"];
+        for form in
+            ["@ == '#'", "@ != '#'", "@.startsWith('#')", "@.endsWith('#')", "@.contains('#')"]
+        {
+            for literal in literals {
+                for (name, _) in &fields {
+                    let source = form.replace('@', &format!("row['{name}']")).replace('#', literal);
+                    let mut program = compile(&source).unwrap();
+                    let run = |program: &Program<usize>| {
+                        program.run::<Fault>(|input| Ok(Cell::Ref(fields[input].1.as_ref())))
+                    };
+                    let told = |outcome: Result<Cell<'static>, Fault>| {
+                        outcome.map_or_else(
+                            |fault| fault.message.into_owned(),
+                            |cell| cell.as_ref().to_string(),
+                        )
+                    };
+                    let plainly = told(run(&program));
+                    assert!(program.plain.take().is_some(), "{source}");
+                    assert_eq!(plainly, told(run(&program)), "{source}");
+                }
+            }
+        }
+        for source in ["s == i", "s + 'x'", "'x' == s", "s == null", "s.size() == 1", "!b"] {
+            assert!(compile(source).unwrap().plain.is_none(), "{source}");
+        }
     }
 
     #[test]
