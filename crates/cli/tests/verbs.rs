@@ -550,18 +550,24 @@ fn a_plan_that_is_not_utf8_is_told_by_its_byte() {
         assert_eq!((code(&output), stdout(&output).as_str()), (2, ""));
         expected.assert_eq(&stderr(&output));
     };
-    told(b"name = \"a\"\n# Z\xfcrich\n", expect![[r#"
+    told(
+        b"name = \"a\"\n# Z\xfcrich\n",
+        expect![[r#"
         error[WB0703]: the plan is not UTF-8: `whimbrel.toml`
           caused by: byte 0xfc at offset 14, in line 2
           hint: write that character in UTF-8, or save the plan as UTF-8
           more: whimbrel explain WB0703
-    "#]]);
-    told(b"\xff\xfen\0a\0", expect![[r#"
+    "#]],
+    );
+    told(
+        b"\xff\xfen\0a\0",
+        expect![[r#"
         error[WB0703]: the plan is not UTF-8: `whimbrel.toml`
           caused by: byte 0xff at offset 0, in line 1
           hint: it begins like UTF-16: save it as UTF-8
           more: whimbrel explain WB0703
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
