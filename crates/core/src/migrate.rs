@@ -40,7 +40,7 @@ pub async fn migrate(
     window::wait_or_refuse(ports, plan).await?;
     let found = find_run(ports, plan).await?;
     let options = &selection_of(found.as_ref(), options)?;
-    let survey = survey(ports, plan, schema, options).await?;
+    let survey = survey(ports, plan, schema, options, found.as_ref()).await?;
     let job = Job { ports, plan, survey: &survey, options };
     match decide(&job, found).await? {
         Task::Nothing(outcome) => Ok(outcome),
@@ -272,7 +272,7 @@ pub async fn check_incremental(
             ports.target.facts().await.during(|| "looking at the target".to_owned())?.location;
         return Err(CoreError::NoRun { plan: plan.name.value.clone(), location });
     };
-    let survey = survey(ports, plan, schema, options).await?;
+    let survey = survey(ports, plan, schema, options, Some(&last)).await?;
     let mut changes = incremental::changes(ports, &survey, &last).await?;
     changes.sample = sample_of(ports, &last).await?;
     Ok((last, changes))

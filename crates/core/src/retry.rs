@@ -54,7 +54,7 @@ pub async fn retry(
     match (last.status, last.kind) {
         (RunStatus::Completed, _) => {}
         (RunStatus::Running | RunStatus::Interrupted | RunStatus::Failed, RunKind::Retry) => {
-            let survey = survey(ports, plan, schema, options).await?;
+            let survey = survey(ports, plan, schema, options, Some(&last)).await?;
             let job = Job { ports, plan, survey: &survey, options };
             return job.carry_out(last, None, timer).await;
         }
@@ -67,7 +67,7 @@ pub async fn retry(
     if chosen.is_empty() {
         return Ok(Outcome::NothingToDo { run: last.id });
     }
-    let survey = survey(ports, plan, schema, options).await?;
+    let survey = survey(ports, plan, schema, options, Some(&last)).await?;
     let job = Job { ports, plan, survey: &survey, options };
     tables_are_there(&job, &chosen).await?;
     tables_stand(&job, &last).await?;
