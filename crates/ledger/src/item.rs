@@ -72,6 +72,12 @@ impl Counts {
         Self { read: account.read.n(), classes: account.classes.map(|sum| sum.n()) }
     }
 
+    /// Counts one unit.
+    pub fn count(&mut self, class: Class) {
+        self.read += 1;
+        self.classes[class as usize] += 1;
+    }
+
     /// Adds other counts.
     pub fn add(&mut self, other: &Self) {
         self.read += other.read;

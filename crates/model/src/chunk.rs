@@ -26,6 +26,11 @@ impl Span {
         }
     }
 
+    /// The same range behind `before` bytes of another arena.
+    fn behind(self, before: usize) -> Self {
+        Self::new(before + self.start as usize, self.len as usize)
+    }
+
     #[inline]
     fn range(self) -> std::ops::Range<usize> {
         let start = self.start as usize;
@@ -99,6 +104,36 @@ impl Chunk {
             + self.text.len()
             + self.bytes.len()
             + self.wide.len() * 16
+    }
+
+    /// Takes the rows of another chunk of the same width behind its own.
+    ///
+    /// # Panics
+    /// Where the widths differ: a defect of the caller.
+    pub fn append(&mut self, other: &Self) {
+        assert_eq!(self.width, other.width, "width of a chunk");
+        let (text, bytes, wide) = (self.text.len(), self.bytes.len(), self.wide.len());
+        let at = |start: u32, before: usize| Span { start, len: 0 }.behind(before).start;
+        self.cells.extend(other.cells.iter().map(|cell| match *cell {
+            Cell::Decimal(span) => Cell::Decimal(span.behind(text)),
+            Cell::Text(span) => Cell::Text(span.behind(text)),
+            Cell::Json(span) => Cell::Json(span.behind(text)),
+            Cell::Bytes(span) => Cell::Bytes(span.behind(bytes)),
+            Cell::Uuid(start) => Cell::Uuid(at(start, bytes)),
+            Cell::Wide(index) => Cell::Wide(at(index, wide)),
+            Cell::Null
+            | Cell::Bool(_)
+            | Cell::Int(_)
+            | Cell::Float(_)
+            | Cell::Date(_)
+            | Cell::Time(_)
+            | Cell::Timestamp { .. }
+            | Cell::TimestampTz { .. } => *cell,
+        }));
+        self.rows += other.rows;
+        self.text.push_str(&other.text);
+        self.bytes.extend_from_slice(&other.bytes);
+        self.wide.extend_from_slice(&other.wide);
     }
 
     /// The row at `index`, which must be below [`Chunk::len`].
@@ -287,9 +322,8 @@ impl ChunkBuilder {
 mod tests {
     use super::*;
 
-    #[test]
-    fn values_come_back_as_they_went_in() {
-        let values = [
+    fn values() -> [ValueRef<'static>; 13] {
+        [
             ValueRef::Null,
             ValueRef::Bool(true),
             ValueRef::Int(i128::MAX),
@@ -303,18 +337,38 @@ mod tests {
             ValueRef::TimestampTz(DateTime { days: 1, nanos: 2 }),
             ValueRef::Uuid([7; 16]),
             ValueRef::Json("{}"),
-        ];
-        let mut builder = ChunkBuilder::new(values.len());
-        for _ in 0..2 {
-            for value in values {
-                builder.push(value);
-            }
+        ]
+    }
+
+    fn chunk(rows: usize) -> Chunk {
+        let mut builder = ChunkBuilder::new(values().len());
+        for _ in 0..rows {
+            values().into_iter().for_each(|value| builder.push(value));
             builder.end_row();
         }
-        let chunk = builder.finish();
+        builder.finish()
+    }
+
+    fn holds(chunk: &Chunk, rows: usize) {
+        assert_eq!(chunk.len(), rows);
         for row in chunk.rows() {
-            assert!(row.values().zip(values).all(|(a, b)| a == b));
+            assert!(row.values().zip(values()).all(|(a, b)| a == b));
         }
+    }
+
+    #[test]
+    fn values_come_back_as_they_went_in() {
+        holds(&chunk(2), 2);
+    }
+
+    #[test]
+    fn an_appended_chunk_keeps_its_values() {
+        let mut whole = chunk(1);
+        whole.append(&chunk(2));
+        whole.append(&chunk(0));
+        whole.append(&chunk(1));
+        holds(&whole, 4);
+        assert_eq!(whole.size(), chunk(4).size());
     }
 
     #[test]

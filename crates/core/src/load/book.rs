@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use whimbrel_endpoint::EndpointError;
 use whimbrel_ledger::{
-    Archived, Counts, Item, Mapping, Reject, RejectStatus, Seen, archive, mapping, reject,
+    Archived, Item, Mapping, Reject, RejectStatus, Seen, archive, mapping, reject,
 };
 use whimbrel_model::wce::{self, Decoded};
 use whimbrel_model::{Account, Class, Digest, RowClass, ValueRef};
 
 use super::digests::key_text;
 use super::judge::{Losers, Winner, Written};
-use super::produced::{Produced, Refusal, Unit};
+use super::produced::{Produced, Reached, Refusal, Unit};
 use super::writer::{OpenBatch, StepContext, UnitEnd};
 
 impl OpenBatch {
@@ -58,7 +58,7 @@ impl OpenBatch {
     pub(super) async fn remember_seen(
         &mut self,
         context: &StepContext<'_>,
-        item: &Item,
+        items: &[Item],
         produced: &Produced,
         ends: &[Option<UnitEnd>],
         losers: &Losers,
@@ -77,6 +77,7 @@ impl OpenBatch {
             else {
                 continue;
             };
+            let item = &items[unit.item];
             rows.push(Seen {
                 step_table: context.table.name.clone(),
                 digest: digest.to_vec(),
@@ -92,7 +93,7 @@ impl OpenBatch {
     pub(super) async fn remember_mappings(
         &mut self,
         context: &StepContext<'_>,
-        item: &Item,
+        items: &[Item],
         produced: &Produced,
         written: &Written,
         ends: &[Option<UnitEnd>],
@@ -109,8 +110,8 @@ impl OpenBatch {
                     new_id,
                     new_key: key.to_vec(),
                     content_hash: digest.0.to_vec(),
-                    source: item.source.clone(),
-                    source_file: item.source_file.clone(),
+                    source: items[unit.item].source.clone(),
+                    source_file: items[unit.item].source_file.clone(),
                     record: unit.position.record,
                     winner,
                     run: context.run.to_owned(),
@@ -143,7 +144,7 @@ impl OpenBatch {
     pub(super) async fn archive(
         &mut self,
         context: &StepContext<'_>,
-        item: &Item,
+        items: &[Item],
         units: &[Unit],
         ends: &[Option<UnitEnd>],
     ) -> Result<(), EndpointError> {
@@ -151,6 +152,7 @@ impl OpenBatch {
         for (unit, end) in units.iter().zip(ends) {
             let refused = matches!(end, Some(UnitEnd::Refused(_)));
             if let (false, Some(content)) = (refused, &unit.archive) {
+                let item = &items[unit.item];
                 rows.push(Archived {
                     run: context.run.to_owned(),
                     step: context.step,
@@ -169,14 +171,14 @@ impl OpenBatch {
     pub(super) fn account(
         &mut self,
         context: &StepContext<'_>,
-        item: &mut Item,
-        index: usize,
+        items: &mut [Item],
         produced: &Produced,
         ends: Vec<Option<UnitEnd>>,
     ) -> Result<Vec<Class>, EndpointError> {
         let mut booked = Account::default();
         let mut classes = Vec::with_capacity(produced.units.len());
         for (unit, end) in produced.units.iter().zip(ends) {
+            let item = &mut items[unit.item];
             let len = (unit.raw.1 - unit.raw.0) as u64;
             booked.read.add(&unit.digest, len);
             let class = match end.expect("every unit has an end") {
@@ -188,11 +190,10 @@ impl OpenBatch {
                 }
             };
             booked.class_mut(class).add(&unit.digest, len);
+            item.counts.count(class);
             classes.push(class);
         }
         self.units.merge(&booked);
-        item.counts.add(&Counts::of(&booked));
-        self.touched.insert(index);
         Ok(classes)
     }
 
@@ -202,11 +203,9 @@ impl OpenBatch {
         &mut self,
         context: &StepContext<'_>,
         item: &Item,
-        produced: &Produced,
-        classes: &[Class],
+        reached: &Reached,
+        by_unit: BTreeMap<u64, Class>,
     ) -> Result<(), EndpointError> {
-        let by_unit: BTreeMap<u64, Class> =
-            produced.units.iter().map(|unit| unit.ordinal).zip(classes.iter().copied()).collect();
         let mut ranges = Vec::new();
         if let (Some((first, _)), Some((last, _))) =
             (by_unit.first_key_value(), by_unit.last_key_value())
@@ -214,14 +213,14 @@ impl OpenBatch {
             ranges.push((*first, *last));
         }
         // A file that was rejected as a whole has its own reject, under the item's first unit.
-        if produced.end.is_some() && !by_unit.contains_key(&item.first_unit) {
+        if reached.end.is_some() && !by_unit.contains_key(&item.first_unit) {
             ranges.push((item.first_unit, item.first_unit));
         }
         for (run, step) in &context.origins {
             for (first, last) in &ranges {
                 let txn = self.txn.as_mut();
                 for mut reject in reject::open_between(txn, run, *step, *first, *last).await? {
-                    let whole = reject.unit == item.first_unit && produced.end.is_some();
+                    let whole = reject.unit == item.first_unit && reached.end.is_some();
                     let (status, resolution) = match by_unit.get(&reject.unit) {
                         Some(Class::Rejected) => (RejectStatus::Superseded, "rejected again"),
                         Some(class) => (RejectStatus::Fixed, class.name()),

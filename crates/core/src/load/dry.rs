@@ -168,7 +168,8 @@ pub(crate) async fn read_through(
         CoreError::SourceChanged { run, path }
     })?;
     let workers = job.options.workers(job.plan).min(works.len().max(1));
-    let (gate, mut announced) = Gate::open(works);
+    // One at a time: whoever has seen enough stops after an item.
+    let (gate, mut announced) = Gate::open(works, 1);
     let parents = ParentIndex::Memory(Arc::clone(parents));
     let shared = Shared::new(job.ports, job.plan, surveyed, &[0; 32], gate, parents, choice);
     let shared = Arc::new(shared);
@@ -198,9 +199,13 @@ async fn feed(
 ) -> Result<ControlFlow<()>, CoreError> {
     while let Some(mut announcement) = announced.recv().await {
         while let Some(message) = announcement.produced.recv().await {
-            let path = &announcement.path;
-            let produced = message.during(|| format!("reading `{path}`"))?;
-            let seen = see(&items[announcement.index], produced);
+            let produced = match message {
+                Ok(produced) => produced,
+                Err(failed) => {
+                    return Err(failed.error).during(|| format!("reading `{}`", failed.path));
+                }
+            };
+            let seen = see(&items[produced.item()], produced);
             if seen.is_break() || ports.cancel.reason().is_some() {
                 return Ok(ControlFlow::Break(()));
             }

@@ -1,40 +1,37 @@
-//! The queue of items: taken in source order, announced to the writer in that order, and bounded
-//! by the bytes that are on their way.
+//! The queue of items: taken in source order, small ones several at a time, announced to the writer
+//! in that order, and bounded by the bytes that are on their way.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, PoisonError};
 
 use tokio::sync::mpsc;
-use whimbrel_endpoint::EndpointError;
 
-use super::produced::Produced;
+use super::outbox::{BYTES_TOGETHER, Message, Outbox};
 use super::work::Work;
 
 /// Bytes of items that are taken and not yet written.
 const BUDGET: u64 = 16 << 20;
 /// An item counts at most this much: its channel bounds the rest.
 const COST_MAX: u64 = 4 << 20;
-/// Chunks that wait in an item's channel.
+/// Chunks that wait in a channel.
 const CHUNKS: usize = 10;
-
-/// What a worker sends.
-pub(crate) type Sender = mpsc::Sender<Result<Produced, EndpointError>>;
+/// Items that are taken together at most.
+const ITEMS_TOGETHER: u64 = 100;
 
 /// The writer's side: items in source order.
 pub(crate) type Announced = mpsc::UnboundedReceiver<Announcement>;
 
-/// An item that a worker has taken.
+/// Items that a worker has taken.
 pub(crate) struct Announcement {
-    pub(crate) index: usize,
-    pub(crate) path: String,
     pub(crate) cost: u64,
-    pub(crate) produced: mpsc::Receiver<Result<Produced, EndpointError>>,
+    pub(crate) produced: mpsc::Receiver<Message>,
 }
 
 /// Hands out items.
 pub(crate) struct Gate {
     state: Mutex<State>,
     changed: Condvar,
+    together: u64,
 }
 
 struct State {
@@ -44,36 +41,36 @@ struct State {
 }
 
 impl Gate {
-    pub(crate) fn open(works: Vec<Work>) -> (Self, Announced) {
+    /// Up to `together` units go to the writer in one message, and so no more items are taken at a
+    /// time.
+    pub(crate) fn open(works: Vec<Work>, together: u64) -> (Self, Announced) {
         let (announce, announced) = mpsc::unbounded_channel();
         let announce = (!works.is_empty()).then_some(announce);
         let state = State { queue: works.into(), in_flight: 0, announce };
-        (Self { state: Mutex::new(state), changed: Condvar::new() }, announced)
+        (Self { state: Mutex::new(state), changed: Condvar::new(), together }, announced)
     }
 
-    /// The next item, once there is room for it.
-    pub(crate) fn take(&self) -> Option<(Work, Sender)> {
+    /// The next items, once there is room for them.
+    pub(crate) fn take(&self) -> Option<(Vec<Work>, Outbox)> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            let cost = state.queue.front().map(|work| work.bytes().clamp(4096, COST_MAX))?;
+            let (count, cost) = state.next(self.together.min(ITEMS_TOGETHER) as usize)?;
             if state.in_flight == 0 || state.in_flight + cost <= BUDGET {
-                let work = state.queue.pop_front()?;
+                let works = state.queue.drain(..count).collect();
                 let (sender, produced) = mpsc::channel(CHUNKS);
                 state.in_flight += cost;
-                let path = work.item.source_file.clone();
-                let announcement = Announcement { index: work.index, path, cost, produced };
-                let heard = state.announce.as_ref()?.send(announcement).is_ok();
+                let heard = state.announce.as_ref()?.send(Announcement { cost, produced }).is_ok();
                 if state.queue.is_empty() {
                     state.announce = None;
                     self.changed.notify_all();
                 }
-                return heard.then_some((work, sender));
+                return heard.then(|| (works, Outbox::new(sender, self.together)));
             }
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
-    /// The writer has taken everything of an item.
+    /// The writer has taken everything of them.
     pub(crate) fn drained(&self, cost: u64) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.in_flight -= cost;
@@ -86,5 +83,25 @@ impl Gate {
         state.queue.clear();
         state.announce = None;
         self.changed.notify_all();
+    }
+}
+
+impl State {
+    /// How many items come next, and what they cost; `None` where none are left. Towards the end they
+    /// are fewer, so that no worker waits for another.
+    fn next(&self, together: usize) -> Option<(usize, u64)> {
+        let together = together.min(self.queue.len() / 8 + 1);
+        let cost = |work: &Work| work.bytes().clamp(4096, COST_MAX);
+        let first = self.queue.front()?;
+        let (mut count, mut bytes, mut sum) = (1, first.bytes(), cost(first));
+        for work in self.queue.iter().take(together).skip(1) {
+            bytes += work.bytes();
+            if bytes > BYTES_TOGETHER {
+                break;
+            }
+            count += 1;
+            sum += cost(work);
+        }
+        Some((count, sum))
     }
 }

@@ -41,16 +41,16 @@ impl OpenBatch {
     pub(super) async fn settle(
         &mut self,
         context: &StepContext<'_>,
-        item: &Item,
+        items: &[Item],
         produced: &Produced,
     ) -> Result<Settled, EndpointError> {
         let mut without: BTreeMap<usize, UnitEnd> = BTreeMap::new();
         loop {
             let mut ends = foregone(&produced.units);
             without.iter().for_each(|(unit, end)| ends[*unit] = Some(end.clone()));
-            let losers = self.find_duplicates(context, item, produced, &mut ends).await?;
+            let losers = self.find_duplicates(context, items, produced, &mut ends).await?;
             let rows = wanted(&produced.rows, &ends);
-            let (written, updates) = self.write(context, item, produced, rows, &mut ends).await?;
+            let (written, updates) = self.write(context, items, produced, rows, &mut ends).await?;
             let Some((unit, end)) = relied_upon(&written, losers.as_ref(), &ends) else {
                 self.apply_updates(context, &written, updates).await?;
                 self.close(&written, produced, &mut ends);
@@ -65,7 +65,7 @@ impl OpenBatch {
     async fn find_duplicates(
         &mut self,
         context: &StepContext<'_>,
-        item: &Item,
+        items: &[Item],
         produced: &Produced,
         ends: &mut [Option<UnitEnd>],
     ) -> Result<Option<Losers>, EndpointError> {
@@ -82,15 +82,16 @@ impl OpenBatch {
         for (index, unit) in produced.units.iter().enumerate() {
             let (None, Some(digest)) = (&ends[index], unit.duplicate) else { continue };
             let before = match seen.get(digest.as_slice()) {
-                Some(seen) if is_itself(seen, item, unit) => None,
+                Some(seen) if is_itself(seen, &items[unit.item], unit) => None,
                 Some(seen) => {
                     let place = format!("{}:{}", seen.source_file, seen.record);
                     Some((Winner { key: seen.new_key.clone(), unit: None }, place))
                 }
                 None => here.get(&digest).map(|&first| {
                     let key = first_rows.get(&first).map(|&row| produced.rows.key(row).to_vec());
-                    let place =
-                        format!("{}:{}", item.source_file, produced.units[first].position.record);
+                    let winner = &produced.units[first];
+                    let file = &items[winner.item].source_file;
+                    let place = format!("{file}:{}", winner.position.record);
                     (Winner { key: key.unwrap_or_default(), unit: Some(first) }, place)
                 }),
             };
@@ -119,7 +120,7 @@ impl OpenBatch {
     async fn write(
         &mut self,
         context: &StepContext<'_>,
-        item: &Item,
+        items: &[Item],
         produced: &Produced,
         rows: Arc<Rows>,
         ends: &mut [Option<UnitEnd>],
@@ -133,7 +134,7 @@ impl OpenBatch {
         let fates = self.txn.write(&context.table, chunk, WriteMode::Insert).await?;
         failpoint!("core.batch.after_write");
         one_each("rows it was given to write", fates.len(), written.rows.len())?;
-        self.judge(context, item, produced, &fates, &mut written, &mut updates, ends).await?;
+        self.judge(context, items, produced, &fates, &mut written, &mut updates, ends).await?;
         Ok((written, updates))
     }
 
@@ -142,7 +143,7 @@ impl OpenBatch {
     async fn judge(
         &mut self,
         context: &StepContext<'_>,
-        item: &Item,
+        items: &[Item],
         produced: &Produced,
         fates: &[RowFate],
         written: &mut Written,
@@ -184,8 +185,9 @@ impl OpenBatch {
                     continue;
                 }
                 if context.existing == Existing::Update {
-                    let record = produced.units[rows.units[owner] as usize].position.record;
-                    let refusal = of_another_record(&item.source_file, record);
+                    let other = &produced.units[rows.units[owner] as usize];
+                    let file = &items[other.item].source_file;
+                    let refusal = of_another_record(file, other.position.record);
                     ends[unit] = Some(UnitEnd::Refused(Box::new(refusal)));
                     continue;
                 }
@@ -202,7 +204,8 @@ impl OpenBatch {
             }
             let key = rows.key(row).to_vec();
             let mine = mapping::of_key(self.txn.as_mut(), &context.table.name, &key).await?;
-            match decide(context, item, &produced.units[unit], &mine, &digest) {
+            let about = &produced.units[unit];
+            match decide(context, &items[about.item], about, &mine, &digest) {
                 Decision::Update => {
                     written.classes[row] = Some(RowClass::Updated);
                     owners.insert(rows.key(row), row);

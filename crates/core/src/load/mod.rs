@@ -13,6 +13,7 @@ mod digests;
 pub(crate) mod dry;
 mod gate;
 mod judge;
+mod outbox;
 mod produced;
 mod stage;
 mod work;
@@ -31,6 +32,7 @@ use whimbrel_model::plan::{Budget, Plan, TableMapping};
 
 use self::digests::RowDigester;
 use self::gate::Gate;
+use self::outbox::Failed;
 pub(crate) use self::produced::{Fate, Produced};
 pub(crate) use self::stage::Choice;
 use self::stage::{ParentIndex, Shared};
@@ -158,6 +160,12 @@ impl From<CommitError> for AttemptError {
 impl From<EndpointError> for AttemptError {
     fn from(error: EndpointError) -> Self {
         Self::Commit(CommitError::Endpoint(error))
+    }
+}
+
+impl From<Failed> for AttemptError {
+    fn from(failed: Failed) -> Self {
+        Self::Stage { path: failed.path, error: failed.error }
     }
 }
 
@@ -330,7 +338,8 @@ impl Task<'_> {
         flow: &mut Flow<'_>,
     ) -> Result<Option<StopReason>, AttemptError> {
         let workers = self.options.workers(self.plan).min(works.len().max(1));
-        let (gate, mut announced) = Gate::open(works);
+        let together = self.batch_rows(flow.failures);
+        let (gate, mut announced) = Gate::open(works, together);
         let shared = Shared::new(
             self.ports,
             self.plan,
@@ -340,7 +349,7 @@ impl Task<'_> {
             ParentIndex::Ledger(Arc::clone(&self.ports.target)),
             self.sample.clone().map_or(Choice::All, Choice::Sampled),
         );
-        let shared = Arc::new(shared.in_chunks_of(self.batch_rows(flow.failures)));
+        let shared = Arc::new(shared.in_chunks_of(together));
         let mut threads = tokio::task::JoinSet::new();
         for _worker in 0..workers {
             let shared = Arc::clone(&shared);
@@ -369,12 +378,10 @@ impl Task<'_> {
     ) -> Result<Option<StopReason>, AttemptError> {
         while let Some(mut announcement) = announced.recv().await {
             while let Some(message) = announcement.produced.recv().await {
-                let path = || announcement.path.clone();
-                let produced =
-                    message.map_err(|error| AttemptError::Stage { path: path(), error })?;
-                flow.note(&produced, &announcement.path);
+                let produced = message?;
+                flow.note(&produced, writer.items());
                 let began = self.ports.clock.monotonic();
-                writer.accept(announcement.index, produced).await?;
+                writer.accept(produced).await?;
                 shared.busy.write(self.ports.clock.monotonic().saturating_sub(began));
                 flow.progress(writer, shared);
                 let stop = self.stop_reason(flow);
@@ -547,13 +554,13 @@ impl<'a> Flow<'a> {
         }
     }
 
-    fn note(&mut self, produced: &produced::Produced, path: &str) {
+    fn note(&mut self, produced: &Produced, items: &[Item]) {
         self.read += produced.units.len() as u64;
         self.bytes += produced.raw.len() as u64;
         let refused = |unit: &&produced::Unit| matches!(unit.fate, produced::Fate::Rejected(_));
         self.rejected += produced.units.iter().filter(refused).count() as u64;
-        if self.file != path {
-            path.clone_into(&mut self.file);
+        if let Some(last) = produced.items.last() {
+            items[last.item].source_file.clone_into(&mut self.file);
         }
     }
 

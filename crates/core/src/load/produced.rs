@@ -6,13 +6,12 @@ use whimbrel_ledger::Stage;
 use whimbrel_model::{Chunk, ChunkBuilder, Digest, Position, SourceMark};
 use whimbrel_transform::{Lookup, Notes};
 
-/// A run of units of one item, transformed and hashed, in source order.
+/// A run of units of an item, or of several that follow one another, transformed and hashed, in
+/// source order.
 #[derive(Debug)]
 pub(crate) struct Produced {
-    /// Where reading goes on after these units.
-    pub(crate) mark: Option<SourceMark>,
-    /// The transform's state there, where it is known.
-    pub(crate) state: Option<Vec<u8>>,
+    /// The items, in order, and how far each has come with these units.
+    pub(crate) items: Vec<Reached>,
     /// Source units, in order.
     pub(crate) units: Vec<Unit>,
     /// Original bytes of the units.
@@ -23,18 +22,48 @@ pub(crate) struct Produced {
     pub(crate) refers: Vec<Vec<Lookup>>,
     /// Conversions, warnings and filters.
     pub(crate) notes: Notes,
-    /// Set on the last one of the item.
-    pub(crate) end: Option<ItemEnd>,
     /// Bytes of memory, about.
     pub(crate) size: usize,
 }
 
 impl Produced {
-    /// These units, and with them the end of their item that `last`, which has none, tells.
-    pub(crate) fn ended_by(mut self, last: Self) -> Self {
-        self.notes.merge(last.notes);
-        Self { mark: last.mark, state: last.state, end: last.end, ..self }
+    /// The first of the items.
+    pub(crate) fn item(&self) -> usize {
+        self.items[0].item
     }
+
+    /// Takes what follows in source order, too.
+    pub(crate) fn append(&mut self, next: Self) {
+        let (units, raw) = (self.units.len(), self.raw.len());
+        self.units.extend(next.units.into_iter().map(|unit| {
+            let (start, end) = unit.raw;
+            Unit { raw: (raw + start, raw + end), ..unit }
+        }));
+        self.raw.extend_from_slice(&next.raw);
+        Arc::make_mut(&mut self.rows).append(&next.rows, units as u32);
+        self.refers.extend(next.refers);
+        self.notes.merge(next.notes);
+        self.size += next.size;
+        for reached in next.items {
+            match self.items.last_mut().filter(|last| last.item == reached.item) {
+                Some(last) => *last = reached,
+                None => self.items.push(reached),
+            }
+        }
+    }
+}
+
+/// How far an item has come.
+#[derive(Debug)]
+pub(crate) struct Reached {
+    /// Index in the step's items.
+    pub(crate) item: usize,
+    /// Where reading goes on.
+    pub(crate) mark: Option<SourceMark>,
+    /// The transform's state there, where it is known.
+    pub(crate) state: Option<Vec<u8>>,
+    /// Set where nothing more comes of it.
+    pub(crate) end: Option<ItemEnd>,
 }
 
 /// How an item ended.
@@ -51,6 +80,8 @@ pub(crate) struct ItemEnd {
 /// One source unit.
 #[derive(Debug)]
 pub(crate) struct Unit {
+    /// Index of its item in the step's.
+    pub(crate) item: usize,
     /// Its ordinal in the step.
     pub(crate) ordinal: u64,
     pub(crate) position: Position,
@@ -105,10 +136,10 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
-    /// No rows.
-    pub(crate) fn none() -> Self {
+    /// No rows, of that many values each.
+    pub(crate) fn none(width: usize) -> Self {
         Self {
-            chunk: Arc::default(),
+            chunk: Arc::new(ChunkBuilder::new(width).finish()),
             units: Vec::new(),
             digests: Vec::new(),
             bytes: Vec::new(),
@@ -127,11 +158,23 @@ impl Rows {
         &self.keys[start as usize..self.key_ends[row] as usize]
     }
 
+    /// Takes other rows, too, whose units stand behind `units` others.
+    fn append(&mut self, other: &Self, units: u32) {
+        Arc::make_mut(&mut self.chunk).append(&other.chunk);
+        let keys = self.keys.len() as u32;
+        self.units.extend(other.units.iter().map(|unit| units + unit));
+        self.digests.extend_from_slice(&other.digests);
+        self.bytes.extend_from_slice(&other.bytes);
+        self.keys.extend_from_slice(&other.keys);
+        self.key_ends.extend(other.key_ends.iter().map(|end| keys + end));
+        self.legacy.extend_from_slice(&other.legacy);
+    }
+
     /// Only the rows of units that `keep` says.
     pub(crate) fn retain(&self, keep: impl Fn(usize) -> bool) -> Self {
         let mut builder =
             ChunkBuilder::with_capacity(self.chunk.width(), self.len(), self.chunk.size());
-        let mut kept = Self::none();
+        let mut kept = Self::none(self.chunk.width());
         for (row, values) in self.chunk.rows().enumerate() {
             if !keep(self.units[row] as usize) {
                 continue;

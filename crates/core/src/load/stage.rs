@@ -1,4 +1,4 @@
-//! A worker: reads an item, transforms and hashes its records, and sends them in order.
+//! A worker: reads items, transforms and hashes their records, and sends them in order.
 //!
 //! ```text
 //! small file   read → transform → hash                      one thread
@@ -24,8 +24,9 @@ use whimbrel_transform::{
 
 use super::again::{self, Again};
 use super::digests::{RowDigester, encode_key};
-use super::gate::{Gate, Sender};
-use super::produced::{Fate, ItemEnd, Produced, Refusal, Rows, Unit};
+use super::gate::Gate;
+use super::outbox::{Failed, Outbox, Unheard};
+use super::produced::{Fate, ItemEnd, Produced, Reached, Refusal, Rows, Unit};
 use super::work::{Part, Work};
 use crate::ports::Ports;
 use crate::survey::{SetAside, SurveyedStep};
@@ -36,6 +37,9 @@ const LARGE: u64 = 1 << 20;
 const READ_AHEAD: usize = 2;
 /// What a reader is asked for at a time, unless batches are smaller.
 const CHUNK: Limit = Limit { rows: 2048, bytes: 512 << 10 };
+/// A reader makes room for all records that it is asked for. Of a small file they are no more than it
+/// holds if each has so many bytes; shorter ones take several turns.
+const RECORD_BYTES: u64 = 16;
 
 /// What all workers of a step share.
 pub(crate) struct Shared {
@@ -147,23 +151,55 @@ impl Shared {
 /// Takes items until there are none left, or nobody listens.
 pub(crate) fn work(shared: &Shared, handle: &Handle) {
     let mut parents = Parents::default();
-    while let Some((work, sender)) = shared.gate.take() {
-        let done = match &work.part {
-            Part::Aside(aside) => {
-                set_aside(shared, &work, aside, &sender);
-                Ok(())
+    while let Some((works, mut outbox)) = shared.gate.take() {
+        for work in works {
+            let done = match &work.part {
+                Part::Aside(aside) => set_aside(shared, &work, aside, &mut outbox),
+                Part::File(partition) => {
+                    file(shared, handle, &work, partition, &mut outbox, &mut parents)
+                }
+            };
+            match done {
+                Ok(()) => {}
+                Err(Stop::Unheard) => return,
+                Err(Stop::Failed(error)) => {
+                    let path = work.item.source_file;
+                    // The writer stops at the first error; nobody listening is fine too.
+                    let _heard = outbox.fail(Failed { path, error });
+                    return;
+                }
             }
-            Part::File(partition) => file(shared, handle, &work, partition, &sender, &mut parents),
-        };
-        if let Err(error) = done {
-            // The writer stops at the first error; nobody listening is fine too.
-            let _heard = sender.blocking_send(Err(error));
+        }
+        if outbox.finish().is_err() {
             return;
         }
     }
 }
 
-fn set_aside(shared: &Shared, work: &Work, aside: &SetAside, sender: &Sender) {
+/// Why a worker does not go on.
+enum Stop {
+    Unheard,
+    Failed(EndpointError),
+}
+
+impl From<Unheard> for Stop {
+    fn from(Unheard: Unheard) -> Self {
+        Self::Unheard
+    }
+}
+
+impl From<EndpointError> for Stop {
+    fn from(error: EndpointError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+fn set_aside(
+    shared: &Shared,
+    work: &Work,
+    aside: &SetAside,
+    outbox: &mut Outbox,
+) -> Result<(), Stop> {
     let facts = format!("{} {}", work.item.source_file, aside.partition.facts.size);
     let digest = shared.sources[&work.item.source].key.digest(facts.as_bytes());
     let left_out = match &shared.choice {
@@ -184,6 +220,7 @@ fn set_aside(shared: &Shared, work: &Work, aside: &SetAside, sender: &Sender) {
         }))
     };
     let unit = Unit {
+        item: work.index,
         ordinal: work.item.first_unit,
         position: Position::default(),
         digest,
@@ -192,18 +229,17 @@ fn set_aside(shared: &Shared, work: &Work, aside: &SetAside, sender: &Sender) {
         duplicate: None,
         archive: None,
     };
-    let produced = Produced {
-        mark: None,
-        state: None,
+    let end = ItemEnd { lines: None, skipped: None, aside: Some(aside.reason.clone()) };
+    outbox.send(Produced {
+        items: vec![Reached { item: work.index, mark: None, state: None, end: Some(end) }],
         units: vec![unit],
         raw: Vec::new(),
-        rows: Arc::new(Rows::none()),
+        rows: Arc::new(Rows::none(shared.step.table().columns.len())),
         refers: Vec::new(),
         notes: whimbrel_transform::Notes::default(),
-        end: Some(ItemEnd { lines: None, skipped: None, aside: Some(aside.reason.clone()) }),
         size: 256,
-    };
-    let _heard = sender.blocking_send(Ok(produced));
+    })?;
+    Ok(())
 }
 
 /// Where the records of a file come from: this thread, or one that reads ahead.
@@ -300,9 +336,9 @@ fn file(
     handle: &Handle,
     work: &Work,
     partition: &Partition,
-    sender: &Sender,
+    outbox: &mut Outbox,
     parents: &mut Parents,
-) -> Result<(), EndpointError> {
+) -> Result<(), Stop> {
     let source = &shared.sources[&work.item.source];
     let facts = facts(shared, handle, work, partition, source)?;
     let saved = work.item.state.as_deref();
@@ -319,9 +355,10 @@ fn file(
     };
     let opened = source.adapter.open(partition, &source.fields, work.item.mark.as_ref());
     let reader = handle.block_on(opened)?;
-    let direct =
-        Direct { reader, handle, busy: &shared.busy, key: &source.key, limit: shared.chunk };
-    let producer = Producer { shared, handle, work, partition, source, sender, parents };
+    let rows = (partition.facts.size / RECORD_BYTES + 1).min(shared.chunk.rows as u64) as usize;
+    let limit = Limit { rows, ..shared.chunk };
+    let direct = Direct { reader, limit, handle, busy: &shared.busy, key: &source.key };
+    let producer = Producer { shared, handle, work, partition, source, outbox, parents };
     if let Some(again) = work.again.as_ref().filter(|again| again.is_of_records()) {
         return producer.run_again(direct, state, again);
     }
@@ -393,14 +430,13 @@ struct Producer<'a> {
     work: &'a Work,
     partition: &'a Partition,
     source: &'a SharedSource,
-    sender: &'a Sender,
+    outbox: &'a mut Outbox,
     parents: &'a mut Parents,
 }
 
 impl Producer<'_> {
-    fn run(mut self, mut feed: impl Feed, mut state: State) -> Result<(), EndpointError> {
+    fn run(mut self, mut feed: impl Feed, mut state: State) -> Result<(), Stop> {
         let mut marks = Marks::new(&self.work.item, &state);
-        let mut waiting: Option<Produced> = None;
         while let Some((chunk, digests)) = feed.next()? {
             failpoint!("core.load.chunk_read");
             let began = Instant::now();
@@ -417,16 +453,11 @@ impl Producer<'_> {
             let before = state.save();
             step.apply_to(last..last + 1, &mut state, &chunk, &lookups, &mut out);
             let raw = std::mem::take(&mut chunk.raw);
-            let produced = self.produced(out, Some((&chunk, &digests)), raw);
-            marks.note(chunk.mark, before, &state);
-            let (mark, state) = (Some(marks.mark.clone()), marks.state.clone());
-            let produced = Produced { mark, state, refers, ..produced };
+            marks.note(std::mem::take(&mut chunk.mark), before, &state);
+            let reached = self.reached(Some(marks.mark.clone()), marks.state.clone(), None);
+            let produced = self.produced(out, Some((&chunk, &digests)), raw, reached);
             self.shared.busy.transform(began.elapsed());
-            if let Some(before) = waiting.replace(produced)
-                && self.sender.blocking_send(Ok(before)).is_err()
-            {
-                return Ok(());
-            }
+            self.outbox.send(Produced { refers, ..produced })?;
         }
         let end = feed.finish()?;
         let mut out = self.out();
@@ -434,29 +465,28 @@ impl Producer<'_> {
         let referred = self.shared.step.finish_lookups(&state);
         self.resolve(&referred, &mut lookups)?;
         self.shared.step.finish(&mut state, &lookups, &mut out);
-        let mut last = self.produced(out, None, Vec::new());
+        marks.end(&end);
+        let ended =
+            ItemEnd { lines: Some(end.lines), skipped: Some(end.skipped_lines), aside: None };
+        let reached = self.reached(Some(marks.mark), marks.state, Some(ended));
+        let mut last = self.produced(out, None, Vec::new(), reached);
         if matches!(self.shared.choice, Choice::Traced) {
             last.refers = last.units.iter().map(|_| referred.clone()).collect();
         }
-        marks.end(&end);
-        last.mark = Some(marks.mark);
-        last.state = marks.state;
-        last.end =
-            Some(ItemEnd { lines: Some(end.lines), skipped: Some(end.skipped_lines), aside: None });
         for unit in &mut last.units {
             unit.digest = self.file_digest(&end);
         }
-        let ending = match waiting {
-            // Nothing came after the records: their end goes with them, in one message.
-            Some(before) if last.units.is_empty() => [None, Some(before.ended_by(last))],
-            before @ (Some(_) | None) => [before, Some(last)],
-        };
-        for produced in ending.into_iter().flatten() {
-            if self.sender.blocking_send(Ok(produced)).is_err() {
-                return Ok(());
-            }
-        }
+        self.outbox.send(last)?;
         Ok(())
+    }
+
+    fn reached(
+        &self,
+        mark: Option<SourceMark>,
+        state: Option<Vec<u8>>,
+        end: Option<ItemEnd>,
+    ) -> Reached {
+        Reached { item: self.work.index, mark, state, end }
     }
 
     /// What a chunk becomes is collected here.
@@ -488,7 +518,7 @@ impl Producer<'_> {
         mut feed: impl Feed,
         mut state: State,
         again: &Again,
-    ) -> Result<(), EndpointError> {
+    ) -> Result<(), Stop> {
         self.unchanged(again)?;
         let stateless = !self.shared.step.has_state();
         let marked = again.mark.as_ref().map_or(0, |mark| mark.records);
@@ -510,11 +540,9 @@ impl Producer<'_> {
                     self.shared.step.apply(&mut state, &part, &lookups, &mut out);
                     if stretch.wanted {
                         let raw = std::mem::take(&mut part.raw);
-                        let produced =
-                            self.produced(out, Some((&part, &digests[stretch.records])), raw);
-                        if self.sender.blocking_send(Ok(produced)).is_err() {
-                            return Ok(());
-                        }
+                        let records = Some((&part, &digests[stretch.records]));
+                        let reached = self.reached(None, None, None);
+                        self.outbox.send(self.produced(out, records, raw, reached))?;
                     }
                 }
                 if read == marked {
@@ -524,14 +552,13 @@ impl Producer<'_> {
             self.shared.busy.transform(began.elapsed());
         }
         if !again.done_after(read) {
-            return Err(self.shorter());
+            return Err(self.shorter().into());
         }
         self.unchanged(again)?;
-        let mut last = self.produced(self.out(), None, Vec::new());
-        last.mark.clone_from(&again.mark);
-        last.state = if stateless { Some(state.save()) } else { at_mark };
-        last.end = Some(ItemEnd { lines: None, skipped: None, aside: None });
-        let _heard = self.sender.blocking_send(Ok(last));
+        let ended = ItemEnd { lines: None, skipped: None, aside: None };
+        let state = if stateless { Some(state.save()) } else { at_mark };
+        let reached = self.reached(again.mark.clone(), state, Some(ended));
+        self.outbox.send(self.produced(self.out(), None, Vec::new(), reached))?;
         Ok(())
     }
 
@@ -596,6 +623,7 @@ impl Producer<'_> {
         out: Out,
         records: Option<(&SourceChunk, &[Digest])>,
         raw: Vec<u8>,
+        reached: Reached,
     ) -> Produced {
         let out = out.finish();
         let (duplicates, mut archive) = (out.duplicates, out.archive);
@@ -611,6 +639,7 @@ impl Producer<'_> {
                 }
             };
             Unit {
+                item: self.work.index,
                 ordinal,
                 position,
                 digest,
@@ -625,14 +654,12 @@ impl Producer<'_> {
         let size =
             raw.len() + rows.chunk.size() + rows.keys.len() + units.len() * size_of::<Unit>();
         Produced {
-            mark: None,
-            state: None,
+            items: vec![reached],
             units,
             raw,
             rows,
             refers: Vec::new(),
             notes: out.notes,
-            end: None,
             size,
         }
     }

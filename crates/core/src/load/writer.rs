@@ -18,7 +18,7 @@ use whimbrel_transform::Notes;
 
 use super::digests::RowDigester;
 use super::judge::Settled;
-use super::produced::{Produced, Refusal};
+use super::produced::{Produced, Reached, Refusal};
 use crate::ports::{Ports, rfc3339};
 
 /// What a step writes, and how.
@@ -103,17 +103,13 @@ impl<'a> Writer<'a> {
         self.items
     }
 
-    /// Takes the next units of an item into the open batch.
-    pub(crate) async fn accept(
-        &mut self,
-        item: usize,
-        produced: Produced,
-    ) -> Result<(), EndpointError> {
+    /// Takes the next units into the open batch.
+    pub(crate) async fn accept(&mut self, produced: Produced) -> Result<(), EndpointError> {
         if self.open.is_none() {
             self.open = Some(self.begin().await?);
         }
         let open = self.open.as_mut().expect("a batch was begun");
-        open.take(&self.context, &mut self.items[item], item, produced).await
+        open.take(&self.context, self.items, produced).await
     }
 
     async fn begin(&self) -> Result<OpenBatch, EndpointError> {
@@ -231,34 +227,46 @@ impl OpenBatch {
     async fn take(
         &mut self,
         context: &StepContext<'_>,
-        item: &mut Item,
-        index: usize,
+        items: &mut [Item],
         produced: Produced,
     ) -> Result<(), EndpointError> {
         self.size += produced.size;
         self.rows += produced.rows.len().max(produced.units.len()) as u64;
-        let Settled { written, ends, losers } = self.settle(context, item, &produced).await?;
+        let Settled { written, ends, losers } = self.settle(context, items, &produced).await?;
         if let Some(losers) = &losers {
-            self.remember_seen(context, item, &produced, &ends, losers).await?;
+            self.remember_seen(context, items, &produced, &ends, losers).await?;
         }
         if context.mappings {
-            self.remember_mappings(context, item, &produced, &written, &ends, losers).await?;
+            self.remember_mappings(context, items, &produced, &written, &ends, losers).await?;
         }
-        self.archive(context, item, &produced.units, &ends).await?;
-        let classes = self.account(context, item, index, &produced, ends)?;
+        self.archive(context, items, &produced.units, &ends).await?;
+        let classes = self.account(context, items, &produced, ends)?;
         if !context.origins.is_empty() {
-            self.resolve(context, item, &produced, &classes).await?;
+            for reached in &produced.items {
+                let units = produced.units.iter().zip(&classes);
+                let own = units.filter(|(unit, _)| unit.item == reached.item);
+                let own = own.map(|(unit, class)| (unit.ordinal, *class)).collect();
+                self.resolve(context, &items[reached.item], reached, own).await?;
+            }
         }
         self.notes.merge(produced.notes);
-        item.state = produced.state;
-        item.mark = produced.mark;
-        item.status = ItemStatus::Running;
-        if let Some(end) = produced.end {
-            item.status = ItemStatus::Completed;
-            item.lines = end.lines;
-            item.skipped = end.skipped;
-            item.error_message = end.aside;
+        for reached in produced.items {
+            self.touched.insert(reached.item);
+            reach(&mut items[reached.item], reached);
         }
         Ok(())
+    }
+}
+
+/// Notes in an item how far it has come.
+fn reach(item: &mut Item, reached: Reached) {
+    item.state = reached.state;
+    item.mark = reached.mark;
+    item.status = ItemStatus::Running;
+    if let Some(end) = reached.end {
+        item.status = ItemStatus::Completed;
+        item.lines = end.lines;
+        item.skipped = end.skipped;
+        item.error_message = end.aside;
     }
 }
