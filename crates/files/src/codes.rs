@@ -71,6 +71,12 @@ codes! {
         "The plan declares `ragged = \"pad\"`. Nothing, if that is what the source means.";
     TRUNCATED = "WB0122", "surplus fields were dropped",
         "The plan declares `ragged = \"truncate\"`. Nothing, if that is what the source means.";
+    UNTERMINATED = "WB0123", "the last record has no line end",
+        "It was taken as it stands. Nothing, if the file just ends so; but where the file is still \
+         being written, this may be half a record: `2,12` of `2,12.7`. Once the rest is there, run \
+         with `--incremental`: the record is read again. Where the plan says `existing = \
+         \"update\"` its row is replaced; otherwise the whole record is rejected with WB0602 and \
+         the half one stays in the target.";
     BAD_GLOB = "WB0131", "a pattern for files cannot be used",
         "Brackets or braces are not closed, or the pattern is empty. Correct the pattern in the \
          plan.";
@@ -97,7 +103,8 @@ codes! {
          with `names`.";
     BAD_HEADER = "WB0139", "the header cannot be used",
         "It is not valid text, its quoting is broken, or `names` has another number of columns. \
-         Correct the file, `delimiter`, `encoding`, `skip_lines` or `names`.";
+         Correct the file, `delimiter`, `encoding`, `skip_lines` or `names`. A header that breaks \
+         off without a line end is no error: such a file has no records yet.";
     BAD_OPTIONS = "WB0140", "the options of a file format contradict each other",
         "For example the delimiter is also the quote, or there are no `names` although `header = \
          false`. Correct the options in the plan.";

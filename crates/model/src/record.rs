@@ -119,11 +119,12 @@ pub struct SourceChunk {
     pub raw: Vec<u8>,
     /// Where reading goes on after the last record of this chunk.
     pub mark: SourceMark,
-    /// Repairs that the plan declared (`ragged = "pad"` …), to be counted.
+    /// What the source did to records (`ragged = "pad"` …), to be counted, in order of the records.
     pub repairs: Vec<Repair>,
 }
 
-/// A change that the plan allowed the source to make to a record.
+/// A change that the plan allowed the source to make to a record, or a doubt about where the record
+/// ends.
 #[derive(Clone, Debug)]
 pub struct Repair {
     /// A code that `explain` knows.

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use whimbrel_model::Position;
 use whimbrel_model::json::write_string;
+use whimbrel_model::{Position, SourceChunk};
 
 /// Samples kept of each kind of note.
 pub const SAMPLES_MAX: usize = 5;
@@ -17,7 +17,7 @@ pub const SAMPLES_MAX: usize = 5;
 /// What a note is about.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct NoteKey {
-    /// A code of [`crate::CODES`].
+    /// A code of [`crate::CODES`], or of a repair that the source made.
     pub code: &'static str,
     /// The target column, or the name of a `let`; empty where it is about the unit.
     pub column: Arc<str>,
@@ -141,6 +141,16 @@ impl Pending {
     ) {
         let key = NoteKey { code, column: Arc::clone(column), rule: Arc::clone(&self.none) };
         self.notes.push((key, value()));
+    }
+
+    /// Notes what the source did to the record at `index` of a chunk.
+    pub(crate) fn repairs(&mut self, chunk: &SourceChunk, index: usize) {
+        let first = chunk.repairs.partition_point(|repair| repair.record < index);
+        for repair in chunk.repairs[first..].iter().take_while(|repair| repair.record == index) {
+            let none = || Arc::clone(&self.none);
+            let key = NoteKey { code: repair.code, column: none(), rule: none() };
+            self.notes.push((key, None));
+        }
     }
 
     /// Notes a broken or filtering rule.

@@ -376,6 +376,7 @@ impl Step {
                 }
                 continue;
             }
+            out.pending.repairs(chunk, index);
             for (aggregation, aggregated) in self.aggregations.iter().zip(&mut state.aggregates) {
                 let column = aggregation.slot.and_then(|slot| columns[slot]);
                 let value = column.map_or(ValueRef::Null, |column| row.get(column));
@@ -417,6 +418,7 @@ impl Step {
         if let Some(rule) = left_out {
             return self.end(&unit, Ended::LeftOut(rule), out);
         }
+        out.pending.repairs(record.chunk, record.index);
         let cx = Context { clocks, ..*cx };
         let ended = match self.each {
             Each::Record | Each::File => match self.row(&cx, out) {

@@ -396,9 +396,17 @@ impl Out {
         while self.has_room(limit)
             && let Some(record) = reader.next()?
         {
+            let unterminated = !record.terminated && record.defect.is_none();
             self.push_csv(record, fields);
+            if unterminated {
+                self.repair(self.records.len() - 1, codes::UNTERMINATED);
+            }
         }
         Ok(())
+    }
+
+    fn repair(&mut self, record: usize, code: &'static str) {
+        self.repairs.push(Repair { code, record, message: repair(code).to_owned() });
     }
 
     #[inline]
@@ -408,11 +416,7 @@ impl Out {
             Some(_) => fields.push_nulls(&mut self.rows),
         }
         if let Some(code) = record.repair {
-            self.repairs.push(Repair {
-                code,
-                record: self.records.len(),
-                message: repair(code).to_owned(),
-            });
+            self.repair(self.records.len(), code);
         }
         self.record(record.position, record.raw, record.defect);
     }
@@ -459,6 +463,7 @@ impl Out {
 fn repair(code: &'static str) -> &'static str {
     match code {
         codes::PADDED => "missing fields were taken as NULL",
+        codes::UNTERMINATED => "the last record, which has no line end, was taken as it stands",
         _ => "surplus fields were dropped",
     }
 }

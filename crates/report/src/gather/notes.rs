@@ -111,11 +111,12 @@ fn some(text: String) -> Option<String> {
     if text.is_empty() { None } else { Some(text) }
 }
 
-/// The codes are part of the ledger's form: `rules` that warn, `where`, records that cannot be
-/// read inside a file that became a row; every other note is a conversion.
+/// The codes are part of the ledger's form: a last record without a line end, `rules` that warn,
+/// `where`, records that cannot be read inside a file that became a row; every other note is a
+/// conversion.
 fn effect(code: &str) -> Effect {
     match code {
-        "WB0267" => Effect::Warned,
+        "WB0123" | "WB0267" => Effect::Warned,
         "WB0268" | "WB0271" => Effect::LeftOut,
         _conversion => Effect::Converted,
     }

@@ -18,7 +18,7 @@ use crate::encoding::encode;
 use crate::source::{FileOptions, Format};
 
 /// Defects that lines have for what stands around them: they may be records by themselves.
-const OF_CSV: [&str; 2] = [codes::BROKEN_QUOTING, codes::RECORD_TOO_LONG];
+const OF_CSV: [&str; 3] = [codes::BROKEN_QUOTING, codes::RECORD_TOO_LONG, codes::UNTERMINATED];
 /// As the last number of a file that ends inside an array.
 const OF_JSON: [&str; 1] = [codes::TORN_JSON];
 
