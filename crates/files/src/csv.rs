@@ -134,6 +134,8 @@ enum Mode {
     /// Part of a stretch with broken quoting that began on `line` and ends at or after the place
     /// `until` of the text.
     Broken { line: u64, until: u64 },
+    /// Part of the record at `byte` on `line` that the file breaks off in: so is all the rest.
+    Open { line: u64, byte: u64 },
     /// Part of a record that is too long and began on `line`.
     TooLong { line: u64, track: Track },
 }
@@ -273,6 +275,7 @@ impl CsvReader {
             Mode::Records => [0, 0, 0],
             Mode::Broken { line, until } => [1, line, until],
             Mode::TooLong { line, track } => [2, line, track as u64],
+            Mode::Open { line, byte } => [3, line, byte],
         };
         let state = [state[0] | if self.terminated { 0 } else { UNTERMINATED }, state[1], state[2]];
         Mark {
@@ -290,7 +293,8 @@ impl CsvReader {
     }
 
     /// Where to go on when the file has grown: behind the last record that more bytes cannot
-    /// change. The last line without line end, or inside an open quote, is then read again.
+    /// change. The last line without line end, or a record inside whose quotes the file breaks off,
+    /// is then read again.
     pub fn settled(&mut self) -> (Mark, [u8; 32]) {
         match self.settled {
             Some(settled) => settled,
@@ -303,22 +307,45 @@ impl CsvReader {
     /// False where the file is not the same up to there: its bytes differ, it is shorter, or its
     /// last line, which had no line end, has grown.
     pub fn resume(&mut self, mark: &Mark, digest: &[u8; 32]) -> Result<bool, ReadError> {
+        let [kind, line, rest] = mark.state;
+        let terminated = kind & UNTERMINATED == 0;
+        let mode = match kind & !UNTERMINATED {
+            1 => Mode::Broken { line, until: rest },
+            2 => Mode::TooLong { line, track: track_from(rest) },
+            3 => Mode::Open { line, byte: rest },
+            _ => Mode::Records,
+        };
+        if let Mode::Open { line, byte } = mode {
+            // Every line since then, the last one too, was rejected as a record.
+            let rejected = (mark.line - line) + u64::from(!terminated);
+            (self.records, self.skipped) = (mark.records.saturating_sub(rejected), mark.skipped);
+            if !self.input.skip_to(byte, line)? || !self.still_open()? {
+                return Ok(false);
+            }
+            self.settle();
+        }
         if !self.input.skip_to(mark.byte, mark.line)? || self.digest() != *digest {
             return Ok(false);
         }
-        self.records = mark.records;
-        self.skipped = mark.skipped;
-        let [kind, line, rest] = mark.state;
-        self.mode = match kind & !UNTERMINATED {
-            1 => Mode::Broken { line, until: rest },
-            2 => Mode::TooLong { line, track: track_from(rest) },
-            _ => Mode::Records,
-        };
-        if self.mode != Mode::Records {
-            self.settled = Some((*mark, *digest));
+        (self.records, self.skipped) = (mark.records, mark.skipped);
+        (self.mode, self.terminated) = (mode, terminated);
+        if !terminated {
+            return self.end_line();
         }
-        self.terminated = kind & UNTERMINATED == 0;
-        if self.terminated { Ok(true) } else { self.end_line() }
+        self.input.end_return()?;
+        Ok(true)
+    }
+
+    /// Whether the file still breaks off inside the record ahead.
+    fn still_open(&mut self) -> Result<bool, ReadError> {
+        loop {
+            match self.scan() {
+                Scanned::More => self.input.fill_more()?,
+                Scanned::Open { .. } => return Ok(true),
+                Scanned::AfterQuote { at } => return Ok(self.is_half_a_unit(at)),
+                Scanned::Record { .. } => return Ok(false),
+            };
+        }
     }
 
     /// The last line had no end: now it may have one, and nothing else.
@@ -352,6 +379,7 @@ impl CsvReader {
         match self.mode {
             Mode::Records => self.step_record(),
             Mode::Broken { line, until } => self.step_broken(line, until),
+            Mode::Open { line, .. } => self.step_open(line),
             Mode::TooLong { line, track } => self.step_too_long(line, track),
         }
     }
@@ -362,7 +390,9 @@ impl CsvReader {
                 return Ok(Step::End);
             }
             if self.options.comment.is_some_and(|comment| self.input.unread()[0] == comment) {
+                let before = self.before_line();
                 self.take_line(None)?;
+                self.settle_unended(before);
                 self.skipped += 1;
                 continue;
             }
@@ -380,12 +410,12 @@ impl CsvReader {
                 Scanned::More if self.input.unread().len() <= max + 1 => {
                     self.input.fill_more()?;
                 }
-                Scanned::AfterQuote { at } if at <= max => {
-                    return self.break_at(codes::AFTER_QUOTE, at, at);
+                Scanned::AfterQuote { at } if at <= max && self.is_half_a_unit(at) => {
+                    return self.break_off(codes::BAD_ENCODING, at);
                 }
+                Scanned::AfterQuote { at } if at <= max => return self.break_at(at),
                 Scanned::Open { at } if self.input.unread().len() <= max => {
-                    let rest = self.input.unread().len();
-                    return self.break_at(codes::QUOTE_NOT_CLOSED, at, rest);
+                    return self.break_off(codes::QUOTE_NOT_CLOSED, at);
                 }
                 Scanned::Record { .. }
                 | Scanned::More
@@ -399,9 +429,29 @@ impl CsvReader {
         self.scanner.scan(self.input.unread(), self.input.ended(), &mut self.spans)
     }
 
+    /// Whether what stands there is half a code unit, which may yet become anything.
+    fn is_half_a_unit(&self, at: usize) -> bool {
+        let rest = self.input.unread().len() - at;
+        self.input.ends_in_half_a_unit() && rest == char::REPLACEMENT_CHARACTER.len_utf8()
+    }
+
     /// What follows may not be final.
     fn settle(&mut self) {
-        self.settled = Some((self.mark(), self.digest()));
+        let here = (self.mark(), self.digest());
+        self.settled.get_or_insert(here);
+    }
+
+    /// The mark before a line, where that line may be the last.
+    fn before_line(&mut self) -> Option<(Mark, [u8; 32])> {
+        let ends = memchr::memchr2(b'\n', b'\r', self.input.unread()).is_some();
+        (!ends).then(|| (self.mark(), self.digest()))
+    }
+
+    /// A line that was taken and has no end may not be final.
+    fn settle_unended(&mut self, before: Option<(Mark, [u8; 32])>) {
+        if let (false, Some(before)) = (self.terminated, before) {
+            self.settled.get_or_insert(before);
+        }
     }
 
     fn position(&mut self) -> Position {
@@ -472,62 +522,90 @@ impl CsvReader {
         }
     }
 
-    /// The quoting of the record ahead is broken at `at`, known after `until` bytes of it.
-    fn break_at(&mut self, code: &'static str, at: usize, until: usize) -> Result<Step, ReadError> {
-        let until = self.input.text_at() + until as u64;
-        let line = self.input.line();
-        let place = &self.input.unread()[..at];
-        let within = crate::input::line_ends(place);
-        let column = if within == 0 { column(self.input.unread(), at) } else { 0 };
-        let message = match code {
-            codes::AFTER_QUOTE => format!("text after a closing quote, on line {}", line + within),
-            _ => format!("the quote opened on line {} is never closed", line + within),
-        };
-        let defect = Defect { code, column, message };
-        if code == codes::QUOTE_NOT_CLOSED {
-            self.settle();
-        }
-        let position = self.position();
-        self.take_line(None)?.expect("a record stands here");
+    /// The quoting of the record ahead is broken at `at`.
+    fn break_at(&mut self, at: usize) -> Result<Step, ReadError> {
+        let (line, until) = (self.input.line(), self.input.text_at() + at as u64);
+        let (within, column) = self.place(at);
+        let message = format!("text after a closing quote, on line {}", line + within);
+        let step = self.reject_line(Defect { code: codes::AFTER_QUOTE, column, message })?;
         if self.input.text_at() <= until && !self.at_end()? {
             self.mode = Mode::Broken { line, until };
         }
+        Ok(step)
+    }
+
+    /// The file breaks off inside the quotes of the record ahead, or at half a character at `at`
+    /// that may belong to them.
+    fn break_off(&mut self, code: &'static str, at: usize) -> Result<Step, ReadError> {
+        self.settle();
+        let (line, byte) = (self.input.line(), self.input.byte());
+        let (within, column) = self.place(at);
+        let message = match code {
+            codes::BAD_ENCODING => not_valid(self.input.encoding()),
+            _ => format!("the quote opened on line {} is never closed", line + within),
+        };
+        let step = self.reject_line(Defect { code, column, message })?;
+        self.mode = Mode::Open { line, byte };
+        Ok(step)
+    }
+
+    /// Lines between the record ahead and `at` in it, and the column there if that is its line.
+    fn place(&self, at: usize) -> (u64, u64) {
+        let text = self.input.unread();
+        match crate::input::line_ends(&text[..at]) {
+            0 => (0, column(text, at)),
+            within => (within, 0),
+        }
+    }
+
+    /// Rejects the line ahead, the first of its record.
+    fn reject_line(&mut self, defect: Defect) -> Result<Step, ReadError> {
+        let before = self.before_line();
+        let position = self.position();
+        self.take_line(None)?.expect("a record stands here");
+        self.settle_unended(before);
         Ok(Step::Rejected(position, defect))
     }
 
     fn step_broken(&mut self, line: u64, until: u64) -> Result<Step, ReadError> {
-        let position = self.position();
-        if self.take_line(None)?.is_none() {
-            self.records -= 1;
-            return Ok(Step::End);
-        }
+        let step = self.reject_rest(line)?;
         if self.input.text_at() > until {
             self.mode = Mode::Records;
         }
+        Ok(step)
+    }
+
+    fn step_open(&mut self, line: u64) -> Result<Step, ReadError> {
+        self.reject_rest(line)
+    }
+
+    /// Rejects a further line of the record that began on `line`.
+    fn reject_rest(&mut self, line: u64) -> Result<Step, ReadError> {
+        if self.at_end()? {
+            return Ok(Step::End);
+        }
         let message = format!("it belongs to the record with broken quoting on line {line}");
-        Ok(Step::Rejected(position, Defect { code: codes::BROKEN_QUOTING, column: 0, message }))
+        self.reject_line(Defect { code: codes::BROKEN_QUOTING, column: 0, message })
     }
 
     fn begin_too_long(&mut self) -> Result<Step, ReadError> {
-        let line = self.input.line();
-        self.settle();
-        self.step_too_long(line, Track::FieldStart)
+        if self.input.ends_in_half_a_unit() {
+            // Once it is whole, the record may be short enough.
+            self.settle();
+        }
+        self.step_too_long(self.input.line(), Track::FieldStart)
     }
 
     fn step_too_long(&mut self, line: u64, track: Track) -> Result<Step, ReadError> {
+        let before = (self.mark(), self.digest());
         let position = self.position();
         let Some(taken) = self.take_line(Some(track))? else {
             self.records -= 1;
             return Ok(Step::End);
         };
-        if taken.track.inside() {
-            self.mode = Mode::TooLong { line, track: taken.track };
-        } else {
-            self.mode = Mode::Records;
-            if self.terminated {
-                self.settled = None;
-            }
-        }
+        self.settle_unended(Some(before));
+        let inside = taken.track.inside();
+        self.mode = if inside { Mode::TooLong { line, track: taken.track } } else { Mode::Records };
         let max = self.options.record_bytes_max;
         let message = format!(
             "the record that began on line {line} is longer than {max} bytes; this line has {}",
@@ -595,11 +673,11 @@ fn ragged(code: &'static str, found: usize, width: usize, column: u64) -> Defect
 
 #[cold]
 pub(crate) fn bad_encoding(text: &[u8], at: usize, encoding: crate::Encoding) -> Defect {
-    Defect {
-        code: codes::BAD_ENCODING,
-        column: column(text, at),
-        message: format!("the bytes here are not valid {encoding}"),
-    }
+    Defect { code: codes::BAD_ENCODING, column: column(text, at), message: not_valid(encoding) }
+}
+
+fn not_valid(encoding: crate::Encoding) -> String {
+    format!("the bytes here are not valid {encoding}")
 }
 
 #[cfg(test)]

@@ -263,6 +263,13 @@ impl Input {
         (at < length).then_some(at)
     }
 
+    /// Whether the stream ends with half a code unit of UTF-16: the misfit at the end of the text
+    /// may become any character when the file grows, a quote or a line end too.
+    pub(crate) fn ends_in_half_a_unit(&self) -> bool {
+        let wide = matches!(self.encoding, Encoding::Utf16Le | Encoding::Utf16Be);
+        wide && self.ended && (self.raw.len() - self.raw_begin) % 2 == 1
+    }
+
     /// Goes on by `length` bytes of text in which `lines` lines end.
     ///
     /// The text stays in memory until the next fill: `Input::consumed`.
@@ -318,6 +325,14 @@ impl Input {
         Ok(self.byte == byte)
     }
 
+    /// Takes the LF of a CR LF whose CR was the last byte of the file when it was read.
+    pub(crate) fn end_return(&mut self) -> Result<(), ReadError> {
+        if self.last() == Some(b'\r') && self.fill(1)? && self.unread()[0] == b'\n' {
+            self.consume(1, 0);
+        }
+        Ok(())
+    }
+
     /// How much of the unread text stands for at most `original` bytes.
     fn text_within(&self, original: usize) -> usize {
         let unread = self.end - self.begin;
@@ -357,9 +372,12 @@ impl Input {
         if self.transcoder.is_none() {
             return length;
         }
-        let exact = self.encoding.original_len(&self.unread()[..length]);
-        // An odd byte at the end of UTF-16 is one byte.
-        exact.min(self.raw.len() - self.raw_begin)
+        let left = self.raw.len() - self.raw_begin;
+        if self.ended && length == self.end - self.begin {
+            // The last misfit of UTF-16 may stand for one byte, or for three.
+            return left;
+        }
+        self.encoding.original_len(&self.unread()[..length]).min(left)
     }
 
     fn hash_consumed(&mut self) {
@@ -518,6 +536,21 @@ mod tests {
         assert_eq!(input.original(1), b"n\0");
         input.consume(3, 0);
         assert_eq!(input.byte(), 6);
+    }
+
+    #[test]
+    fn half_a_character_at_the_end_of_utf_16_is_one_misfit_of_all_its_bytes() {
+        let bytes = encode("a\u{1F426}", Encoding::Utf16Le).unwrap();
+        for length in 3..bytes.len() {
+            let mut input = drip(&bytes[..length], 2, Encoding::Utf16Le);
+            input.fill(9).unwrap();
+            assert_eq!(input.unread(), "a\u{FFFD}".as_bytes());
+            assert_eq!(input.original(4), &bytes[..length]);
+            input.consume(1, 0);
+            input.consume(3, 0);
+            assert_eq!(input.byte(), length as u64);
+            assert_eq!(input.digest(), *blake3::hash(&bytes[..length]).as_bytes());
+        }
     }
 
     #[test]

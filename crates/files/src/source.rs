@@ -467,4 +467,6 @@ fn changed(path: &str) -> EndpointError {
 }
 
 #[cfg(test)]
+mod growth_tests;
+#[cfg(test)]
 mod tests;

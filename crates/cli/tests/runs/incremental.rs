@@ -656,19 +656,3 @@ fn a_reject_at_the_end_of_a_file_that_grows_is_not_retried_but_read_again() {
     project.finish(&["--incremental"]);
     nothing_to_do(&project);
 }
-
-#[test]
-fn the_last_file_of_a_source_is_gone_like_any_other() {
-    let project = Project::new(PEOPLE);
-    project.write("data/a.csv", "id,name\n1,Ann\n");
-    project.finish(&[]);
-    std::fs::remove_file(project.path("data/a.csv")).unwrap();
-    project.run(&["check-incremental"]).check(0, expect![[r#"
-        deleted   data/a.csv (1 record stay in the target)
-        Nothing to take since run RUN.
-    "#]]);
-    assert_eq!(project.run(&["migrate"]).code, Some(0));
-    assert_eq!(project.run(&["plan", "--check"]).code, Some(0));
-    assert_eq!(names(&project), "1Ann");
-}
-

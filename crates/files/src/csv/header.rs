@@ -9,16 +9,47 @@ use crate::input::ReadError;
 
 impl CsvReader {
     pub(super) fn read_columns(&mut self) -> Result<Vec<String>, ReadError> {
-        let names = if self.options.header { self.read_header()? } else { self.count_columns()? };
+        let read = if self.options.header { self.read_header() } else { self.count_columns() };
+        let names = read.and_then(|names| check_unique(&names).map(|()| names));
+        match names {
+            Err(ReadError::Header { .. } | ReadError::DuplicateColumn { .. })
+                if self.options.header && self.is_torn() =>
+            {
+                self.pass_torn_header()
+            }
+            names => names,
+        }
+    }
+
+    /// Whether the file ends in or right after the header's first line, without a line end: it may
+    /// still be written.
+    fn is_torn(&self) -> bool {
+        let rest = self.input.unread();
+        self.input.ended()
+            && memchr::memchr2(b'\n', b'\r', rest).is_none()
+            && (!rest.is_empty() || !self.terminated)
+    }
+
+    /// Goes on as in an empty file: there is nothing yet that could be lost.
+    fn pass_torn_header(&mut self) -> Result<Vec<String>, ReadError> {
+        self.take_line(None)?;
+        self.terminated = false;
+        let names = self.options.names.clone();
         check_unique(&names)?;
         Ok(names)
     }
 
     /// The first record, taken off the input; its names, unless others are declared.
     fn read_header(&mut self) -> Result<Vec<String>, ReadError> {
-        let Some((line, names)) = self.first_record(true)? else {
+        let Some(First { line, length, whole, lines, .. }) = self.first_record()? else {
             return Ok(self.options.names.clone());
         };
+        let names = self.names(length).ok_or_else(|| {
+            let reason = "it is not valid text".to_owned();
+            ReadError::Header { line, reason }
+        })?;
+        self.terminated = whole > length;
+        self.input.consume(whole, lines);
         let declared = &self.options.names;
         if declared.is_empty() {
             return Ok(names);
@@ -34,13 +65,17 @@ impl CsvReader {
         if !self.options.names.is_empty() {
             return Ok(self.options.names.clone());
         }
-        let first = self.first_record(false)?;
-        let width = first.map_or(0, |(_, names)| names.len());
+        let width = match self.first_record() {
+            Ok(first) => first.map_or(0, |first| first.fields),
+            // Its lines are rejected as records, and there is no other.
+            Err(ReadError::Header { .. }) if self.is_torn() || self.still_open()? => 1,
+            Err(why) => return Err(why),
+        };
         Ok((1..=width).map(column_name).collect())
     }
 
-    /// The first record that is neither blank nor a comment, and its line.
-    fn first_record(&mut self, take: bool) -> Result<Option<(u64, Vec<String>)>, ReadError> {
+    /// The first record that is neither blank nor a comment; it stays ahead.
+    fn first_record(&mut self) -> Result<Option<First>, ReadError> {
         loop {
             if self.at_end()? {
                 return Ok(None);
@@ -61,12 +96,7 @@ impl CsvReader {
                     if length > self.options.record_bytes_max || fields > FIELDS_MAX {
                         return Err(refuse("it has more than 65536 columns or is too long"));
                     }
-                    let names = self.names(length).ok_or_else(|| refuse("it is not valid text"))?;
-                    if take {
-                        self.terminated = whole > length;
-                        self.input.consume(whole, lines);
-                    }
-                    return Ok(Some((line, names)));
+                    return Ok(Some(First { line, length, whole, lines, fields }));
                 }
                 Scanned::More if self.input.unread().len() <= self.options.record_bytes_max => {
                     self.input.fill_more()?;
@@ -94,6 +124,17 @@ impl CsvReader {
         };
         Some(self.spans.iter().enumerate().map(name).collect())
     }
+}
+
+/// The record that names or counts the columns.
+struct First {
+    line: u64,
+    /// Without its line end.
+    length: usize,
+    /// With it.
+    whole: usize,
+    lines: u64,
+    fields: usize,
 }
 
 fn column_name(number: usize) -> String {
