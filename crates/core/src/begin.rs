@@ -106,7 +106,7 @@ pub(crate) async fn begin(
 ) -> Result<Vec<String>, CoreError> {
     let Job { ports, survey, .. } = *job;
     let target = ports.target.as_ref();
-    let newest = run::all(target, Some(1)).await.during(|| "reading the ledger".to_owned())?;
+    let newest = run::all(target, Some(1)).await.in_ledger()?;
     run.seq = newest.first().map_or(1, |newest| newest.seq + 1);
     run.attempts = 1;
     let steps = step_rows(survey, run);
@@ -288,9 +288,8 @@ pub(crate) async fn reopen(
 ) -> Result<Vec<String>, CoreError> {
     let Job { ports, survey, options, .. } = *job;
     let target = ports.target.as_ref();
-    let reading = || "reading the ledger".to_owned();
-    let steps = step::of_run(target, &run.id).await.during(reading)?;
-    let batches = batch::of_run(target, &run.id).await.during(reading)?;
+    let steps = step::of_run(target, &run.id).await.in_ledger()?;
+    let batches = batch::of_run(target, &run.id).await.in_ledger()?;
     let adopted = adopt(survey, options, run, &steps, &batches)?;
     run.attempts += 1;
     run.status = RunStatus::Running;

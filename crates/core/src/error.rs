@@ -194,8 +194,13 @@ pub enum CoreError {
 }
 
 /// Adds what was going on to an endpoint's error.
-pub(crate) trait While<T> {
+pub(crate) trait While<T>: Sized {
     fn during(self, doing: impl FnOnce() -> String) -> Result<T, CoreError>;
+
+    /// The ledger was read.
+    fn in_ledger(self) -> Result<T, CoreError> {
+        self.during(|| "reading the ledger".to_owned())
+    }
 }
 
 impl<T> While<T> for Result<T, EndpointError> {

@@ -18,9 +18,8 @@ use crate::ports::{Ports, rfc3339};
 pub(crate) async fn finish(job: &Job<'_>, run: &mut Run, lease: &Lease) -> Result<u64, CoreError> {
     let Job { ports, survey, .. } = *job;
     let target = ports.target.as_ref();
-    let reading = || "reading the ledger".to_owned();
-    let batches = batch::of_run(target, &run.id).await.during(reading)?;
-    let items = item::of_run(target, &run.id).await.during(reading)?;
+    let batches = batch::of_run(target, &run.id).await.in_ledger()?;
+    let items = item::of_run(target, &run.id).await.in_ledger()?;
     let now = rfc3339(ports.clock.now());
     let mut checks = Vec::new();
     let mut tables = serde_json::Map::new();
@@ -38,7 +37,7 @@ pub(crate) async fn finish(job: &Job<'_>, run: &mut Run, lease: &Lease) -> Resul
         tables.insert(table.clone(), detail);
     }
     if run.kind == RunKind::Retry {
-        let left = reject::taken_on(target, &run.id).await.during(reading)?;
+        let left = reject::taken_on(target, &run.id).await.in_ledger()?;
         checks.push(nothing_left(run, &now, left, checks.len() as u64));
     }
     let failed = checks.iter().find(|check| check.status == CheckStatus::Failed).cloned();

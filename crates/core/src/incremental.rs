@@ -10,7 +10,9 @@ use std::collections::BTreeMap;
 use serde_json::Value as Json;
 use whimbrel_endpoint::{EndpointError, Freshness, Partition, Txn};
 use whimbrel_ledger::{
-    Counts, Item, ItemStatus, Reject, RejectStatus, Run, item, mapping, reject, run,
+    Counts, Item, ItemStatus, Reject, RejectStatus, Run, item, mapping,
+    reject::{self, Pages},
+    run,
 };
 use whimbrel_model::Class;
 
@@ -42,12 +44,11 @@ impl Memory {
 
 async fn remember(ports: &Ports, last: &Run) -> Result<Memory, CoreError> {
     let target = ports.target.as_ref();
-    let reading = || "reading the ledger".to_owned();
     let mut items = BTreeMap::new();
     let mut loaded: BTreeMap<_, u64> = BTreeMap::new();
-    for one in run::lineage(target, last).await.during(reading)?.iter().rev() {
-        let steps = whimbrel_ledger::step::of_run(target, &one.id).await.during(reading)?;
-        for item in item::of_run(target, &one.id).await.during(reading)? {
+    for one in run::lineage(target, last).await.in_ledger()?.iter().rev() {
+        let steps = whimbrel_ledger::step::of_run(target, &one.id).await.in_ledger()?;
+        for item in item::of_run(target, &one.id).await.in_ledger()? {
             let step = steps.iter().find(|step| step.step == item.step);
             let table = step.and_then(|step| step.target_table.clone()).unwrap_or_default();
             if item.status == ItemStatus::Completed {
@@ -106,10 +107,9 @@ pub(crate) async fn digests(
     last: &Run,
 ) -> Result<BTreeMap<String, Vec<u8>>, CoreError> {
     let target = ports.target.as_ref();
-    let reading = || "reading the ledger".to_owned();
     let mut digests = BTreeMap::new();
-    for one in run::lineage(target, last).await.during(reading)? {
-        for step in whimbrel_ledger::step::of_run(target, &one.id).await.during(reading)? {
+    for one in run::lineage(target, last).await.in_ledger()? {
+        for step in whimbrel_ledger::step::of_run(target, &one.id).await.in_ledger()? {
             if let (Some(table), Some(digest)) = (step.target_table, step.digest) {
                 digests.insert(table, digest);
             }
@@ -248,11 +248,8 @@ pub(crate) async fn supersede(
         let anew = again.iter().filter(|(_, item)| item.mark.is_none()).map(|(file, _)| *file);
         forget_seen(txn, table, anew).await.during(doing)?;
         for (origin, step) in retry::steps_before(target, run, table).await.during(doing)? {
-            let mut after = None;
-            loop {
-                let page = reject::page(target, &origin, step, after, 1000).await.during(doing)?;
-                let Some(last) = page.last() else { break };
-                after = Some(last.unit);
+            let mut pages = Pages::of(target, &origin, step);
+            while let Some(page) = pages.next().await.during(doing)? {
                 let old = |reject: &Reject| {
                     let file = (reject.source.as_str(), reject.source_file.as_str());
                     let Some(item) = again.get(&file) else { return false };

@@ -40,7 +40,7 @@ pub async fn migrate(
     window::wait_or_refuse(ports, plan).await?;
     let found = find_run(ports, plan).await?;
     let options = &selection_of(found.as_ref(), options)?;
-    let survey = survey(ports, plan, schema, options, found.as_ref()).await?;
+    let survey = survey(ports, plan, schema, options).await?;
     let job = Job { ports, plan, survey: &survey, options };
     match decide(&job, found).await? {
         Task::Nothing(outcome) => Ok(outcome),
@@ -68,9 +68,7 @@ pub(crate) async fn find_run(ports: &Ports, plan: &Plan) -> Result<Option<Run>, 
     if !ledger.during(|| "looking for the ledger".to_owned())? {
         return Ok(None);
     }
-    run::newest(ports.target.as_ref(), &plan.name.value)
-        .await
-        .during(|| "reading the ledger".to_owned())
+    run::newest(ports.target.as_ref(), &plan.name.value).await.in_ledger()
 }
 
 /// An unfinished run goes on with the options it was started with; others are refused.
@@ -134,7 +132,7 @@ pub(crate) async fn tables_stand(job: &Job<'_>, last: &Run) -> Result<(), CoreEr
 /// The sample that a run, or the one it goes back to, has taken.
 pub(crate) async fn sample_of(ports: &Ports, last: &Run) -> Result<Option<u64>, CoreError> {
     let lineage = run::lineage(ports.target.as_ref(), last).await;
-    let lineage = lineage.during(|| "reading the ledger".to_owned())?;
+    let lineage = lineage.in_ledger()?;
     let first = lineage.first().map(|first| first.options.as_str()).unwrap_or_default();
     Ok(serde_json::from_str::<Selection>(first).unwrap_or_default().sample)
 }
@@ -272,7 +270,7 @@ pub async fn check_incremental(
             ports.target.facts().await.during(|| "looking at the target".to_owned())?.location;
         return Err(CoreError::NoRun { plan: plan.name.value.clone(), location });
     };
-    let survey = survey(ports, plan, schema, options, Some(&last)).await?;
+    let survey = survey(ports, plan, schema, options).await?;
     let mut changes = incremental::changes(ports, &survey, &last).await?;
     changes.sample = sample_of(ports, &last).await?;
     Ok((last, changes))

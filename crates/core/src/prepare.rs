@@ -13,8 +13,7 @@ use crate::survey::SurveyedStep;
 pub(crate) async fn prepare(job: &Job<'_>, run: &mut Run, lease: &Lease) -> Result<(), CoreError> {
     let Job { ports, survey, .. } = *job;
     let target = ports.target.as_ref();
-    let reading = || "reading the ledger".to_owned();
-    let mut steps = step::of_run(target, &run.id).await.during(reading)?;
+    let mut steps = step::of_run(target, &run.id).await.in_ledger()?;
     let first = steps.first_mut().filter(|step| step.status != StepStatus::Completed);
     let Some(prepare) = first else { return Ok(()) };
     let doing = || "preparing the target's tables".to_owned();

@@ -91,7 +91,7 @@ pub async fn preview(
     let deadline = options.deadline_at.map(|at| at.saturating_sub(now));
     let found = find_run(ports, plan).await?;
     let options = &selection_of(found.as_ref(), options)?;
-    let survey = survey(ports, plan, schema, options, found.as_ref()).await?;
+    let survey = survey(ports, plan, schema, options).await?;
     let job = Job { ports, plan, survey: &survey, options };
     let pending = pending(&job, found).await?;
     let run = new_run(ports, plan, &survey, options, &Start::Everything);

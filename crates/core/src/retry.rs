@@ -13,7 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use whimbrel_endpoint::{EndpointError, ErrorClass, Freshness, SchemaFile, Target, Txn};
 use whimbrel_ledger::{
     Counts, Item, ItemStatus, Phase, Reject, RejectId, RejectStatus, Run, RunKind, RunStatus, item,
-    reject, run, step,
+    reject::{self, Pages},
+    run, step,
 };
 use whimbrel_model::Digest;
 use whimbrel_model::plan::Plan;
@@ -30,9 +31,6 @@ use crate::window;
 
 /// Rejects to be read again, each with its repaired bytes where a person has repaired it.
 pub type Chosen = BTreeMap<RejectId, Option<Vec<u8>>>;
-
-/// Rejects read at a time.
-const PAGE: u64 = 1000;
 
 /// Reads rejected units again: a run that continues the newest one. Where that is itself an
 /// unfinished retry, it goes on with what that one has chosen.
@@ -54,7 +52,7 @@ pub async fn retry(
     match (last.status, last.kind) {
         (RunStatus::Completed, _) => {}
         (RunStatus::Running | RunStatus::Interrupted | RunStatus::Failed, RunKind::Retry) => {
-            let survey = survey(ports, plan, schema, options, Some(&last)).await?;
+            let survey = survey(ports, plan, schema, options).await?;
             let job = Job { ports, plan, survey: &survey, options };
             return job.carry_out(last, None, timer).await;
         }
@@ -63,11 +61,11 @@ pub async fn retry(
             RunKind::Full | RunKind::Incremental,
         ) => return Err(unfinished(ports, last).await),
     }
-    let chosen = waiting(ports.target.as_ref(), chosen).await.during(reading)?;
+    let chosen = waiting(ports.target.as_ref(), chosen).await.in_ledger()?;
     if chosen.is_empty() {
         return Ok(Outcome::NothingToDo { run: last.id });
     }
-    let survey = survey(ports, plan, schema, options, Some(&last)).await?;
+    let survey = survey(ports, plan, schema, options).await?;
     let job = Job { ports, plan, survey: &survey, options };
     tables_are_there(&job, &chosen).await?;
     tables_stand(&job, &last).await?;
@@ -87,10 +85,6 @@ async fn unfinished(ports: &Ports, last: Run) -> CoreError {
             released.err().unwrap_or(CoreError::Unfinished { run: last.id })
         }
     }
-}
-
-fn reading() -> String {
-    "reading the ledger".to_owned()
 }
 
 /// Those of the chosen rejects that still wait.
@@ -118,7 +112,7 @@ async fn tables_are_there(job: &Job<'_>, chosen: &Chosen) -> Result<(), CoreErro
     let runs: BTreeSet<&str> = chosen.keys().map(|id| id.run.as_str()).collect();
     for run in runs {
         let steps = step::of_run(job.ports.target.as_ref(), run).await;
-        for step in steps.during(|| "reading the ledger".to_owned())? {
+        for step in steps.in_ledger()? {
             let meant = chosen.keys().any(|id| id.run == run && id.step == step.step);
             let Some(table) = step.target_table.filter(|_| meant) else { continue };
             if !job.survey.steps.iter().any(|surveyed| surveyed.table.name == table) {
@@ -156,13 +150,11 @@ async fn each_reject(
     step: u64,
     mut see: impl FnMut(Reject),
 ) -> Result<(), EndpointError> {
-    let mut after = None;
-    loop {
-        let page = reject::page(target, run, step, after, PAGE).await?;
-        let Some(last) = page.last() else { return Ok(()) };
-        after = Some(last.unit);
+    let mut pages = Pages::of(target, run, step);
+    while let Some(page) = pages.next().await? {
         page.into_iter().for_each(&mut see);
     }
+    Ok(())
 }
 
 /// The items of one step of a retry: the files of the chosen rejects, under their old ordinals.
@@ -176,11 +168,11 @@ pub(crate) async fn items(
     let target = job.ports.target.as_ref();
     let steps = steps_of(chosen);
     let mut items: BTreeMap<u64, Item> = BTreeMap::new();
-    for (origin, number) in steps_before(target, run, &surveyed.table.name).await.during(reading)? {
+    for (origin, number) in steps_before(target, run, &surveyed.table.name).await.in_ledger()? {
         if !steps.contains(&(origin.clone(), number)) {
             continue;
         }
-        let known = item::of_step(target, &origin, number).await.during(reading)?;
+        let known = item::of_step(target, &origin, number).await.in_ledger()?;
         // The last wanted record of each file; 0 where the file itself is wanted.
         let mut wanted: BTreeMap<(String, String), u64> = BTreeMap::new();
         let see = |reject: Reject| {
@@ -189,7 +181,7 @@ pub(crate) async fn items(
                 *last = reject.record.max(*last);
             }
         };
-        each_reject(target, &origin, number, see).await.during(reading)?;
+        each_reject(target, &origin, number, see).await.in_ledger()?;
         for item in known {
             let file = (item.source.clone(), item.source_file.clone());
             if let Some(last) = wanted.get(&file) {
@@ -249,12 +241,8 @@ pub(crate) async fn claim(
 ) -> Result<(), CoreError> {
     let doing = || "taking the rejects on".to_owned();
     for (origin, step) in steps_of(chosen) {
-        let mut after = None;
-        loop {
-            let target = ports.target.as_ref();
-            let page = reject::page(target, &origin, step, after, PAGE).await.during(doing)?;
-            let Some(last) = page.last() else { break };
-            after = Some(last.unit);
+        let mut pages = Pages::of(ports.target.as_ref(), &origin, step);
+        while let Some(page) = pages.next().await.during(doing)? {
             let taken: Vec<Reject> = page
                 .into_iter()
                 .filter(|reject| reject.status == RejectStatus::Open)

@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use serde_json::Value as Json;
 use whimbrel_endpoint::{Discovery, Partition, SchemaFile, Shape, TargetFacts};
-use whimbrel_ledger::{Item, Run};
+use whimbrel_ledger::Item;
 use whimbrel_model::Table;
-use whimbrel_model::plan::{Base, LargeFiles, Plan, Source};
+use whimbrel_model::plan::{Base, LargeFiles, Plan};
 use whimbrel_transform::{CompileError, Environment, Limits, SourceShape, Step};
 
 use crate::error::{CoreError, While};
@@ -82,17 +81,12 @@ pub struct SurveyedStep {
 }
 
 /// Looks at sources and target and compiles the plan. Writes nothing.
-///
-/// A source without a file is a mistake, unless `before`, the newest run, has found some: then they
-/// are gone.
 pub async fn survey(
     ports: &Ports,
     plan: &Plan,
     schema: Vec<SchemaFile>,
     options: &Options,
-    before: Option<&Run>,
 ) -> Result<Survey, CoreError> {
-    let known = before.map(|run| serde_json::from_str::<Json>(&run.sources).unwrap_or_default());
     let target = ports.target.facts().await.during(|| "looking at the target".to_owned())?;
     let mut sources = BTreeMap::new();
     for source in &plan.sources {
@@ -100,20 +94,11 @@ pub async fn survey(
         let adapter = &ports.sources[name];
         let discovery =
             adapter.partitions().await.during(|| format!("looking for the files of `{name}`"))?;
-        let had_files = known.as_ref().is_some_and(|known| known.get(name).is_some());
-        if discovery.partitions.is_empty() && discovery.unreadable.is_empty() && !had_files {
-            return Err(no_files(source));
-        }
         sources.insert(name.clone(), look_at(ports, plan, name, discovery, options).await?);
     }
     let tables = describe_tables(ports, plan, &schema, &target).await?;
     let steps = compile(plan, &sources, &tables, &target)?;
     Ok(Survey { target, sources, steps, schema })
-}
-
-fn no_files(source: &Source) -> CoreError {
-    let globs: Vec<&str> = source.globs.iter().map(|glob| glob.value.as_str()).collect();
-    CoreError::NoFiles { source_name: source.name.value.clone(), globs: globs.join(", ") }
 }
 
 async fn look_at(
@@ -128,6 +113,11 @@ async fn look_at(
     if !discovery.unreadable.is_empty() {
         let paths = discovery.unreadable.into_iter().map(|one| (one.path, one.reason));
         return Err(CoreError::Unreadable(paths.collect()));
+    }
+    if discovery.partitions.is_empty() {
+        let globs: Vec<&str> = source.globs.iter().map(|glob| glob.value.as_str()).collect();
+        let globs = globs.join(", ");
+        return Err(CoreError::NoFiles { source_name: name.to_owned(), globs });
     }
     let (limit, large) = options.file_limit(source);
     let mut survey = SourceSurvey {

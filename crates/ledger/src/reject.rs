@@ -168,6 +168,31 @@ pub async fn put(txn: &mut dyn Txn, rejects: &[Reject]) -> Result<(), EndpointEr
     cells::put(txn, rejects).await
 }
 
+/// The rejects of a step by unit, a page at a time.
+pub struct Pages<'a> {
+    target: &'a dyn Target,
+    run: &'a str,
+    step: u64,
+    after: Option<u64>,
+}
+
+/// Rejects in a page.
+const PAGE: u64 = 1000;
+
+impl<'a> Pages<'a> {
+    /// From the first on.
+    pub fn of(target: &'a dyn Target, run: &'a str, step: u64) -> Self {
+        Self { target, run, step, after: None }
+    }
+
+    /// The next page; `None` after the last.
+    pub async fn next(&mut self) -> Result<Option<Vec<Reject>>, EndpointError> {
+        let page = page(self.target, self.run, self.step, self.after, PAGE).await?;
+        self.after = page.last().map(|last| last.unit).or(self.after);
+        Ok((!page.is_empty()).then_some(page))
+    }
+}
+
 /// Rejects of a run by unit, after `(step, unit)`, at most `limit`: pages, so that any number of
 /// rejects fits into memory.
 pub async fn page(

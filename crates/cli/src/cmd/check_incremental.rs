@@ -32,7 +32,7 @@ pub(crate) async fn run(args: &OnPlan) -> Result<Answer, Failure> {
     for (path, records) in &changes.deleted {
         let records = count(*records, "record");
         text.push_str(&format!(
-            "deleted   {} ({records} stay in the target)\n",
+            "deleted   {} ({records} left in the target)\n",
             printable(path, 400)
         ));
     }

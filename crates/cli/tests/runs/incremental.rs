@@ -374,9 +374,9 @@ fn a_deleted_file_is_reported_and_its_rows_stay() {
         &project,
         0,
         expect![[r#"
-        deleted   data/b.csv (3 records stay in the target)
-        Nothing to take since run RUN.
-    "#]],
+            deleted   data/b.csv (3 records left in the target)
+            Nothing to take since run RUN.
+        "#]],
     );
     let told = project.run(&["migrate", "--incremental"]);
     told.check(0, expect![[r#"
@@ -398,11 +398,11 @@ fn a_touched_and_a_renamed_file() {
         &project,
         5,
         expect![[r#"
-        new       data/c.csv
-        deleted   data/b.csv (3 records stay in the target)
-        1 file to take since run RUN.
-        Next: whimbrel migrate --incremental
-    "#]],
+            new       data/c.csv
+            deleted   data/b.csv (3 records left in the target)
+            1 file to take since run RUN.
+            Next: whimbrel migrate --incremental
+        "#]],
     );
     check_taken(
         &project,
@@ -477,7 +477,7 @@ status = "status"
     project.run(&["check-incremental"]).check(
         0,
         expect![[r#"
-            deleted   data/a.csv (4 records stay in the target)
+            deleted   data/a.csv (4 records left in the target)
             Nothing to take since run RUN.
         "#]],
     );

@@ -9,7 +9,8 @@ mod waive;
 use std::collections::BTreeSet;
 
 use whimbrel_endpoint::Target;
-use whimbrel_ledger::{Reject, RejectStatus, Run, reject, run, step};
+use whimbrel_ledger::reject::Pages;
+use whimbrel_ledger::{Reject, RejectStatus, Run, run, step};
 
 use crate::args::{Global, Rejects};
 use crate::failure::Failure;
@@ -25,9 +26,6 @@ pub(crate) async fn run(global: &Global, verb: &Rejects) -> Result<Answer, Failu
     }
 }
 
-/// Rejects read at a time.
-const PAGE: u64 = 1000;
-
 /// Hands every reject of the run and of the runs it continues to `see`, in order, a page at a time:
 /// a reject stays work until it is resolved, whichever run it came from.
 async fn for_each(
@@ -38,11 +36,8 @@ async fn for_each(
 ) -> Result<(), Failure> {
     for run in run::lineage(target, newest).await? {
         for step in step::of_run(target, &run.id).await? {
-            let mut after = None;
-            loop {
-                let page = reject::page(target, &run.id, step.step, after, PAGE).await?;
-                let Some(last) = page.last() else { break };
-                after = Some(last.unit);
+            let mut pages = Pages::of(target, &run.id, step.step);
+            while let Some(page) = pages.next().await? {
                 for reject in page {
                     if !open_only || reject.status == RejectStatus::Open {
                         see(reject)?;
