@@ -20,7 +20,9 @@ mod target;
 
 pub use error::{EndpointError, ErrorClass};
 pub use query::{Condition, Operator, Order, Query, Rows};
-pub use source::{CUT_BYTES, Discovery, Freshness, Limit, Partition, Reader, ReaderEnd, Source, Unreadable};
+pub use source::{
+    CUT_BYTES, Discovery, Freshness, Limit, Partition, Reader, ReaderEnd, Source, Unreadable,
+};
 pub use target::{
     Fence, Holder, LeaseAnswer, LeaseRequest, RowFate, SchemaFile, Target, TargetFacts, Txn,
     WriteMode,

@@ -162,10 +162,8 @@ impl SourceChunk {
             Record { raw, ..record.clone() }
         };
         let repairs = self.repairs.iter().filter(|repair| range.contains(&repair.record));
-        let repairs = repairs.map(|repair| Repair {
-            record: repair.record - range.start,
-            ..repair.clone()
-        });
+        let repairs =
+            repairs.map(|repair| Repair { record: repair.record - range.start, ..repair.clone() });
         Self {
             rows: rows.finish(),
             records: records.iter().map(moved).collect(),

@@ -175,8 +175,10 @@ fn a_limit_that_is_not_understood_is_said_so() {
 fn the_plans_deadline_holds_where_the_command_line_says_none() {
     let project = Project::of_one_file(9_000);
     let wanted = project.undisturbed();
-    project
-        .write("whimbrel.toml", format!("{PEOPLE}\n[run]\ndeadline = \"1ms\"\nbatch_size = 2000\n"));
+    project.write(
+        "whimbrel.toml",
+        format!("{PEOPLE}\n[run]\ndeadline = \"1ms\"\nbatch_size = 2000\n"),
+    );
     assert_eq!(project.run(&["migrate"]).code, Some(75));
     assert_eq!(project.run(&["migrate", "--deadline", "1h"]).code, Some(0));
     assert_eq!(project.holds(), wanted);

@@ -438,11 +438,14 @@ fn a_retry_under_another_mapping_says_so() {
 fn every_word_has_to_mean_a_reject() {
     let project = migrated();
     let retry = ["rejects", "retry", "people.2", "people.9", "--format", "json"];
-    project.run(&retry).refused(2, expect![[r#"
+    project.run(&retry).refused(
+        2,
+        expect![[r#"
         error[WB0707]: no open reject of run RUN is meant by `people.9`
           hint: `whimbrel rejects list --all` names them
           more: whimbrel explain WB0707
-    "#]]);
+    "#]],
+    );
     let waive = ["rejects", "waive", "data/people.csv:3", "--reason", "test data"];
     assert_eq!(project.run(&waive).code, Some(0));
     check_statuses(
@@ -455,11 +458,14 @@ fn every_word_has_to_mean_a_reject() {
 fn a_table_that_was_dropped_by_hand_is_not_made_anew() {
     let project = migrated();
     project.target().execute_batch("DROP TABLE people").unwrap();
-    project.run(&["rejects", "retry", "--format", "json"]).refused(6, expect![[r#"
+    project.run(&["rejects", "retry", "--format", "json"]).refused(
+        6,
+        expect![[r#"
         error[WB0626]: table `people` is gone; run `RUN`, or one before it, has filled it
           hint: put the table back, or name another target; nothing was written
           more: whimbrel explain WB0626
-    "#]]);
+    "#]],
+    );
     project.write("data/more.csv", "id,name\n7,Gus\n");
     assert_eq!(project.run(&["migrate", "--incremental"]).code, Some(6));
 }

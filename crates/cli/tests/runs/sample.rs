@@ -117,11 +117,14 @@ fn a_run_without_it_loads_the_rest() {
 fn a_sample_of_what_is_loaded_is_refused() {
     let project = project();
     project.finish(&[]);
-    project.run(&["migrate", "--sample", "10", "--format", "json"]).refused(6, expect![[r#"
+    project.run(&["migrate", "--sample", "10", "--format", "json"]).refused(
+        6,
+        expect![[r#"
         error[WB0627]: run `RUN` has loaded everything; a sample is for a target without it
           hint: name another target for the sample, as `sqlite:sample.db`
           more: whimbrel explain WB0627
-    "#]]);
+    "#]],
+    );
     assert_eq!(project.run(&["migrate"]).code, Some(0));
 }
 
@@ -129,8 +132,11 @@ fn a_sample_of_what_is_loaded_is_refused() {
 fn after_a_sample_everything_else_is_still_to_do() {
     let project = project();
     project.finish(&["--sample", "10"]);
-    project.run(&["check-incremental"]).check(5, expect![[r#"
+    project.run(&["check-incremental"]).check(
+        5,
+        expect![[r#"
         Run RUN took a sample of 10; everything else is to be taken.
         Next: whimbrel migrate
-    "#]]);
+    "#]],
+    );
 }
