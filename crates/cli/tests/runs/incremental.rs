@@ -656,3 +656,105 @@ fn a_reject_at_the_end_of_a_file_that_grows_is_not_retried_but_read_again() {
     project.finish(&["--incremental"]);
     nothing_to_do(&project);
 }
+
+/// `text` as UTF-16, low byte first, without a byte order mark.
+fn utf_16(text: &str) -> Vec<u8> {
+    text.encode_utf16().flat_map(u16::to_le_bytes).collect()
+}
+
+#[test]
+fn wherever_a_file_in_utf_16_breaks_off_it_is_whole_once_it_is_complete() {
+    let plan = PEOPLE.replace("*.csv\"\n", "*.csv\"\nencoding = \"utf-16le\"\n");
+    let project = Project::new(&plan.replace("key = ", "existing = \"update\"\nkey = "));
+    let header = utf_16("id,name").len();
+    let whole = |cut: usize| {
+        utf_16(&format!("id,name\r\n{cut}0,\"a \"\"q\"\"\n\"\r\n{cut}1,n\u{1F426}\r\n"))
+    };
+    let cuts = header..whole(10).len();
+    for cut in cuts.clone() {
+        project.write(&format!("data/{cut}.csv"), &whole(cut)[..cut]);
+    }
+    assert_eq!(project.finish(&[]).code, Some(3));
+    for cut in cuts.clone() {
+        project.write(&format!("data/{cut}.csv"), whole(cut));
+    }
+    let told = project.run(&["check-incremental", "--format", "json"]).json();
+    let appended = told["data"]["changes"]["appended"].as_array().unwrap().len();
+    assert_eq!(appended, cuts.len(), "{told}");
+    assert_eq!(project.finish(&["--incremental"]).code, Some(0));
+    nothing_to_do(&project);
+    let waiting = "SELECT count(*) FROM whimbrel_migration_rejects WHERE status = 'open'";
+    assert_eq!(project.value::<i64>(waiting), 0);
+    let twin = project.twin();
+    assert_eq!(twin.finish(&[]).code, Some(0));
+    assert_eq!(names(&project), names(&twin));
+}
+
+#[test]
+fn a_header_that_is_half_there_keeps_no_other_file_from_being_loaded() {
+    let project = Project::new(PEOPLE);
+    project.write("data/a.csv", people(0..1));
+    project.write("data/b.csv", b"\xFF\xFEi\0d\0,");
+    project.write("data/c.csv", b"id,na\xC3");
+    project.write("data/d.csv", "\"id\",\"na");
+    assert_eq!(project.finish(&[]).code, Some(0));
+    assert_eq!(names(&project), "0n0");
+    project.write("data/b.csv", [&b"\xFF\xFE"[..], &utf_16("id,name\n1,n1\n")].concat());
+    project.write("data/c.csv", "id,name\n2,n2\n");
+    project.append("data/d.csv", "me\"\n3,n3\n");
+    assert_eq!(project.finish(&["--incremental"]).code, Some(0));
+    assert_eq!(names(&project), "0n0 1n1 2n2 3n3");
+    nothing_to_do(&project);
+}
+
+#[test]
+fn a_last_line_with_broken_quoting_that_goes_on_later_is_read_again() {
+    let project = Project::new(PEOPLE);
+    project.write("data/a.csv", "id,name\n0,n0\n1,\"n\"1");
+    assert_eq!(project.finish(&[]).code, Some(3));
+    project.append("data/a.csv", "x\n2,n2\n");
+    check_taken(
+        &project,
+        3,
+        expect![[r#"
+        Run RUN is complete.
+          people: read 2 = loaded 1 + rejected 1
+        ! 1 reject for you to look at: whimbrel rejects list RUN
+        Next: whimbrel report RUN
+    "#]],
+    );
+    assert_eq!(names(&project), "0n0 2n2");
+    nothing_to_do(&project);
+}
+
+#[test]
+fn a_line_end_that_comes_in_two_parts_is_one_line() {
+    let project = Project::new(PEOPLE);
+    project.write("data/a.csv", "id,name\r\n0,n0\r");
+    assert_eq!(project.finish(&[]).code, Some(0));
+    project.append("data/a.csv", "\n1,n1\r\nx,Bad\r\n");
+    assert_eq!(project.finish(&["--incremental"]).code, Some(3));
+    assert_eq!(project.value::<i64>("SELECT line FROM whimbrel_migration_rejects"), 4);
+}
+
+#[test]
+fn a_last_record_without_a_line_end_is_loaded_and_noted() {
+    let notes = |project: &Project| {
+        let report = project.run(&["report", "--format", "json"]).json();
+        report["data"]["outcome"]["notes"]["shown"].clone()
+    };
+    let project = Project::new(PEOPLE);
+    project.write("data/a.csv", "id,name\n0,n0\n1,12");
+    project.write("data/b.csv", "id,name\n2,n2\n");
+    assert_eq!(project.finish(&[]).code, Some(0));
+    let noted = notes(&project);
+    assert_eq!(noted.as_array().map(Vec::len), Some(1), "{noted}");
+    let code = (&noted[0]["code"], &noted[0]["count"], &noted[0]["effect"]);
+    assert_eq!(code, (&"WB0123".into(), &1.into(), &"warned".into()), "{noted}");
+    assert!(noted[0]["samples"].to_string().contains("data/a.csv:3"), "{noted}");
+    project.append("data/a.csv", ".7\n");
+    assert_eq!(project.finish(&["--incremental"]).code, Some(3));
+    let code = "SELECT code FROM whimbrel_migration_rejects";
+    assert_eq!(project.value::<String>(code), "WB0602", "the half record is not silently kept");
+    assert_eq!(notes(&project).as_array().map(Vec::len), Some(0));
+}
