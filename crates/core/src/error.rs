@@ -97,7 +97,7 @@ pub enum CoreError {
         globs: String,
     },
     /// Files that match cannot be read.
-    #[error("{} matching {} cannot be read, first: `{}`: {}", .0.len(), if .0.len() == 1 { "path" } else { "paths" }, .0[0].0, .0[0].1)]
+    #[error("{}", unreadable(.0))]
     Unreadable(Vec<(String, String)>),
     /// Another run holds the target.
     #[error("run `{}` on host `{}` (pid {}) holds the target", holder.run, holder.host, holder.pid)]
@@ -191,6 +191,13 @@ pub enum CoreError {
     /// A thread of the load ended without a word.
     #[error("a thread of the load of `{0}` ended unexpectedly")]
     ThreadLost(String),
+}
+
+fn unreadable(paths: &[(String, String)]) -> String {
+    match paths {
+        [(path, why)] => format!("`{path}` cannot be read: {why}"),
+        _ => format!("{} matching paths cannot be read", paths.len()),
+    }
 }
 
 /// Adds what was going on to an endpoint's error.

@@ -154,7 +154,7 @@ async fn shapes(
     let mut shapes: Vec<(Shape, u64)> = Vec::new();
     let stride = partitions.len().div_ceil(SHAPES_LOOKED_AT).max(1);
     for partition in partitions.iter().step_by(stride) {
-        // A file whose beginning cannot be read is met again, and rejected, by the load.
+        // A file whose beginning cannot be read is met again by the load, which says so.
         let Ok(shape) = adapter.describe(partition).await else { continue };
         match shapes.iter_mut().find(|(known, _)| *known == shape) {
             Some((_, files)) => *files += 1,

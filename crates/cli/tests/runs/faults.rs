@@ -87,7 +87,7 @@ fn a_link_that_leads_nowhere() {
     let link = project.path("data/more.csv");
     symlink("/no/such/file.csv", &link).unwrap();
     let expected = expect![[r#"
-        error[WB0613]: 1 matching path cannot be read, first: `data/more.csv`: broken link: No such file or directory (os error 2)
+        error[WB0613]: `data/more.csv` cannot be read: broken link: No such file or directory (os error 2)
           hint: give the user who runs whimbrel the right to read them, or `exclude` them
           more: whimbrel explain WB0613
     "#]];
@@ -104,7 +104,7 @@ fn several_paths_that_cannot_be_read_are_listed_up_to_five() {
 
         `data/b.csv`: broken link: No such file or directory (os error 2)
 
-        error[WB0613]: 2 matching paths cannot be read, first: `data/a.csv`: broken link: No such file or directory (os error 2)
+        error[WB0613]: 2 matching paths cannot be read
           hint: give the user who runs whimbrel the right to read them, or `exclude` them
           more: whimbrel explain WB0613
     "#]]);
@@ -124,7 +124,7 @@ fn several_paths_that_cannot_be_read_are_listed_up_to_five() {
 
         and 2 more paths
 
-        error[WB0613]: 7 matching paths cannot be read, first: `data/a.csv`: broken link: No such file or directory (os error 2)
+        error[WB0613]: 7 matching paths cannot be read
           hint: give the user who runs whimbrel the right to read them, or `exclude` them
           more: whimbrel explain WB0613
     "#]]);
@@ -137,7 +137,7 @@ fn a_pipe_in_the_place_of_a_file() {
     let made = Command::new("mkfifo").arg(&pipe).status().unwrap();
     assert!(made.success());
     let expected = expect![[r#"
-        error[WB0613]: 1 matching path cannot be read, first: `data/more.csv`: it is a pipe, socket or device
+        error[WB0613]: `data/more.csv` cannot be read: it is a pipe, socket or device
           hint: give the user who runs whimbrel the right to read them, or `exclude` them
           more: whimbrel explain WB0613
     "#]];
@@ -194,7 +194,7 @@ fn a_file_and_a_folder_that_may_not_be_read() {
     open_to_all(&project);
     set(project.path("data/people.csv"), 0o000);
     Ended::of(command).refused(2, expect![[r#"
-        error[WB0613]: 1 matching path cannot be read, first: `data/people.csv`: Permission denied (os error 13)
+        error[WB0613]: `data/people.csv` cannot be read: Permission denied (os error 13)
           hint: give the user who runs whimbrel the right to read them, or `exclude` them
           more: whimbrel explain WB0613
     "#]]);
