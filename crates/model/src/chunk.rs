@@ -136,6 +136,11 @@ impl Chunk {
         self.wide.extend_from_slice(&other.wide);
     }
 
+    /// Bytes of all text.
+    pub fn text_len(&self) -> usize {
+        self.text.len()
+    }
+
     /// The row at `index`, which must be below [`Chunk::len`].
     #[inline]
     pub fn row(&self, index: usize) -> Row<'_> {

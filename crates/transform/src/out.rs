@@ -93,9 +93,19 @@ pub enum UnitFate {
 impl Out {
     /// For one chunk of a step.
     pub fn new(step: &Step) -> Self {
+        Self::with_capacity(step, 0, 0)
+    }
+
+    /// With room for about so many units of a row each, and so many bytes of text in all of them.
+    pub fn with_capacity(step: &Step, units: usize, text: usize) -> Self {
+        let done = Output {
+            units: Vec::with_capacity(units),
+            row_units: Vec::with_capacity(units),
+            ..Output::default()
+        };
         Self {
-            rows: ChunkBuilder::new(step.table().columns.len()),
-            done: Output::default(),
+            rows: ChunkBuilder::with_capacity(step.table().columns.len(), units, text),
+            done,
             pending: Pending::default(),
             compared: Compared::default(),
             only: None,

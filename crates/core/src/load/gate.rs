@@ -14,7 +14,7 @@ const BUDGET: u64 = 16 << 20;
 /// An item counts at most this much: its channel bounds the rest.
 const COST_MAX: u64 = 4 << 20;
 /// Chunks that wait in a channel.
-const CHUNKS: usize = 10;
+const CHUNKS: usize = 6;
 /// Items that are taken together at most.
 const ITEMS_TOGETHER: u64 = 100;
 

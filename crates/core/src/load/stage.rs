@@ -358,7 +358,7 @@ fn file(
     let rows = (partition.facts.size / RECORD_BYTES + 1).min(shared.chunk.rows as u64) as usize;
     let limit = Limit { rows, ..shared.chunk };
     let direct = Direct { reader, limit, handle, busy: &shared.busy, key: &source.key };
-    let producer = Producer { shared, handle, work, partition, source, outbox, parents };
+    let producer = Producer { shared, handle, work, partition, source, outbox, parents, text: 0 };
     if let Some(again) = work.again.as_ref().filter(|again| again.is_of_records()) {
         return producer.run_again(direct, state, again);
     }
@@ -432,6 +432,8 @@ struct Producer<'a> {
     source: &'a SharedSource,
     outbox: &'a mut Outbox,
     parents: &'a mut Parents,
+    /// Text of the rows of the last chunk: the next one's is likely to be as long.
+    text: usize,
 }
 
 impl Producer<'_> {
@@ -446,7 +448,7 @@ impl Producer<'_> {
             };
             let lookups = self.lookups(&state, &chunk)?;
             let refers = self.traced(&state, &chunk);
-            let mut out = self.out();
+            let mut out = self.out(chunk.records.len());
             let step = self.shared.step.as_ref();
             let last = chunk.records.len() - 1;
             step.apply_to(0..last, &mut state, &chunk, &lookups, &mut out);
@@ -456,11 +458,12 @@ impl Producer<'_> {
             marks.note(std::mem::take(&mut chunk.mark), before, &state);
             let reached = self.reached(Some(marks.mark.clone()), marks.state.clone(), None);
             let produced = self.produced(out, Some((&chunk, &digests)), raw, reached);
+            self.text = produced.rows.chunk.text_len();
             self.shared.busy.transform(began.elapsed());
             self.outbox.send(Produced { refers, ..produced })?;
         }
         let end = feed.finish()?;
-        let mut out = self.out();
+        let mut out = self.out(0);
         let mut lookups = Lookups::default();
         let referred = self.shared.step.finish_lookups(&state);
         self.resolve(&referred, &mut lookups)?;
@@ -489,9 +492,10 @@ impl Producer<'_> {
         Reached { item: self.work.index, mark, state, end }
     }
 
-    /// What a chunk becomes is collected here.
-    fn out(&self) -> Out {
-        let out = Out::new(self.shared.step.as_ref());
+    /// What a chunk of so many records becomes is collected here.
+    fn out(&self, records: usize) -> Out {
+        let units = if self.shared.per_file { 0 } else { records };
+        let out = Out::with_capacity(self.shared.step.as_ref(), units, self.text);
         match &self.shared.choice {
             Choice::All | Choice::Traced => out,
             Choice::Sampled(units) => out.only(Only {
@@ -536,7 +540,7 @@ impl Producer<'_> {
                 if stretch.wanted || !stateless {
                     let mut part = chunk.slice(stretch.records.clone());
                     let lookups = self.lookups(&state, &part)?;
-                    let mut out = self.out();
+                    let mut out = self.out(part.records.len());
                     self.shared.step.apply(&mut state, &part, &lookups, &mut out);
                     if stretch.wanted {
                         let raw = std::mem::take(&mut part.raw);
@@ -558,7 +562,7 @@ impl Producer<'_> {
         let ended = ItemEnd { lines: None, skipped: None, aside: None };
         let state = if stateless { Some(state.save()) } else { at_mark };
         let reached = self.reached(again.mark.clone(), state, Some(ended));
-        self.outbox.send(self.produced(self.out(), None, Vec::new(), reached))?;
+        self.outbox.send(self.produced(self.out(0), None, Vec::new(), reached))?;
         Ok(())
     }
 
