@@ -99,7 +99,9 @@ fn several_paths_that_cannot_be_read_are_listed_up_to_five() {
     let project = Project::of_one_file(3);
     let link = |name: &str| symlink("/no/such/file.csv", project.path(name)).unwrap();
     ["data/a.csv", "data/b.csv"].into_iter().for_each(link);
-    Ended::of(project.command(&["migrate", "--format", "json"])).refused(2, expect![[r#"
+    Ended::of(project.command(&["migrate", "--format", "json"])).refused(
+        2,
+        expect![[r#"
         `data/a.csv`: broken link: No such file or directory (os error 2)
 
         `data/b.csv`: broken link: No such file or directory (os error 2)
@@ -107,11 +109,14 @@ fn several_paths_that_cannot_be_read_are_listed_up_to_five() {
         error[WB0613]: 2 matching paths cannot be read
           hint: give the user who runs whimbrel the right to read them, or `exclude` them
           more: whimbrel explain WB0613
-    "#]]);
+    "#]],
+    );
     ["data/c.csv", "data/d.csv", "data/e.csv", "data/f.csv", "data/g.csv"]
         .into_iter()
         .for_each(link);
-    Ended::of(project.command(&["migrate", "--format", "json"])).refused(2, expect![[r#"
+    Ended::of(project.command(&["migrate", "--format", "json"])).refused(
+        2,
+        expect![[r#"
         `data/a.csv`: broken link: No such file or directory (os error 2)
 
         `data/b.csv`: broken link: No such file or directory (os error 2)
@@ -127,7 +132,8 @@ fn several_paths_that_cannot_be_read_are_listed_up_to_five() {
         error[WB0613]: 7 matching paths cannot be read
           hint: give the user who runs whimbrel the right to read them, or `exclude` them
           more: whimbrel explain WB0613
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -193,11 +199,14 @@ fn a_file_and_a_folder_that_may_not_be_read() {
     };
     open_to_all(&project);
     set(project.path("data/people.csv"), 0o000);
-    Ended::of(command).refused(2, expect![[r#"
+    Ended::of(command).refused(
+        2,
+        expect![[r#"
         error[WB0613]: `data/people.csv` cannot be read: Permission denied (os error 13)
           hint: give the user who runs whimbrel the right to read them, or `exclude` them
           more: whimbrel explain WB0613
-    "#]]);
+    "#]],
+    );
     set(project.path("data/people.csv"), 0o666);
     set(project.path("data"), 0o000);
     command = as_an_ordinary_user(&project, migrate).unwrap();
