@@ -47,7 +47,8 @@ impl Outbox {
         if let Some(held) = &mut self.held {
             let units = (held.units.len() + next.units.len()) as u64;
             let small = held.size + next.size <= BYTES_TOGETHER as usize;
-            if next.units.is_empty() || (small && units <= self.units_together) {
+            // What takes no memory is only the end of its item.
+            if next.size == 0 || (small && units <= self.units_together) {
                 held.append(next);
                 return Ok(());
             }
@@ -171,10 +172,18 @@ mod tests {
     }
 
     #[test]
+    fn bytes_without_units_are_not_held_back() {
+        let large = BYTES_TOGETHER as usize;
+        let all =
+            vec![units(0, b"", large, false), units(0, b"", large, false), units(0, b"a", 1, true)];
+        assert_eq!(sent(100, all), ["0 ", "0 ", "0! 0a"]);
+    }
+
+    #[test]
     fn no_more_units_go_together_than_a_batch_may_have() {
         let all = vec![units(0, b"a", 1, true), units(1, b"b", 1, true), units(2, b"cd", 1, true)];
         assert_eq!(sent(2, all), ["0! 1! 0a1b", "2! 2c2d"]);
-        let all = vec![units(0, b"ab", 1, false), units(0, b"", 1, true), units(1, b"c", 1, true)];
+        let all = vec![units(0, b"ab", 1, false), units(0, b"", 0, true), units(1, b"c", 1, true)];
         assert_eq!(sent(1, all), ["0! 0a0b", "1! 1c"]);
     }
 
