@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::site::Site;
 
 /// The repository's root.
 pub fn root() -> PathBuf {
@@ -34,11 +36,27 @@ pub fn build(which: Build) -> Result<PathBuf> {
     }
     let target =
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    let folder = match which {
-        Build::Failpoints => "debug",
-        Build::Release => "release",
-    };
-    Ok(target.join(folder).join("whimbrel"))
+    match which {
+        Build::Failpoints => set_aside(&target),
+        Build::Release => Ok(target.join("release/whimbrel")),
+    }
+}
+
+/// A copy that no other build overwrites: `cargo test` puts a binary without failpoints there.
+fn set_aside(target: &Path) -> Result<PathBuf> {
+    let folder = target.join("xtask");
+    std::fs::create_dir_all(&folder)?;
+    let bytes = std::fs::read(target.join("debug/whimbrel"))?;
+    let name = b"WHIMBREL_FAILPOINT";
+    let armed = bytes.windows(name.len()).any(|window| window == name);
+    ensure!(armed, "another build has overwritten the binary with failpoints: try again");
+    let mut copy = tempfile::NamedTempFile::new_in(&folder)?;
+    std::io::Write::write_all(&mut copy, &bytes)?;
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    copy.as_file().set_permissions(executable)?;
+    let path = folder.join("whimbrel");
+    copy.persist(&path)?;
+    Ok(path)
 }
 
 /// One run of the binary.
@@ -51,12 +69,19 @@ pub struct Run {
     pub stderr: String,
 }
 
-fn command(binary: &Path, folder: &Path, arguments: &[&str]) -> Command {
+fn command(binary: &Path, site: &Site<'_>, arguments: &[&str]) -> Command {
     let mut command = Command::new(binary);
+    match site.target() {
+        None => command.env_remove("TARGET"),
+        Some(url) => command.env("TARGET", url),
+    };
+    match site.legacy() {
+        None => command.env_remove("LEGACY"),
+        Some(url) => command.env("LEGACY", url),
+    };
     command
-        .current_dir(folder)
+        .current_dir(site.folder())
         .args(arguments)
-        .env_remove("TARGET")
         .env("WHIMBREL_PROGRESS", "none")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -73,15 +98,15 @@ fn finished(output: &Output) -> Run {
 }
 
 /// Runs a command line to its end.
-pub fn run(binary: &Path, folder: &Path, arguments: &[&str]) -> Result<Run> {
+pub fn run(binary: &Path, site: &Site<'_>, arguments: &[&str]) -> Result<Run> {
     let output =
-        command(binary, folder, arguments).output().context("whimbrel could not be started")?;
+        command(binary, site, arguments).output().context("whimbrel could not be started")?;
     Ok(finished(&output))
 }
 
 /// Runs a command line that must end with one of these codes.
-pub fn expect(binary: &Path, folder: &Path, arguments: &[&str], codes: &[i32]) -> Result<Run> {
-    let run = run(binary, folder, arguments)?;
+pub fn expect(binary: &Path, site: &Site<'_>, arguments: &[&str], codes: &[i32]) -> Result<Run> {
+    let run = run(binary, site, arguments)?;
     if run.code.is_none_or(|code| !codes.contains(&code)) {
         bail!(
             "whimbrel {} ended with {:?} instead of {codes:?}\n{}\n{}",
@@ -95,8 +120,8 @@ pub fn expect(binary: &Path, folder: &Path, arguments: &[&str], codes: &[i32]) -
 }
 
 /// Runs a command line with a failpoint armed.
-pub fn run_armed(binary: &Path, folder: &Path, arguments: &[&str], point: &str) -> Result<Run> {
-    let output = command(binary, folder, arguments)
+pub fn run_armed(binary: &Path, site: &Site<'_>, arguments: &[&str], point: &str) -> Result<Run> {
+    let output = command(binary, site, arguments)
         .env("WHIMBREL_FAILPOINT", point)
         .output()
         .context("whimbrel could not be started")?;
@@ -106,12 +131,12 @@ pub fn run_armed(binary: &Path, folder: &Path, arguments: &[&str], point: &str) 
 /// Runs a command line and kills it (SIGKILL) after a time, if it still runs.
 pub fn run_killed(
     binary: &Path,
-    folder: &Path,
+    site: &Site<'_>,
     arguments: &[&str],
     after: Duration,
 ) -> Result<Run> {
     let mut child =
-        command(binary, folder, arguments).spawn().context("whimbrel could not be started")?;
+        command(binary, site, arguments).spawn().context("whimbrel could not be started")?;
     let began = Instant::now();
     while began.elapsed() < after {
         if child.try_wait()?.is_some() {

@@ -9,6 +9,7 @@ use crate::binary::expect;
 use crate::changes::Changes;
 use crate::fixtures::System;
 use crate::repairs;
+use crate::site::Site;
 
 /// A step.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -38,13 +39,13 @@ impl Step {
     }
 
     /// Does by hand what comes before the command.
-    pub fn prepare(self, binary: &Path, system: &System, folder: &Path) -> Result<()> {
-        let fixture = system.folder();
+    pub fn prepare(self, binary: &Path, system: &System, site: &Site<'_>) -> Result<()> {
+        let (fixture, folder) = (system.folder(), site.folder());
         match self {
             Self::Migrate => Ok(()),
             Self::Incremental => Changes::of(&fixture)?.make(folder),
             Self::Mended => {
-                expect(binary, folder, &["rejects", "export", "mended"], &[0])?;
+                expect(binary, site, &["rejects", "export", "mended"], &[0])?;
                 repairs::mend(&fixture, &folder.join("mended"))
             }
             Self::Again => repairs::edit_plan(&fixture, &folder.join("whimbrel.toml")),

@@ -7,11 +7,17 @@ mod changes;
 mod checker;
 mod course;
 mod crash;
+mod cuts;
+mod databases;
+mod engine;
 mod exactness;
 mod fixtures;
+mod leftovers;
 mod oracle;
+mod picture;
 mod repairs;
 mod sheet;
+mod site;
 mod test;
 mod tidy;
 
@@ -22,27 +28,34 @@ usage: cargo xtask CHORE
 
   test                 everything: format, lints, tidy, unit and contract tests, fixtures, faults
   tidy                 rules of the repository itself
-  migrate-fixtures     the fixture systems, migrated, mended and taken along with their data, and the
-                       inputs of fixtures/exactness
-  crash [--seconds N] [--seed N]
+  migrate-fixtures [SYSTEM] [--engine sqlite|postgres|mysql]
+                       the fixture systems, migrated, mended and taken along with their data, on each
+                       engine; without a word also the inputs of fixtures/exactness
+  crash [SYSTEM] [--engine NAME] [--seconds N] [--seed N]
                        every failpoint in every kind of run, then random kills until the time is up
-  soak [--kills N] [--seed N]
-                       random kills by number (default 200 per system)
-  bench load-sqlite [--rows N] [--runs N] [--check]
-                       a whole migrate against `sqlite3 .import` of the same CSV, in turns;
-                       --check fails where a target is missed by more than the tolerance
+  soak [SYSTEM] [--engine NAME] [--kills N] [--cuts N] [--seed N]
+                       random kills by number (default 200 per system and engine), and as many cuts of
+                       connections to servers, a quarter of them around COMMIT
+  bench [NAME] [--rows N] [--runs N] [--check]
+                       whole migrations against the engines' own tools, in turns: load-sqlite,
+                       load-postgres, load-mysql, copy-database, heartbeat; all of them without a
+                       NAME; `impact`: latencies of a live workload beside a load. --check fails
+                       where a target is missed by more than the tolerance
 ";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    if !matches!(words.as_slice(), [] | ["tidy"]) && !leftovers::is_watched() {
+        return leftovers::watch(&words);
+    }
     let result = match words.as_slice() {
         ["test"] => test::run(),
         ["tidy"] => tidy::run(),
-        ["migrate-fixtures"] => fixtures::run(),
+        ["migrate-fixtures", rest @ ..] => fixtures::run(rest),
         ["crash", rest @ ..] => crash::run(rest),
         ["soak", rest @ ..] => crash::soak(rest),
-        ["bench", "load-sqlite", rest @ ..] => bench::load_sqlite(rest),
+        ["bench", rest @ ..] => bench::run(rest),
         _ => {
             eprint!("{USAGE}");
             return ExitCode::from(2);

@@ -6,10 +6,12 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-use crate::binary::root;
-use crate::{crash, fixtures, tidy};
+use crate::binary::{Build, build, root};
+use crate::engine::{Engine, Ground};
+use crate::fixtures::System;
+use crate::{crash, engine, exactness, fixtures, tidy};
 
-/// Runs everything; stops at the first failure.
+/// Runs everything; stops at the first stage that fails.
 pub fn run() -> Result<()> {
     let began = Instant::now();
     let stage = |name: &str| println!("── {name} ({:.0} s)", began.elapsed().as_secs_f64());
@@ -19,14 +21,21 @@ pub fn run() -> Result<()> {
     tidy::run()?;
     stage("lints");
     cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])?;
+    stage("servers");
+    engine::install()?;
+    let grounds = Ground::of(&Engine::ALL)?;
     stage("unit, contract and command-line tests");
-    let (passed, skipped) = tests()?;
+    let (passed, skipped) = tests(&grounds)?;
     stage("documentation");
     documentation()?;
+    let binary = build(Build::Failpoints)?;
+    let systems = System::wanted(&[])?;
     stage("fixtures");
-    fixtures::run()?;
+    fixtures::run_on(&binary, &systems, &grounds)?;
+    let inputs = exactness::run(&binary)?;
+    println!("exactness  sqlite    {inputs} inputs");
     stage("faults");
-    crash::run(&["--seconds", "60"])?;
+    crash::run_on(&binary, &systems, &grounds, &["--seconds", "60"])?;
     stage("done");
     for test in &skipped {
         println!("skipped: {test}");
@@ -37,9 +46,13 @@ pub fn run() -> Result<()> {
 
 /// Runs all tests; returns how many there were, and which could not do here what they are for. They
 /// show as they come.
-fn tests() -> Result<(u64, Vec<String>)> {
+fn tests(grounds: &[Ground]) -> Result<(u64, Vec<String>)> {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(root()).args(["test", "--workspace", "--quiet"]).stdout(Stdio::piped());
+    cargo
+        .current_dir(root())
+        .args(["test", "--workspace", "--quiet", "--no-fail-fast"])
+        .stdout(Stdio::piped());
+    cargo.envs(Ground::variables(grounds));
     let mut child = cargo.spawn().context("cargo could not be started")?;
     let stdout = child.stdout.take().context("standard output is piped")?;
     let (mut passed, mut skipped) = (0, Vec::new());

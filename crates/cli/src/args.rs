@@ -95,9 +95,9 @@ pub(crate) enum Colour {
 /// What to do.
 #[derive(Subcommand, Debug)]
 pub(crate) enum Verb {
-    /// Show what a folder of legacy data holds: formats, types, ranges, anomalies
+    /// Show what legacy data holds, files or a database: types, ranges, anomalies
     Analyze(Analyze),
-    /// Write a first plan and schema for a folder
+    /// Write a first plan and schema for a folder or a database
     Init(Init),
     /// Show the whole way on small legacy data, in a new folder
     Demo(Demo),
@@ -130,7 +130,7 @@ pub(crate) enum Verb {
 /// `analyze`.
 #[derive(Args, Debug)]
 pub(crate) struct Analyze {
-    /// The folder
+    /// The folder, a SQLite file, or the URL of a database (`postgres://…`, `mysql://…`)
     pub(crate) path: PathBuf,
     /// Also write one offline HTML page, without raw data
     #[arg(long, value_name = "FILE")]
@@ -138,12 +138,15 @@ pub(crate) struct Analyze {
     /// Also look into hidden folders
     #[arg(long)]
     pub(crate) hidden: bool,
+    /// In a database, do not read tables that its planner believes to have more rows than this
+    #[arg(long, value_name = "ROWS")]
+    pub(crate) estimate_above: Option<u64>,
 }
 
 /// `init`.
 #[derive(Args, Debug)]
 pub(crate) struct Init {
-    /// The folder
+    /// The folder, a SQLite file, or the URL of a database (`postgres://…`, `mysql://…`)
     pub(crate) path: PathBuf,
     /// URL of the target database
     #[arg(long, value_name = "URL")]
@@ -154,6 +157,9 @@ pub(crate) struct Init {
     /// Also look into hidden folders
     #[arg(long)]
     pub(crate) hidden: bool,
+    /// In a database, do not look at tables that its planner believes to have more rows than this
+    #[arg(long, value_name = "ROWS")]
+    pub(crate) estimate_above: Option<u64>,
 }
 
 /// A verb on a plan.
@@ -219,6 +225,9 @@ pub(crate) struct Migrate {
     /// Rows per transaction; adaptive if left out
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     pub(crate) batch_size: Option<u64>,
+    /// Write at most so many rows per second (`50000/s`), over the plan's
+    #[arg(long, value_name = "RATE")]
+    pub(crate) max_rate: Option<String>,
     /// Stop at a checkpoint after this time (`30m`); the same command resumes
     #[arg(long, value_name = "TIME")]
     pub(crate) deadline: Option<String>,

@@ -18,7 +18,7 @@ const OWN: &[(&str, &str, &str)] = &[
     (
         "WB0703",
         "the plan cannot be read",
-        "The plan file does not exist, cannot be read, or is no UTF-8 text. `whimbrel init DIR` writes one.",
+        "The plan file does not exist, cannot be read, or is no UTF-8 text. `whimbrel init DIR` or `whimbrel init URL` writes one.",
     ),
     (
         "WB0704",

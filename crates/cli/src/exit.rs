@@ -62,7 +62,7 @@ pub(crate) fn of_outcome(outcome: &Outcome) -> Exit {
 
 /// Files that are gone are told, but leave nothing to do; another mapping has to be adopted first.
 pub(crate) fn of_changes(changes: &Changes) -> Exit {
-    if !changes.tables_remapped.is_empty() {
+    if changes.needs_adopting() {
         Exit::Changed
     } else if changes.anything_to_load() {
         Exit::SomethingToDo
@@ -85,6 +85,7 @@ pub(crate) fn of_core(error: &CoreError) -> Exit {
     match error {
         CoreError::Endpoint { source, .. } => of_class(source.class),
         CoreError::Compile(_)
+        | CoreError::Blocked(_)
         | CoreError::NoFiles { .. }
         | CoreError::Unreadable(_)
         | CoreError::NoSuchRun(_)
@@ -96,11 +97,14 @@ pub(crate) fn of_core(error: &CoreError) -> Exit {
         | CoreError::TableGone { .. }
         | CoreError::LoadedAlready { .. }
         | CoreError::Unfinished { .. }
+        | CoreError::NoUndo { .. }
         | CoreError::OptionsChanged { .. }
         | CoreError::Refused(_) => Exit::Changed,
         CoreError::OutsideWindow { .. } => Exit::Temporary,
         CoreError::StoppedWaiting(reason) => of_stop(*reason),
-        CoreError::Unbalanced { .. } | CoreError::ThreadLost(_) => Exit::Failed,
+        CoreError::Unbalanced { .. } | CoreError::ThreadLost(_) | CoreError::CheckFailed { .. } => {
+            Exit::Failed
+        }
     }
 }
 

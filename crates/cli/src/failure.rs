@@ -121,7 +121,7 @@ impl From<EndpointError> for Failure {
             code: error.code,
             message: error.to_string(),
             causes: causes(&error),
-            hint: None,
+            hint: endpoint_hint(&error),
             errors: Vec::new(),
             exit: exit::of_class(error.class),
         }
@@ -130,23 +130,11 @@ impl From<EndpointError> for Failure {
 
 fn hint(error: &CoreError) -> Option<String> {
     let hint = match error {
-        CoreError::Endpoint { source, .. } => match exit::of_class(source.class) {
-            Exit::Temporary => "run the same command again; what is committed stays".to_owned(),
-            Exit::Failed => {
-                "mend the cause, then run the same command again; what is committed stays"
-                    .to_owned()
-            }
-            Exit::Done
-            | Exit::Usage
-            | Exit::Rejects
-            | Exit::SomethingToDo
-            | Exit::Changed
-            | Exit::RejectLimit
-            | Exit::Held
-            | Exit::Interrupted
-            | Exit::Terminated => return None,
-        },
+        CoreError::Endpoint { source, .. } => return endpoint_hint(source),
         CoreError::Compile(_) => "correct the plan; nothing was written".to_owned(),
+        CoreError::Blocked(_) => {
+            "mend it, then run the same command again; nothing was written".to_owned()
+        }
         CoreError::NoFiles { .. } => "paths in a plan are relative to the plan's folder".to_owned(),
         CoreError::Unreadable(_) => {
             "give the user who runs whimbrel the right to read them, or `exclude` them".to_owned()
@@ -159,7 +147,7 @@ fn hint(error: &CoreError) -> Option<String> {
             "put the mapping back, or go on with it: `whimbrel migrate --adopt`".to_owned()
         }
         CoreError::SourceChanged { .. } => {
-            "put the file back and run the same command again".to_owned()
+            "put it back as it was and run the same command again".to_owned()
         }
         CoreError::RejectChanged { .. } => {
             "if you mended the file itself: `whimbrel migrate --incremental`; else put it back, or \
@@ -171,6 +159,15 @@ fn hint(error: &CoreError) -> Option<String> {
         }
         CoreError::LoadedAlready { .. } => {
             "name another target for the sample, as `sqlite:sample.db`".to_owned()
+        }
+        CoreError::CheckFailed { .. } => {
+            "correct the step's SQL or the rows, then run the same command again: it goes on with \
+             this step"
+                .to_owned()
+        }
+        CoreError::NoUndo { .. } => {
+            "add `undo` to the step; `undo = \"SELECT 1\"` where its `sql` may simply be done again"
+                .to_owned()
         }
         CoreError::Unfinished { .. } => "`whimbrel migrate` goes on with it".to_owned(),
         CoreError::OptionsChanged { .. } => {
@@ -187,4 +184,24 @@ fn hint(error: &CoreError) -> Option<String> {
         }
     };
     Some(hint)
+}
+
+fn endpoint_hint(error: &EndpointError) -> Option<String> {
+    let hint = match exit::of_class(error.class) {
+        Exit::Usage => return whimbrel_sql::hint(error.code).map(str::to_owned),
+        Exit::Temporary => "run the same command again; what is committed stays",
+        Exit::Failed => "mend the cause, then run the same command again; what is committed stays",
+        Exit::Done
+        | Exit::Rejects
+        | Exit::SomethingToDo
+        | Exit::Changed
+        | Exit::RejectLimit
+        | Exit::Held
+        | Exit::Interrupted
+        | Exit::Terminated => return None,
+    };
+    Some(match whimbrel_sql::hint(error.code) {
+        Some(known) => format!("{known}; then {hint}"),
+        None => hint.to_owned(),
+    })
 }

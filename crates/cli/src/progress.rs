@@ -10,7 +10,7 @@ use whimbrel_core::event::{Event, Numbered, Observer, Progress};
 
 use crate::args::{Format, Global, LogForm, ProgressForm};
 use crate::log::{self, Position};
-use crate::output::thousands;
+use crate::output::{count, thousands};
 
 /// Shows events as they come.
 pub(crate) struct Shown {
@@ -84,7 +84,8 @@ impl Shown {
         match &self.form {
             Form::Bar(bar) => {
                 bar.set_length(progress.bytes_total.max(1));
-                bar.set_position(progress.bytes);
+                // How much a database holds is not known beforehand.
+                bar.set_position(if progress.bytes_total == 0 { 0 } else { progress.bytes });
                 bar.set_message(figures(progress));
             }
             Form::Lines if self.line_is_due(Instant::now()) => progress_line!(info, progress),
@@ -181,6 +182,9 @@ fn place(event: &Event) {
     match event {
         Event::RunStarted { run, .. } => log::run(run),
         Event::PhaseStarted { .. } => log::at(Position::default()),
+        Event::RelateStarted { step, .. } => {
+            log::at(Position { table: Some(step.clone()), ..Position::default() });
+        }
         Event::StepStarted { table, .. } => {
             log::at(Position { table: Some(table.clone()), ..Position::default() });
         }
@@ -192,6 +196,9 @@ fn place(event: &Event) {
         Event::PhaseFinished { .. }
         | Event::Progress(_)
         | Event::StepFinished { .. }
+        | Event::Indexes { .. }
+        | Event::RelateFinished { .. }
+        | Event::Pressure { .. }
         | Event::Warning { .. }
         | Event::Retry { .. }
         | Event::Waiting { .. }
@@ -225,6 +232,43 @@ fn line(event: &Event) {
         Event::StepFinished { table, counts } => tracing::debug!(
             %table, read = counts.read, loaded = counts.loaded, rejected = counts.rejected,
             "table finished"
+        ),
+        Event::Indexes { table, names, parked: true, .. } => tracing::info!(
+            %table,
+            "indexes of `{table}` are parked until its rows are complete: {}", names.join(", ")
+        ),
+        Event::Indexes { table, names, seconds, .. } => tracing::info!(
+            %table, seconds,
+            "indexes of `{table}` are there again: {}", names.join(", ")
+        ),
+        Event::RelateStarted { step, again } => {
+            tracing::debug!(%step, again, "relate step started");
+        }
+        Event::RelateFinished { step, left: true, .. } => {
+            tracing::info!(%step, "relate step `{step}`: nothing has come, it stays as it is");
+        }
+        Event::RelateFinished { step, rows, seconds, .. } => {
+            tracing::info!(%step, rows, seconds, "relate step `{step}`: {} changed", count(*rows, "row"));
+        }
+        Event::Pressure { strain: 0, .. } => {
+            tracing::info!("the target has room again; the load goes at its own pace");
+        }
+        Event::Pressure {
+            strain,
+            lock_waits,
+            replica_lag_seconds,
+            round_trip_ms,
+            pause_seconds,
+            batch_rows,
+        } => tracing::info!(
+            strain,
+            lock_waits,
+            replica_lag_seconds,
+            round_trip_ms,
+            pause_seconds,
+            batch_rows,
+            "others on the target have to wait; batches of {}, {pause_seconds:.1}s of rest between them",
+            count(*batch_rows, "row")
         ),
         Event::Warning { code, message } => tracing::warn!(code, "{message}"),
         Event::Retry { attempt, wait_seconds, message } => tracing::warn!(

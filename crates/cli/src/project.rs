@@ -7,9 +7,9 @@ use std::string::FromUtf8Error;
 use std::sync::Arc;
 
 use whimbrel_core::event::{Emitter, Observer};
-use whimbrel_core::{Cancel, Clock, CoreError, Ports};
+use whimbrel_core::{Cancel, Clock, CoreError, Found, Ports};
 use whimbrel_endpoint::{SchemaFile, Source, Target};
-use whimbrel_model::plan::{Plan, decode};
+use whimbrel_model::plan::{Database, Plan, SourceRows, decode};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -67,18 +67,30 @@ impl Project {
     /// The adapters of the plan's sources.
     pub(crate) fn sources(&self) -> Result<BTreeMap<String, Arc<dyn Source>>, Failure> {
         let mut sources = BTreeMap::new();
+        let mut databases = Vec::new();
         for source in &self.plan.sources {
-            let adapter = whimbrel_files::open(source, &self.base)?;
-            sources.insert(source.name.value.clone(), adapter);
+            match source.database() {
+                Some(database) => databases.push(spec(&source.name.value, database)),
+                None => {
+                    let adapter = whimbrel_files::open(source, &self.base)?;
+                    sources.insert(source.name.value.clone(), adapter);
+                }
+            }
+        }
+        for source in whimbrel_sql::sources(databases, self.sql_options())? {
+            sources.insert(source.name().to_owned(), source);
         }
         Ok(sources)
     }
 
+    fn sql_options(&self) -> whimbrel_sql::Options {
+        whimbrel_sql::Options { base: self.base.clone(), ..whimbrel_sql::Options::default() }
+    }
+
     /// The plan's target.
     pub(crate) async fn target(&self) -> Result<Arc<dyn Target>, Failure> {
-        let options =
-            whimbrel_sql::Options { base: self.base.clone(), ..whimbrel_sql::Options::default() };
-        let target = whimbrel_sql::open(self.plan.target.value.expose(), options).await?;
+        let target = self.plan.target.value.expose();
+        let target = whimbrel_sql::open(target, self.sql_options()).await?;
         Ok(Arc::from(target))
     }
 
@@ -123,6 +135,7 @@ impl Project {
                 errors.iter().map(|error| error.render(&shown, &self.text)).collect()
             }
             CoreError::Unreadable(paths) if paths.len() > 1 => listed(paths),
+            CoreError::Blocked(found) if found.len() > 1 => found.iter().map(finding).collect(),
             _ => Vec::new(),
         };
         Failure { errors: rendered, ..Failure::from(error) }
@@ -145,11 +158,26 @@ impl Project {
     }
 }
 
+/// A source of rows of a database, as its adapter wants it.
+fn spec(name: &str, database: &Database) -> whimbrel_sql::SourceSpec {
+    whimbrel_sql::SourceSpec {
+        name: name.to_owned(),
+        url: database.url.value.expose().to_owned(),
+        read: match &database.rows {
+            SourceRows::Table(table) => whimbrel_sql::Read::Table(table.value.clone()),
+            SourceRows::Query(query) => whimbrel_sql::Read::Query(query.value.clone()),
+        },
+        key: database.key.iter().map(|column| column.value.clone()).collect(),
+    }
+}
+
 fn not_readable(file: &Path, error: &std::io::Error) -> Failure {
     let failure =
         Failure::io("WB0703", format!("the plan cannot be read: `{}`", file.display()), error);
     let hint = match error.kind() {
-        std::io::ErrorKind::NotFound => "`whimbrel init DIR` writes a plan from a folder of data",
+        std::io::ErrorKind::NotFound => {
+            "`whimbrel init DIR` writes a plan from a folder of data, `whimbrel init URL` from a database"
+        }
         _ => "check its permissions",
     };
     failure.with_hint(hint).with_exit(Exit::Usage)
@@ -166,6 +194,11 @@ fn not_utf8(file: &Path, error: &FromUtf8Error) -> Failure {
     };
     let what = format!("byte 0x{:02x} at offset {at}, in line {line}", bytes[at]);
     Failure { causes: vec![what], ..Failure::usage("WB0703", message, hint) }
+}
+
+/// `! target: the role may not … (WB0630)`.
+pub(crate) fn finding(found: &Found) -> String {
+    format!("! {}: {} ({})", found.at, printable(&found.message, 400), found.code)
 }
 
 /// The first of the paths that cannot be read, each with its reason.

@@ -354,10 +354,10 @@ fn only_engines_with_a_schema_can_be_the_target() {
     let folder = tiny();
     check(
         folder.path(),
-        &["init", "legacy", "--target", "postgres://db/x"],
+        &["init", "legacy", "--target", "oracle://db/x"],
         expect![[r#"
-        error[WB0521]: no schema can be written for targets of `postgres`: only for `sqlite`
-          hint: leave `--target` out for a SQLite file beside the plan
+        error[WB0521]: no schema can be written for targets of `oracle`: only for `sqlite`, `postgres` and `mysql`
+          hint: write `sqlite:FILE`, `postgres://…` or `mysql://…`, or leave `--target` out for a SQLite file
           more: whimbrel explain WB0521
         exit 2
     "#]],

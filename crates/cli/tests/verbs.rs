@@ -255,7 +255,7 @@ fn a_missing_plan_is_a_matter_of_usage() {
         expect![[r#"
         error[WB0703]: the plan cannot be read: `whimbrel.toml`
           caused by: No such file or directory (os error 2)
-          hint: `whimbrel init DIR` writes a plan from a folder of data
+          hint: `whimbrel init DIR` writes a plan from a folder of data, `whimbrel init URL` from a database
           more: whimbrel explain WB0703
     "#]],
     );

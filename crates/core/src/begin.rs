@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use whimbrel_endpoint::{Partition, Txn};
+use whimbrel_endpoint::Partition;
 use whimbrel_ledger::{
-    Counts, Item, ItemStatus, Phase, Run, RunKind, RunStatus, Step, StepStatus, batch, chain, item,
-    meta, run, step,
+    Counts, Item, ItemKind, ItemStatus, Phase, Run, RunKind, RunStatus, Step, StepStatus, batch,
+    chain, item, meta, run, step,
 };
 use whimbrel_model::plan::Plan;
 
@@ -14,11 +14,14 @@ use crate::error::{CoreError, While};
 use crate::event::Event;
 use crate::incremental;
 use crate::lease::Lease;
+use crate::load;
 use crate::migrate::Job;
 use crate::options::Options;
+use crate::patience::Patience;
 use crate::ports::{Ports, rfc3339};
+use crate::relate;
 use crate::retry::{self, Chosen};
-use crate::survey::{Survey, SurveyedStep};
+use crate::survey::{SourceSurvey, Survey, SurveyedStep};
 
 /// What a new run takes.
 pub(crate) enum Start {
@@ -62,7 +65,13 @@ pub(crate) fn new_run(
         .sources
         .iter()
         .map(|(name, source)| {
-            (name.as_str(), json!({ "files": source.partitions.len(), "bytes": source.bytes }))
+            let parts = source.partitions.len();
+            let found = if source.database {
+                json!({ "tables": parts, "files": 0, "bytes": 0 })
+            } else {
+                json!({ "files": parts, "bytes": source.bytes })
+            };
+            (name.as_str(), found)
         })
         .collect();
     let digest = plan_digest(survey);
@@ -94,6 +103,9 @@ fn plan_digest(survey: &Survey) -> [u8; 32] {
     survey.steps.iter().for_each(|step| {
         hasher.update(&step.digest);
     });
+    survey.relates.iter().for_each(|relate| {
+        hasher.update(&relate.digest);
+    });
     *hasher.finalize().as_bytes()
 }
 
@@ -109,7 +121,7 @@ pub(crate) async fn begin(
     let newest = run::all(target, Some(1)).await.in_ledger()?;
     run.seq = newest.first().map_or(1, |newest| newest.seq + 1);
     run.attempts = 1;
-    let steps = step_rows(survey, run);
+    let steps = step_rows(job.plan, survey, run);
     let mut items = Vec::new();
     for (index, surveyed) in survey.steps.iter().enumerate() {
         let step = index as u64 + 1;
@@ -120,68 +132,94 @@ pub(crate) async fn begin(
         };
         items.append(&mut own);
     }
-    let recording = || "recording the run".to_owned();
-    let mut txn = target.begin(lease.fence).await.during(recording)?;
-    if meta::get(target, "project_key").await.during(recording)?.is_none() {
-        meta::put(txn.as_mut(), "project_key", &project_key(run)).await.during(recording)?;
-    }
-    run::put(txn.as_mut(), run).await.during(recording)?;
-    step::put(txn.as_mut(), &steps).await.during(recording)?;
-    for items in items.chunks(10_000) {
-        item::put(txn.as_mut(), items).await.during(recording)?;
-    }
-    match start {
-        Start::Everything => {}
-        Start::Changes(_) => {
-            incremental::supersede(job, txn.as_mut(), run, &items).await?;
-        }
-        Start::Rejects(_, chosen) => retry::claim(ports, txn.as_mut(), chosen, run).await?,
-    }
-    let remapped = match start.parent() {
-        Some(parent) => record_adopted(job, txn.as_mut(), parent, run).await?,
-        None => Vec::new(),
+    let adopted = match start.parent() {
+        Some(parent) => adopted_since(job, parent).await?,
+        None => Adopted::default(),
     };
-    let detail = json!({ "kind": run.kind.word(), "plan": run.plan, "options": run.options });
-    chain::record(txn.as_mut(), &run.started_at, &run.started_by, "run.started", &run.id, &detail)
-        .await
-        .during(recording)?;
-    txn.commit().await.during(recording)?;
+    let first = First { start, run, steps, items, adopted };
+    let patience = Patience::new(ports, load::retries(job.plan), lease);
+    let recording = async |unsure| {
+        let there = unsure && run::get(target, &run.id).await.in_ledger()?.is_some();
+        if there { Ok(()) } else { first.record(job, lease).await }
+    };
+    patience.carry_out(recording).await?;
     ports.events.emit(Event::RunStarted {
         run: run.id.clone(),
         kind: run.kind.word(),
         resumed: false,
         committed: 0,
     });
-    Ok(remapped)
+    Ok(first.adopted.tables)
 }
 
-/// Tables that go on under another mapping than they were filled with before: the audit log says so.
-async fn record_adopted(
-    job: &Job<'_>,
-    txn: &mut dyn Txn,
-    parent: &Run,
-    run: &Run,
-) -> Result<Vec<String>, CoreError> {
-    let mut remapped = Vec::new();
-    let known = incremental::digests(job.ports, parent).await?;
-    for surveyed in &job.survey.steps {
-        let table = &surveyed.table.name;
-        if known.get(table).is_some_and(|digest| *digest != surveyed.digest) {
-            let detail = json!({ "step": format!("load:{table}") });
-            chain::record(
-                txn,
-                &run.started_at,
-                &run.started_by,
-                "mapping.adopted",
-                &run.id,
-                &detail,
-            )
-            .await
-            .during(|| "recording the run".to_owned())?;
-            remapped.push(table.clone());
-        }
+/// What goes on under another plan than it was done with before.
+#[derive(Default)]
+struct Adopted {
+    tables: Vec<String>,
+    relates: Vec<String>,
+}
+
+impl Adopted {
+    /// The steps' names in the ledger.
+    fn steps(&self) -> impl Iterator<Item = String> {
+        let tables = self.tables.iter().map(|table| format!("load:{table}"));
+        tables.chain(self.relates.iter().map(|name| relate::step_name(name)))
     }
-    Ok(remapped)
+}
+
+async fn adopted_since(job: &Job<'_>, parent: &Run) -> Result<Adopted, CoreError> {
+    let known = incremental::digests(job.ports, parent).await?;
+    let differs = |surveyed: &&SurveyedStep| {
+        known.get(&surveyed.table.name).is_some_and(|digest| *digest != surveyed.digest)
+    };
+    let remapped = job.survey.steps.iter().filter(differs);
+    let (_, relates) = relate::changes(job.ports, job.plan, job.survey).await?;
+    Ok(Adopted { tables: remapped.map(|surveyed| surveyed.table.name.clone()).collect(), relates })
+}
+
+/// What the first transaction of a run holds.
+struct First<'a> {
+    start: &'a Start,
+    run: &'a Run,
+    steps: Vec<Step>,
+    items: Vec<Item>,
+    adopted: Adopted,
+}
+
+impl First<'_> {
+    async fn record(&self, job: &Job<'_>, lease: &Lease) -> Result<(), CoreError> {
+        let Self { start, run, steps, items, adopted } = self;
+        let (ports, target) = (job.ports, job.ports.target.as_ref());
+        let recording = || "recording the run".to_owned();
+        let mut txn = target.begin(lease.fence).await.during(recording)?;
+        if meta::get(target, "project_key").await.during(recording)?.is_none() {
+            meta::put(txn.as_mut(), "project_key", &project_key(run)).await.during(recording)?;
+        }
+        run::put(txn.as_mut(), run).await.during(recording)?;
+        step::put(txn.as_mut(), steps).await.during(recording)?;
+        for items in items.chunks(10_000) {
+            item::put(txn.as_mut(), items).await.during(recording)?;
+        }
+        match start {
+            Start::Everything => {}
+            Start::Changes(_) => {
+                incremental::supersede(job, txn.as_mut(), run, items).await?;
+            }
+            Start::Rejects(_, chosen) => retry::claim(ports, txn.as_mut(), chosen, run).await?,
+        }
+        let (at, actor) = (&run.started_at, &run.started_by);
+        for step in adopted.steps() {
+            let detail = json!({ "step": step });
+            chain::record(txn.as_mut(), at, actor, "mapping.adopted", &run.id, &detail)
+                .await
+                .during(recording)?;
+        }
+        let detail = json!({ "kind": run.kind.word(), "plan": run.plan, "options": run.options });
+        chain::record(txn.as_mut(), at, actor, "run.started", &run.id, &detail)
+            .await
+            .during(recording)?;
+        txn.commit().await.during(recording)
+    }
 }
 
 /// A key for digests that nobody knew when the data was made: of the first run's id, time and
@@ -192,7 +230,7 @@ fn project_key(run: &Run) -> String {
     whimbrel_model::Digest(key).to_hex()
 }
 
-fn step_rows(survey: &Survey, run: &Run) -> Vec<Step> {
+fn step_rows(plan: &Plan, survey: &Survey, run: &Run) -> Vec<Step> {
     let row = |step: u64, name: String| Step {
         run: run.id.clone(),
         step,
@@ -214,7 +252,11 @@ fn step_rows(survey: &Survey, run: &Run) -> Vec<Step> {
             ..row(index as u64 + 1, format!("load:{table}"))
         });
     }
-    rows.push(row(survey.steps.len() as u64 + 1, "finish".to_owned()));
+    for relate in &survey.relates {
+        let name = relate::step_name(&plan.relates[relate.index].name.value);
+        rows.push(Step { digest: Some(relate.digest.to_vec()), ..row(rows.len() as u64, name) });
+    }
+    rows.push(row(survey.last_step(), "finish".to_owned()));
     rows
 }
 
@@ -231,8 +273,10 @@ pub(crate) fn all_items(
         let mut own: Vec<Item> = source
             .partitions
             .iter()
-            .map(|partition| new_item(run, step, partition))
-            .chain(source.set_aside.iter().map(|aside| new_item(run, step, &aside.partition)))
+            .map(|partition| new_item(run, step, source, partition))
+            .chain(
+                source.set_aside.iter().map(|aside| new_item(run, step, source, &aside.partition)),
+            )
             .collect();
         own.sort_by(|a, b| a.source_file.as_bytes().cmp(b.source_file.as_bytes()));
         items.append(&mut own);
@@ -250,11 +294,12 @@ pub(crate) fn number(items: &mut [Item], first: u64) {
 }
 
 /// An item of which nothing is read yet.
-pub(crate) fn new_item(run: &Run, step: u64, partition: &Partition) -> Item {
+pub(crate) fn new_item(run: &Run, step: u64, source: &SourceSurvey, partition: &Partition) -> Item {
     Item {
         run: run.id.clone(),
         step,
         ordinal: 0,
+        kind: if source.database { ItemKind::Table } else { ItemKind::File },
         source: partition.id.source.clone(),
         source_file: partition.id.path.clone(),
         status: ItemStatus::Pending,
@@ -290,29 +335,47 @@ pub(crate) async fn reopen(
     let target = ports.target.as_ref();
     let steps = step::of_run(target, &run.id).await.in_ledger()?;
     let batches = batch::of_run(target, &run.id).await.in_ledger()?;
-    let adopted = adopt(survey, options, run, &steps, &batches)?;
+    let mut adopted = adopt(survey, options, run, &steps, &batches)?;
+    let replanned = replan(job, run, &steps)?;
+    if let Some(replanned) = &replanned {
+        let again = |step: &&Step| step.status == StepStatus::Pending && relate::was_done(step);
+        adopted.extend(replanned.iter().filter(again).cloned());
+    }
     run.attempts += 1;
     run.status = RunStatus::Running;
     run.error_code = None;
     run.error_message = None;
     run.ended_at = None;
     let now = rfc3339(ports.clock.now());
-    let recording = || "recording the attempt".to_owned();
-    let mut txn = target.begin(lease.fence).await.during(recording)?;
-    run::put(txn.as_mut(), run).await.during(recording)?;
-    step::put(txn.as_mut(), &adopted).await.during(recording)?;
-    let actor = &ports.identity.actor;
-    for step in &adopted {
-        let detail = json!({ "step": step.migration_step });
-        chain::record(txn.as_mut(), &now, actor, "mapping.adopted", &run.id, &detail)
+    let doing = || "recording the attempt".to_owned();
+    let run: &Run = run;
+    let recording = async |unsure| {
+        let known = run::get(target, &run.id).await.in_ledger()?;
+        if unsure && known.is_some_and(|known| known.attempts == run.attempts) {
+            return Ok(());
+        }
+        let mut txn = target.begin(lease.fence).await.during(doing)?;
+        run::put(txn.as_mut(), run).await.during(doing)?;
+        if let Some(replanned) = &replanned {
+            let last_load = survey.steps.len() as u64;
+            step::forget_behind(txn.as_mut(), &run.id, last_load).await.during(doing)?;
+            step::put(txn.as_mut(), replanned).await.during(doing)?;
+        }
+        step::put(txn.as_mut(), &adopted).await.during(doing)?;
+        let actor = &ports.identity.actor;
+        for step in &adopted {
+            let detail = json!({ "step": step.migration_step });
+            chain::record(txn.as_mut(), &now, actor, "mapping.adopted", &run.id, &detail)
+                .await
+                .during(doing)?;
+        }
+        let detail = json!({ "attempt": run.attempts });
+        chain::record(txn.as_mut(), &now, actor, "run.resumed", &run.id, &detail)
             .await
-            .during(recording)?;
-    }
-    let detail = json!({ "attempt": run.attempts });
-    chain::record(txn.as_mut(), &now, actor, "run.resumed", &run.id, &detail)
-        .await
-        .during(recording)?;
-    txn.commit().await.during(recording)?;
+            .during(doing)?;
+        txn.commit().await.during(doing)
+    };
+    Patience::new(ports, load::retries(job.plan), lease).carry_out(recording).await?;
     let committed = batches.iter().map(|batch| batch.units.read.n()).sum();
     ports.events.emit(Event::RunStarted {
         run: run.id.clone(),
@@ -331,7 +394,8 @@ fn adopt(
     steps: &[Step],
     batches: &[batch::Batch],
 ) -> Result<Vec<Step>, CoreError> {
-    let same_tables = steps.len() == survey.steps.len() + 2
+    let loads = steps.iter().filter(|step| step.target_table.is_some()).count();
+    let same_tables = loads == survey.steps.len()
         && survey.steps.iter().zip(&steps[1..]).all(|(surveyed, step)| {
             step.target_table.as_deref() == Some(surveyed.table.name.as_str())
         });
@@ -356,4 +420,42 @@ fn adopt(
         adopted.push(Step { digest: Some(surveyed.digest.to_vec()), ..step.clone() });
     }
     Ok(adopted)
+}
+
+/// The steps of SQL and the end, where the plan has others than the run began with; `None` where it
+/// has the same. What is done already must stand in the plan as it was done, unless it is adopted:
+/// then it is taken back and done again.
+fn replan(job: &Job<'_>, run: &Run, steps: &[Step]) -> Result<Option<Vec<Step>>, CoreError> {
+    let changed = |table: String| CoreError::MappingChanged { run: run.id.clone(), table };
+    let last_load = job.survey.steps.len();
+    let recorded = &steps[(last_load + 1).min(steps.len())..];
+    let mut planned = step_rows(job.plan, job.survey, run).split_off(last_load + 1);
+    let same = |one: &Step, other: &Step| {
+        one.migration_step == other.migration_step && one.digest == other.digest
+    };
+    if recorded.len() == planned.len() && recorded.iter().zip(&planned).all(|(a, b)| same(a, b)) {
+        return Ok(None);
+    }
+    for done in recorded.iter().filter(|step| step.status == StepStatus::Completed) {
+        let place = planned.iter().position(|step| step.step == done.step);
+        let kept = place.filter(|place| planned[*place].migration_step == done.migration_step);
+        let Some(place) = kept else {
+            return Err(changed("the list of relate steps".to_owned()));
+        };
+        if same(done, &planned[place]) {
+            planned[place] = done.clone();
+        } else if job.options.adopt {
+            planned[place].rollback_data.clone_from(&done.rollback_data);
+        } else {
+            return Err(changed(done.migration_step.clone()));
+        }
+    }
+    // What is taken back already, is not taken back once more.
+    for begun in recorded.iter().filter(|step| step.status != StepStatus::Completed) {
+        let same_name = |step: &&mut Step| step.migration_step == begun.migration_step;
+        if let Some(step) = planned.iter_mut().find(same_name) {
+            step.rollback_data.clone_from(&begun.rollback_data);
+        }
+    }
+    Ok(Some(planned))
 }

@@ -153,6 +153,42 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "A sample is a first look at a few records in a target of its own. This target holds all of \
       them. Name another target in the plan, as `sqlite:sample.db`.",
     ),
+    (
+        "WB0628",
+        "the check of a relate step returned rows",
+        "The step's `sql` was done, and its `check`, which must return no rows, returned some; the message \
+      shows the first. The step was taken back as a whole; what is loaded stays. Correct the `sql`, the \
+      `check` or the data, and run the same command again: it goes on with this step.",
+    ),
+    (
+        "WB0629",
+        "a relate step cannot be done again",
+        "An earlier run has done this step, and rows have come since or its SQL has changed, so it would \
+      have to be taken back and done again; but neither that run nor the plan has an `undo` for it. \
+      Add `undo` to the step. Where its `sql` may simply be done once more (a materialised view that is \
+      refreshed), `undo = \"SELECT 1\"` says so.",
+    ),
+    (
+        "WB0630",
+        "something stands in the way of the run",
+        "The look at the endpoints before the run has found what the run would fail at. Nothing was \
+      written. Each thing has a code of its own that `whimbrel explain` knows.",
+    ),
+    (
+        "WB0631",
+        "indexes stay while their table is loaded",
+        "They were to be dropped and made again after the load (`[run] indexes`), which is faster, but the \
+      target refused: another session holds the table, or the user may not. The load goes on with them, \
+      and nothing else is different. `indexes = \"keep\"` does not try.",
+    ),
+    (
+        "WB0632",
+        "indexes are parked still",
+        "The run ended before indexes that were dropped for the load could be made again: the target was \
+      not to be reached, or refused. Their definitions are recorded in the ledger table \
+      `whimbrel_parked_indexes` (`whimbrel.parked_indexes` on PostgreSQL). The next `whimbrel migrate` \
+      makes them again, also where it has nothing else to do; `whimbrel status` lists them.",
+    ),
 ];
 
 impl CoreError {
@@ -161,6 +197,7 @@ impl CoreError {
         match self {
             Self::Endpoint { source, .. } => source.code,
             Self::Compile(errors) => errors.first().map_or("WB0611", |error| error.code),
+            Self::Blocked(found) => found.first().map_or("WB0630", |found| found.code),
             Self::NoFiles { .. } => "WB0612",
             Self::Unreadable(_) => "WB0613",
             Self::Held { .. } => "WB0614",
@@ -176,6 +213,8 @@ impl CoreError {
             Self::RejectChanged { .. } => "WB0624",
             Self::TableGone { .. } => "WB0626",
             Self::LoadedAlready { .. } => "WB0627",
+            Self::CheckFailed { .. } => "WB0628",
+            Self::NoUndo { .. } => "WB0629",
             Self::StoppedWaiting(_) => "WB0625",
         }
     }

@@ -6,6 +6,7 @@ use whimbrel_endpoint::{EndpointError, Holder};
 use whimbrel_transform::CompileError;
 
 use crate::cancel::StopReason;
+use crate::survey::Found;
 
 /// How `migrate` ended without an error.
 #[derive(Clone, PartialEq, Debug)]
@@ -43,7 +44,7 @@ pub enum Outcome {
 /// How sources differ from what a run has read.
 #[derive(Clone, PartialEq, Eq, Debug, Default, serde::Serialize)]
 pub struct Changes {
-    /// Files that were not there.
+    /// Files that were not there, and sources that are read for the first time.
     pub new: Vec<String>,
     /// Files with more records at their end.
     pub appended: Vec<String>,
@@ -55,6 +56,15 @@ pub struct Changes {
     pub tables_new: Vec<String>,
     /// Tables whose mapping is not the one they were filled with.
     pub tables_remapped: Vec<String>,
+    /// Relate steps that no run has done yet.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub relates_new: Vec<String>,
+    /// Relate steps whose SQL is not what it was when they were done.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub relates_changed: Vec<String>,
+    /// How many of those new, appended and changed are the rows of a database, and no file.
+    #[serde(skip)]
+    pub databases: usize,
     /// Set where only a sample was taken: how large it was to be.
     pub sample: Option<u64>,
 }
@@ -62,14 +72,18 @@ pub struct Changes {
 impl Changes {
     /// True where nothing differs.
     pub fn is_empty(&self) -> bool {
-        !self.anything_to_load() && self.deleted.is_empty() && self.tables_remapped.is_empty()
+        !self.anything_to_load() && self.deleted.is_empty() && !self.needs_adopting()
     }
 
-    /// True where there is something to load.
+    /// True where there is something to load or to relate.
     pub fn anything_to_load(&self) -> bool {
-        let files = [&self.new, &self.appended, &self.changed];
-        let files = files.iter().any(|files| !files.is_empty());
-        files || !self.tables_new.is_empty() || self.sample.is_some()
+        let any = [&self.new, &self.appended, &self.changed, &self.tables_new, &self.relates_new];
+        any.iter().any(|some| !some.is_empty()) || self.sample.is_some()
+    }
+
+    /// True where the plan says something else than what was done by it.
+    pub fn needs_adopting(&self) -> bool {
+        !self.tables_remapped.is_empty() || !self.relates_changed.is_empty()
     }
 }
 
@@ -88,6 +102,9 @@ pub enum CoreError {
     /// The plan does not fit the sources or the target.
     #[error("the plan does not fit: {} {}", .0.len(), if .0.len() == 1 { "error" } else { "errors" })]
     Compile(Vec<CompileError>),
+    /// Endpoints have found what a run would fail at.
+    #[error("{}", blocked(.0))]
+    Blocked(Vec<Found>),
     /// A source matches no file.
     #[error("source `{source_name}` matches no file: `{globs}`")]
     NoFiles {
@@ -185,12 +202,41 @@ pub enum CoreError {
         /// The target.
         location: String,
     },
+    /// The check of a relate step found rows.
+    #[error(
+        "the check of relate step `{}` returned rows: {rows}",
+        whimbrel_transform::excerpt_text(step)
+    )]
+    CheckFailed {
+        /// The step.
+        step: String,
+        /// The first of them, bounded and escaped.
+        rows: String,
+    },
+    /// A relate step would have to be done again and says no undo.
+    #[error(
+        "relate step `{}` was done by run `{run}` and cannot be done again: it has no `undo`",
+        whimbrel_transform::excerpt_text(step)
+    )]
+    NoUndo {
+        /// The step.
+        step: String,
+        /// The run that did it.
+        run: String,
+    },
     /// What was asked does not fit the state of things.
     #[error("{0}")]
     Refused(String),
     /// A thread of the load ended without a word.
     #[error("a thread of the load of `{0}` ended unexpectedly")]
     ThreadLost(String),
+}
+
+fn blocked(found: &[Found]) -> String {
+    match found {
+        [one] => format!("{}: {}", one.at, one.message),
+        several => format!("{} things stand in the way of a run", several.len()),
+    }
 }
 
 fn unreadable(paths: &[(String, String)]) -> String {

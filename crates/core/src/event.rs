@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use whimbrel_ledger::Counts;
 use whimbrel_model::Class;
 
@@ -42,7 +42,7 @@ pub enum Event {
     },
     /// A phase begins.
     PhaseStarted {
-        /// `preflight`, `prepare`, `load`, `finish`.
+        /// `preflight`, `prepare`, `load`, `relate`, `finish`.
         phase: &'static str,
     },
     /// A phase is done.
@@ -87,6 +87,37 @@ pub enum Event {
         /// Units by class.
         counts: NamedCounts,
     },
+    /// Indexes were dropped for the time of a table's load, or are there again.
+    Indexes {
+        /// The table.
+        table: String,
+        /// Their names.
+        names: Vec<String>,
+        /// True where they are gone now.
+        parked: bool,
+        /// How long it took.
+        seconds: f64,
+    },
+    /// A step of SQL begins.
+    RelateStarted {
+        /// Its name.
+        step: String,
+        /// True where what an earlier run did is taken back first.
+        again: bool,
+    },
+    /// A step of SQL is done.
+    RelateFinished {
+        /// Its name.
+        step: String,
+        /// True where it stays as an earlier run has done it.
+        left: bool,
+        /// Rows that its statements changed altogether.
+        rows: u64,
+        /// The tables that it writes.
+        tables: Vec<TableRows>,
+        /// How long it took.
+        seconds: f64,
+    },
     /// Something a person should know.
     Warning {
         /// A code that `explain` knows.
@@ -102,6 +133,21 @@ pub enum Event {
         wait_seconds: f64,
         /// Why it failed.
         message: String,
+    },
+    /// Others on the target have to wait, or no longer: the load goes slower or faster.
+    Pressure {
+        /// How hard: 0 (the load goes at its own pace) to 4.
+        strain: u32,
+        /// Sessions that wait for a lock.
+        lock_waits: u64,
+        /// How far the slowest replica is behind.
+        replica_lag_seconds: Option<f64>,
+        /// How long the target took to answer.
+        round_trip_ms: f64,
+        /// How long the load rests after each batch.
+        pause_seconds: f64,
+        /// Rows of the next batches.
+        batch_rows: u64,
     },
     /// The run waits for its window to open.
     Waiting {
@@ -142,6 +188,17 @@ pub struct Progress {
     pub eta: Option<f64>,
     /// `read`, `transform` or `write`: the stage that the others wait for.
     pub bottleneck: &'static str,
+}
+
+/// How many rows a table had before a step of SQL and has after it; `None` where there is none.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct TableRows {
+    /// The table.
+    pub table: String,
+    /// Rows before.
+    pub before: Option<u64>,
+    /// Rows after.
+    pub after: Option<u64>,
 }
 
 /// Units by class, with their names.

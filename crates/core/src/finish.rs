@@ -1,7 +1,10 @@
 //! `finish`: conservation over everything that is committed; and how a run is closed or marked as
 //! stopped.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
+use whimbrel_endpoint::Txn;
 use whimbrel_ledger::{
     Check, CheckStatus, Counts, Item, ItemStatus, Phase, Run, RunKind, RunStatus, Step, StepStatus,
     batch, chain, check, item, reject, run, step,
@@ -11,8 +14,11 @@ use whimbrel_model::{Account, Class, RowAccount};
 use crate::error::{CoreError, While};
 use crate::event::Event;
 use crate::lease::Lease;
+use crate::load::{self, indexes};
 use crate::migrate::Job;
+use crate::patience::Patience;
 use crate::ports::{Ports, rfc3339};
+use crate::survey::{Found, Survey};
 
 /// Checks conservation over everything that is committed, and closes the run.
 pub(crate) async fn finish(job: &Job<'_>, run: &mut Run, lease: &Lease) -> Result<u64, CoreError> {
@@ -24,10 +30,12 @@ pub(crate) async fn finish(job: &Job<'_>, run: &mut Run, lease: &Lease) -> Resul
     let mut checks = Vec::new();
     let mut tables = serde_json::Map::new();
     let mut rejects = 0;
+    let mut inserted = Vec::new();
     for (index, surveyed) in survey.steps.iter().enumerate() {
         let step = index as u64 + 1;
         let table = &surveyed.table.name;
         let (units, rows) = totals(&batches, step);
+        inserted.push(rows.inserted.n());
         rejects += units.class(Class::Rejected).n();
         checks.push(conservation(run, &now, table, &units, &rows, checks.len() as u64));
         checks.push(items_agree(run, &now, table, &units, &items, step, checks.len() as u64));
@@ -40,31 +48,18 @@ pub(crate) async fn finish(job: &Job<'_>, run: &mut Run, lease: &Lease) -> Resul
         let left = reject::taken_on(target, &run.id).await.in_ledger()?;
         checks.push(nothing_left(run, &now, left, checks.len() as u64));
     }
+    checks.extend(noted(survey, run, &now, checks.len() as u64));
     let failed = checks.iter().find(|check| check.status == CheckStatus::Failed).cloned();
     if failed.is_none() {
         run.status = RunStatus::Completed;
         run.phase = Phase::Finish;
         run.ended_at = Some(now.clone());
     }
-    let doing = || "closing the run".to_owned();
-    let mut txn = target.begin(lease.fence).await.during(doing)?;
-    check::put(txn.as_mut(), &checks).await.during(doing)?;
-    if failed.is_none() {
-        let last = survey.steps.len() as u64 + 1;
-        let row = finished_step(run, last, &now);
-        step::put(txn.as_mut(), &[row]).await.during(doing)?;
-        run::put(txn.as_mut(), run).await.during(doing)?;
-        let detail = serde_json::Value::Object(tables);
-        chain::checkpoint(txn.as_mut(), &run.id, "loaded", "load", &detail, &now)
-            .await
-            .during(doing)?;
-        let detail = json!({ "rejects": rejects });
-        let actor = &ports.identity.actor;
-        chain::record(txn.as_mut(), &now, actor, "run.completed", &run.id, &detail)
-            .await
-            .during(doing)?;
-    }
-    txn.commit().await.during(doing)?;
+    let balanced = failed.is_none();
+    let tables = tables.into();
+    let closing = Closing { job, run, checks, balanced, tables, rejects, inserted, now };
+    let patience = Patience::new(ports, load::retries(job.plan), lease);
+    patience.carry_out(async |unsure| closing.close(lease, unsure).await).await?;
     match failed {
         None => Ok(rejects),
         Some(check) => Err(CoreError::Unbalanced {
@@ -72,6 +67,85 @@ pub(crate) async fn finish(job: &Job<'_>, run: &mut Run, lease: &Lease) -> Resul
             detail: check.error_message.unwrap_or_default(),
         }),
     }
+}
+
+/// What the last transaction of a run holds.
+struct Closing<'a> {
+    job: &'a Job<'a>,
+    run: &'a Run,
+    checks: Vec<Check>,
+    balanced: bool,
+    tables: serde_json::Value,
+    rejects: u64,
+    /// Rows inserted, per step.
+    inserted: Vec<u64>,
+    now: String,
+}
+
+impl Closing<'_> {
+    async fn close(&self, lease: &Lease, unsure: bool) -> Result<(), CoreError> {
+        let Self { job, run, checks, balanced, tables, rejects, now, .. } = self;
+        let target = job.ports.target.as_ref();
+        let doing = || "closing the run".to_owned();
+        let known = run::get(target, &run.id).await.in_ledger()?;
+        if unsure && known.is_some_and(|known| known.status == RunStatus::Completed) {
+            return Ok(());
+        }
+        let mut txn = target.begin(lease.fence).await.during(doing)?;
+        check::put(txn.as_mut(), checks).await.during(doing)?;
+        if *balanced {
+            let counters = advance_counters(job, txn.as_mut()).await?;
+            let analyzed = self.update_statistics(txn.as_mut()).await?;
+            let row = finished_step(run, job.survey.last_step(), now, &counters, &analyzed);
+            step::put(txn.as_mut(), &[row]).await.during(doing)?;
+            run::put(txn.as_mut(), run).await.during(doing)?;
+            chain::checkpoint(txn.as_mut(), &run.id, "loaded", "load", tables, now)
+                .await
+                .during(doing)?;
+            let detail = json!({ "rejects": rejects });
+            let actor = &job.ports.identity.actor;
+            chain::record(txn.as_mut(), now, actor, "run.completed", &run.id, &detail)
+                .await
+                .during(doing)?;
+        }
+        txn.commit().await.during(doing)
+    }
+}
+
+impl Closing<'_> {
+    /// The engine's own look at tables comes some time after they grew, or never where it is off;
+    /// until then queries may be planned for empty ones.
+    async fn update_statistics(&self, txn: &mut dyn Txn) -> Result<Vec<String>, CoreError> {
+        let mut analyzed = Vec::new();
+        for (surveyed, inserted) in self.job.survey.steps.iter().zip(&self.inserted) {
+            let table = &surveyed.table.name;
+            if *inserted < indexes::LARGE_ROWS || analyzed.contains(table) {
+                continue;
+            }
+            let done = txn.update_statistics(table).await;
+            if done.during(|| format!("updating the statistics of `{table}`"))? {
+                analyzed.push(table.clone());
+            }
+        }
+        Ok(analyzed)
+    }
+}
+
+/// Lets the counters of every table go on behind what was loaded; what was set, by table.
+async fn advance_counters(
+    job: &Job<'_>,
+    txn: &mut dyn Txn,
+) -> Result<BTreeMap<String, Vec<String>>, CoreError> {
+    let mut counters = BTreeMap::new();
+    for surveyed in &job.survey.steps {
+        let table = &surveyed.table;
+        let advanced = txn.advance_counters(table).await;
+        let advanced = advanced.during(|| format!("advancing the counters of `{}`", table.name))?;
+        if !advanced.is_empty() {
+            counters.insert(table.name.clone(), advanced);
+        }
+    }
+    Ok(counters)
 }
 
 fn totals(batches: &[batch::Batch], step: u64) -> (Account, RowAccount) {
@@ -150,6 +224,24 @@ fn items_agree(
     }
 }
 
+/// What endpoints wanted to be known.
+fn noted(survey: &Survey, run: &Run, now: &str, first: u64) -> Vec<Check> {
+    let check = |(index, found): (usize, &Found)| Check {
+        run: run.id.clone(),
+        seq: first + index as u64,
+        phase: Phase::Preflight.word().to_owned(),
+        check_type: "inspect".to_owned(),
+        check_name: found.at.clone(),
+        status: CheckStatus::Noted,
+        expected_count: None,
+        actual_count: None,
+        details: None,
+        error_message: Some(format!("{}: {}", found.code, found.message)),
+        created_at: now.to_owned(),
+    };
+    survey.findings.iter().enumerate().map(check).collect()
+}
+
 /// Every reject that a retry has taken on is resolved.
 fn nothing_left(run: &Run, now: &str, left: u64, seq: u64) -> Check {
     Check {
@@ -167,7 +259,20 @@ fn nothing_left(run: &Run, now: &str, left: u64, seq: u64) -> Check {
     }
 }
 
-fn finished_step(run: &Run, step: u64, now: &str) -> Step {
+fn finished_step(
+    run: &Run,
+    step: u64,
+    now: &str,
+    counters: &BTreeMap<String, Vec<String>>,
+    analyzed: &[String],
+) -> Step {
+    let mut done = serde_json::Map::new();
+    if !counters.is_empty() {
+        done.insert("counters".to_owned(), json!(counters));
+    }
+    if !analyzed.is_empty() {
+        done.insert("analyzed".to_owned(), json!(analyzed));
+    }
     Step {
         run: run.id.clone(),
         step,
@@ -176,7 +281,7 @@ fn finished_step(run: &Run, step: u64, now: &str) -> Step {
         started_at: Some(now.to_owned()),
         completed_at: Some(now.to_owned()),
         error_message: None,
-        rollback_data: None,
+        rollback_data: (!done.is_empty()).then(|| serde_json::Value::from(done).to_string()),
         target_table: None,
         digest: None,
     }

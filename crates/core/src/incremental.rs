@@ -10,18 +10,19 @@ use std::collections::BTreeMap;
 use serde_json::Value as Json;
 use whimbrel_endpoint::{EndpointError, Freshness, Partition, Txn};
 use whimbrel_ledger::{
-    Counts, Item, ItemStatus, Reject, RejectStatus, Run, item, mapping,
+    Counts, Item, ItemKind, ItemStatus, Reject, RejectStatus, Run, item, mapping,
     reject::{self, Pages},
     run,
 };
 use whimbrel_model::Class;
 
-use whimbrel_model::plan::Each;
+use whimbrel_model::plan::{Each, Plan};
 
 use crate::begin::{facts_json, new_item, number};
 use crate::error::{Changes, CoreError, While};
 use crate::migrate::Job;
 use crate::ports::Ports;
+use crate::relate;
 use crate::retry;
 use crate::survey::{SourceSurvey, Survey, SurveyedStep};
 
@@ -82,7 +83,8 @@ async fn freshness(
         let same = present.aside && same_size;
         return Ok(if same { Freshness::Same } else { Freshness::Changed });
     };
-    if item.facts == facts_json(partition) {
+    // What is no file has no facts that could tell.
+    if item.kind == ItemKind::File && item.facts == facts_json(partition) {
         return Ok(Freshness::Same);
     }
     let source = &ports.sources[&partition.id.source];
@@ -121,11 +123,13 @@ pub(crate) async fn digests(
 /// How the sources differ from what the run and its ancestors have read.
 pub(crate) async fn changes(
     ports: &Ports,
+    plan: &Plan,
     survey: &Survey,
     last: &Run,
 ) -> Result<Changes, CoreError> {
     let memory = remember(ports, last).await?;
-    let mut changes = Changes::default();
+    let (relates_new, relates_changed) = relate::changes(ports, plan, survey).await?;
+    let mut changes = Changes { relates_new, relates_changed, ..Changes::default() };
     let digests = digests(ports, last).await?;
     for surveyed in &survey.steps {
         let table = surveyed.table.name.clone();
@@ -144,16 +148,17 @@ pub(crate) async fn changes(
             .collect();
         for present in present(source) {
             let path = &present.partition.id.path;
-            let Some(item) = known.get(path.as_str()) else {
-                changes.new.push(path.clone());
-                continue;
+            let place = match known.get(path.as_str()) {
+                None => &mut changes.new,
+                Some(item) => match freshness(ports, &present, item).await? {
+                    Freshness::Same => continue,
+                    Freshness::Appended => &mut changes.appended,
+                    Freshness::Changed if item.mark.is_none() => &mut changes.new,
+                    Freshness::Changed => &mut changes.changed,
+                },
             };
-            match freshness(ports, &present, item).await? {
-                Freshness::Same => {}
-                Freshness::Appended => changes.appended.push(path.clone()),
-                Freshness::Changed if item.mark.is_none() => changes.new.push(path.clone()),
-                Freshness::Changed => changes.changed.push(path.clone()),
-            }
+            place.push(path.clone());
+            changes.databases += usize::from(source.database);
         }
         for path in known.into_keys() {
             if !present(source).any(|present| present.partition.id.path == path) {
@@ -190,12 +195,12 @@ pub(crate) async fn items(
             let partition = present.partition;
             let key = (table.clone(), from.value.clone(), partition.id.path.clone());
             let Some(known) = memory.items.get(&key) else {
-                anew.push(new_item(run, step, partition));
+                anew.push(new_item(run, step, source, partition));
                 continue;
             };
             match freshness(ports, &present, known).await? {
                 Freshness::Same => {}
-                Freshness::Changed => anew.push(new_item(run, step, partition)),
+                Freshness::Changed => anew.push(new_item(run, step, source, partition)),
                 Freshness::Appended => appended.push(continued(run, step, partition, known)),
             }
         }

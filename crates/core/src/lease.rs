@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
-use whimbrel_endpoint::{EndpointError, Fence, Holder, LeaseAnswer, LeaseRequest, Target};
+use whimbrel_endpoint::{
+    EndpointError, ErrorClass, Fence, Holder, LeaseAnswer, LeaseRequest, Target,
+};
 
 use crate::ports::Ports;
 
@@ -16,6 +18,7 @@ pub(crate) struct Lease {
     /// The number under which batches commit.
     pub(crate) fence: Fence,
     target: Arc<dyn Target>,
+    holder: Holder,
     renewal: JoinHandle<()>,
 }
 
@@ -52,8 +55,9 @@ impl Lease {
     fn hold(ports: &Ports, holder: Holder, fence: Fence) -> Self {
         let target = Arc::clone(&ports.target);
         let renewing = Arc::clone(&target);
+        let request =
+            LeaseRequest { holder: holder.clone(), ttl: TTL, renew: Some(fence), dead: None };
         let renewal = tokio::spawn(async move {
-            let request = LeaseRequest { holder, ttl: TTL, renew: Some(fence), dead: None };
             loop {
                 tokio::time::sleep(TTL / 4).await;
                 // A renewal that fails is tried again; if the right was lost meanwhile, the next
@@ -61,7 +65,26 @@ impl Lease {
                 let _answer = renewing.lease(&request).await;
             }
         });
-        Self { fence, target, renewal }
+        Self { fence, target, holder, renewal }
+    }
+
+    /// Renews the right now. Where a commit of ours is still on its way through the server, this
+    /// waits for it: what is read afterwards is how things stand. Class `Fenced` where the right is
+    /// lost.
+    pub(crate) async fn renew(&self) -> Result<(), EndpointError> {
+        let request = LeaseRequest {
+            holder: self.holder.clone(),
+            ttl: TTL,
+            renew: Some(self.fence),
+            dead: None,
+        };
+        match self.target.lease(&request).await? {
+            LeaseAnswer::Granted(_) => Ok(()),
+            LeaseAnswer::Held { by, .. } => {
+                let what = format!("the right to write has passed to run `{}`", by.run);
+                Err(EndpointError::new(ErrorClass::Fenced, "WB0614", what))
+            }
+        }
     }
 
     /// Gives the right back.

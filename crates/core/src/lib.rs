@@ -1,8 +1,8 @@
 //! The order of things: what a run does, in which order, and how it goes on after a crash.
 //!
 //! ```text
-//! preflight ─▶ prepare ─▶ load (per table: batches) ─▶ finish
-//!  survey       schema     read ∥ transform ∥ write     conservation
+//! preflight ─▶ prepare ─▶ load (per table: batches) ─▶ relate ─▶ finish
+//!  survey       schema     read ∥ transform ∥ write     SQL        conservation
 //!                          └── rows, undo, mark: one transaction ──┘
 //! ```
 //! Functions over ports: no engine, no terminal, no environment, no wall clock is known here.
@@ -18,9 +18,11 @@ mod lease;
 mod load;
 mod migrate;
 mod options;
+mod patience;
 mod ports;
 mod prepare;
 mod preview;
+mod relate;
 mod retry;
 mod sample;
 mod survey;
@@ -34,7 +36,7 @@ pub use load::dry::{Depth, DryReject, DrySample, DryTable};
 pub use migrate::{check_incremental, migrate};
 pub use options::{Options, Selection};
 pub use ports::{Clock, Identity, Liveness, Ports, Spill, rfc3339};
-pub use preview::{Pending, Preview, preview};
+pub use preview::{Pending, Preview, RelatePreview, preview};
 pub use retry::{Chosen, retry};
-pub use survey::{SetAside, SourceSurvey, Survey, SurveyedStep, survey};
+pub use survey::{Found, SetAside, SourceSurvey, Survey, SurveyedRelate, SurveyedStep, survey};
 pub use waive::waive;

@@ -1,4 +1,4 @@
-//! `migrate`: preflight → prepare → load → finish, begun, resumed or found done.
+//! `migrate`: preflight → prepare → load → relate → finish, begun, resumed or found done.
 
 use whimbrel_endpoint::SchemaFile;
 use whimbrel_ledger::{Phase, Run, RunStatus, run};
@@ -11,10 +11,12 @@ use crate::event::Event;
 use crate::finish::{finish, note_failure, set_status};
 use crate::incremental;
 use crate::lease::Lease;
-use crate::load::{self, LoadEnd};
+use crate::load::{self, LoadEnd, indexes};
 use crate::options::{Options, Selection};
+use crate::patience::repeatedly;
 use crate::ports::Ports;
 use crate::prepare::prepare;
+use crate::relate;
 use crate::sample;
 use crate::survey::{Survey, SurveyedStep, survey};
 use crate::window;
@@ -43,7 +45,12 @@ pub async fn migrate(
     let survey = survey(ports, plan, schema, options).await?;
     let job = Job { ports, plan, survey: &survey, options };
     match decide(&job, found).await? {
-        Task::Nothing(outcome) => Ok(outcome),
+        Task::Nothing(outcome) => {
+            if let Outcome::NothingToDo { run } | Outcome::SourcesChanged { run, .. } = &outcome {
+                indexes::alone(ports, plan, run).await?;
+            }
+            Ok(outcome)
+        }
         Task::Begin(start) => {
             let run = new_run(ports, plan, &survey, options, &start);
             job.carry_out(run, Some(&start), timer).await
@@ -98,12 +105,13 @@ async fn decide(job: &Job<'_>, found: Option<Run>) -> Result<Task, CoreError> {
         (Some(_), _) => return Ok(Task::Begin(Start::Everything)),
         (None, _) => return Err(CoreError::LoadedAlready { run: last.id }),
     }
-    let changes = incremental::changes(job.ports, job.survey, &last).await?;
+    let changes = incremental::changes(job.ports, job.plan, job.survey, &last).await?;
     tables_stand(job, &last).await?;
     if changes.is_empty() {
         return Ok(Task::Nothing(Outcome::NothingToDo { run: last.id }));
     }
-    let remapped = changes.tables_remapped.first();
+    let relate = changes.relates_changed.first().map(|name| relate::step_name(name));
+    let remapped = changes.tables_remapped.first().or(relate.as_ref());
     if let (Some(table), false) = (remapped, job.options.adopt) {
         return Err(CoreError::MappingChanged { run: last.id, table: table.clone() });
     }
@@ -113,6 +121,7 @@ async fn decide(job: &Job<'_>, found: Option<Run>) -> Result<Task, CoreError> {
     if !adopts_only && !loads {
         return Ok(Task::Nothing(Outcome::SourcesChanged { run: last.id, changes }));
     }
+    relate::can_be_repeated(job).await?;
     Ok(Task::Begin(Start::Changes(last)))
 }
 
@@ -170,10 +179,14 @@ impl Job<'_> {
         start: Option<&Start>,
         timer: &mut PhaseTimer<'_>,
     ) -> Result<Outcome, CoreError> {
-        let target = self.ports.target.as_ref();
-        target.prepare_ledger().await.during(|| "preparing the ledger".to_owned())?;
-        let taken = Lease::take(self.ports, &run.id).await;
-        let lease = match taken.during(|| "taking the lease".to_owned())? {
+        let (target, retries) = (self.ports.target.as_ref(), load::retries(self.plan));
+        let ledger =
+            async || target.prepare_ledger().await.during(|| "preparing the ledger".to_owned());
+        repeatedly(self.ports, retries, ledger).await?;
+        let take = async || {
+            Lease::take(self.ports, &run.id).await.during(|| "taking the lease".to_owned())
+        };
+        let lease = match repeatedly(self.ports, retries, take).await? {
             Ok(lease) => lease,
             Err(held) => {
                 return Err(CoreError::Held { holder: held.holder, expires_in: held.expires_in });
@@ -198,10 +211,25 @@ impl Job<'_> {
             Some(start) => begin(self, start, run, lease).await?,
             None => reopen(self, run, lease).await?,
         };
+        for found in &self.survey.findings {
+            let message = format!("{}: {}", found.at, found.message);
+            self.ports.events.emit(Event::Warning { code: found.code, message });
+        }
         prepare(self, run, lease).await?;
         timer.next(Phase::Load);
         target.enter_load().await.during(|| "tuning the target for the load".to_owned())?;
+        indexes::leftovers(self, run, lease).await?;
         let loaded = self.load(run, lease).await;
+        if !matches!(loaded, Ok(None)) {
+            indexes::at_the_end(self, lease, loaded.as_ref().err()).await;
+        }
+        let loaded = match loaded {
+            Ok(None) if !self.survey.relates.is_empty() => {
+                timer.next(Phase::Relate);
+                relate::relate(self, run, lease).await
+            }
+            ended => ended,
+        };
         let left = target.leave_load().await.during(|| "putting the target back".to_owned());
         let stopped = loaded?;
         left?;
@@ -210,6 +238,7 @@ impl Job<'_> {
             return Ok(Outcome::Stopped { run: run.id.clone(), reason });
         }
         timer.next(Phase::Finish);
+        indexes::at_the_close(self, lease).await?;
         let rejects = finish(self, run, lease).await?;
         timer.end();
         Ok(Outcome::Completed { run: run.id.clone(), rejects, remapped })
@@ -223,9 +252,11 @@ impl Job<'_> {
         if let Some(reason) = self.ports.cancel.reason() {
             return Ok(Some(reason));
         }
+        let mut pace = load::Pace::new(self.ports, self.plan, self.options);
         for (index, surveyed) in self.survey.steps.iter().enumerate() {
             let units = sample.as_mut().and_then(|sample| sample.remove(&surveyed.table.name));
-            match load::step(self, surveyed, run, index as u64 + 1, lease, units).await? {
+            match load::step(self, surveyed, run, index as u64 + 1, lease, units, &mut pace).await?
+            {
                 LoadEnd::Done => {}
                 LoadEnd::Stopped(reason) => return Ok(Some(reason)),
             }
@@ -271,7 +302,7 @@ pub async fn check_incremental(
         return Err(CoreError::NoRun { plan: plan.name.value.clone(), location });
     };
     let survey = survey(ports, plan, schema, options).await?;
-    let mut changes = incremental::changes(ports, &survey, &last).await?;
+    let mut changes = incremental::changes(ports, plan, &survey, &last).await?;
     changes.sample = sample_of(ports, &last).await?;
     Ok((last, changes))
 }

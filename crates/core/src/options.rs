@@ -18,6 +18,8 @@ pub struct Options {
     pub workers: Option<u32>,
     /// `--batch-size`, over the plan's.
     pub batch_size: Option<u64>,
+    /// `--max-rate`, over the plan's: rows per second.
+    pub max_rate: Option<u64>,
     /// When the run has to stop, on the monotonic clock: `--deadline`, or the plan's.
     pub deadline_at: Option<Duration>,
 }

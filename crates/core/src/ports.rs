@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use whimbrel_endpoint::{EndpointError, Holder, Source, Target};
 use whimbrel_model::DateTime;
 
@@ -43,12 +44,18 @@ pub struct Identity {
 }
 
 /// Time, so that tests can set it.
+#[async_trait]
 pub trait Clock: Send + Sync {
     /// Now, in UTC.
     fn now(&self) -> DateTime;
 
     /// Since some moment in the past; never goes back.
     fn monotonic(&self) -> Duration;
+
+    /// Returns after that time.
+    async fn sleep(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
 }
 
 /// RFC 3339 text of an instant, in UTC.

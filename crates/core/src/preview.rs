@@ -7,7 +7,7 @@ use serde::Serialize;
 use whimbrel_endpoint::SchemaFile;
 use whimbrel_ledger::{Run, RunStatus};
 use whimbrel_model::DateTime;
-use whimbrel_model::plan::Plan;
+use whimbrel_model::plan::{Plan, Relate};
 
 use crate::begin::{Start, new_run};
 use crate::error::{Changes, CoreError};
@@ -16,7 +16,7 @@ use crate::load::dry::{self, Depth, DryTable};
 use crate::migrate::{Job, find_run, sample_of, selection_of};
 use crate::options::Options;
 use crate::ports::Ports;
-use crate::survey::{Survey, survey};
+use crate::survey::{DISK_FACTOR, Found, Survey, survey};
 use crate::window::{self, WindowState};
 
 /// What `migrate` would do now.
@@ -35,7 +35,7 @@ pub enum Pending {
         /// The complete run.
         run: String,
         /// What changed.
-        changes: Changes,
+        changes: Box<Changes>,
     },
     /// Nothing.
     Nothing {
@@ -57,8 +57,15 @@ pub struct Preview {
     pub schema: Vec<String>,
     /// Per table what becomes of the records that were looked at.
     pub tables: Vec<DryTable>,
+    /// The steps of SQL that would follow.
+    pub relates: Vec<RelatePreview>,
+    /// What endpoints want to be known.
+    pub findings: Vec<Found>,
     /// Seconds a run is expected to take.
     pub seconds: f64,
+    /// True where it takes longer and grows by more: a database was not looked at to its end, and how
+    /// much it holds is not known.
+    pub at_least: bool,
     /// Bytes that the target is expected to grow by.
     pub disk_bytes: u64,
     /// Free bytes where the target stores, if known.
@@ -74,10 +81,31 @@ pub struct Preview {
     pub fits: Option<bool>,
 }
 
+/// A step of SQL.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct RelatePreview {
+    /// Its name.
+    pub name: String,
+    /// The tables that it changes.
+    pub writes: Vec<String>,
+    /// Whether it can be undone.
+    pub undo: bool,
+    /// Whether it is checked.
+    pub check: bool,
+}
+
+fn relates(plan: &Plan) -> Vec<RelatePreview> {
+    let of = |relate: &Relate| RelatePreview {
+        name: relate.name.value.clone(),
+        writes: relate.writes.iter().map(|table| table.value.clone()).collect(),
+        undo: relate.undo.is_some(),
+        check: relate.check.is_some(),
+    };
+    plan.relates.iter().map(of).collect()
+}
+
 /// Writing takes about as long as reading and transforming, measured on SQLite.
 const WRITE_FACTOR: f64 = 2.0;
-/// Rows with ledger and index take about this many times the bytes of their records.
-const DISK_FACTOR: u64 = 2;
 
 /// Looks at what a run would do. Writes nothing.
 pub async fn preview(
@@ -108,11 +136,11 @@ async fn pending(job: &Job<'_>, found: Option<Run>) -> Result<Pending, CoreError
     if sample_of(ports, &run).await? != job.options.selection.sample {
         return Ok(Pending::Begin);
     }
-    let changes = incremental::changes(ports, survey, &run).await?;
+    let changes = incremental::changes(ports, job.plan, survey, &run).await?;
     Ok(if changes.is_empty() {
         Pending::Nothing { run: run.id }
     } else {
-        Pending::Incremental { run: run.id, changes }
+        Pending::Incremental { run: run.id, changes: Box::new(changes) }
     })
 }
 
@@ -128,11 +156,17 @@ fn estimated(
         .iter()
         .map(|table| {
             let part = table.bytes_read as f64 / table.bytes.max(1) as f64;
-            let scale = if table.complete || part <= 0.0 { 1.0 } else { 1.0 / part };
+            // How much a database holds is not known beforehand.
+            let known = !table.complete && table.databases == 0 && part > 0.0;
+            let scale = if known { 1.0 / part } else { 1.0 };
             table.seconds * scale * WRITE_FACTOR
         })
         .sum();
-    let disk_bytes = tables.iter().map(|table| table.bytes * DISK_FACTOR).sum();
+    let bytes = |table: &DryTable| {
+        if table.databases > 0 { table.bytes.max(table.bytes_read) } else { table.bytes }
+    };
+    let disk_bytes = tables.iter().map(|table| bytes(table) * DISK_FACTOR).sum();
+    let at_least = tables.iter().any(|table| table.databases > 0 && !table.complete);
     let now = ports.clock.now();
     let window = window::state(plan, now);
     let (window_seconds, window_opens_in) = match window {
@@ -151,13 +185,16 @@ fn estimated(
         creates_target: !survey.target.exists,
         schema: survey.schema.iter().map(|file| file.name.clone()).collect(),
         tables,
+        relates: relates(plan),
+        findings: survey.findings.clone(),
         seconds,
+        at_least,
         disk_bytes,
         free_bytes: survey.target.free_bytes,
         window_seconds,
         window_opens_in,
         deadline_seconds: deadline.map(|left| left.as_secs()),
-        fits: limit.map(|limit| seconds <= limit.as_secs_f64()),
+        fits: limit.filter(|_| !at_least).map(|limit| seconds <= limit.as_secs_f64()),
     }
 }
 

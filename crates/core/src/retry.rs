@@ -26,6 +26,7 @@ use crate::load::again::{Again, Wanted};
 use crate::migrate::{Job, PhaseTimer, find_run, selection_of, tables_stand};
 use crate::options::Options;
 use crate::ports::Ports;
+use crate::relate;
 use crate::survey::{SurveyedStep, survey};
 use crate::window;
 
@@ -69,6 +70,7 @@ pub async fn retry(
     let job = Job { ports, plan, survey: &survey, options };
     tables_are_there(&job, &chosen).await?;
     tables_stand(&job, &last).await?;
+    relate::can_be_repeated(&job).await?;
     let start = Start::Rejects(last, chosen);
     let run = new_run(ports, plan, &survey, options, &start);
     job.carry_out(run, Some(&start), timer).await

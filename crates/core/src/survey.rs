@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use whimbrel_endpoint::{Discovery, Partition, SchemaFile, Shape, TargetFacts};
+use serde::Serialize;
+use whimbrel_endpoint::{Discovery, Finding, Needs, Partition, SchemaFile, Shape, TargetFacts};
 use whimbrel_ledger::Item;
 use whimbrel_model::Table;
 use whimbrel_model::plan::{Base, LargeFiles, Plan};
@@ -12,6 +13,7 @@ use whimbrel_transform::{CompileError, Environment, Limits, SourceShape, Step};
 use crate::error::{CoreError, While};
 use crate::options::Options;
 use crate::ports::Ports;
+use crate::relate;
 
 /// Everything that is known before the first write.
 pub struct Survey {
@@ -21,8 +23,31 @@ pub struct Survey {
     pub sources: BTreeMap<String, SourceSurvey>,
     /// The steps, parents before children.
     pub steps: Vec<SurveyedStep>,
+    /// The steps of SQL, in the order of the plan.
+    pub relates: Vec<SurveyedRelate>,
+    /// What endpoints want to be known; nothing of it stands in the way.
+    pub findings: Vec<Found>,
     /// Schema files to apply.
     pub schema: Vec<SchemaFile>,
+}
+
+/// What an endpoint wants to be known.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Found {
+    /// `target`, `source NAME`, or `source NAME and 2 more`.
+    pub at: String,
+    /// A code that `explain` knows.
+    pub code: &'static str,
+    /// What it is and what to do.
+    pub message: String,
+}
+
+/// A step of SQL.
+pub struct SurveyedRelate {
+    /// Index in the plan's `[[relate]]`.
+    pub index: usize,
+    /// Digest of its SQL for the target's engine.
+    pub digest: [u8; 32],
 }
 
 /// What a source consists of.
@@ -36,9 +61,16 @@ pub struct SourceSurvey {
     pub shapes: Vec<(Shape, u64)>,
     /// Bytes of all files.
     pub bytes: u64,
+    /// Whether it is a database, whose one partition is no file.
+    pub database: bool,
 }
 
 impl Survey {
+    /// Ordinal of the last step, `finish`.
+    pub(crate) fn last_step(&self) -> u64 {
+        (self.steps.len() + self.relates.len()) as u64 + 1
+    }
+
     /// Bytes to be read of an item; nothing of a file that is left out.
     pub(crate) fn bytes_of(&self, item: &Item) -> Option<u64> {
         let files = &self.sources.get(&item.source)?.partitions;
@@ -88,17 +120,78 @@ pub async fn survey(
     options: &Options,
 ) -> Result<Survey, CoreError> {
     let target = ports.target.facts().await.during(|| "looking at the target".to_owned())?;
+    let mut findings = Vec::new();
     let mut sources = BTreeMap::new();
     for source in &plan.sources {
         let name = &source.name.value;
         let adapter = &ports.sources[name];
+        let at = format!("source {name}");
+        let inspected = adapter.inspect().await.during(|| format!("looking at `{name}`"))?;
+        findings.extend(harmless(&at, inspected)?);
         let discovery =
             adapter.partitions().await.during(|| format!("looking for the files of `{name}`"))?;
         sources.insert(name.clone(), look_at(ports, plan, name, discovery, options).await?);
     }
+    let mut findings = said_once(findings);
     let tables = describe_tables(ports, plan, &schema, &target).await?;
-    let steps = compile(plan, &sources, &tables, &target)?;
-    Ok(Survey { target, sources, steps, schema })
+    let relates = relate::look_at(plan, target.engine);
+    let (steps, relates) = match (compile(plan, &sources, &tables, &target), relates) {
+        (Ok(steps), Ok(relates)) => (steps, relates),
+        (steps, relates) => {
+            let errors = [steps.err(), relates.err()].into_iter().flatten().flatten();
+            return Err(CoreError::Compile(errors.collect()));
+        }
+    };
+    let needs = needs(&sources, &steps);
+    let inspected = ports.target.inspect(&needs).await;
+    findings.extend(harmless("target", inspected.during(|| "looking at the target".to_owned())?)?);
+    Ok(Survey { target, sources, steps, relates, findings, schema })
+}
+
+/// What several sources tell in the same words, as of the database that they share, is told once.
+fn said_once(findings: Vec<Found>) -> Vec<Found> {
+    let mut once: Vec<(Found, usize)> = Vec::new();
+    for found in findings {
+        let same = |known: &Found| (known.code, &known.message) == (found.code, &found.message);
+        match once.iter_mut().find(|(known, _)| same(known)) {
+            Some((_, more)) => *more += 1,
+            None => once.push((found, 0)),
+        }
+    }
+    let told = |(found, more): (Found, usize)| match more {
+        0 => found,
+        more => Found { at: format!("{} and {more} more", found.at), ..found },
+    };
+    once.into_iter().map(told).collect()
+}
+
+/// What was found, where nothing of it stands in the way of a run.
+fn harmless(at: &str, findings: Vec<Finding>) -> Result<Vec<Found>, CoreError> {
+    let (blocking, rest): (Vec<Finding>, Vec<Finding>) =
+        findings.into_iter().partition(|finding| finding.blocks);
+    let found = |finding: Finding| Found {
+        at: at.to_owned(),
+        code: finding.code,
+        message: finding.message,
+    };
+    if blocking.is_empty() {
+        return Ok(rest.into_iter().map(found).collect());
+    }
+    Err(CoreError::Blocked(blocking.into_iter().map(found).collect()))
+}
+
+/// Rows with ledger and index take about this many times the bytes of their records.
+pub(crate) const DISK_FACTOR: u64 = 2;
+
+fn needs(sources: &BTreeMap<String, SourceSurvey>, steps: &[SurveyedStep]) -> Needs {
+    let names = |created: bool| {
+        let those = steps.iter().filter(|step| step.created == created);
+        those.map(|step| step.table.name.clone()).collect()
+    };
+    let known = sources.values().all(|source| !source.database);
+    let bytes = sources.values().map(|source| source.bytes).sum::<u64>();
+    let bytes = known.then_some(bytes.saturating_mul(DISK_FACTOR));
+    Needs { tables: names(false), creates: names(true), bytes }
 }
 
 async fn look_at(
@@ -125,6 +218,7 @@ async fn look_at(
         set_aside: Vec::new(),
         shapes: Vec::new(),
         bytes: 0,
+        database: source.database().is_some(),
     };
     for partition in discovery.partitions {
         let size = partition.facts.size;
@@ -197,7 +291,7 @@ fn compile(
     sources: &BTreeMap<String, SourceSurvey>,
     tables: &BTreeMap<String, (Table, bool)>,
     target: &TargetFacts,
-) -> Result<Vec<SurveyedStep>, CoreError> {
+) -> Result<Vec<SurveyedStep>, Vec<CompileError>> {
     let referenced = referenced_tables(plan);
     let mut steps = Vec::new();
     let mut keys = BTreeMap::new();
@@ -226,7 +320,7 @@ fn compile(
             Err(more) => errors.extend(more),
         }
     }
-    if errors.is_empty() { Ok(steps) } else { Err(CoreError::Compile(errors)) }
+    if errors.is_empty() { Ok(steps) } else { Err(errors) }
 }
 
 fn surveyed(
@@ -258,4 +352,26 @@ pub(crate) fn referenced_tables(plan: &Plan) -> BTreeSet<&str> {
         }
     }
     tables
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_words_are_said_once() {
+        let found = |at: &str, message: &str| Found {
+            at: at.to_owned(),
+            code: "WB0497",
+            message: message.to_owned(),
+        };
+        let findings = vec![
+            found("source a", "journal"),
+            found("source b", "no key"),
+            found("source b", "journal"),
+            found("source c", "journal"),
+        ];
+        let expected = vec![found("source a and 2 more", "journal"), found("source b", "no key")];
+        assert_eq!(said_once(findings), expected);
+    }
 }

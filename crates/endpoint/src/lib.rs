@@ -5,8 +5,9 @@
 //! Source ──▶ Partition ──▶ Reader ──▶ SourceChunk ─ ─ ─ ▶ Target ──▶ Txn ──────────▶ durable
 //! ```
 //! Adapters (`files`, `sql`, [`memory`]) implement these traits and pass the same contract suite.
-//! They know nothing of plans, runs or policies. No SQL crosses this boundary: bookkeeping is rows
-//! in tables, written by [`Txn::put`] and read by [`Target::select`].
+//! They know nothing of plans, runs or policies. No SQL of our own crosses this boundary:
+//! bookkeeping is rows in tables, written by [`Txn::put`] and read by [`Target::select`]; SQL of the
+//! plan ([`SchemaFile`], [`Script`]) passes through unread.
 
 pub mod codes;
 #[cfg(feature = "contract")]
@@ -24,7 +25,7 @@ pub use source::{
     CUT_BYTES, Discovery, Freshness, Limit, Partition, Reader, ReaderEnd, Source, Unreadable,
 };
 pub use target::{
-    Fence, Holder, LeaseAnswer, LeaseRequest, RowFate, SchemaFile, Target, TargetFacts, Txn,
-    WriteMode,
+    Fence, Finding, Holder, Index, LeaseAnswer, LeaseRequest, Needs, Pressure, RowFate, SchemaFile,
+    Script, Target, TargetFacts, Txn, WriteMode,
 };
 pub use whimbrel_model::{Field, FileFacts, Shape, ShapeColumn};

@@ -8,7 +8,7 @@ use whimbrel_model::{
     Digest, Field, FileFacts, PartitionId, Position, Shape, SourceChunk, SourceMark,
 };
 
-use crate::EndpointError;
+use crate::{EndpointError, Finding};
 
 /// A set of records in partitions, each read in order.
 #[async_trait]
@@ -18,6 +18,18 @@ pub trait Source: Send + Sync {
 
     /// Finds the partitions, in source order (paths compared as bytes).
     async fn partitions(&self) -> Result<Discovery, EndpointError>;
+
+    /// What should be known before a run: privileges, versions, tables without a key.
+    async fn inspect(&self) -> Result<Vec<Finding>, EndpointError> {
+        Ok(Vec::new())
+    }
+
+    /// Whether a partition holds at least so many records, where that is quicker to know than to read
+    /// it; else false.
+    async fn holds(&self, partition: &Partition, records: u64) -> Result<bool, EndpointError> {
+        let (_, _) = (partition, records);
+        Ok(false)
+    }
 
     /// Looks at the beginning of a partition: its columns and format, without reading it all.
     async fn describe(&self, partition: &Partition) -> Result<Shape, EndpointError>;

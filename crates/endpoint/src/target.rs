@@ -43,12 +43,81 @@ pub trait Target: Send + Sync {
     /// connection's is open the error has class `Transient`.
     async fn begin(&self, fence: Fence) -> Result<Box<dyn Txn>, EndpointError>;
 
+    /// What stands in the way of such a load, and what should be known before it: privileges,
+    /// settings, what else goes on there. Nothing is changed.
+    async fn inspect(&self, needs: &Needs) -> Result<Vec<Finding>, EndpointError> {
+        let _ = needs;
+        Ok(Vec::new())
+    }
+
+    /// How hard the target is at work for others, where it can tell; asked between batches.
+    async fn pressure(&self) -> Result<Pressure, EndpointError> {
+        Ok(Pressure::default())
+    }
+
+    /// How many rows [`Txn::write`] takes best at a time: where each call costs exchanges with a
+    /// server, more of them.
+    fn rows_together(&self) -> usize {
+        2_048
+    }
+
     /// Tunes the target for a load (SQLite: WAL, synchronous NORMAL), remembering what was.
     async fn enter_load(&self) -> Result<(), EndpointError>;
 
     /// Makes everything committed so far durable against power loss and puts back what
     /// [`Target::enter_load`] changed.
     async fn leave_load(&self) -> Result<(), EndpointError>;
+}
+
+/// SQL of the plan, which only the adapter reads.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Script {
+    /// What it is, for messages: `relate "hierarchy", undo`.
+    pub name: String,
+    /// Its statements.
+    pub sql: String,
+}
+
+/// An index that a load can do without, as the target would make it again.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Index {
+    /// Its name.
+    pub name: String,
+    /// Its definition, in the words of the target.
+    pub definition: String,
+}
+
+/// What a load will do to a target.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Needs {
+    /// Existing tables that rows are written to.
+    pub tables: Vec<String>,
+    /// Tables that are created by the mapping or the schema files.
+    pub creates: Vec<String>,
+    /// Bytes that the load is expected to take, where it can be estimated.
+    pub bytes: Option<u64>,
+}
+
+/// Something about an endpoint that people should know before a run.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Finding {
+    /// A code that `explain` knows.
+    pub code: &'static str,
+    /// True where the run would fail.
+    pub blocks: bool,
+    /// What it is and what to do, in a sentence or two.
+    pub message: String,
+}
+
+/// How hard a target is at work; zero and `None` where it cannot tell.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Pressure {
+    /// Sessions other than ours that wait for a lock.
+    pub lock_waits: u64,
+    /// How far the slowest replica is behind.
+    pub replica_lag: Option<Duration>,
+    /// How long the target took to answer.
+    pub round_trip: Duration,
 }
 
 /// A file of the plan's `schema` folder.
@@ -106,6 +175,70 @@ pub trait Txn: Send {
 
     /// Applies a schema file. Class `Configuration` names the file and the statement that failed.
     async fn apply_schema(&mut self, file: &SchemaFile) -> Result<(), EndpointError>;
+
+    /// Runs the statements of a script in this transaction; returns how many rows they changed
+    /// altogether. Statements that begin or end transactions are refused (class `Configuration`).
+    /// Where an engine commits definitions by itself (MySQL), they are done exactly once all the
+    /// same: the adapter notes its intent first and looks afterwards.
+    async fn execute(&mut self, script: &Script) -> Result<u64, EndpointError>;
+
+    /// The rows that a query of the plan returns, at most `limit`, with the names of its columns.
+    async fn query(
+        &mut self,
+        script: &Script,
+        limit: u64,
+    ) -> Result<(Vec<String>, Rows), EndpointError>;
+
+    /// How many rows a table has, as this transaction sees them; `None` where there is no such table
+    /// or the adapter cannot tell.
+    async fn count(&mut self, table: &str) -> Result<Option<u64>, EndpointError> {
+        let _ = table;
+        Ok(None)
+    }
+
+    /// Lets identity columns, sequences and AUTO_INCREMENT of a table go on behind the largest
+    /// value loaded; returns what was set, as `column = next value`. A counter that is ahead stays.
+    async fn advance_counters(&mut self, table: &Table) -> Result<Vec<String>, EndpointError> {
+        let _ = table;
+        Ok(Vec::new())
+    }
+
+    /// The indexes of a table that decide no row's fate and can be made again exactly as they are;
+    /// none where the adapter cannot tell, or where it gains nothing.
+    async fn parkable_indexes(&mut self, table: &str) -> Result<Vec<Index>, EndpointError> {
+        let _ = table;
+        Ok(Vec::new())
+    }
+
+    /// Drops those of the indexes that are there; returns their names. Nothing else may have been
+    /// done with the table in this transaction. Where an engine commits definitions by itself, what
+    /// is dropped stays dropped.
+    async fn drop_indexes(
+        &mut self,
+        table: &str,
+        indexes: &[Index],
+    ) -> Result<Vec<String>, EndpointError> {
+        let (_, _) = (table, indexes);
+        Ok(Vec::new())
+    }
+
+    /// Makes those of the indexes that are not there, none where the table is gone; returns their
+    /// names. Else as [`Txn::drop_indexes`].
+    async fn create_indexes(
+        &mut self,
+        table: &str,
+        indexes: &[Index],
+    ) -> Result<Vec<String>, EndpointError> {
+        let (_, _) = (table, indexes);
+        Ok(Vec::new())
+    }
+
+    /// Lets the engine look at a table anew, so that it plans queries well; whether it did. A refusal
+    /// harms nothing.
+    async fn update_statistics(&mut self, table: &str) -> Result<bool, EndpointError> {
+        let _ = table;
+        Ok(false)
+    }
 
     /// Checks the fence last, then commits. Class `Fenced`: nothing was written. Class `Unknown`:
     /// the answer was lost; only the mark can tell.

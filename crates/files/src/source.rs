@@ -169,6 +169,10 @@ fn format_of(source: &plan::Source, record_bytes_max: usize) -> Result<Format, E
         plan::Format::JsonLines => Format::JsonLines,
         plan::Format::Markdown => Format::Markdown,
         plan::Format::Text => Format::Text,
+        plan::Format::Database(_) => {
+            let what = format!("the source is a database, not files: `{}`", source.name.value);
+            return Err(EndpointError::new(ErrorClass::Configuration, codes::BAD_OPTIONS, what));
+        }
     })
 }
 

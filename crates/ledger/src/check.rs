@@ -13,9 +13,11 @@ use crate::tables;
 pub enum CheckStatus {
     Passed,
     Failed,
+    /// Nothing is wrong, but somebody should know.
+    Noted,
 }
 
-words!(CheckStatus { Passed = "passed", Failed = "failed" });
+words!(CheckStatus { Passed = "passed", Failed = "failed", Noted = "noted" });
 
 /// A row of `data_integrity_checks`.
 #[derive(Clone, PartialEq, Debug)]
@@ -26,7 +28,7 @@ pub struct Check {
     pub seq: u64,
     /// The phase it belongs to.
     pub phase: String,
-    /// `conservation`, `rule` …
+    /// `conservation`, `files`, `inspect` …
     pub check_type: String,
     /// What was checked.
     pub check_name: String,
@@ -38,7 +40,7 @@ pub struct Check {
     pub actual_count: Option<u64>,
     /// JSON.
     pub details: Option<String>,
-    /// What is wrong.
+    /// What is wrong, or should be known.
     pub error_message: Option<String>,
     /// RFC 3339.
     pub created_at: String,

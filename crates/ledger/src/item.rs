@@ -1,4 +1,4 @@
-//! Items: one file in one step, with the mark up to which it is committed.
+//! Items: one file or table of a source in one step, with the mark up to which it is committed.
 
 use whimbrel_endpoint::{EndpointError, Operator, Order, Target, Txn};
 use whimbrel_model::{Account, Class, SourceMark, Table, Value};
@@ -24,6 +24,17 @@ words!(ItemStatus {
     Completed = "completed",
 });
 
+/// What an item is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ItemKind {
+    /// A file.
+    File,
+    /// The rows of a database.
+    Table,
+}
+
+words!(ItemKind { File = "file", Table = "table" });
+
 /// A row of `migration_items`.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Item {
@@ -33,9 +44,11 @@ pub struct Item {
     pub step: u64,
     /// Source order within the step, from 0.
     pub ordinal: u64,
+    /// What it is.
+    pub kind: ItemKind,
     /// Name of the source.
     pub source: String,
-    /// Path, relative to the plan.
+    /// Path, relative to the plan; of a database, what its source calls its rows.
     pub source_file: String,
     /// How it stands.
     pub status: ItemStatus,
@@ -118,7 +131,7 @@ impl Stored for Item {
             self.run.as_str().into(),
             self.step.into(),
             self.ordinal.into(),
-            "file".into(),
+            self.kind.word().into(),
             self.source.as_str().into(),
             self.source_file.as_str().into(),
             self.status.word().into(),
@@ -137,7 +150,7 @@ impl Stored for Item {
         let run = cells.text()?;
         let step = cells.int()?;
         let ordinal = cells.int()?;
-        let _item_type = cells.text()?;
+        let kind = cells.parsed(ItemKind::from_word, "type of an item")?;
         let source = cells.text()?;
         let source_file = cells.text()?;
         let status = cells.parsed(ItemStatus::from_word, "status of an item")?;
@@ -149,6 +162,7 @@ impl Stored for Item {
             run,
             step,
             ordinal,
+            kind,
             source,
             source_file,
             status,

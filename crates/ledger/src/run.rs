@@ -37,6 +37,7 @@ pub enum Phase {
     Preflight,
     Prepare,
     Load,
+    Relate,
     Finish,
 }
 
@@ -64,7 +65,13 @@ words!(RunStatus {
     Failed = "failed",
     Completed = "completed",
 });
-words!(Phase { Preflight = "preflight", Prepare = "prepare", Load = "load", Finish = "finish" });
+words!(Phase {
+    Preflight = "preflight",
+    Prepare = "prepare",
+    Load = "load",
+    Relate = "relate",
+    Finish = "finish",
+});
 
 /// A row of `migration_runs`.
 #[derive(Clone, PartialEq, Debug)]

@@ -1,6 +1,6 @@
 //! Steps: what a run does in order, with the digest of the mapping each was compiled from.
 
-use whimbrel_endpoint::{EndpointError, Order, Target, Txn};
+use whimbrel_endpoint::{EndpointError, Operator, Order, Target, Txn};
 use whimbrel_model::{Table, Value};
 
 use crate::cells::{self, Cells, Stored};
@@ -31,7 +31,7 @@ pub struct Step {
     pub run: String,
     /// Ordinal in the run, from 0.
     pub step: u64,
-    /// `prepare`, `load:TABLE`, `finish`.
+    /// `prepare`, `load:TABLE`, `relate:NAME`, `finish`.
     pub migration_step: String,
     /// How it stands.
     pub status: StepStatus,
@@ -45,7 +45,7 @@ pub struct Step {
     pub rollback_data: Option<String>,
     /// The table it fills.
     pub target_table: Option<String>,
-    /// Digest of the compiled mapping.
+    /// Digest of the compiled mapping, or of the SQL.
     pub digest: Option<Vec<u8>>,
 }
 
@@ -88,6 +88,13 @@ impl Stored for Step {
 /// Writes steps, replacing their rows.
 pub async fn put(txn: &mut dyn Txn, steps: &[Step]) -> Result<(), EndpointError> {
     cells::put(txn, steps).await
+}
+
+/// Takes away the steps of a run behind this one: others are planned instead.
+pub async fn forget_behind(txn: &mut dyn Txn, run: &str, step: u64) -> Result<(), EndpointError> {
+    let behind =
+        cells::query::<Step>().is("run", run).that("step", Operator::Above, vec![step.into()]);
+    txn.delete(&behind).await.map(|_| ())
 }
 
 /// The steps of a run, in order.

@@ -131,6 +131,13 @@ table! {
         before: BLOB, after: BLOB,
     }
 }
+table! {
+    /// Indexes that are gone for the time of a load (since version 2).
+    PARKED_INDEXES = "whimbrel_parked_indexes" key ["target_table", "name"] {
+        run: TEXT, step: INT, target_table: TEXT, name: TEXT, seq: INT, definition: TEXT,
+        created_at: TEXT,
+    }
+}
 
 /// The columns of a table by name, for queries.
 pub fn names(table: &Table) -> Vec<&str> {

@@ -171,12 +171,12 @@ impl<'a> Decimal<'a> {
         self.exponent.min(0).unsigned_abs()
     }
 
-    /// Whether `NUMERIC(precision, scale)` holds the value exactly.
+    /// Whether `NUMERIC(precision, scale)` holds the value exactly. A scale beyond the precision means
+    /// zeros behind the point.
     pub fn fits(&self, precision: u32, scale: u32) -> bool {
-        let whole_digits = self.point().max(0);
         self.is_zero()
             || (self.scale() <= u64::from(scale)
-                && whole_digits + i64::from(scale) <= i64::from(precision))
+                && self.point() + i64::from(scale) <= i64::from(precision))
     }
 
     /// The integer, if the value is one and fits.
@@ -596,6 +596,8 @@ mod tests {
         let fits = |text, p, s| Decimal::parse(text).unwrap().fits(p, s);
         assert!(fits("999.99", 5, 2) && fits("0.00", 1, 1) && fits("-1e2", 3, 0));
         assert!(!fits("1000", 5, 2) && !fits("0.001", 5, 2));
+        // Two digits behind three zeros.
+        assert!(fits("0.00012", 2, 5) && !fits("0.00123", 2, 5));
     }
 
     proptest! {

@@ -7,6 +7,7 @@
 //! meaning is the same for every source and target.
 
 pub mod account;
+pub mod catalogue;
 pub mod chunk;
 pub mod decimal;
 pub mod digest;

@@ -6,7 +6,8 @@ use std::io;
 
 use expect_test::{Expect, expect};
 use whimbrel_model::plan::{
-    Base, Budget, CODES, DuplicatesBy, Each, Format, LargeFiles, Plan, PlanError, decode,
+    Base, Budget, CODES, DuplicatesBy, Each, Format, LargeFiles, Plan, PlanError, SourceRows,
+    decode,
 };
 
 const EXTRUDER: &str = include_str!("../../../fixtures/extruder/whimbrel.toml");
@@ -415,8 +416,9 @@ fn a_source_needs_a_format() {
     check_source(
         "hidden = true",
         expect![[r#"
-        3:9 WB0025: `[source.s]` says no format (add `csv`, `tsv`, `json`, `jsonl`, `markdown` or `text` with its globs)
-    "#]],
+            3:9 WB0025: `[source.s]` says no format (add `csv`, `tsv`, `json`, `jsonl`, `markdown`, `text` or `database`)
+            4:1 WB0016: `hidden` means nothing in `[source.s]` without `csv`, `tsv`, `json`, `jsonl`, `markdown` or `text`
+        "#]],
     );
 }
 
@@ -1058,4 +1060,165 @@ fn a_name_is_one_line() {
         2:10 WB0031: `target` in the plan is empty
     "#]],
     );
+}
+
+// --- databases and relate steps ---------------------------------------------------------------
+
+#[test]
+fn a_source_can_be_a_table_of_a_database() {
+    let plan = plan(&format!(
+        "{HEAD}[source.s]\ndatabase = \"postgres://app:canary-pw@old/db\"\ntable = \"legacy.checks\"\nkey = [\"a\", \"b\"]\n{TABLE}"
+    ));
+    let database = plan.sources[0].database().unwrap();
+    assert_eq!(database.url.value.url_shown(), "postgres://app:*********@old/db");
+    assert!(matches!(&database.rows, SourceRows::Table(table) if table.value == "legacy.checks"));
+    let key: Vec<&str> = database.key.iter().map(|key| key.value.as_str()).collect();
+    assert_eq!(key, ["a", "b"]);
+    assert!(!format!("{plan:?}").contains("canary-pw"));
+}
+
+#[test]
+fn a_source_can_be_a_query() {
+    let plan = plan(&format!(
+        "{HEAD}[source.s]\ndatabase = \"sqlite:old.db\"\nquery = \"SELECT 1 AS \\\"ID\\\"\"\n{TABLE}"
+    ));
+    let rows = &plan.sources[0].database().unwrap().rows;
+    assert!(matches!(rows, SourceRows::Query(query) if query.value == "SELECT 1 AS \"ID\""));
+}
+
+#[test]
+fn where_a_database_stands_is_no_part_of_the_mapping() {
+    let digest = |url: &str, table: &str| {
+        let plan =
+            plan(&format!("{HEAD}[source.s]\ndatabase = \"{url}\"\ntable = \"{table}\"\n{TABLE}"));
+        plan.digest(&plan.tables[0])
+    };
+    assert_eq!(digest("mysql://a:b@c/d", "t"), digest("sqlite:x.db", "t"));
+    assert_ne!(digest("sqlite:x.db", "t"), digest("sqlite:x.db", "u"));
+}
+
+#[test]
+fn a_database_says_once_which_rows() {
+    check_source(
+        "database = \"sqlite:x.db\"",
+        expect![[r#"
+        4:1 WB0016: `database` means nothing in `[source.s]` without `table` or `query`
+    "#]],
+    );
+    check_source(
+        "database = \"sqlite:x.db\"\ntable = \"a\"\nquery = \"SELECT 1\"",
+        expect![[r#"
+        6:9 WB0025: `[source.s]` has both `table` and `query` (one of them says which rows are read)
+    "#]],
+    );
+    check_source(
+        "table = \"a\"\ncsv = \"*.csv\"",
+        expect![[r#"
+        4:1 WB0016: `table` means nothing in `[source.s]` without `database`
+    "#]],
+    );
+}
+
+#[test]
+fn what_is_about_files_is_refused_beside_a_database() {
+    check_source(
+        "database = \"sqlite:x.db\"\ntable = \"a\"\nnull = [\"\"]\ndelimiter = \";\"\nexclude = \"x\"\nmax_file_size = 1\nencoding = \"utf-8\"\noptional = [\"a\"]",
+        expect![[r#"
+            6:1 WB0016: `null` means nothing in `[source.s]` without `csv` or `tsv`
+            7:1 WB0016: `delimiter` means nothing in `[source.s]` without `csv` or `tsv`
+            8:1 WB0016: `exclude` means nothing in `[source.s]` without `csv`, `tsv`, `json`, `jsonl`, `markdown` or `text`
+            9:1 WB0016: `max_file_size` means nothing in `[source.s]` without `csv`, `tsv`, `json`, `jsonl`, `markdown` or `text`
+            10:1 WB0016: `encoding` means nothing in `[source.s]` without `csv`, `tsv`, `json`, `jsonl`, `markdown` or `text`
+            11:1 WB0016: `optional` means nothing in `[source.s]` without `csv`, `tsv`, `json`, `jsonl`, `markdown` or `text`
+        "#]],
+    );
+    check_source(
+        "database = \"sqlite:x.db\"\ntable = \"a\"\ncsv = \"*.csv\"",
+        expect![[r#"
+        6:1 WB0025: `[source.s]` has two formats, `database` and `csv` (make two sources of it; `from = ["a", "b"]` reads both)
+    "#]],
+    );
+}
+
+#[test]
+fn a_database_has_no_facts_of_files() {
+    let source = "[source.s]\ndatabase = \"sqlite:x.db\"\ntable = \"a\"\n";
+    check_brief(
+        &format!(
+            "{HEAD}{source}{TABLE}f = {{ fact = \"file.name\" }}\nn = {{ fact = \"record.number\" }}\n"
+        ),
+        expect![[r#"
+            12:14 WB0034: the fact `file.name` is about files, and the table reads from a database
+        "#]],
+    );
+    let table =
+        TABLE.replace("from = ", "each = \"file\"\nfrom = ").replace("\"ID\"", "{ last = \"ID\" }");
+    check_brief(
+        &format!("{HEAD}{source}{table}"),
+        expect![[r#"
+        6:1 WB0034: `each = "file"` of a database: `s` has no files
+    "#]],
+    );
+}
+
+#[test]
+fn relate_steps_keep_their_order_and_their_texts_for_each_engine() {
+    let plan = plan(&format!(
+        "{HEAD}{SOURCE}{TABLE}[[relate]]\nname = \"b\"\nsql = \"INSERT INTO u SELECT 1\"\nundo = {{ sqlite = \"DELETE FROM u\", postgres = \"TRUNCATE u\" }}\nwrites = [\"u\"]\n[[relate]]\nname = \"a\"\nsql = \"SELECT 1\"\nwrites = \"sales.u\"\ncheck = \"SELECT 1 WHERE 0 = 1\"\n"
+    ));
+    let names: Vec<&str> = plan.relates.iter().map(|relate| relate.name.value.as_str()).collect();
+    assert_eq!(names, ["b", "a"]);
+    let undo = plan.relates[0].undo.as_ref().unwrap();
+    assert_eq!(undo.for_engine("postgres"), Some("TRUNCATE u"));
+    assert_eq!(undo.for_engine("mysql"), None);
+    assert_eq!(plan.relates[0].sql.for_engine("mysql"), Some("INSERT INTO u SELECT 1"));
+    let digests =
+        ["sqlite", "postgres"].map(|engine| Plan::relate_digest(&plan.relates[0], engine));
+    assert_ne!(digests[0], digests[1]);
+}
+
+#[test]
+fn a_tagged_dollar_quote_stays_what_it_is() {
+    let plan = plan(&format!(
+        "{HEAD}{SOURCE}{TABLE}[[relate]]\nname = \"a\"\nsql = \"DO $do$ BEGIN END $do$\"\nwrites = \"t\"\n"
+    ));
+    assert_eq!(plan.relates[0].sql.for_engine("postgres"), Some("DO $do$ BEGIN END $do$"));
+}
+
+#[test]
+fn mistakes_of_relate_steps() {
+    check_brief(
+        &format!(
+            "{HEAD}{SOURCE}{TABLE}[[relate]]\nname = \"a\"\nsql = \"SELECT 1\"\nwrites = [\"t\", \"whimbrel.runs\"]\n[[relate]]\nname = \"a\"\nsql = {{ oracle = \"x\" }}\nundo = \" \"\ncheck = {{}}\n[[relate]]\nsql = 3\nwrites = []\n"
+        ),
+        expect![[r#"
+            14:16 WB0033: the name `whimbrel.runs` is the ledger's (name a table that does not begin with `whimbrel_`)
+            15:1 WB0002: `writes` is missing in `[[relate]]` (for example `writes = ["closure"]`)
+            16:8 WB0027: two `[[relate]]` are called `a`
+            17:9 WB0003: unknown key `oracle` in `sql` of `[[relate]]`
+            18:8 WB0031: `undo` in `[[relate]]` is empty
+            19:9 WB0031: `check` in `[[relate]]` is empty
+            20:1 WB0002: `name` is missing in `[[relate]]` (for example `name = "hierarchy"`)
+            21:7 WB0004: `sql` must be a text, or a table with one for each engine, not a whole number
+            22:10 WB0031: `writes` in `[[relate]]` is empty
+        "#]],
+    );
+}
+
+#[test]
+fn a_rate_says_what_it_is_per() {
+    let plan = plan(&format!("{HEAD}{SOURCE}{TABLE}[run]\nmax_rate = \"50000/s\"\n"));
+    assert_eq!(plan.run.max_rate, Some(50_000));
+    check_brief(
+        &format!("{HEAD}{SOURCE}{TABLE}[run]\nmax_rate = \"50000\"\n"),
+        expect![[r#"
+        12:12 WB0035: `max_rate` must be a text like "50000/s", not `50000`
+    "#]],
+    );
+}
+
+#[test]
+fn tables_may_stand_in_a_schema() {
+    let text = format!("{HEAD}{SOURCE}{TABLE}").replace("into = \"t\"", "into = \"sales.orders\"");
+    assert_eq!(plan(&text).tables[0].into.value, "sales.orders");
 }

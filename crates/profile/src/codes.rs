@@ -37,6 +37,17 @@ pub const NUL_IN_TEXT: &str = "WB0517";
 /// Uniqueness could not be checked to the end.
 pub const UNCHECKED: &str = "WB0516";
 
+/// Rows of a database that refer to a row that is not there.
+pub const ORPHANS: &str = "WB0530";
+/// Tables that refer to each other in a circle.
+pub const CIRCLE: &str = "WB0531";
+/// Rows of a table that nothing tells apart.
+pub const NO_KEY: &str = "WB0532";
+/// Values that their column's type does not promise, or that not every engine holds.
+pub const ODD_VALUES: &str = "WB0533";
+/// A table without transactions.
+pub const STORAGE: &str = "WB0534";
+
 /// There is nothing to look at.
 pub const NOTHING_FOUND: &str = "WB0520";
 /// No schema can be written for the target's engine.
@@ -162,8 +173,47 @@ pub const CODES: &[(&str, &str, &str)] = &[
     (
         NO_SCHEMA,
         "no schema for that engine",
-        "`init` writes the tables for SQLite. Leave `--target` out, or name a file: \
-         `--target sqlite:new.db`.",
+        "`init` writes the tables for SQLite, PostgreSQL, MariaDB and MySQL. Name the target by its \
+         URL: `--target sqlite:new.db`, `--target postgres://USER@HOST/DATABASE`, `--target \
+         mysql://USER@HOST/DATABASE`; or leave `--target` out for a SQLite file beside the plan.",
+    ),
+    (
+        ORPHANS,
+        "rows without their parent",
+        "These rows lead to a row of another table that is not there. The plan that `init` writes \
+         keeps declared references, so the target refuses such rows: they are rejected with \
+         everything they hold, and so are the rows that lead to them. To load them, take the \
+         reference out of the schema, or say in the plan what the column holds instead. A reference \
+         that is only guessed, by names such as `user_id`, is in neither.",
+    ),
+    (
+        CIRCLE,
+        "tables in a circle",
+        "These tables refer to each other, or one to itself, so that no order has every parent \
+         before its children. The plan loads them without those references; what it says in their \
+         place stands there.",
+    ),
+    (
+        NO_KEY,
+        "rows without a key",
+        "Nothing in the table is different for every row and never NULL. Such a table is read in \
+         one go, and the plan gives each row a number of its own. Rows with NULL in a declared key \
+         (SQLite allows it) are rejected.",
+    ),
+    (
+        ODD_VALUES,
+        "values that the column does not promise",
+        "SQLite stores any value in any column; MySQL dates may have a day of zero; PostgreSQL has \
+         infinite dates and years before Christ. What the target's column cannot hold exactly is \
+         rejected, record by record, unless the plan says otherwise for the column: \
+         `{ from = \"born\", invalid = \"null\" }`.",
+    ),
+    (
+        STORAGE,
+        "a table without transactions",
+        "The table's storage engine (MyISAM, Aria, MEMORY …) has no snapshots. What others write \
+         while the table is read may be seen in part, and a resume may find the table changed. \
+         Stop its writers during the run, or `ALTER TABLE … ENGINE = InnoDB` on a copy.",
     ),
 ];
 

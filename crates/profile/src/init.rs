@@ -8,17 +8,17 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use whimbrel_model::Kind;
-use whimbrel_model::kind::IntWidth;
 
 use crate::inspect;
 use crate::names;
 use crate::profile::{ColumnProfile, Profile, SourceProfile};
+use crate::schema::{self, Engine, NewColumn, NewTable, Words};
 use crate::shown::{self, counted, percent};
 use crate::sniff::Format;
 use crate::summary::sounds_like_key;
 
 /// What the draft is for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy)]
 pub struct DraftOptions<'a> {
     /// The plan's name; from the folder's where it is empty.
     pub name: &'a str,
@@ -29,6 +29,8 @@ pub struct DraftOptions<'a> {
     pub prefix: &'a str,
     /// Folder of the schema, relative to the plan.
     pub schema: &'a str,
+    /// The target's engine, in whose words the schema is written; see [`engine_of`].
+    pub words: Words<'a>,
 }
 
 /// A plan and what belongs to it, as texts.
@@ -71,7 +73,9 @@ pub enum DraftError {
         folder: String,
     },
     /// The target's engine is none that a schema can be written for.
-    #[error("no schema can be written for targets of `{scheme}`: only for `sqlite`")]
+    #[error(
+        "no schema can be written for targets of `{scheme}`: only for `sqlite`, `postgres` and `mysql`"
+    )]
     Engine {
         /// The scheme of the target's URL.
         scheme: String,
@@ -90,9 +94,6 @@ impl DraftError {
 
 /// The plan and the schema for what was profiled.
 pub fn plan_for(profile: &Profile, options: &DraftOptions<'_>) -> Result<PlanDraft, DraftError> {
-    if let Some(target) = options.target {
-        check_engine(target)?;
-    }
     let mut taken = BTreeSet::new();
     let mut notes = Vec::new();
     let mut tables = Vec::new();
@@ -100,7 +101,7 @@ pub fn plan_for(profile: &Profile, options: &DraftOptions<'_>) -> Result<PlanDra
         if source.columns.is_empty() {
             notes.push(format!("`{}` has no column yet: the plan leaves it out", source.name));
         } else {
-            tables.push(Table::of(source, &mut taken));
+            tables.push(Table::of(source, options.words.engine, &mut taken));
         }
     }
     if tables.is_empty() {
@@ -110,7 +111,7 @@ pub fn plan_for(profile: &Profile, options: &DraftOptions<'_>) -> Result<PlanDra
         let files = counted(profile.leftovers.len() as u64, "file is", "files are");
         notes.push(format!("{files} not read; `whimbrel analyze` says why"));
     }
-    for source in &profile.sources {
+    for source in profile.sources.iter().filter(|_| refuses_nul(options.words.engine)) {
         for column in source.columns.iter().filter(|column| column.nul > 0) {
             let values = counted(column.nul, "value", "values");
             let name = shown::shown(&column.name, 60);
@@ -119,6 +120,8 @@ pub fn plan_for(profile: &Profile, options: &DraftOptions<'_>) -> Result<PlanDra
                 source.name
             ));
         }
+    }
+    for source in &profile.sources {
         let bare = source.anomalies.iter().find(|one| one.code == crate::codes::NOT_OBJECTS);
         notes.extend(bare.map(|one| {
             let records = counted(one.count, "record is no object", "records are no objects");
@@ -126,26 +129,39 @@ pub fn plan_for(profile: &Profile, options: &DraftOptions<'_>) -> Result<PlanDra
         }));
     }
     let plan = plan(profile, &tables, options);
-    let path = format!("{}/sqlite/0001_tables.sql", options.schema);
+    let written = sql(profile, &tables, options.words);
+    notes.extend(written.notes);
+    let path = format!("{}/{}/0001_tables.sql", options.schema, options.words.engine.name());
     Ok(PlanDraft {
         plan,
-        schema: vec![(path, sql(profile, &tables))],
+        schema: vec![(path, written.sql)],
         tables: tables.iter().map(Table::facts).collect(),
         notes,
     })
 }
 
-fn check_engine(target: &str) -> Result<(), DraftError> {
+/// The engine of a target as a plan may say it: a URL, or a variable, that of its default; SQLite
+/// where nothing is known.
+pub fn engine_of(target: Option<&str>) -> Result<Engine, DraftError> {
+    let Some(target) = target else { return Ok(Engine::Sqlite) };
     // A variable may hold any URL; what it defaults to can be seen.
     let url = target
         .strip_prefix("${")
         .and_then(|rest| rest.split_once(":-"))
         .map_or(target, |(_, url)| url);
     let scheme = url.split_once(':').map_or("sqlite", |(scheme, _)| scheme);
-    if target.starts_with("${") && url == target || scheme == "sqlite" {
-        Ok(())
-    } else {
-        Err(DraftError::Engine { scheme: shown::shown(scheme, 40) })
+    if target.starts_with("${") && url == target {
+        return Ok(Engine::Sqlite);
+    }
+    let engine = Engine::of_scheme(scheme);
+    engine.ok_or_else(|| DraftError::Engine { scheme: shown::shown(scheme, 40) })
+}
+
+/// Engines that hold no U+0000 in a text.
+pub(crate) fn refuses_nul(engine: Engine) -> bool {
+    match engine {
+        Engine::Sqlite | Engine::Postgres => true,
+        Engine::Mysql => false,
     }
 }
 
@@ -168,10 +184,12 @@ struct Target {
     comment: String,
     /// What the schema says it comes from.
     from: String,
+    /// Most characters of a text.
+    chars_max: Option<u64>,
 }
 
 impl<'a> Table<'a> {
-    fn of(source: &'a SourceProfile, taken: &mut BTreeSet<String>) -> Self {
+    fn of(source: &'a SourceProfile, engine: Engine, taken: &mut BTreeSet<String>) -> Self {
         let name = names::unique(&names::table(&source.name), taken);
         let mut columns = Vec::new();
         let mut used = BTreeSet::new();
@@ -181,7 +199,7 @@ impl<'a> Table<'a> {
             columns.push(made_key());
         }
         match &source.format {
-            Format::Csv { .. } | Format::Json | Format::JsonLines => {}
+            Format::Csv { .. } | Format::Json | Format::JsonLines | Format::Table => {}
             Format::Markdown => documents(
                 &mut columns,
                 &mut used,
@@ -198,7 +216,7 @@ impl<'a> Table<'a> {
                 name if natural.is_none() && name == "id" => "legacy_id".to_owned(),
                 name => name,
             };
-            columns.push(target(column, names::unique(&name, &mut used)));
+            columns.push(target(column, engine, names::unique(&name, &mut used)));
         }
         let key = natural.and_then(|key| {
             let at = source.columns.iter().filter(own).position(|column| column.name == key)?;
@@ -210,6 +228,23 @@ impl<'a> Table<'a> {
 }
 
 impl Table<'_> {
+    fn made(&self) -> NewTable {
+        let column = |column: &Target| NewColumn {
+            name: column.name.clone(),
+            kind: column.kind,
+            required: column.name == self.key,
+            counts: false,
+            chars_max: column.chars_max,
+            from: column.from.clone(),
+        };
+        NewTable {
+            name: self.name.clone(),
+            columns: self.columns.iter().map(column).collect(),
+            key: vec![self.key.clone()],
+            ..NewTable::default()
+        }
+    }
+
     fn facts(&self) -> DraftTable {
         let doubts = self.source.columns.iter().filter(|one| one.doubt.is_some());
         DraftTable {
@@ -253,6 +288,7 @@ fn made_key() -> Target {
         above: vec!["no column identifies a record: the key is made from its place".to_owned()],
         comment: String::new(),
         from: "the record's place".to_owned(),
+        chars_max: None,
     }
 }
 
@@ -265,6 +301,7 @@ fn documents(columns: &mut Vec<Target>, used: &mut BTreeSet<String>, title: &str
             above: Vec::new(),
             comment: String::new(),
             from: "the file".to_owned(),
+            chars_max: None,
         });
     };
     fact("file_path", Kind::Text(None), "fact = \"file.path\"");
@@ -272,7 +309,7 @@ fn documents(columns: &mut Vec<Target>, used: &mut BTreeSet<String>, title: &str
     fact("file_modified_at", Kind::TimestampTz, "fact = \"file.mtime\"");
 }
 
-fn target(column: &ColumnProfile, name: String) -> Target {
+fn target(column: &ColumnProfile, engine: Engine, name: String) -> Target {
     let kind = Kind::parse(&column.kind).unwrap_or(Kind::Text(None));
     let mut above = Vec::new();
     if let Some(doubt) = &column.doubt {
@@ -287,8 +324,8 @@ fn target(column: &ColumnProfile, name: String) -> Target {
         ));
     }
     above.extend(column.notes.iter().map(|note| format!("{}: {note}", column.kind)));
-    if let Some(first) = &column.first_nul {
-        above.extend(nul(column, first, &name));
+    if let Some(first) = column.first_nul.as_ref().filter(|_| refuses_nul(engine)) {
+        above.extend(nul(column, engine, first, &name));
     }
     Target {
         name,
@@ -297,18 +334,20 @@ fn target(column: &ColumnProfile, name: String) -> Target {
         above,
         comment: comment(column),
         from: shown::shown(&column.name, 60),
+        chars_max: column.chars_max,
     }
 }
 
 /// What to know about a column with U+0000, and how to load it all the same.
-fn nul(column: &ColumnProfile, first: &str, name: &str) -> [String; 3] {
+fn nul(column: &ColumnProfile, engine: Engine, first: &str, name: &str) -> [String; 3] {
     let field = &column.name;
     let row = format!("row['{}']", field.replace('\\', "\\\\").replace('\'', "\\'"));
     let without = format!("{row} == null ? null : {row}.replace('\\u0000', '')");
     let (values, name) = (counted(column.nul, "value holds", "values hold"), key(name));
     [
         format!(
-            "{values} U+0000, first at {first}: SQLite cannot keep it in text, the record is rejected."
+            "{values} U+0000, first at {first}: {} cannot keep it in text, the record is rejected.",
+            engine.title()
         ),
         format!("Without the character: {name} = {{ cel = {} }}", string(&without)),
         format!(
@@ -330,7 +369,7 @@ fn expression(column: &ColumnProfile, kind: Kind) -> String {
 }
 
 /// A field's name, or the JSON Pointer of one that would be taken for a pointer.
-fn field(name: &str) -> String {
+pub(crate) fn field(name: &str) -> String {
     if name.is_empty() || name.starts_with('/') {
         format!("/{}", name.replace('~', "~0").replace('/', "~1"))
     } else {
@@ -374,6 +413,20 @@ fn plan(profile: &Profile, tables: &[Table<'_>], options: &DraftOptions<'_>) -> 
         ),
     );
     out.push_str(HEAD);
+    if refuses_nul(options.words.engine) {
+        line(
+            &mut out,
+            format!(
+                "# Records that cannot be taken apart are rejected with their bytes: `whimbrel rejects`. So are those\n# with U+0000 in a text, which {} cannot keep; their columns say so.\n",
+                options.words.engine.title()
+            ),
+        );
+    } else {
+        line(
+            &mut out,
+            "# Records that cannot be taken apart are rejected with their bytes: `whimbrel rejects`.\n",
+        );
+    }
     line(&mut out, format!("name   = {}", string(&name)));
     line(&mut out, format!("target = {target}"));
     line(&mut out, format!("schema = {}", string(options.schema)));
@@ -401,9 +454,6 @@ const HEAD: &str = "\
 # column that stays text although most of it looks narrower says why. To load such a column
 # anyway, give it that type in the schema and say here what becomes of the others:
 #     age = { from = \"age\", invalid = \"null\" }       # counted, sampled, listed
-# Records that cannot be taken apart are rejected with their bytes: `whimbrel rejects`. So are those
-# with U+0000 in a text, which SQLite cannot keep; their columns say so.
-
 ";
 
 const TAIL: &str = "
@@ -421,7 +471,7 @@ fn plan_name(folder: &str) -> String {
     }
 }
 
-fn line(out: &mut String, text: impl AsRef<str>) {
+pub(crate) fn line(out: &mut String, text: impl AsRef<str>) {
     out.push_str(text.as_ref());
     out.push('\n');
 }
@@ -543,11 +593,11 @@ fn mapping(out: &mut String, table: &Table<'_>) {
 }
 
 /// A TOML string that means the text itself: a `$` is doubled, because plans replace variables.
-fn string(text: &str) -> String {
+pub(crate) fn string(text: &str) -> String {
     quoted(&text.replace('$', "$$"))
 }
 
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
     for letter in text.chars() {
         match letter {
@@ -565,62 +615,25 @@ fn quoted(text: &str) -> String {
 }
 
 /// A TOML key: bare where it can be. Keys hold no variables.
-fn key(name: &str) -> String {
+pub(crate) fn key(name: &str) -> String {
     let bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     if !name.is_empty() && name.chars().all(bare) { name.to_owned() } else { quoted(name) }
 }
 
-fn sql(profile: &Profile, tables: &[Table<'_>]) -> String {
-    let mut out =
-        format!("-- Tables for the data of {}, as `whimbrel init` found it.\n", profile.folder);
-    out.push_str("-- Types with TEXT in their names keep every character; SQLite would make numbers of the others.\n");
-    for table in tables {
-        let mut lines: Vec<(String, String)> = table
-            .columns
-            .iter()
-            .map(|column| {
-                let required = if column.name == table.key { " NOT NULL" } else { "" };
-                let declared = sqlite_type(column.kind);
-                (format!("    {} {declared}{required}", name(&column.name)), column.from.clone())
-            })
-            .collect();
-        lines.push((format!("    PRIMARY KEY ({})", name(&table.key)), String::new()));
-        line(&mut out, format!("\nCREATE TABLE {} (", name(&table.name)));
-        let last = lines.len() - 1;
-        for (at, (text, from)) in lines.iter().enumerate() {
-            let comma = if at < last { "," } else { "" };
-            let from = if from.is_empty() { String::new() } else { format!("  -- {from}") };
-            line(&mut out, format!("{text}{comma}{from}"));
-        }
-        line(&mut out, ");");
-    }
-    out
+fn sql(profile: &Profile, tables: &[Table<'_>], words: Words<'_>) -> schema::Written {
+    let head = head(&format!("the data of {}", profile.folder), words.engine);
+    let made: Vec<NewTable> = tables.iter().map(Table::made).collect();
+    let written = schema::write(&made, words);
+    schema::Written { sql: head + &written.sql, ..written }
 }
 
-fn name(name: &str) -> String {
-    if names::is_keyword(name) { format!("\"{name}\"") } else { name.to_owned() }
-}
-
-/// The declared type: a name whose affinity in SQLite alters no value of the kind
-/// (<https://sqlite.org/datatype3.html>, §3.1).
-fn sqlite_type(kind: Kind) -> String {
-    match kind {
-        Kind::Bool => "BOOLEAN".to_owned(),
-        Kind::Int(IntWidth::I16 | IntWidth::I32 | IntWidth::I64) => "INTEGER".to_owned(),
-        Kind::Int(IntWidth::U64) => "UNSIGNED_TEXT".to_owned(),
-        Kind::Int(IntWidth::I128) => "HUGE_TEXT".to_owned(),
-        Kind::Decimal(None) => "DECIMAL_TEXT".to_owned(),
-        Kind::Decimal(Some((precision, scale))) => format!("DECIMAL_TEXT({precision},{scale})"),
-        Kind::Float => "DOUBLE".to_owned(),
-        Kind::Text(_) | Kind::Any => "TEXT".to_owned(),
-        Kind::Bytes => "BLOB".to_owned(),
-        Kind::Date => "DATE_TEXT".to_owned(),
-        Kind::Time => "TIME_TEXT".to_owned(),
-        Kind::Timestamp => "TIMESTAMP_TEXT".to_owned(),
-        Kind::TimestampTz => "TIMESTAMPTZ_TEXT".to_owned(),
-        Kind::Uuid => "UUID_TEXT".to_owned(),
-        Kind::Json => "JSON_TEXT".to_owned(),
+/// First lines of a schema file.
+pub(crate) fn head(of: &str, engine: Engine) -> String {
+    let mut head = format!("-- Tables for {of}, as `whimbrel init` found it.\n");
+    if engine == Engine::Sqlite {
+        head.push_str("-- Types with TEXT in their names keep every character; SQLite would make numbers of the others.\n");
     }
+    head
 }
 
 /// The one command to type next.

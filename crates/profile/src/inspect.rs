@@ -482,7 +482,8 @@ impl ProposedSource {
             Format::Json => plan::Format::Json { records: None },
             Format::JsonLines => plan::Format::JsonLines,
             Format::Markdown => plan::Format::Markdown,
-            Format::Text => plan::Format::Text,
+            // Tables of a database are proposed by their catalogue, never by files.
+            Format::Text | Format::Table => plan::Format::Text,
         }
     }
 

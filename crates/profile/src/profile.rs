@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::database::{DatabaseProfile, TableProfile};
 use crate::inspect::{Generation, Leftover};
 use crate::sniff::Format;
 
@@ -23,6 +24,16 @@ pub struct Profile {
     pub totals: Totals,
     /// What loading all of it takes.
     pub estimate: Estimate,
+    /// The database, where it is none of files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub database: Option<DatabaseProfile>,
+}
+
+impl Profile {
+    /// The profile of a place where there is nothing to read.
+    pub fn of_nothing(folder: &str) -> Self {
+        crate::summary::whole(folder, Vec::new(), Vec::new(), 0.0)
+    }
 }
 
 /// Sums.
@@ -90,6 +101,9 @@ pub struct SourceProfile {
     pub keys: Vec<KeyProfile>,
     /// What is unusual, the weightiest first.
     pub anomalies: Vec<Anomaly>,
+    /// What the catalogue says, where it is a table of a database.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub table: Option<TableProfile>,
 }
 
 /// Something and how often.

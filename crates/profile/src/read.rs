@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use whimbrel_endpoint::{EndpointError, Field, Limit, Partition, ReaderEnd, Source};
 use whimbrel_model::json::{self, Json};
-use whimbrel_model::{SourceChunk, ValueRef};
+use whimbrel_model::{Kind, SourceChunk, ValueRef};
 
 use crate::cells;
 use crate::column::{CellNote, Place, Tally};
@@ -121,6 +121,8 @@ pub(crate) struct SourceTally {
     pub(crate) json_keys: Option<Found>,
     pub(crate) not_objects: Option<Found>,
     pub(crate) unlike_utf8: Option<Found>,
+    /// Kinds that the source declares.
+    pub(crate) declared: BTreeMap<String, Kind>,
     index: BTreeMap<String, usize>,
     held: usize,
 }
@@ -208,6 +210,8 @@ enum Layout {
     Object { beside: Vec<&'static str> },
     /// The text of the file.
     Body { column: usize },
+    /// One value per column, of the column's own kind.
+    Row { columns: Vec<usize> },
 }
 
 async fn read_file(
@@ -222,6 +226,11 @@ async fn read_file(
     let shape = source.describe(partition).await?;
     let number = tally.files.len() as u32;
     *tally.formats.entry(shape.format.clone()).or_default() += 1;
+    for column in &shape.columns {
+        if let Some(kind) = column.kind.filter(|_| proposed.format == Format::Table) {
+            tally.declared.insert(column.name.clone(), kind);
+        }
+    }
     let names: Vec<String> = shape.columns.into_iter().map(|column| column.name).collect();
     let (layout, fields) = layout(proposed, tally, &names);
     if matches!(layout, Layout::Cells { .. }) {
@@ -272,6 +281,11 @@ fn layout(
             let others = beside.iter().map(|name| Field::Column((*name).to_owned()));
             let fields = std::iter::once(Field::Json).chain(others).collect();
             (Layout::Object { beside }, fields)
+        }
+        Format::Table => {
+            let columns = names.iter().map(|name| tally.column(name)).collect();
+            let fields = names.iter().map(|name| Field::Column(name.clone())).collect();
+            (Layout::Row { columns }, fields)
         }
         Format::Text => {
             let column = tally.column("body");
@@ -336,6 +350,11 @@ impl SourceTally {
                             let column = self.column(name);
                             self.value(column, value, CellNote::Plain, place);
                         }
+                    }
+                }
+                Layout::Row { columns } => {
+                    for (column, value) in columns.iter().zip(row.values()) {
+                        self.value(*column, value, CellNote::Plain, place);
                     }
                 }
                 Layout::Body { column } => {

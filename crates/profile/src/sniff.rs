@@ -43,6 +43,8 @@ pub enum Format {
     Markdown,
     /// Plain text.
     Text,
+    /// A table of a database.
+    Table,
 }
 
 impl Format {
@@ -55,13 +57,14 @@ impl Format {
             Self::JsonLines => "jsonl",
             Self::Markdown => "markdown",
             Self::Text => "text",
+            Self::Table => "table",
         }
     }
 
     /// True where values have kinds of their own.
     pub fn is_typed(&self) -> bool {
         match self {
-            Self::Json | Self::JsonLines | Self::Markdown => true,
+            Self::Json | Self::JsonLines | Self::Markdown | Self::Table => true,
             Self::Csv { .. } | Self::Text => false,
         }
     }
@@ -102,7 +105,7 @@ pub fn sniff(file: &FoundFile) -> Result<Sniff, String> {
         }
         Format::Json if is_broken(file, &text) => Vec::new(),
         Format::Json | Format::JsonLines => top_keys(&text),
-        Format::Markdown | Format::Text => Vec::new(),
+        Format::Markdown | Format::Text | Format::Table => Vec::new(),
     };
     Ok(Sniff { format, columns, encoding })
 }

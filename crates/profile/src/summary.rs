@@ -17,6 +17,7 @@ use crate::profile::{
 };
 use crate::read::{FileTally, Found, SourceTally};
 use crate::shown::{self, counted};
+use crate::sniff::Format;
 use crate::stamps::PATTERNS;
 
 const WEIGHTIEST_FIRST: &[&str] = &[
@@ -47,14 +48,14 @@ pub(crate) fn source(proposed: &ProposedSource, tally: &SourceTally) -> SourcePr
     let places = Places { files: &tally.files };
     let typed = proposed.format.is_typed();
     let guesses: Vec<Guess> =
-        tally.columns.iter().map(|(name, tally)| infer::guess(name, tally, typed)).collect();
+        tally.columns.iter().map(|(name, column)| guess(name, column, typed, tally)).collect();
     let columns = tally.columns.iter().zip(&guesses);
     let columns: Vec<ColumnProfile> =
         columns.map(|((name, tally), guess)| column(name, tally, guess, &places)).collect();
     let keys = keys(tally, &places);
     let generations = generations(tally, &places);
     let mut anomalies = Vec::new();
-    files(tally, &mut anomalies);
+    files(tally, proposed.format == Format::Table, &mut anomalies);
     records(tally, &places, &mut anomalies);
     variety(tally, &generations, &mut anomalies);
     repeats(tally, &keys, &places, &mut anomalies);
@@ -83,6 +84,33 @@ pub(crate) fn source(proposed: &ProposedSource, tally: &SourceTally) -> SourcePr
         columns,
         keys,
         anomalies,
+        table: None,
+    }
+}
+
+/// What a column is taken for; what its source declares counts, and what its values say beside it
+/// is a remark.
+fn guess(name: &str, column: &Tally, typed: bool, tally: &SourceTally) -> Guess {
+    let Some(declared) = tally.declared.get(name) else {
+        return infer::guess(name, column, typed);
+    };
+    let values = column.values - column.nulls;
+    let is_text = matches!(declared, Kind::Text(_) | Kind::Any);
+    let found = infer::guess(name, column, !is_text);
+    let narrower = is_text && values > 0 && !matches!(found.kind, Kind::Text(_));
+    let notes = if narrower {
+        let written = found.timestamp.map(|format| format!(", written as `{format}`"));
+        vec![format!("every value is `{}`{}", found.kind.name(), written.unwrap_or_default())]
+    } else {
+        Vec::new()
+    };
+    Guess {
+        kind: *declared,
+        notes,
+        words: None,
+        null: Vec::new(),
+        doubt: None,
+        timestamp: found.timestamp.filter(|_| narrower),
     }
 }
 
@@ -255,12 +283,15 @@ fn add(
     anomalies.push(Anomaly { code, message, count, first, column: None });
 }
 
-fn files(tally: &SourceTally, out: &mut Vec<Anomaly>) {
+fn files(tally: &SourceTally, is_table: bool, out: &mut Vec<Anomaly>) {
     for file in &tally.files {
         if let Some(problem) = &file.problem {
             let message = format!("cannot be read: {}", shown::shown(problem, 200));
             add(out, codes::UNREADABLE, 1, Some(shown::shown(&file.path, 120)), message);
         }
+    }
+    if is_table {
+        return;
     }
     let read = || tally.files.iter().filter(|file| file.problem.is_none());
     let some = |wanted: &dyn Fn(&FileTally) -> bool| {
@@ -433,7 +464,9 @@ fn of_column(
     }
     if let Some(first) = tally.first_nul {
         let values = counted(tally.nul, "value", "values");
-        let message = format!("`{column}`: {values} with U+0000, which SQLite cannot hold in text");
+        let message = format!(
+            "`{column}`: {values} with U+0000, which SQLite and PostgreSQL cannot hold in text"
+        );
         found(codes::NUL_IN_TEXT, tally.nul, Some(places.show(first)), message);
     }
     if tally.controls > 0 {
@@ -478,7 +511,7 @@ pub(crate) fn whole(
     }
     let estimate = estimate(&sources, &totals, seconds);
     let folder = shown::shown(folder, 400);
-    Profile { schema: SCHEMA, folder, sources, leftovers, totals, estimate }
+    Profile { schema: SCHEMA, folder, sources, leftovers, totals, estimate, database: None }
 }
 
 // A row's header and cell headers in the b-tree, and the entry of an index on its key.

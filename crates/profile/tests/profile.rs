@@ -12,11 +12,15 @@ use whimbrel_model::Kind;
 use whimbrel_model::json::Json;
 use whimbrel_model::plan::{self, Base, Expr, Plan};
 use whimbrel_profile::forms;
-use whimbrel_profile::init::{DraftError, DraftOptions, PlanDraft, next_command, plan_for};
+use whimbrel_profile::init::{
+    DraftError, DraftOptions, PlanDraft, engine_of, next_command, plan_for,
+};
 use whimbrel_profile::inspect::{ProposedSource, propose};
 use whimbrel_profile::profile::Profile;
 use whimbrel_profile::read::{ProfileError, Request, profile};
 use whimbrel_profile::render::{self, Look};
+use whimbrel_profile::schema::{Engine, Words};
+use whimbrel_sql::dialect::Dialect;
 
 fn profile_of(files: &Files) -> (Vec<ProposedSource>, Profile) {
     let proposal = propose(&found(files));
@@ -43,8 +47,24 @@ fn profile_of(files: &Files) -> (Vec<ProposedSource>, Profile) {
 }
 
 fn draft_of(profile: &Profile) -> PlanDraft {
-    let options = DraftOptions { name: "", target: None, prefix: "legacy/", schema: "schema" };
-    plan_for(profile, &options).unwrap()
+    draft_for(profile, None, "legacy/").unwrap()
+}
+
+fn draft_for(
+    profile: &Profile,
+    target: Option<&str>,
+    prefix: &str,
+) -> Result<PlanDraft, DraftError> {
+    let engine = engine_of(target)?;
+    let dialect = match engine {
+        Engine::Sqlite => Dialect::Sqlite,
+        Engine::Postgres => Dialect::Postgres,
+        Engine::Mysql => Dialect::Mysql,
+    };
+    let declared = |kind| dialect.declared(kind);
+    let kind_of = |declared: &str| dialect.kind_of(declared);
+    let words = Words { engine, declared: &declared, kind_of: &kind_of };
+    plan_for(profile, &DraftOptions { name: "", target, prefix, schema: "schema", words })
 }
 
 fn decode(draft: &PlanDraft) -> Plan {
@@ -559,7 +579,7 @@ fn nul_bytes_and_control_characters_are_told() {
         expect![[r#"
             WB0502 57 records repeat an earlier one, byte for byte "a.csv:4"
             WB0507 1 record with NUL bytes "a.csv:61"
-            WB0517 `x`: 1 value with U+0000, which SQLite cannot hold in text "a.csv:61"
+            WB0517 `x`: 1 value with U+0000, which SQLite and PostgreSQL cannot hold in text "a.csv:61"
             WB0513 `y`: 1 value with control characters ""
         "#]],
     );
@@ -693,16 +713,87 @@ fn nothing_to_look_at_is_an_error_with_a_code() {
 }
 
 #[test]
-fn other_engines_are_refused() {
+fn engines_that_nobody_knows_are_refused() {
     let (_, profile) = profile_of(&runs());
-    let draft = |target| {
-        let options =
-            DraftOptions { name: "x", target: Some(target), prefix: "", schema: "schema" };
-        plan_for(&profile, &options)
-    };
-    let refused = draft("postgres://u:p@h/db").unwrap_err();
-    assert_eq!(refused, DraftError::Engine { scheme: "postgres".to_owned() });
-    assert!(draft("sqlite:new.db").is_ok() && draft("${TARGET}").is_ok());
+    let refused = draft_for(&profile, Some("oracle://u:p@h/db"), "").unwrap_err();
+    assert_eq!(refused, DraftError::Engine { scheme: "oracle".to_owned() });
+    for known in ["sqlite:new.db", "${TARGET}", "postgresql://h/db", "${T:-mariadb://h/db}"] {
+        assert!(draft_for(&profile, Some(known), "").is_ok(), "{known}");
+    }
+}
+
+#[test]
+fn the_schema_for_postgresql() {
+    let (_, profile) = profile_of(&runs());
+    let draft = draft_for(&profile, Some("postgres://h/db"), "").unwrap();
+    assert_eq!(draft.schema[0].0, "schema/postgres/0001_tables.sql");
+    expect![[r#"
+        -- Tables for the data of legacy/, as `whimbrel init` found it.
+
+        CREATE TABLE "run" (
+            "id" uuid NOT NULL,  -- the record's place
+            "timestamp" text,  -- Timestamp
+            "status" text,  -- Status
+            "t1_feed" double precision,  -- T1_Feed
+            "pwr_z1_pct" double precision,  -- Pwr_Z1_%
+            "rpm_main" numeric,  -- RPM_Main
+            "time_str" time,  -- Time_Str
+            PRIMARY KEY ("id")
+        );
+
+        CREATE TABLE "config" (
+            "id" uuid NOT NULL,  -- the record's place
+            "z1" jsonb,  -- z1
+            "logging" jsonb,  -- logging
+            PRIMARY KEY ("id")
+        );
+
+        CREATE TABLE "app" (
+            "id" uuid NOT NULL,  -- the record's place
+            "level" text,  -- level
+            "timestamp" timestamptz,  -- timestamp
+            "context" jsonb,  -- context
+            PRIMARY KEY ("id")
+        );
+    "#]]
+    .assert_eq(&draft.schema[0].1);
+}
+
+#[test]
+fn the_schema_for_mysql() {
+    let (_, profile) = profile_of(&runs());
+    let draft = draft_for(&profile, Some("mysql://h/db"), "").unwrap();
+    assert_eq!(draft.schema[0].0, "schema/mysql/0001_tables.sql");
+    expect![[r#"
+        -- Tables for the data of legacy/, as `whimbrel init` found it.
+
+        CREATE TABLE `run` (
+            `id` char(36) NOT NULL COMMENT 'whimbrel:uuid',  -- the record's place
+            `timestamp` longtext,  -- Timestamp
+            `status` longtext,  -- Status
+            `t1_feed` double,  -- T1_Feed
+            `pwr_z1_pct` double,  -- Pwr_Z1_%
+            `rpm_main` decimal(65,30),  -- RPM_Main
+            `time_str` time(6),  -- Time_Str
+            PRIMARY KEY (`id`)
+        ) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4 COLLATE = utf8mb4_bin;
+
+        CREATE TABLE `config` (
+            `id` char(36) NOT NULL COMMENT 'whimbrel:uuid',  -- the record's place
+            `z1` json,  -- z1
+            `logging` json,  -- logging
+            PRIMARY KEY (`id`)
+        ) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4 COLLATE = utf8mb4_bin;
+
+        CREATE TABLE `app` (
+            `id` char(36) NOT NULL COMMENT 'whimbrel:uuid',  -- the record's place
+            `level` longtext,  -- level
+            `timestamp` datetime(6) COMMENT 'whimbrel:timestamptz',  -- timestamp
+            `context` json,  -- context
+            PRIMARY KEY (`id`)
+        ) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4 COLLATE = utf8mb4_bin;
+    "#]]
+    .assert_eq(&draft.schema[0].1);
 }
 
 #[test]

@@ -519,11 +519,13 @@ impl Page {
     fn files(&mut self, report: &RunReport) {
         let outcome = &report.outcome;
         self.out.push_str("<h2>Files</h2>");
-        let rows = outcome
-            .sources
-            .shown
-            .iter()
-            .map(|one| vec![code(&one.source), count(one.files), bytes(one.bytes)]);
+        let rows = outcome.sources.shown.iter().map(|one| {
+            let found = match one.tables {
+                0 => count(one.files),
+                tables => counted(tables, "table"),
+            };
+            vec![code(&one.source), found, bytes(one.bytes)]
+        });
         let columns = [Name("Source"), Number("Files"), Number("Size")];
         self.table("What was found", &columns, rows, outcome.sources.more, "source", share::SMALL);
         if !outcome.worst_files.shown.is_empty() {

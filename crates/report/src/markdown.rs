@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use crate::report::{
-    Circumstances, Effect, RejectGroup, RowAccounts, RunReport, TableRow, Verdict,
+    Circumstances, Effect, RejectGroup, RowAccounts, RunReport, SourceRow, TableRow, Verdict,
 };
 use crate::shown::{bytes, count, counted, percent, rate, seconds};
 
@@ -356,6 +356,11 @@ fn checks(out: &mut String, report: &RunReport) {
     grid(out, &head, rows, checks.more, "check", share::CHECKS);
 }
 
+/// `12`, or `1 table` of a database.
+fn found(source: &SourceRow) -> String {
+    if source.tables > 0 { counted(source.tables, "table") } else { count(source.files) }
+}
+
 fn files(out: &mut String, report: &RunReport) {
     let outcome = &report.outcome;
     heading(out, "Files");
@@ -363,7 +368,7 @@ fn files(out: &mut String, report: &RunReport) {
         .sources
         .shown
         .iter()
-        .map(|one| vec![code(&one.source), count(one.files), bytes(one.bytes)]);
+        .map(|one| vec![code(&one.source), found(one), bytes(one.bytes)]);
     grid(out, &["Source", "Files:", "Size:"], rows, outcome.sources.more, "source", share::SMALL);
     if !outcome.worst_files.shown.is_empty() {
         line(out, "");

@@ -152,6 +152,11 @@ pub struct Stop {
     pub message: String,
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde hands over a reference
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 /// What was found of a source.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct SourceRow {
@@ -159,6 +164,9 @@ pub struct SourceRow {
     pub source: String,
     /// Files.
     pub files: u64,
+    /// Where it is a database: the tables or queries that were read.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub tables: u64,
     /// Bytes of all files.
     pub bytes: u64,
 }

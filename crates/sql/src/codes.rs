@@ -22,6 +22,7 @@ pub(crate) const KEY_NOT_UNIQUE: &str = "WB0418";
 pub(crate) const SCHEMA: &str = "WB0420";
 pub(crate) const SCHEMA_FORBIDDEN: &str = "WB0421";
 pub(crate) const NOT_A_TABLE: &str = "WB0422";
+pub(crate) const SCRIPT: &str = "WB0423";
 pub(crate) const LEDGER_NEWER: &str = "WB0430";
 pub(crate) const LEDGER_DAMAGED: &str = "WB0431";
 pub(crate) const ROLLED_BACK: &str = "WB0440";
@@ -29,6 +30,28 @@ pub(crate) const COMMIT_UNKNOWN: &str = "WB0441";
 pub(crate) const MEMORY: &str = "WB0442";
 pub(crate) const ENGINE: &str = "WB0443";
 pub(crate) const CONNECTION_GONE: &str = "WB0444";
+pub(crate) const UNREACHABLE: &str = "WB0450";
+pub(crate) const LOGIN: &str = "WB0451";
+pub(crate) const NO_SUCH_DATABASE: &str = "WB0452";
+pub(crate) const PRIVILEGE: &str = "WB0453";
+pub(crate) const TLS: &str = "WB0454";
+pub(crate) const CONNECTION_LOST: &str = "WB0455";
+pub(crate) const CONFLICT: &str = "WB0456";
+pub(crate) const CONNECTIONS: &str = "WB0457";
+pub(crate) const TOO_LONG: &str = "WB0470";
+pub(crate) const PACKET: &str = "WB0472";
+pub(crate) const DEFINITION: &str = "WB0473";
+pub(crate) const SETTING: &str = "WB0474";
+pub(crate) const VERSION: &str = "WB0475";
+pub(crate) const NOT_TRANSACTIONAL: &str = "WB0476";
+pub(crate) const TRIGGERS: &str = "WB0477";
+pub(crate) const SOURCE_TABLE: &str = "WB0490";
+pub(crate) const SOURCE_COLUMN: &str = "WB0491";
+pub(crate) const SOURCE_QUERY: &str = "WB0492";
+pub(crate) const SOURCE_KEY: &str = "WB0494";
+pub(crate) const SOURCE_NO_KEY: &str = "WB0496";
+pub(crate) const SOURCE_SNAPSHOT: &str = "WB0497";
+pub(crate) const SOURCE_RECORD: &str = "WB0498";
 
 /// Every code of this crate, for `explain`.
 pub const CODES: &[(&str, &str, &str)] = &[
@@ -36,7 +59,8 @@ pub const CODES: &[(&str, &str, &str)] = &[
         URL,
         "the target's URL is not understood",
         "A target is written `sqlite:FILE`, as `sqlite:extruder.db` (relative to the plan) or \
-         `sqlite:///var/data/extruder.db`. A bare path is refused so that a typing mistake does not \
+         `sqlite:///var/data/extruder.db`; on a server `postgres://USER@HOST/DATABASE` or \
+         `mysql://USER@HOST/DATABASE`. A bare path is refused so that a typing mistake does not \
          create a database; `:memory:` is refused because it would vanish with the process, and \
          with it the ledger that makes a run resumable.",
     ),
@@ -82,9 +106,10 @@ pub const CODES: &[(&str, &str, &str)] = &[
     (
         LOCKED,
         "the database is locked",
-        "Another process holds a lock on the database for longer than the time we wait. The \
-         message names the processes where the system tells them. Let it finish or stop it (a \
-         forgotten `sqlite3` shell with an open transaction is a common one), then run again.",
+        "Another process or session holds a lock on the database, or on rows or a table of it, for \
+         longer than the time we wait. The message names who, where the system or the server tells \
+         (MariaDB and MySQL: to users with the privilege PROCESS). Let it finish or stop it (a \
+         forgotten shell with an open transaction is a common one), then run again.",
     ),
     (
         DIRECTORY,
@@ -130,17 +155,20 @@ pub const CODES: &[(&str, &str, &str)] = &[
     ),
     (
         UNHOLDABLE,
-        "SQLite cannot hold this value",
-        "SQLite's integers have 64 bits; it stores NaN as NULL, and -0.0 in a REAL column as 0.0. Map \
-         the value to text or to a decimal, or declare what becomes of it (`invalid = \"null\"`).",
+        "the column cannot hold this value",
+        "The value is out of the range of the column or of the engine: a number or a day that is too \
+         large, a text that is too long, a NUL character in text on PostgreSQL. SQLite's integers have \
+         64 bits; it stores NaN as NULL, and -0.0 in a REAL column as 0.0. Map the value to text or to \
+         a decimal, or declare what becomes of it (`invalid = \"null\"`).",
     ),
     (
         WOULD_CHANGE,
         "the column would change the value",
-        "The declared type of the column makes SQLite convert the value, and the result would \
-         differ from it: a decimal with more digits than a double has, text such as `007` in a \
-         number column. Declare the column so that it keeps text: `DECIMAL_TEXT(10,2)`, `TEXT`, \
-         `JSON_TEXT`.",
+        "The declared type of the column makes the engine convert the value, and the result would \
+         differ from it: more digits than the column keeps, parts of a second that it rounds, blanks at \
+         the end of a `char(n)`. Declare a wider column, or the conversion in the plan. On SQLite also \
+         a decimal with more digits than a double has, or text such as `007` in a number column: \
+         declare the column so that it keeps text (`DECIMAL_TEXT(10,2)`, `TEXT`, `JSON_TEXT`).",
     ),
     (
         TOO_BIG,
@@ -172,6 +200,12 @@ pub const CODES: &[(&str, &str, &str)] = &[
         NOT_A_TABLE,
         "not a table",
         "The name belongs to a view or a virtual table. Rows are loaded into tables only.",
+    ),
+    (
+        SCRIPT,
+        "SQL of the plan failed",
+        "A statement of a `[[relate]]` step, of a check or of a source's query was refused by the \
+         engine; its message follows. The transaction of the step was undone.",
     ),
     (
         LEDGER_NEWER,
@@ -210,7 +244,168 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "The thread that owns the database connection has ended. This is a defect; please report \
          it with the log.",
     ),
+    (
+        UNREACHABLE,
+        "the server cannot be reached",
+        "No server answers under the host and port of the URL: the name is unknown, nothing \
+         listens there, or a firewall drops the packets. Check host and port in the URL, and that \
+         the server runs and listens for connections from this machine.",
+    ),
+    (
+        LOGIN,
+        "the server refuses the login",
+        "The server answered, but does not accept the user, the password or the host that the \
+         connection comes from. Check the URL and the server's rules for logins; a password in a \
+         URL is written with percent signs where it has special characters (`@` is `%40`).",
+    ),
+    (
+        NO_SUCH_DATABASE,
+        "the server has no such database",
+        "The server was reached, but has no database of the name in the URL. Whimbrel creates \
+         tables, not databases: create it (`CREATE DATABASE`), or correct the name.",
+    ),
+    (
+        PRIVILEGE,
+        "a privilege is missing",
+        "The user of the URL may not do this. The message names the privilege or the statement; \
+         have it granted, or use another user.",
+    ),
+    (
+        TLS,
+        "encryption failed or is required",
+        "The server accepts encrypted connections only, or the encrypted connection could not be \
+         made: an unknown certificate authority, another host name in the certificate, an old \
+         protocol. Set the URL's parameters for TLS (`sslmode`, `ssl-mode`, and the certificate of \
+         the authority).",
+    ),
+    (
+        CONNECTION_LOST,
+        "the connection to the server broke",
+        "The connection ended in the middle: the server was restarted, the session was ended there, \
+         or the network failed. The open transaction was undone by the server. The run goes on \
+         from its last mark as soon as the server answers again.",
+    ),
+    (
+        CONFLICT,
+        "another session was in the way",
+        "The server ended a statement because of another session: a deadlock, a lock that was \
+         waited for too long, a serialisation failure. The batch is written again.",
+    ),
+    (
+        CONNECTIONS,
+        "the server takes no more connections",
+        "The server's limit of connections is reached, for all or for this user. Close other \
+         programs' connections or raise the limit; Whimbrel needs about four.",
+    ),
+    (
+        TOO_LONG,
+        "the value is longer than the column",
+        "The text has more characters, or the bytes are more, than the column's declared type \
+         holds. Nothing is cut. Widen the column, shorten the value in the plan, or leave the \
+         record out.",
+    ),
+    (
+        PACKET,
+        "a row is larger than the server's packet",
+        "MariaDB and MySQL take statements of at most `max_allowed_packet` bytes. One row, or one \
+         value of the ledger, is larger. Raise the setting on the server \
+         (`SET GLOBAL max_allowed_packet = 67108864`, and in its configuration).",
+    ),
+    (
+        DEFINITION,
+        "a definition cannot be run here",
+        "MariaDB and MySQL commit definitions (CREATE, ALTER, DROP …) by themselves. Whimbrel runs \
+         them one by one on a connection of their own and notes each before and after, so that each \
+         happens once. What does not survive a lost connection (temporary tables, locked tables) \
+         cannot be part of such a file.",
+    ),
+    (
+        SETTING,
+        "a setting of the server",
+        "A setting of the server is in the way of the load, or should be known before it; the \
+         message says which and what to do.",
+    ),
+    (
+        VERSION,
+        "the server is too old",
+        "Whimbrel needs PostgreSQL 14 or newer, MariaDB 10.6 or newer, or MySQL 8.0 or newer: older \
+         ones lack statements that it uses, and those of MariaDB and MySQL do not make definitions all \
+         or nothing.",
+    ),
+    (
+        NOT_TRANSACTIONAL,
+        "a table without transactions",
+        "The table's storage engine (MyISAM, Aria, MEMORY …) has no transactions: rows would stay \
+         when a batch is undone, and be written twice. Convert it: `ALTER TABLE … ENGINE = InnoDB`.",
+    ),
+    (
+        TRIGGERS,
+        "a table has triggers",
+        "Triggers of the table run for every row that is loaded, and what they write is neither \
+         counted nor undone on its own. Drop or disable them for the load if that is not wanted.",
+    ),
+    (
+        SOURCE_TABLE,
+        "the source's table is not there",
+        "The database has no table or view of the name that `table` of the source gives. On servers a \
+         table outside of the default schema is written `schema.table`.",
+    ),
+    (
+        SOURCE_COLUMN,
+        "the source's key names an unknown column",
+        "A column in `key` of the source is none of the columns of the table or query.",
+    ),
+    (
+        SOURCE_QUERY,
+        "the source's query cannot be used",
+        "The database does not take the query of the source, or its columns cannot be told apart. The \
+         query is one SELECT that only reads; give every column a name of its own (`AS`).",
+    ),
+    (
+        SOURCE_KEY,
+        "the source's key does not tell rows apart",
+        "Two rows of the source have the same values in the columns of its `key`, so the order of the \
+         rows is not fixed and a run could not go on where it stopped. Name more columns, or leave \
+         `key` away: then the rows are ordered by all their columns.",
+    ),
+    (
+        SOURCE_NO_KEY,
+        "the source has no key",
+        "No columns are known to tell the rows apart (no primary key, no unique index over columns that \
+         are never NULL, and no `key` in the plan). The rows are read in the order of all their columns. \
+         That is as safe, but the database has to sort all of them first, and a row that is added later \
+         mostly stands before others: an incremental run then takes the table anew.",
+    ),
+    (
+        SOURCE_SNAPSHOT,
+        "what reading in one state costs, or why there is none",
+        "All sources with the same URL are read in one state of the database, which has to be kept as \
+         long as the reading lasts. The message says what that means for this one.",
+    ),
+    (
+        SOURCE_RECORD,
+        "bytes are not one row of the source",
+        "A record of a database source is one JSON object with one member for each column, as \
+         `rejects show` prints it: text in quotes, numbers as digits, bytes as \
+         `{\"$bytes\":\"00ff\"}`. Give one such object, with all columns and no others.",
+    ),
 ];
+
+/// What to do about an error at the server or on the way to it.
+pub fn hint(code: &str) -> Option<&'static str> {
+    match code {
+        UNREACHABLE => Some("check host and port in the URL, and that the server runs"),
+        LOGIN => Some(
+            "check user and password in the URL; signs of a password that mean something in URLs are \
+             written with percent signs, as `%40` for `@`",
+        ),
+        NO_SUCH_DATABASE => Some("create it, as `CREATE DATABASE`, or correct its name in the URL"),
+        PRIVILEGE => Some("`whimbrel validate` names what is missing and the GRANT for it"),
+        LOCKED => Some("let the other one finish, or end it"),
+        TLS => Some("the section TLS of docs/databases.md has the parameters"),
+        _ => None,
+    }
+}
 
 #[cfg(test)]
 mod tests {

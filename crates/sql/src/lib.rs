@@ -8,9 +8,17 @@
 //! [`dialect`] has the words (pure), [`sqlite`] the wire. This crate knows neither plans nor
 //! transforms, and decides nothing: what the engine refuses becomes a fate or a classified error.
 
+pub mod catalogue;
 pub mod codes;
 pub mod dialect;
+mod mysql;
+mod nodelay;
+mod parameters;
+mod postgres;
+mod single;
+mod source;
 pub mod sqlite;
+mod tls;
 mod url;
 
 use std::path::PathBuf;
@@ -18,7 +26,9 @@ use std::time::Duration;
 
 use whimbrel_endpoint::{EndpointError, Target};
 
-pub use codes::CODES;
+pub use catalogue::{Look, catalogue};
+pub use codes::{CODES, hint};
+pub use source::{Read, SourceSpec, sources};
 pub use url::Location;
 
 /// How to connect.
@@ -42,11 +52,12 @@ impl Default for Options {
 /// does not exist comes into being with [`Target::prepare_ledger`].
 ///
 /// A URL that is not understood has class `Configuration` and code `WB0400`.
-#[allow(clippy::unused_async)] // servers are reached here; callers need not change then
 pub async fn open(url: &str, options: Options) -> Result<Box<dyn Target>, EndpointError> {
     match Location::parse(url, &options.base)? {
         Location::Sqlite { path, shown } => {
             Ok(Box::new(sqlite::SqliteTarget::new(path, shown, options)))
         }
+        Location::Postgres { url, shown } => postgres::open(&url, shown, options).await,
+        Location::Mysql { url, shown } => mysql::open(&url, shown, options).await,
     }
 }

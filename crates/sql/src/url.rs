@@ -1,13 +1,13 @@
-//! What a target's URL names.
+//! What a database's URL names, and how it is shown: never with its password.
 
 use std::path::{Path, PathBuf};
 
 use whimbrel_endpoint::{EndpointError, ErrorClass};
 
-use crate::codes;
+use crate::{codes, parameters};
 
 /// A place where a database is.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Location {
     /// A file of SQLite.
     Sqlite {
@@ -16,12 +16,49 @@ pub enum Location {
         /// The URL as people see it.
         shown: String,
     },
+    /// A database of a PostgreSQL server.
+    Postgres {
+        /// The URL, with its password.
+        url: String,
+        /// The URL as people see it.
+        shown: String,
+    },
+    /// A database of a MariaDB or MySQL server.
+    Mysql {
+        /// The URL, with its password.
+        url: String,
+        /// The URL as people see it.
+        shown: String,
+    },
+}
+
+/// Only what people may see.
+impl std::fmt::Debug for Location {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Location").field(&self.shown()).finish()
+    }
 }
 
 impl Location {
-    /// Reads `sqlite:FILE` and `sqlite://FILE`; a relative file starts from `base`. The file is
-    /// taken literally: nothing is unescaped, and parameters (`?mode=…`) are refused.
+    /// Reads `sqlite:FILE` and `sqlite://FILE`, `postgres://…` and `mysql://…` (`postgresql` and
+    /// `mariadb` are the same). A relative file starts from `base`; it is taken literally: nothing is
+    /// unescaped, and parameters (`?mode=…`) are refused. Those of a server's URL are checked, and
+    /// the files of certificates among them start from `base` too.
     pub fn parse(url: &str, base: &Path) -> Result<Self, EndpointError> {
+        let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
+        match scheme {
+            "postgres" | "postgresql" => {
+                let shown = without_secrets(url);
+                let url = parameters::POSTGRES.checked(url, &shown, base)?;
+                return Ok(Self::Postgres { url, shown });
+            }
+            "mysql" | "mariadb" => {
+                let shown = without_secrets(url);
+                let url = parameters::MYSQL.checked(url, &shown, base)?;
+                return Ok(Self::Mysql { url, shown });
+            }
+            _ => {}
+        }
         let Some(rest) = url.strip_prefix("sqlite:") else {
             return Err(foreign(url));
         };
@@ -39,6 +76,48 @@ impl Location {
         }
         Ok(Self::Sqlite { path: base.join(file), shown: format!("sqlite:{file}") })
     }
+
+    /// The URL as people see it.
+    pub fn shown(&self) -> &str {
+        match self {
+            Self::Sqlite { shown, .. }
+            | Self::Postgres { shown, .. }
+            | Self::Mysql { shown, .. } => shown,
+        }
+    }
+}
+
+/// The URL with `***` for its password, be it before the host or among the parameters.
+fn without_secrets(url: &str) -> String {
+    let (place, parameters) = match url.split_once('?') {
+        Some((place, parameters)) => (place, Some(parameters)),
+        None => (url, None),
+    };
+    if let (Some((scheme, _)), Some(parameters)) = (place.split_once("://"), parameters)
+        && parameters.contains('@')
+    {
+        // A password with a `?` in it, most likely.
+        return format!("{scheme}://***");
+    }
+    let mut shown = match (place.split_once("://"), place.rfind('@')) {
+        (Some((scheme, _)), Some(at)) if at > scheme.len() + 2 => {
+            let user = &place[scheme.len() + 3..at];
+            let user =
+                user.split_once(':').map_or(user.to_owned(), |(user, _)| format!("{user}:***"));
+            format!("{scheme}://{user}{}", &place[at..])
+        }
+        _ => place.to_owned(),
+    };
+    for (index, parameter) in parameters.into_iter().flat_map(|all| all.split('&')).enumerate() {
+        shown.push(if index == 0 { '?' } else { '&' });
+        match parameter.split_once('=') {
+            Some((name, _)) if name.to_ascii_lowercase().contains("pass") => {
+                shown.push_str(&format!("{name}=***"));
+            }
+            _ => shown.push_str(parameter),
+        }
+    }
+    shown
 }
 
 fn foreign(url: &str) -> EndpointError {
@@ -46,7 +125,7 @@ fn foreign(url: &str) -> EndpointError {
     match scheme {
         // Never echo the URL here: it may carry a password.
         "postgres" | "postgresql" | "mysql" | "mariadb" => {
-            refused(format!("this version writes to SQLite only, as `sqlite:NAME.db`: `{scheme}`"))
+            refused(format!("a server is named as `{scheme}://USER@HOST/DATABASE`: `{scheme}:…`"))
         }
         _ if url == ":memory:" => refused(
             "a database in memory would vanish with the process, and its ledger with it; \
@@ -66,8 +145,10 @@ mod tests {
     use super::*;
 
     fn path(url: &str) -> String {
-        let Location::Sqlite { path, .. } = Location::parse(url, Path::new("/plan")).unwrap();
-        path.to_string_lossy().into_owned()
+        match Location::parse(url, Path::new("/plan")).unwrap() {
+            Location::Sqlite { path, .. } => path.to_string_lossy().into_owned(),
+            server => panic!("{server:?}"),
+        }
     }
 
     fn refusal(url: &str) -> String {
@@ -106,6 +187,25 @@ mod tests {
 
     #[test]
     fn a_password_is_not_repeated() {
-        assert!(!refusal("postgres://me:secret@host/db").contains("secret"));
+        assert!(!refusal("postgres:me:secret@host/db").contains("secret"));
+    }
+
+    #[test]
+    fn a_server_is_shown_without_its_password() {
+        let check = |url: &str, expected: &str| {
+            let location = Location::parse(url, Path::new("/plan")).unwrap();
+            assert_eq!(location.shown(), expected);
+            assert!(!format!("{location:?}").contains("canary"));
+        };
+        check("postgres://me:canary@host:5433/db", "postgres://me:***@host:5433/db");
+        check("mysql://me:can@canary@host/db", "mysql://me:***@host/db");
+        check(
+            "postgres://me@host/db?password=canary&port=1",
+            "postgres://me@host/db?password=***&port=1",
+        );
+        check("mariadb://host/db", "mariadb://host/db");
+        check("postgres://host/db?user=me@there&password=canary", "postgres://***");
+        let words = refusal("mysql://me:canary?4711@host/db");
+        assert!(words.contains("`mysql://***`") && !words.contains("4711"), "{words}");
     }
 }

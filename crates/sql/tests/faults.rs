@@ -306,8 +306,12 @@ async fn a_file_without_permission() {
 #[cfg(unix)]
 fn as_an_ordinary_user(test: &str) {
     let binary = std::env::current_exe().unwrap();
+    // Ours may be one that the other user cannot write to.
+    let folder = tempfile::tempdir().unwrap();
+    std::os::unix::fs::chown(folder.path(), Some(65534), Some(65534)).unwrap();
     let mut run = Command::new("setpriv");
     run.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(binary);
+    run.env("TMPDIR", folder.path());
     let outcome = run.args(["--exact", test, "--nocapture"]).output();
     match outcome {
         Ok(outcome) if outcome.status.success() => {}

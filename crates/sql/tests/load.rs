@@ -34,18 +34,38 @@ async fn the_ledger_records_its_version() {
             row.get(0)
         })
         .unwrap();
-    assert_eq!(version, "1");
+    assert_eq!(version, "2");
+}
+
+#[tokio::test]
+async fn a_ledger_of_version_1_is_upgraded() {
+    let place = Place::new();
+    place.target().await.prepare_ledger().await.unwrap();
+    let stranger = place.stranger();
+    stranger
+        .execute_batch(
+            "DROP TABLE whimbrel_parked_indexes;
+             UPDATE whimbrel_meta SET value = '1' WHERE name = 'ledger_version';
+             INSERT INTO whimbrel_meta VALUES ('kept', 'yes');",
+        )
+        .unwrap();
+    let target = place.target().await;
+    target.prepare_ledger().await.unwrap();
+    let found = "SELECT group_concat(value) FROM (SELECT value FROM whimbrel_meta ORDER BY name)";
+    let found: String = stranger.query_row(found, [], |row| row.get(0)).unwrap();
+    assert_eq!(found, "yes,2");
+    assert!(target.describe("whimbrel_parked_indexes").await.unwrap().is_some());
 }
 
 #[tokio::test]
 async fn a_newer_ledger_is_refused() {
     let place = Place::new();
     place.target().await.prepare_ledger().await.unwrap();
-    place.stranger().execute("UPDATE whimbrel_meta SET value = '2'", []).unwrap();
+    place.stranger().execute("UPDATE whimbrel_meta SET value = '3'", []).unwrap();
     let error = place.target().await.prepare_ledger().await.unwrap_err();
     let (class, code, text) = told(&error);
     assert_eq!((class, code), (ErrorClass::Changed, "WB0430"));
-    assert!(text.contains("version 2") && text.contains("`1`"), "{text}");
+    assert!(text.contains("version 3") && text.contains("`2`"), "{text}");
 }
 
 #[tokio::test]

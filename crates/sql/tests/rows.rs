@@ -433,7 +433,7 @@ async fn many_lookups_use_the_index() {
     let query = Query::table("whimbrel_legacy_mappings", &["new_id"])
         .is("legacy_type", "users")
         .that("legacy_id", Operator::In, vec![Value::from("1")]);
-    let statement = whimbrel_sql::dialect::Dialect::Sqlite.select(&query);
+    let statement = whimbrel_sql::dialect::Dialect::Sqlite.select(&query, &|_| false);
     let mut plan = stranger.prepare(&format!("EXPLAIN QUERY PLAN {}", statement.sql)).unwrap();
     let lines: Vec<String> =
         plan.query_map(["users", "1"], |row| row.get(3)).unwrap().map(Result::unwrap).collect();

@@ -1,5 +1,5 @@
-//! `analyze`: what a folder of legacy data looks like. Opens files and reads them; writes nothing
-//! but the page that `--html` names.
+//! `analyze`: what a folder of legacy data, or a database, looks like. Reads it; writes nothing but
+//! the page that `--html` names.
 
 use std::fs::{self, File};
 use std::io::{self, IsTerminal as _, Read as _};
@@ -12,13 +12,16 @@ use serde_json::json;
 use whimbrel_endpoint::Source;
 use whimbrel_files::compression;
 use whimbrel_files::discovery::{self, Patterns};
+use whimbrel_profile::database;
 use whimbrel_profile::inspect::{Leftover, Proposal, ProposedSource, propose};
 use whimbrel_profile::profile::Profile;
 use whimbrel_profile::read::{self, ProfileError, Progress, Request};
-use whimbrel_profile::render::{self, Look};
+use whimbrel_profile::render;
 use whimbrel_profile::sniff::FoundFile;
+use whimbrel_sql::Look;
 
 use crate::args::{Analyze, Global, LogForm, ProgressForm};
+use crate::cmd::legacy::{self, Legacy};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::log;
@@ -32,8 +35,15 @@ const WIDTH: usize = 100;
 const LEFTOVERS_SHOWN: usize = 5;
 
 pub(crate) async fn run(global: &Global, args: &Analyze) -> Result<Answer, Failure> {
-    let profile = profile_of(global, &args.path, args.hidden).await?;
-    let mut text = render::text(&profile, Look { width: WIDTH, ascii: global.ascii, values: true });
+    let profile = match Legacy::of(&args.path) {
+        Legacy::Folder(folder) => profile_of(global, folder, args.hidden).await?,
+        Legacy::Database(url) => {
+            let look = Look { estimate_above: args.estimate_above };
+            database_of(global, &url, look).await?
+        }
+    };
+    let mut text =
+        render::text(&profile, render::Look { width: WIDTH, ascii: global.ascii, values: true });
     if let Some(file) = &args.html {
         fs::write(file, render::html(&profile, false)).map_err(|error| {
             let message = format!("the page cannot be written: `{}`", file.display());
@@ -43,11 +53,12 @@ pub(crate) async fn run(global: &Global, args: &Analyze) -> Result<Answer, Failu
         let next = text.rfind("Next: ").unwrap_or(text.len());
         text.insert_str(next, &page);
     }
+    let of = if profile.database.is_some() { "table" } else { "file" };
     let message = format!(
         "{}: {} in {}",
         profile.folder,
         count(profile.totals.records, "record"),
-        count(profile.totals.files, "file")
+        count(profile.totals.files, of)
     );
     let data = serde_json::to_value(&profile).expect("a profile has a JSON form");
     Ok(Answer::new(message, text, data))
@@ -76,6 +87,26 @@ pub(crate) async fn profile_of(
     let profile = read::profile(request, &mut |progress| watch.progress(&progress)).await;
     watch.end();
     profile.map_err(failure)
+}
+
+/// Looks at a database's catalogue and reads every row of its tables once.
+async fn database_of(global: &Global, url: &str, look: Look) -> Result<Profile, Failure> {
+    let begun = Instant::now();
+    let elapsed = || begun.elapsed();
+    let (catalogue, opened) = legacy::database(url, look).await?;
+    let shown = catalogue.shown.clone();
+    let mut profile = if opened.is_empty() {
+        Profile::of_nothing(&shown)
+    } else {
+        let request =
+            Request { folder: &shown, sources: &opened, leftovers: Vec::new(), elapsed: &elapsed };
+        let mut watch = Watch::new(global);
+        let profile = read::profile(request, &mut |progress| watch.progress(&progress)).await;
+        watch.end();
+        profile.map_err(failure)?
+    };
+    database::describe(&mut profile, &catalogue);
+    Ok(profile)
 }
 
 fn failure(error: ProfileError) -> Failure {

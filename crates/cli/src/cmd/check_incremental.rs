@@ -7,7 +7,7 @@ use whimbrel_core::event::Silent;
 use whimbrel_core::{Changes, Options};
 
 use crate::args::OnPlan;
-use crate::cmd::migrate::{plan_argument, selection};
+use crate::cmd::migrate::{noun, plan_argument, selection};
 use crate::exit;
 use crate::failure::Failure;
 use crate::output::{Answer, count, printable, thousands};
@@ -45,6 +45,15 @@ pub(crate) async fn run(args: &OnPlan) -> Result<Answer, Failure> {
             "remapped  table `{table}` (`whimbrel migrate --adopt` goes on with its new mapping)\n"
         ));
     }
+    for step in &changes.relates_new {
+        text.push_str(&format!("new       relate step `{}`\n", printable(step, 80)));
+    }
+    for step in &changes.relates_changed {
+        let step = printable(step, 80);
+        text.push_str(&format!(
+            "changed   relate step `{step}` (`whimbrel migrate --adopt` takes it back and does it again)\n"
+        ));
+    }
     let message = if let Some(size) = changes.sample {
         format!(
             "Run {} took a sample of {}; everything else is to be taken.",
@@ -60,7 +69,7 @@ pub(crate) async fn run(args: &OnPlan) -> Result<Answer, Failure> {
     };
     text.push_str(&format!("{message}\n"));
     let plan = plan_argument(&project);
-    let adopt = if changes.tables_remapped.is_empty() { "" } else { " --adopt" };
+    let adopt = if changes.needs_adopting() { " --adopt" } else { "" };
     if changes.sample.is_some() {
         text.push_str(&format!("Next: whimbrel migrate{plan}\n"));
     } else if changes.anything_to_load() {
@@ -74,8 +83,10 @@ pub(crate) async fn run(args: &OnPlan) -> Result<Answer, Failure> {
 
 fn to_take(changes: &Changes) -> String {
     let files = changes.new.len() + changes.appended.len() + changes.changed.len();
-    let files = (files > 0).then(|| count(files as u64, "file"));
+    let files = (files > 0).then(|| count(files as u64, noun(changes)));
     let tables = changes.tables_new.len() as u64;
     let tables = (tables > 0).then(|| count(tables, "new table"));
-    files.into_iter().chain(tables).collect::<Vec<_>>().join(" and ")
+    let steps = changes.relates_new.len() as u64;
+    let steps = (steps > 0).then(|| count(steps, "new relate step"));
+    files.into_iter().chain(tables).chain(steps).collect::<Vec<_>>().join(" and ")
 }

@@ -1,44 +1,106 @@
-//! `init`: a first plan and its schema from what a folder holds. Never overwrites a file.
+//! `init`: a first plan and its schema from what a folder, or a database, holds. Never overwrites a
+//! file.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Component, Path, PathBuf};
 
 use serde_json::{Value as Json, json};
+use whimbrel_model::catalogue::{Catalogue, Rows};
+use whimbrel_profile::database_plan::{self, CarryOptions};
 use whimbrel_profile::init::{self, DraftError, DraftOptions, DraftTable, PlanDraft};
 use whimbrel_profile::profile::{Profile, SourceProfile};
+use whimbrel_profile::schema::Words;
+use whimbrel_sql::{Location, Look};
 
 use crate::args::{Global, Init};
 use crate::cmd::analyze::profile_of;
+use crate::cmd::legacy::{self, Legacy, as_variable};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::output::{Answer, count};
+use crate::output::{Answer, count, printable};
 
 pub(crate) async fn run(global: &Global, args: &Init) -> Result<Answer, Failure> {
     // Before everything is read: the answer would be the same afterwards.
     refuse_to_overwrite(&args.out)?;
     let base = args.out.parent().filter(|parent| !parent.as_os_str().is_empty());
     let base = base.unwrap_or_else(|| Path::new("."));
-    let profile = profile_of(global, &args.path, args.hidden).await?;
-    fs::create_dir_all(base).map_err(|error| not_written(base, &error))?;
-    let prefix = way(base, &args.path)?;
+    let engine = init::engine_of(args.target.as_deref()).map_err(|error| no_draft(&error))?;
+    let dialect = legacy::dialect(engine);
+    let (declared, kind_of) = (|kind| dialect.declared(kind), |text: &str| dialect.kind_of(text));
+    let words = Words { engine, declared: &declared, kind_of: &kind_of };
+    let target = args.target.as_deref().map(target);
     let schema = schema_folder(&args.out);
-    let name = name_of(&args.path);
-    let options = DraftOptions {
-        name: &name,
-        target: args.target.as_deref(),
-        prefix: &prefix,
-        schema: &schema,
+    match Legacy::of(&args.path) {
+        Legacy::Folder(folder) => {
+            let profile = profile_of(global, folder, args.hidden).await?;
+            fs::create_dir_all(base).map_err(|error| not_written(base, &error))?;
+            let options = DraftOptions {
+                name: &name_of(folder),
+                target: target.as_deref(),
+                prefix: &way(base, folder)?,
+                schema: &schema,
+                words,
+            };
+            let draft = init::plan_for(&profile, &options).map_err(|error| no_draft(&error))?;
+            let files = write(&args.out, base, &draft)?;
+            Ok(answer(&args.out, &profile, &draft, &files))
+        }
+        Legacy::Database(url) => {
+            let look = Look { estimate_above: args.estimate_above };
+            let (catalogue, _) = legacy::database(&url, look).await?;
+            fs::create_dir_all(base).map_err(|error| not_written(base, &error))?;
+            let source = as_variable("SOURCE", &from_plan(base, &url)?);
+            let options = CarryOptions {
+                name: &database_name(&url),
+                source: &source,
+                target: target.as_deref(),
+                schema: &schema,
+                words,
+            };
+            let mut draft =
+                database_plan::plan_for(&catalogue, &options).map_err(|error| no_draft(&error))?;
+            if source == "${SOURCE}" {
+                let note =
+                    "set the variable SOURCE to the old database's URL: it is not written down";
+                draft.notes.push(note.to_owned());
+            }
+            let files = write(&args.out, base, &draft)?;
+            Ok(carried(&args.out, &catalogue, &draft, &files))
+        }
+    }
+}
+
+/// The target as the plan says it: a URL with a password is not written down.
+fn target(url: &str) -> String {
+    let variable = as_variable("TARGET", url);
+    if variable == "${TARGET}" && !url.contains('$') { variable } else { url.to_owned() }
+}
+
+/// The URL as the plan says it: a file of SQLite by its way from the plan.
+fn from_plan(base: &Path, url: &str) -> Result<String, Failure> {
+    let Location::Sqlite { path, .. } = Location::parse(url, Path::new("."))? else {
+        return Ok(url.to_owned());
     };
-    let draft = init::plan_for(&profile, &options).map_err(|error| no_draft(&error))?;
-    let files = write(&args.out, base, &draft)?;
-    Ok(answer(&args.out, &profile, &draft, &files))
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let way = way(base, folder.unwrap_or_else(|| Path::new(".")))?;
+    let file = path.file_name().map(|name| name.to_string_lossy().into_owned());
+    Ok(format!("sqlite:{way}{}", file.unwrap_or_default()))
+}
+
+/// The plan's name: that of the database.
+fn database_name(url: &str) -> String {
+    let place = url.split(['?', '#']).next().unwrap_or(url);
+    let last = place.rsplit(['/', ':']).next().unwrap_or_default();
+    plain_name(last.strip_suffix(".db").or_else(|| last.strip_suffix(".sqlite")).unwrap_or(last))
 }
 
 fn no_draft(error: &DraftError) -> Failure {
     let hint = match error {
         DraftError::Empty { .. } => "`whimbrel analyze` shows what there is",
-        DraftError::Engine { .. } => "leave `--target` out for a SQLite file beside the plan",
+        DraftError::Engine { .. } => {
+            "write `sqlite:FILE`, `postgres://…` or `mysql://…`, or leave `--target` out for a SQLite file"
+        }
     };
     Failure::usage(error.code(), error.to_string(), hint)
 }
@@ -57,6 +119,10 @@ fn name_of(folder: &Path) -> String {
     let whole = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
     let last =
         whole.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    plain_name(&last)
+}
+
+fn plain_name(last: &str) -> String {
     let plain: String = last
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' })
@@ -147,6 +213,56 @@ fn answer(plan: &Path, profile: &Profile, draft: &PlanDraft, files: &[PathBuf]) 
         "plan": plan,
         "files": written,
         "records": profile.totals.records,
+        "tables": tables,
+        "notes": draft.notes,
+        "next": next,
+    });
+    Answer::new(format!("wrote {plan}"), lines.join("\n"), data)
+}
+
+/// The answer for a database: a line for each table, in the order of the plan.
+fn carried(plan: &Path, catalogue: &Catalogue, draft: &PlanDraft, files: &[PathBuf]) -> Answer {
+    let plan = plan.display().to_string();
+    let rows: u64 = catalogue.tables.iter().map(|table| table.rows.count()).sum();
+    let mut lines = vec![format!(
+        "{} ({}): {} in {}",
+        catalogue.shown,
+        catalogue.version,
+        count(rows, "row"),
+        count(catalogue.tables.len() as u64, "table")
+    )];
+    let mut tables = Vec::new();
+    for (table, made) in
+        catalogue.tables.iter().filter(|one| !one.columns.is_empty()).zip(&draft.tables)
+    {
+        let about = if matches!(table.rows, Rows::Estimate(_)) { "about " } else { "" };
+        let key = if made.key_is_made { " made from the place" } else { "" };
+        let name = printable(&table.name, 80);
+        let rows = count(table.rows.count(), "row");
+        let columns = count(made.columns, "column");
+        lines.push(format!(
+            "  {name}: {about}{rows} -> table {}, {columns}, key {}{key}",
+            made.table, made.key
+        ));
+        tables.push(json!({
+            "source": made.source,
+            "name": table.name,
+            "rows": table.rows.count(),
+            "estimated": matches!(table.rows, Rows::Estimate(_)),
+            "table": made.table,
+            "columns": made.columns,
+            "key": made.key,
+            "key_is_made": made.key_is_made,
+        }));
+    }
+    lines.extend(draft.notes.iter().map(|note| format!("  note: {note}")));
+    let next = init::next_command(&plan);
+    let written: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+    lines.push(format!("Wrote {}\nNext: {next}\n", written.join(", ")));
+    let data = json!({
+        "plan": plan,
+        "files": written,
+        "records": rows,
         "tables": tables,
         "notes": draft.notes,
         "next": next,

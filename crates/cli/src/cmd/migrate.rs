@@ -63,12 +63,19 @@ fn options(project: &Project, ports: &Ports, args: &Migrate) -> Result<Options, 
         })
     });
     let deadline = said.transpose()?.or(project.plan.run.deadline);
+    let max_rate = args.max_rate.as_deref().map(|text| {
+        quantity::rate(text).ok_or_else(|| {
+            let message = format!("`--max-rate` is no rate: `{text}`");
+            Failure::usage("WB0706", message, "write rows per second, as `50000/s`")
+        })
+    });
     Ok(Options {
         selection: Selection { sample: args.sample, ..selection(&args.on.selection)? },
         incremental: args.incremental,
         adopt: args.adopt,
         workers: args.workers,
         batch_size: args.batch_size,
+        max_rate: max_rate.transpose()?,
         deadline_at: deadline.map(|deadline| ports.clock.monotonic() + deadline),
     })
 }
@@ -170,11 +177,21 @@ fn stopped(project: &Project, run: &str, reason: StopReason, exit: Exit) -> Answ
         .falls_short(exit, Shortfall { code, hint: next })
 }
 
-/// `2 files new, 0 appended, 1 changed, 0 deleted`, and tables where they are new or remapped.
+/// What the new, appended and changed ones are called.
+pub(crate) fn noun(changes: &Changes) -> &'static str {
+    match changes.new.len() + changes.appended.len() + changes.changed.len() {
+        _ if changes.databases == 0 => "file",
+        all if all == changes.databases => "source table",
+        _ => "input",
+    }
+}
+
+/// `2 files new, 0 appended, 1 changed, 0 deleted`, and tables and relate steps where they are new or
+/// not what they were.
 pub(crate) fn since(changes: &Changes) -> String {
     let mut said = format!(
         "{} new, {} appended, {} changed, {} deleted",
-        count(changes.new.len() as u64, "file"),
+        count(changes.new.len() as u64, noun(changes)),
         changes.appended.len(),
         changes.changed.len(),
         changes.deleted.len()
@@ -182,6 +199,11 @@ pub(crate) fn since(changes: &Changes) -> String {
     for (tables, word) in [(&changes.tables_new, "new"), (&changes.tables_remapped, "remapped")] {
         if !tables.is_empty() {
             said.push_str(&format!("; {} {word}", count(tables.len() as u64, "table")));
+        }
+    }
+    for (steps, word) in [(&changes.relates_new, "new"), (&changes.relates_changed, "changed")] {
+        if !steps.is_empty() {
+            said.push_str(&format!("; {} {word}", count(steps.len() as u64, "relate step")));
         }
     }
     said

@@ -7,6 +7,7 @@ pub(crate) mod demo;
 pub(crate) mod explain;
 pub(crate) mod history;
 pub(crate) mod init;
+pub(crate) mod legacy;
 pub(crate) mod migrate;
 pub(crate) mod plan;
 pub(crate) mod rejects;

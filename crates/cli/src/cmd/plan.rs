@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 use whimbrel_core::event::Silent;
-use whimbrel_core::{Depth, DryTable, Options, Pending, Preview};
+use whimbrel_core::{Depth, DryTable, Options, Pending, Preview, RelatePreview};
 use whimbrel_model::plan::{Outside, Window};
 
 use crate::args::{OnPlan, PlanVerb};
@@ -14,7 +14,7 @@ use crate::exit::{self, Exit};
 use crate::failure::Failure;
 use crate::output::{Answer, count, printable, thousands};
 use crate::progress::duration;
-use crate::project::Project;
+use crate::project::{Project, finding};
 
 /// Records of each table that `plan` looks at.
 const LOOKED_AT: u64 = 5_000;
@@ -69,6 +69,9 @@ fn answer(project: &Project, preview: &Preview, dry: bool) -> Answer {
     };
     let creates = if preview.creates_target { " (created)" } else { "" };
     text.push_str(&format!("target {}{creates}\n", preview.target));
+    for found in &preview.findings {
+        text.push_str(&format!("{}\n", finding(found)));
+    }
     for file in &preview.schema {
         text.push_str(&format!("  schema {file}\n"));
     }
@@ -82,6 +85,7 @@ fn answer(project: &Project, preview: &Preview, dry: bool) -> Answer {
     if !nothing {
         text.push_str(over_everything);
         preview.tables.iter().for_each(|table| text.push_str(&table_text(table, dry)));
+        preview.relates.iter().for_each(|relate| text.push_str(&relate_text(relate)));
     }
     if !dry && !nothing {
         text.push_str(&estimate(preview));
@@ -95,7 +99,7 @@ fn answer(project: &Project, preview: &Preview, dry: bool) -> Answer {
         Pending::Nothing { run } => format!("whimbrel report {run}{}", plan_flag(project)),
         Pending::Incremental { changes, .. } => {
             let incremental = if changes.anything_to_load() { " --incremental" } else { "" };
-            let adopt = if changes.tables_remapped.is_empty() { "" } else { " --adopt" };
+            let adopt = if changes.needs_adopting() { " --adopt" } else { "" };
             format!("whimbrel migrate{argument}{incremental}{adopt}")
         }
         Pending::Begin | Pending::Resume { .. } => format!("whimbrel migrate{argument}"),
@@ -112,12 +116,14 @@ fn table_text(table: &DryTable, dry: bool) -> String {
     } else {
         format!(", of which {} looked at", count(table.units.read, "record"))
     };
-    let mut text = format!(
-        "{sign} {}: {}, {} bytes{part}\n",
-        table.table,
-        count(table.files, "file"),
-        thousands(table.bytes)
-    );
+    let files = || format!("{}, {} bytes", count(table.files, "file"), thousands(table.bytes));
+    let databases = || count(table.databases, "source table");
+    let read = match (table.files, table.databases) {
+        (_, 0) => files(),
+        (0, _) => databases(),
+        (_, _) => format!("{} and {}", files(), databases()),
+    };
+    let mut text = format!("{sign} {}: {read}{part}\n", table.table);
     text.push_str(&format!(
         "    {} read: {} to load ({}), {} rejected, {} filtered, {} duplicate\n",
         thousands(table.units.read),
@@ -152,8 +158,18 @@ fn table_text(table: &DryTable, dry: bool) -> String {
     text
 }
 
+/// `> hierarchy: writes closure; checked; cannot be undone`.
+fn relate_text(relate: &RelatePreview) -> String {
+    let writes: Vec<String> = relate.writes.iter().map(|table| printable(table, 80)).collect();
+    let check = if relate.check { "; checked" } else { "" };
+    let (sign, undo) = if relate.undo { (">", "") } else { ("!", "; cannot be undone: no `undo`") };
+    let name = printable(&relate.name, 80);
+    format!("{sign} relate {name}: writes {}{check}{undo}\n", writes.join(", "))
+}
+
 fn estimate(preview: &Preview) -> String {
     let of_all = match &preview.pending {
+        _ if preview.at_least => "at least ",
         Pending::Begin => "",
         Pending::Resume { .. } | Pending::Incremental { .. } | Pending::Nothing { .. } => {
             "at most "

@@ -1,7 +1,7 @@
 //! `status`: how a run stands, and what to do next.
 
 use serde_json::json;
-use whimbrel_ledger::{RunStatus, item, reject};
+use whimbrel_ledger::{ItemKind, RunStatus, item, parked, reject};
 
 use crate::args::OnRun;
 use crate::cmd::migrate::{TableFigures, find_run, plan_argument, plan_flag, table_figures};
@@ -29,7 +29,9 @@ pub(crate) async fn run(args: &OnRun) -> Result<Answer, Failure> {
         run.started_at,
         printable(&run.started_by, 80)
     );
-    text.push_str(&format!("  files: {done} of {} done\n", items.len()));
+    let tables_only = items.iter().all(|item| item.kind == ItemKind::Table) && !items.is_empty();
+    let what = if tables_only { "source tables" } else { "files" };
+    text.push_str(&format!("  {what}: {done} of {} done\n", items.len()));
     tables.iter().for_each(|table| text.push_str(&table.line()));
     if let Some(message) = &run.error_message {
         let code = run.error_code.as_deref().unwrap_or("");
@@ -38,7 +40,19 @@ pub(crate) async fn run(args: &OnRun) -> Result<Answer, Failure> {
     if open > 0 {
         text.push_str(&format!("  {} open\n", count(open, "reject")));
     }
+    let parked = parked::all(target.as_ref()).await?;
+    for of_table in parked.chunk_by(|one, other| one.target_table == other.target_table) {
+        let names: Vec<String> = of_table.iter().map(|index| printable(&index.name, 80)).collect();
+        let table = printable(&of_table[0].target_table, 80);
+        let names = names.join(", ");
+        text.push_str(&format!(
+            "  parked indexes of `{table}`: {names}; the next run restores them\n"
+        ));
+    }
     let next = match run.status {
+        RunStatus::Completed if !parked.is_empty() => {
+            format!("whimbrel migrate{}    (restores the indexes)", plan_argument(&project))
+        }
         RunStatus::Completed if open > 0 => {
             format!("whimbrel rejects list {}{}", run.id, plan_flag(&project))
         }
@@ -65,6 +79,10 @@ pub(crate) async fn run(args: &OnRun) -> Result<Answer, Failure> {
         "error": run.error_message,
         "open_rejects": open,
         "files": { "total": items.len(), "done": done },
+        "parked_indexes": parked.iter().map(|index| json!({
+            "run": index.run, "table": index.target_table, "name": index.name,
+            "definition": index.definition,
+        })).collect::<Vec<_>>(),
         "tables": tables.iter().map(TableFigures::json).collect::<Vec<_>>(),
     });
     Ok(Answer::new(format!("run {} is {word}", run.id), text, data))

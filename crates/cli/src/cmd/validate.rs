@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rustix::fs::{Access, access};
 use serde_json::json;
 use whimbrel_core::event::Silent;
-use whimbrel_core::{Depth, DryReject, DryTable, Options, Ports, Preview};
+use whimbrel_core::{Depth, DryReject, DryTable, Options, Ports, Preview, RelatePreview};
 use whimbrel_model::plan::Window;
 
 use crate::args::OnPlan;
@@ -175,7 +175,13 @@ fn working_folder(project: &Project) -> Check {
 
 fn looked(preview: &Preview, window: Option<&Window>) -> Vec<Check> {
     let mut checks = Vec::new();
+    for found in &preview.findings {
+        let detail = format!("{}: {}", found.at, printable(&found.message, 400));
+        let code = Some(found.code.to_owned());
+        checks.push(Check { name: "endpoint", verdict: Verdict::Doubtful, detail, code });
+    }
     preview.tables.iter().for_each(|table| checks.push(mapping(table)));
+    preview.relates.iter().for_each(|step| checks.push(relate(step)));
     if let Some(free) = preview.free_bytes {
         let needed = preview.disk_bytes;
         let detail = format!("about {} bytes needed, {} free", thousands(needed), thousands(free));
@@ -185,6 +191,17 @@ fn looked(preview: &Preview, window: Option<&Window>) -> Vec<Check> {
         checks.push(Check::new("time", fits, limits));
     }
     checks
+}
+
+/// Whether a step of SQL can be taken back.
+fn relate(step: &RelatePreview) -> Check {
+    let name = printable(&step.name, 80);
+    let (verdict, detail) = if step.undo {
+        (Verdict::Good, format!("`{name}` can be undone"))
+    } else {
+        (Verdict::Doubtful, format!("`{name}` has no `undo`: it cannot be undone, nor done again"))
+    };
+    Check { name: "relate", verdict, detail, code: None }
 }
 
 /// What becomes of the records of a table that were tried.

@@ -445,7 +445,7 @@ fn a_database_that_is_locked_before_the_run() {
             error[WB0407]: preparing the ledger
               caused by: create the ledger: the database is locked by process PID (NAME): `./people.db`
               caused by: SQLite's result code 5
-              hint: run the same command again; what is committed stays
+              hint: let the other one finish, or end it; then run the same command again; what is committed stays
               more: whimbrel explain WB0407
         "#]],
     );
@@ -479,10 +479,10 @@ fn a_database_that_stays_locked_ends_the_run_at_its_checkpoint() {
     let ended = run.end();
     ended.refused(75, expect![[r#"
         error[WB0407]: writing to `people`
-          caused by: begin a transaction: the database is locked by process PID (NAME): `./people.db`
+          caused by: ask for the right to write: the database is locked by process PID (NAME): `./people.db`
           caused by: SQLite's result code 5
           run: RUN
-          hint: run the same command again; what is committed stays
+          hint: let the other one finish, or end it; then run the same command again; what is committed stays
           more: whimbrel explain WB0407
     "#]]);
     drop(lock);
@@ -507,11 +507,11 @@ fn a_source_that_changed_between_two_attempts() {
     refused.refused(
         6,
         expect![[r#"
-        error[WB0616]: `data/people.csv` changed since run `RUN` began to read it
-          run: RUN
-          hint: put the file back and run the same command again
-          more: whimbrel explain WB0616
-    "#]],
+            error[WB0616]: `data/people.csv` changed since run `RUN` began to read it
+              run: RUN
+              hint: put it back as it was and run the same command again
+              more: whimbrel explain WB0616
+        "#]],
     );
     fs::rename(project.path("data/people.csv"), project.path("away.csv")).unwrap();
     project.write("data/other.csv", "id,name\n");
@@ -519,11 +519,11 @@ fn a_source_that_changed_between_two_attempts() {
     refused.refused(
         6,
         expect![[r#"
-        error[WB0616]: `data/people.csv` changed since run `RUN` began to read it
-          run: RUN
-          hint: put the file back and run the same command again
-          more: whimbrel explain WB0616
-    "#]],
+            error[WB0616]: `data/people.csv` changed since run `RUN` began to read it
+              run: RUN
+              hint: put it back as it was and run the same command again
+              more: whimbrel explain WB0616
+        "#]],
     );
     fs::remove_file(project.path("data/other.csv")).unwrap();
     project.write("data/people.csv", before);
@@ -542,11 +542,11 @@ fn a_source_that_changes_while_it_is_read() {
     run.end().refused(
         6,
         expect![[r#"
-        error[WB0616]: `data/people.csv` changed since run `RUN` began to read it
-          run: RUN
-          hint: put the file back and run the same command again
-          more: whimbrel explain WB0616
-    "#]],
+            error[WB0616]: `data/people.csv` changed since run `RUN` began to read it
+              run: RUN
+              hint: put it back as it was and run the same command again
+              more: whimbrel explain WB0616
+        "#]],
     );
     project.write("data/people.csv", before);
     project.finish(&[]);
@@ -707,5 +707,6 @@ fn a_medium_that_fails_once_at_any_flush() {
         project.finish(&[]);
         assert_eq!(project.holds(), wanted, "after a failure at flush {nth}");
     }
-    assert_eq!(codes.into_iter().collect::<Vec<_>>(), ["WB0409", "WB0441"]);
+    // Where the answer to a commit is lost (WB0441), the run looks and goes on by itself.
+    assert_eq!(codes.into_iter().collect::<Vec<_>>(), ["WB0409"]);
 }

@@ -8,6 +8,7 @@ mod faults;
 mod incremental;
 mod limits;
 mod project;
+mod relate;
 mod retry;
 mod sample;
 mod signals;

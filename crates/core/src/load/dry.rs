@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
-use whimbrel_ledger::{Counts, Item, Run};
+use whimbrel_ledger::{Counts, Item, ItemKind, Run};
 use whimbrel_model::{Class, ValueRef};
 use whimbrel_transform::{Notes, excerpt};
 
@@ -40,6 +40,8 @@ pub struct DryTable {
     pub created: bool,
     /// Files of its sources.
     pub files: u64,
+    /// Databases among its sources, each with the rows of a table or of a query.
+    pub databases: u64,
     /// Bytes of them.
     pub bytes: u64,
     /// True where all of it was read.
@@ -136,7 +138,9 @@ async fn tally(
 ) -> Result<(DryTable, ParentKeys), CoreError> {
     let known = Arc::new(parents);
     let mut tally = Tally::new(job.ports, surveyed, depth);
-    tally.table.files = items.len() as u64;
+    let databases = items.iter().filter(|item| item.kind == ItemKind::Table).count();
+    tally.table.databases = databases as u64;
+    tally.table.files = (items.len() - databases) as u64;
     tally.table.bytes = items.iter().filter_map(|item| job.survey.bytes_of(item)).sum();
     let mut see = |item: &Item, produced: Produced| tally.note(&item.source_file, produced);
     let read = read_through(job, surveyed, items, &known, Choice::All, &mut see).await?;
@@ -169,7 +173,7 @@ pub(crate) async fn read_through(
     })?;
     let workers = job.options.workers(job.plan).min(works.len().max(1));
     // One at a time: whoever has seen enough stops after an item.
-    let (gate, mut announced) = Gate::open(works, 1);
+    let (gate, mut announced) = Gate::open(works, 1, job.ports.target.rows_together());
     let parents = ParentIndex::Memory(Arc::clone(parents));
     let shared = Shared::new(job.ports, job.plan, surveyed, &[0; 32], gate, parents, choice);
     let shared = Arc::new(shared);
@@ -243,6 +247,7 @@ impl<'a> Tally<'a> {
                 table: surveyed.table.name.clone(),
                 created: surveyed.created,
                 files: 0,
+                databases: 0,
                 bytes: 0,
                 complete: true,
                 units: NamedCounts::default(),

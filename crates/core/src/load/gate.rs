@@ -13,8 +13,8 @@ use super::work::Work;
 const BUDGET: u64 = 16 << 20;
 /// An item counts at most this much: its channel bounds the rest.
 const COST_MAX: u64 = 4 << 20;
-/// Chunks that wait in a channel.
-const CHUNKS: usize = 6;
+/// Rows that wait in a channel, as whole chunks, at least two.
+const ROWS_WAITING: usize = 12_288;
 /// Items that are taken together at most.
 const ITEMS_TOGETHER: u64 = 100;
 
@@ -32,6 +32,8 @@ pub(crate) struct Gate {
     state: Mutex<State>,
     changed: Condvar,
     together: u64,
+    /// Chunks that wait in a channel.
+    chunks: usize,
 }
 
 struct State {
@@ -42,12 +44,13 @@ struct State {
 
 impl Gate {
     /// Up to `together` units go to the writer in one message, and so no more items are taken at a
-    /// time.
-    pub(crate) fn open(works: Vec<Work>, together: u64) -> (Self, Announced) {
+    /// time. Readers are asked for `chunk` rows at a time.
+    pub(crate) fn open(works: Vec<Work>, together: u64, chunk: usize) -> (Self, Announced) {
+        let chunks = (ROWS_WAITING / chunk.max(1)).max(2);
         let (announce, announced) = mpsc::unbounded_channel();
         let announce = (!works.is_empty()).then_some(announce);
         let state = State { queue: works.into(), in_flight: 0, announce };
-        (Self { state: Mutex::new(state), changed: Condvar::new(), together }, announced)
+        (Self { state: Mutex::new(state), changed: Condvar::new(), together, chunks }, announced)
     }
 
     /// The next items, once there is room for them.
@@ -57,7 +60,7 @@ impl Gate {
             let (count, cost) = state.next(self.together.min(ITEMS_TOGETHER) as usize)?;
             if state.in_flight == 0 || state.in_flight + cost <= BUDGET {
                 let works = state.queue.drain(..count).collect();
-                let (sender, produced) = mpsc::channel(CHUNKS);
+                let (sender, produced) = mpsc::channel(self.chunks);
                 state.in_flight += cost;
                 let heard = state.announce.as_ref()?.send(Announcement { cost, produced }).is_ok();
                 if state.queue.is_empty() {

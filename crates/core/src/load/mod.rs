@@ -12,8 +12,10 @@ mod book;
 mod digests;
 pub(crate) mod dry;
 mod gate;
+pub(crate) mod indexes;
 mod judge;
 mod outbox;
+mod pace;
 mod produced;
 mod stage;
 mod work;
@@ -25,7 +27,7 @@ use std::time::Duration;
 
 use whimbrel_endpoint::{EndpointError, ErrorClass};
 use whimbrel_ledger::{
-    Counts, Item, Run, RunKind, Step, StepStatus, batch, item, meta, pages, reject, step,
+    Counts, Item, Parked, Run, RunKind, Step, StepStatus, batch, item, meta, pages, reject, step,
 };
 use whimbrel_model::Class;
 use whimbrel_model::plan::{Budget, Plan, TableMapping};
@@ -33,6 +35,7 @@ use whimbrel_model::plan::{Budget, Plan, TableMapping};
 use self::digests::RowDigester;
 use self::gate::Gate;
 use self::outbox::Failed;
+pub(crate) use self::pace::Pace;
 pub(crate) use self::produced::{Fate, Produced};
 pub(crate) use self::stage::Choice;
 use self::stage::{ParentIndex, Shared};
@@ -44,6 +47,7 @@ use crate::event::{Event, NamedCounts, Progress, Rate};
 use crate::lease::Lease;
 use crate::migrate::Job;
 use crate::options::Options;
+use crate::patience::{Patience, passes, pause};
 use crate::ports::{Ports, rfc3339};
 use crate::retry;
 use crate::survey::{Survey, SurveyedStep};
@@ -55,9 +59,7 @@ pub(crate) enum LoadEnd {
     Stopped(StopReason),
 }
 
-/// A batch is closed at this many rows …
-const BATCH_ROWS: u64 = 100_000;
-/// … or bytes …
+/// A batch is closed at as many rows as [`Pace`] says, or bytes …
 const BATCH_BYTES: u64 = 64 << 20;
 /// … or after this time.
 const BATCH_TIME: Duration = Duration::from_secs(2);
@@ -85,6 +87,7 @@ pub(crate) async fn step(
     number: u64,
     lease: &Lease,
     sample: Option<Arc<BTreeSet<u64>>>,
+    pace: &mut Pace,
 ) -> Result<LoadEnd, CoreError> {
     let Job { ports, plan, survey, options } = *job;
     let project_key = project_key(ports).await?;
@@ -107,23 +110,43 @@ pub(crate) async fn step(
         return Ok(LoadEnd::Done);
     }
     let row = task.mark_running(row).await?;
+    indexes::park(&task).await?;
     let mut attempt = 0;
     loop {
         let mut batches = 0;
-        let error = match task.attempt(&row, attempt, &mut batches).await {
-            Ok(end) => return Ok(end),
+        let error = match task.attempt(&row, attempt, &mut batches, pace).await {
+            Ok(LoadEnd::Stopped(reason)) => return Ok(LoadEnd::Stopped(reason)),
+            Ok(LoadEnd::Done) => {
+                let own = |index: &Parked| index.run == run.id && index.step == number;
+                indexes::restore(ports, retries(plan), lease, own).await?;
+                return Ok(LoadEnd::Done);
+            }
             Err(error) => error,
         };
         // Each batch has its own retries.
         attempt = if batches > 0 { 1 } else { attempt + 1 };
-        let retries = plan.run.retries.unwrap_or(3);
-        let Some(message) = error.transient().filter(|_| attempt <= retries) else {
+        let Some(message) = error.transient().filter(|_| attempt <= retries(plan)) else {
             return Err(error.into_core(&task));
         };
-        let wait = backoff(attempt, ports.clock.monotonic());
-        ports.events.emit(Event::Retry { attempt, wait_seconds: wait.as_secs_f64(), message });
-        tokio::time::sleep(wait).await;
+        pause(ports, attempt, message).await;
     }
+}
+
+/// How often something is tried again after an error that may pass.
+pub(crate) fn retries(plan: &Plan) -> u32 {
+    plan.run.retries.unwrap_or(3)
+}
+
+/// Why to stop before the next step, if at all.
+pub(crate) fn asked_to_stop(job: &Job<'_>) -> Option<StopReason> {
+    let Job { ports, plan, options, .. } = *job;
+    if options.deadline_at.is_some_and(|deadline| ports.clock.monotonic() >= deadline) {
+        ports.cancel.stop(StopReason::Deadline);
+    }
+    if let Some(WindowState::Closed(_)) = window::state(plan, ports.clock.now()) {
+        ports.cancel.stop(StopReason::WindowClosed);
+    }
+    ports.cancel.reason()
 }
 
 fn reading() -> String {
@@ -133,14 +156,6 @@ fn reading() -> String {
 async fn project_key(ports: &Ports) -> Result<[u8; 32], CoreError> {
     let text = meta::get(ports.target.as_ref(), "project_key").await.during(reading)?;
     Ok(blake3::derive_key("whimbrel 2026 digest key", text.unwrap_or_default().as_bytes()))
-}
-
-/// 0.2 s, 0.4 s, 0.8 s … up to 30 s, and up to half as much again, so that two runs do not meet.
-fn backoff(attempt: u32, salt: Duration) -> Duration {
-    let base =
-        Duration::from_millis(200).saturating_mul(1 << attempt.min(8)).min(Duration::from_secs(30));
-    let jitter = f64::from(salt.subsec_nanos() % 1000) / 2000.0;
-    base.mul_f64(0.5 + jitter)
 }
 
 /// Why an attempt ended early.
@@ -181,8 +196,7 @@ impl AttemptError {
             Self::Commit(CommitError::Endpoint(error)) | Self::Stage { error, .. } => error,
             Self::Commit(CommitError::Unbalanced { .. }) | Self::Core(_) => return None,
         };
-        let again = matches!(error.class, ErrorClass::Transient | ErrorClass::Unknown);
-        again.then(|| error.to_string())
+        passes(error).then(|| error.to_string())
     }
 
     fn into_core(self, task: &Task<'_>) -> CoreError {
@@ -233,9 +247,13 @@ impl Task<'_> {
             ..row
         };
         let doing = || format!("beginning to load `{}`", self.surveyed.table.name);
-        let mut txn = self.ports.target.begin(self.lease.fence).await.during(doing)?;
-        step::put(txn.as_mut(), std::slice::from_ref(&running)).await.during(doing)?;
-        txn.commit().await.during(doing)?;
+        let patience = Patience::new(self.ports, retries(self.plan), self.lease);
+        let write = async |_| {
+            let mut txn = self.ports.target.begin(self.lease.fence).await.during(doing)?;
+            step::put(txn.as_mut(), std::slice::from_ref(&running)).await.during(doing)?;
+            txn.commit().await.during(doing)
+        };
+        patience.carry_out(write).await?;
         Ok(running)
     }
 
@@ -244,8 +262,13 @@ impl Task<'_> {
         row: &Step,
         failures: u32,
         batches_done: &mut u64,
+        pace: &mut Pace,
     ) -> Result<LoadEnd, AttemptError> {
         let target = self.ports.target.as_ref();
+        if failures > 0 {
+            // Also waits for the commit whose answer was lost: marks are read behind it.
+            self.lease.renew().await?;
+        }
         let mut items = item::of_step(target, &self.run.id, self.step).await?;
         let batches = batch::of_run(target, &self.run.id).await?;
         let mut committed = Counts::default();
@@ -275,7 +298,7 @@ impl Task<'_> {
             origins: self.origins().await?,
         };
         let mut writer = Writer::new(context, &mut items, next_batch, committed);
-        let mut flow = Flow::new(self, bytes, before, failures);
+        let mut flow = Flow::new(self, bytes, before, failures, pace);
         flow.rules = self.violations(&batches).await?;
         if let Some(reason) = self.over_budget(&writer, &flow) {
             return Ok(LoadEnd::Stopped(reason));
@@ -338,8 +361,8 @@ impl Task<'_> {
         flow: &mut Flow<'_>,
     ) -> Result<Option<StopReason>, AttemptError> {
         let workers = self.options.workers(self.plan).min(works.len().max(1));
-        let together = self.batch_rows(flow.failures);
-        let (gate, mut announced) = Gate::open(works, together);
+        let together = flow.batch_rows();
+        let (gate, mut announced) = Gate::open(works, together, self.ports.target.rows_together());
         let shared = Shared::new(
             self.ports,
             self.plan,
@@ -385,7 +408,7 @@ impl Task<'_> {
                 shared.busy.write(self.ports.clock.monotonic().saturating_sub(began));
                 flow.progress(writer, shared);
                 let stop = self.stop_reason(flow);
-                if stop.is_some() || self.full(writer, flow.failures) {
+                if stop.is_some() || self.full(writer, flow) {
                     self.commit(writer, shared, flow).await?;
                     let stop = stop.or_else(|| self.over_budget(writer, flow));
                     if stop.is_some() {
@@ -406,25 +429,22 @@ impl Task<'_> {
         flow: &mut Flow<'_>,
     ) -> Result<(), AttemptError> {
         let began = self.ports.clock.monotonic();
+        let (rows, _, open) = writer.load();
         let Some(committed) = writer.commit().await? else { return Ok(()) };
-        shared.busy.write(self.ports.clock.monotonic().saturating_sub(began));
+        let took = self.ports.clock.monotonic().saturating_sub(began);
+        shared.busy.write(took);
         for (rule, count) in &committed.rules {
             *flow.rules.entry(rule.clone()).or_default() += count;
         }
         flow.checkpoint(&committed, writer.items());
+        flow.pace.after_batch(rows, began.saturating_sub(open), took).await;
         Ok(())
     }
 
-    /// Rows of a batch: each failure of a batch halves the next.
-    fn batch_rows(&self, failures: u32) -> u64 {
-        let wanted = self.options.batch_size.or(self.plan.run.batch_size).unwrap_or(BATCH_ROWS);
-        (wanted >> failures.min(16)).max(1)
-    }
-
-    fn full(&self, writer: &Writer<'_>, failures: u32) -> bool {
+    fn full(&self, writer: &Writer<'_>, flow: &Flow<'_>) -> bool {
         let (rows, bytes, since) = writer.load();
         let limits = &self.plan.run;
-        rows >= self.batch_rows(failures)
+        rows >= flow.batch_rows()
             || bytes as u64 >= limits.batch_bytes.unwrap_or(BATCH_BYTES)
             || since >= limits.batch_timeout.unwrap_or(BATCH_TIME)
     }
@@ -507,6 +527,7 @@ impl Task<'_> {
 /// What is told about a load while it goes on, and when it has to stop.
 struct Flow<'a> {
     ports: &'a Ports,
+    pace: &'a mut Pace,
     table: String,
     bytes_total: u64,
     before: Counts,
@@ -528,7 +549,13 @@ struct Flow<'a> {
 const TELL_EVERY: Duration = Duration::from_millis(200);
 
 impl<'a> Flow<'a> {
-    fn new(task: &Task<'a>, bytes_total: u64, before: Counts, failures: u32) -> Self {
+    fn new(
+        task: &Task<'a>,
+        bytes_total: u64,
+        before: Counts,
+        failures: u32,
+        pace: &'a mut Pace,
+    ) -> Self {
         let now = task.ports.clock.monotonic();
         let closes = match window::state(task.plan, task.ports.clock.now()) {
             Some(WindowState::Open(left)) => Some(now + left),
@@ -537,6 +564,7 @@ impl<'a> Flow<'a> {
         };
         Self {
             ports: task.ports,
+            pace,
             table: task.surveyed.table.name.clone(),
             bytes_total,
             before,
@@ -552,6 +580,11 @@ impl<'a> Flow<'a> {
             rate: Rate::new(),
             rules: BTreeMap::new(),
         }
+    }
+
+    /// Rows of the batch at hand.
+    fn batch_rows(&self) -> u64 {
+        self.pace.batch_rows(self.failures)
     }
 
     fn note(&mut self, produced: &Produced, items: &[Item]) {
@@ -573,7 +606,8 @@ impl<'a> Flow<'a> {
         let rate = self.rate.note(now, self.read);
         let elapsed = now.saturating_sub(self.began).as_secs_f64();
         let done = self.bytes as f64 / self.bytes_total.max(1) as f64;
-        let eta = (done > 0.02 || elapsed > 5.0)
+        // How much a database holds is not known beforehand.
+        let eta = (self.bytes_total > 0 && (done > 0.02 || elapsed > 5.0))
             .then(|| elapsed / done.max(1e-9) * (1.0 - done).max(0.0));
         self.ports.events.emit(Event::Progress(Progress {
             table: self.table.clone(),

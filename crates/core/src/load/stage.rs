@@ -33,10 +33,10 @@ use crate::survey::{SetAside, SurveyedStep};
 
 /// Files above this size are read by a thread of their own.
 const LARGE: u64 = 1 << 20;
-/// Chunks between that thread and the one that transforms.
-const READ_AHEAD: usize = 2;
-/// What a reader is asked for at a time, unless batches are smaller.
-const CHUNK: Limit = Limit { rows: 2048, bytes: 512 << 10 };
+/// Rows between that thread and the one that transforms, as whole chunks, at least one.
+const READ_AHEAD: usize = 4_096;
+/// Bytes that a reader is asked for at a time, for each row that it is asked for.
+const CHUNK_ROW_BYTES: usize = 256;
 /// A reader makes room for all records that it is asked for. Of a small file they are no more than it
 /// holds if each has so many bytes; shorter ones take several turns.
 const RECORD_BYTES: u64 = 16;
@@ -136,7 +136,10 @@ impl Shared {
             mappings: surveyed.step.stores_mappings(),
             per_file: plan.tables[surveyed.mapping].each == Each::File,
             choice,
-            chunk: CHUNK,
+            chunk: Limit {
+                rows: ports.target.rows_together(),
+                bytes: ports.target.rows_together() * CHUNK_ROW_BYTES,
+            },
         }
     }
 
@@ -355,18 +358,20 @@ fn file(
     };
     let opened = source.adapter.open(partition, &source.fields, work.item.mark.as_ref());
     let reader = handle.block_on(opened)?;
-    let rows = (partition.facts.size / RECORD_BYTES + 1).min(shared.chunk.rows as u64) as usize;
-    let limit = Limit { rows, ..shared.chunk };
+    // What is no file does not tell its size beforehand.
+    let is_file = !partition.facts.name.is_empty();
+    let most = if is_file { partition.facts.size / RECORD_BYTES + 1 } else { u64::MAX };
+    let limit = Limit { rows: most.min(shared.chunk.rows as u64) as usize, ..shared.chunk };
     let direct = Direct { reader, limit, handle, busy: &shared.busy, key: &source.key };
     let producer = Producer { shared, handle, work, partition, source, outbox, parents, text: 0 };
     if let Some(again) = work.again.as_ref().filter(|again| again.is_of_records()) {
         return producer.run_again(direct, state, again);
     }
-    if partition.facts.size <= LARGE {
+    if is_file && partition.facts.size <= LARGE {
         return producer.run(direct, state);
     }
     std::thread::scope(|scope| {
-        let (ahead, chunks) = mpsc::sync_channel(READ_AHEAD);
+        let (ahead, chunks) = mpsc::sync_channel((READ_AHEAD / shared.chunk.rows.max(1)).max(1));
         scope.spawn(move || read_ahead(direct, &ahead));
         producer.run(ReadAhead { chunks, end: None }, state)
     })
@@ -385,7 +390,7 @@ fn read_up_to(
     let mut reader = handle.block_on(opened)?;
     let mut left = mark.records;
     while left > 0
-        && let Some(chunk) = handle.block_on(reader.next(CHUNK))?
+        && let Some(chunk) = handle.block_on(reader.next(shared.chunk))?
     {
         let records = chunk.records.len().min(usize::try_from(left).unwrap_or(usize::MAX));
         let mut out = Out::new(shared.step.as_ref());

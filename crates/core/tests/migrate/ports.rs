@@ -2,9 +2,11 @@
 //! processes that a test has ended are dead, and events are counted.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use whimbrel_core::event::{Event, Numbered, Observer};
 use whimbrel_core::{Cancel, Clock, Liveness, Spill, StopReason};
 use whimbrel_endpoint::{EndpointError, Holder};
@@ -20,6 +22,26 @@ impl Clock for Stopped {
 
     fn monotonic(&self) -> Duration {
         Duration::ZERO
+    }
+}
+
+/// Time that goes by only where somebody sleeps.
+#[derive(Default)]
+pub(crate) struct Asleep(AtomicU64);
+
+#[async_trait]
+impl Clock for Asleep {
+    fn now(&self) -> DateTime {
+        Stopped.now()
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_nanos(self.0.load(Ordering::SeqCst))
+    }
+
+    async fn sleep(&self, time: Duration) {
+        let nanos = u64::try_from(time.as_nanos()).expect("nobody sleeps that long");
+        self.0.fetch_add(nanos, Ordering::SeqCst);
     }
 }
 
@@ -70,6 +92,9 @@ pub(crate) struct Ear {
 pub(crate) struct Heard {
     pub(crate) retries: u32,
     pub(crate) checkpoints: u64,
+    /// Strain, rest in seconds and rows of a batch, whenever they changed.
+    pub(crate) pressures: Vec<(u32, f64, u64)>,
+    pub(crate) warnings: Vec<&'static str>,
 }
 
 impl Observer for Ear {
@@ -77,6 +102,10 @@ impl Observer for Ear {
         let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
         match &event.event {
             Event::Retry { .. } => heard.retries += 1,
+            Event::Warning { code, .. } => heard.warnings.push(code),
+            Event::Pressure { strain, pause_seconds, batch_rows, .. } => {
+                heard.pressures.push((*strain, *pause_seconds, *batch_rows));
+            }
             Event::Checkpoint { .. } => {
                 heard.checkpoints += 1;
                 if self.stop_at == Some(heard.checkpoints) {
@@ -89,7 +118,9 @@ impl Observer for Ear {
             | Event::StepStarted { .. }
             | Event::Progress(_)
             | Event::StepFinished { .. }
-            | Event::Warning { .. }
+            | Event::Indexes { .. }
+            | Event::RelateStarted { .. }
+            | Event::RelateFinished { .. }
             | Event::Waiting { .. }
             | Event::RunFinished { .. } => {}
         }

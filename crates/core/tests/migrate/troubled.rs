@@ -1,7 +1,7 @@
 //! Endpoints to which something happens: a target whose n-th commit goes wrong or whose answers are
 //! lies, and a source that hands over few records at once, so that batches end inside of files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::future::pending;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,9 +10,9 @@ use async_trait::async_trait;
 use tokio::sync::Notify;
 use whimbrel_endpoint::memory::{MemorySource, MemoryTarget};
 use whimbrel_endpoint::{
-    Discovery, EndpointError, ErrorClass, Fence, Freshness, LeaseAnswer, LeaseRequest, Limit,
-    Partition, Query, Reader, ReaderEnd, RowFate, Rows, SchemaFile, Source, Target, TargetFacts,
-    Txn, WriteMode,
+    Discovery, EndpointError, ErrorClass, Fence, Finding, Freshness, LeaseAnswer, LeaseRequest,
+    Limit, Needs, Partition, Pressure, Query, Reader, ReaderEnd, RowFate, Rows, SchemaFile, Source,
+    Target, TargetFacts, Txn, WriteMode,
 };
 use whimbrel_ledger::tables;
 use whimbrel_model::plan::HashAlgorithm;
@@ -62,6 +62,10 @@ pub(crate) struct Script {
     pub(crate) lie: Option<Lie>,
     /// Rows of this bookkeeping table are not written in this batch.
     pub(crate) forgets: Option<(&'static str, u64)>,
+    /// What the target answers when it is asked how it is, one after the other.
+    pub(crate) pressures: Mutex<VecDeque<Pressure>>,
+    /// What it wants to be known.
+    pub(crate) findings: Vec<Finding>,
     /// What happens elsewhere once so many batches are tried, before the next transaction begins.
     pub(crate) meanwhile: Mutex<Option<(u64, Event)>>,
     pub(crate) commits: AtomicU64,
@@ -122,7 +126,21 @@ impl Target for Troubled {
             std::thread::spawn(happens).join().expect("what happens elsewhere succeeds");
         }
         let inner = self.inner.begin(fence).await?;
-        Ok(Box::new(TroubledTxn { inner, script: Arc::clone(&self.script), batch: false }))
+        Ok(Box::new(TroubledTxn {
+            inner,
+            target: self.inner.clone(),
+            script: Arc::clone(&self.script),
+            batch: false,
+        }))
+    }
+
+    async fn inspect(&self, _needs: &Needs) -> Result<Vec<Finding>, EndpointError> {
+        Ok(self.script.findings.clone())
+    }
+
+    async fn pressure(&self) -> Result<Pressure, EndpointError> {
+        let mut pressures = self.script.pressures.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(pressures.pop_front().unwrap_or_default())
     }
 
     async fn enter_load(&self) -> Result<(), EndpointError> {
@@ -136,6 +154,7 @@ impl Target for Troubled {
 
 struct TroubledTxn {
     inner: Box<dyn Txn>,
+    target: MemoryTarget,
     script: Arc<Script>,
     /// True once it holds the row of a batch.
     batch: bool,
@@ -203,6 +222,49 @@ impl Txn for TroubledTxn {
         self.inner.apply_schema(file).await
     }
 
+    /// A language of four statements, as memory reads no SQL: `copy TABLE TABLE`, `clear TABLE`,
+    /// `needs TABLE` (has rows), `nothing`.
+    async fn execute(&mut self, script: &whimbrel_endpoint::Script) -> Result<u64, EndpointError> {
+        let mut changed = 0;
+        for statement in script.sql.split(';') {
+            let words: Vec<&str> = statement.split_whitespace().collect();
+            changed += match words.as_slice() {
+                ["copy", from, into] => self.copy(from, into).await?,
+                ["clear", table] => self.inner.delete(&Query::table(*table, &[])).await?,
+                ["nothing"] => 0,
+                ["needs", table] => {
+                    let rows = self.inner.count(table).await?;
+                    assert!(
+                        rows.is_some_and(|rows| rows > 0),
+                        "{}: `{table}` is empty",
+                        script.name
+                    );
+                    0
+                }
+                other => panic!("{}: no statement: {other:?}", script.name),
+            };
+        }
+        Ok(changed)
+    }
+
+    async fn query(
+        &mut self,
+        script: &whimbrel_endpoint::Script,
+        limit: u64,
+    ) -> Result<(Vec<String>, Rows), EndpointError> {
+        let table = script.sql.strip_prefix("rows of ").expect("a query of the test's language");
+        let table = self.target.describe(table).await?.expect("the table is there");
+        let names = tables::names(&table);
+        let columns = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut query = Query::table(table.name.clone(), &names);
+        query.limit = Some(limit);
+        Ok((columns, self.inner.select(&query).await?))
+    }
+
+    async fn count(&mut self, table: &str) -> Result<Option<u64>, EndpointError> {
+        self.inner.count(table).await
+    }
+
     async fn commit(self: Box<Self>) -> Result<(), EndpointError> {
         let commit = At::Commit(self.script.commits.fetch_add(1, Ordering::SeqCst) + 1);
         let batch =
@@ -233,6 +295,16 @@ impl Txn for TroubledTxn {
 
     async fn rollback(self: Box<Self>) -> Result<(), EndpointError> {
         self.inner.rollback().await
+    }
+}
+
+impl TroubledTxn {
+    async fn copy(&mut self, from: &str, into: &str) -> Result<u64, EndpointError> {
+        let table = self.target.describe(into).await?.expect("the table is there");
+        let query = Query::table(from, &tables::names(&table));
+        let rows = self.inner.select(&query).await?;
+        self.inner.put(&table, &rows).await?;
+        Ok(rows.len() as u64)
     }
 }
 

@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex};
 use expect_test::Expect;
 use tokio::runtime::{Builder, Runtime};
 use whimbrel_core::event::Emitter;
-use whimbrel_core::{Cancel, Chosen, CoreError, Depth, Identity, Options, Outcome, Ports, Preview};
+use whimbrel_core::{
+    Cancel, Chosen, Clock, CoreError, Depth, Identity, Options, Outcome, Ports, Preview,
+};
 use whimbrel_endpoint::memory::{MemoryRecord, MemorySource, MemoryTarget};
 use whimbrel_endpoint::{Holder, Source};
 use whimbrel_ledger::{Reject, Run};
@@ -110,7 +112,9 @@ impl World {
     /// A process of this world, with batches of two rows.
     pub(crate) fn process(&self) -> Process<'_> {
         let options = Options { workers: Some(1), batch_size: Some(2), ..Options::default() };
-        Process { world: self, options, script: Script::default(), stop_at: None, chosen: None }
+        let clock = Arc::new(Stopped);
+        let script = Script::default();
+        Process { world: self, options, script, clock, stop_at: None, chosen: None }
     }
 
     /// Runs an undisturbed process.
@@ -162,7 +166,7 @@ impl World {
 
     fn quiet_ports(&self) -> Ports {
         let ear = Ear { stop_at: None, cancel: Cancel::default(), heard: Mutex::default() };
-        self.ports(Cancel::default(), Arc::new(ear), Arc::default())
+        self.ports(Cancel::default(), Arc::new(ear), Arc::default(), Arc::new(Stopped))
     }
 
     /// Units that the newest run has committed.
@@ -180,7 +184,13 @@ impl World {
         ledger::told(&self.target, &self.plan)
     }
 
-    fn ports(&self, cancel: Cancel, ear: Arc<Ear>, script: Arc<Script>) -> Ports {
+    fn ports(
+        &self,
+        cancel: Cancel,
+        ear: Arc<Ear>,
+        script: Arc<Script>,
+        clock: Arc<dyn Clock>,
+    ) -> Ports {
         let started = self.processes.fetch_add(1, Ordering::SeqCst) + 1;
         let holder = Holder {
             run: String::new(),
@@ -193,12 +203,11 @@ impl World {
             let script = Arc::clone(&script);
             Arc::new(Sips { inner: source.clone(), records: self.sip, script })
         };
-        let clock = Arc::new(Stopped);
         let sources = self.sources.iter().map(|(name, one)| (name.clone(), sips(one))).collect();
         Ports {
             target: Arc::new(Troubled { inner: self.target.clone(), script }),
             sources,
-            clock: Arc::clone(&clock) as _,
+            clock: Arc::clone(&clock),
             spill: Arc::clone(&self.spilled) as _,
             liveness: Arc::new(self.dead.clone()),
             events: Emitter::new(clock, ear),
@@ -239,7 +248,8 @@ pub(crate) fn same(one: &World, other: &World) -> Result<(), String> {
 pub(crate) struct Process<'a> {
     world: &'a World,
     pub(crate) options: Options,
-    script: Script,
+    pub(crate) script: Script,
+    clock: Arc<dyn Clock>,
     stop_at: Option<u64>,
     /// Rejects that it reads again, instead of migrating.
     chosen: Option<Chosen>,
@@ -295,6 +305,12 @@ impl Process<'_> {
         self
     }
 
+    /// Time is this clock's.
+    pub(crate) fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
     /// Lets something happen elsewhere after so many batches.
     pub(crate) fn meanwhile(
         mut self,
@@ -311,7 +327,8 @@ impl Process<'_> {
         let heard = Mutex::default();
         let ear = Arc::new(Ear { stop_at: self.stop_at, cancel: cancel.clone(), heard });
         let script = Arc::new(self.script);
-        let ports = self.world.ports(cancel, Arc::clone(&ear), Arc::clone(&script));
+        let clock = Arc::clone(&self.clock);
+        let ports = self.world.ports(cancel, Arc::clone(&ear), Arc::clone(&script), clock);
         let started = ports.identity.holder.started;
         let runtime = runtime();
         let (plan, schema, options) = (&self.world.plan, Vec::new(), &self.options);

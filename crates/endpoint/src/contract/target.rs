@@ -487,13 +487,20 @@ async fn text_is_compared_by_its_bytes(connect: Connect) {
     let names = ["a", "B", "é", "e\u{301}", "Z", "a b", "", "a\u{0}", "ß"];
     let rows: Vec<(i64, &str, &str)> =
         names.iter().enumerate().map(|(id, name)| (id as i64, *name, "")).collect();
-    write(&mut txn, &items(), item_rows(&rows)).await;
+    let fates = write(&mut txn, &items(), item_rows(&rows)).await;
     txn.commit().await.expect("commit");
     let query = Query::table("items", &["name"]).by("name", Order::Rising);
     let found = values(&target.select(&query).await.expect("select"));
-    let mut sorted = names;
+    // PostgreSQL's text holds no NUL: there such a row is refused, and only such a row.
+    let mut sorted: Vec<&str> = names
+        .into_iter()
+        .zip(&fates)
+        .filter(|(name, fate)| !(name.contains('\u{0}') && is_refused(fate, "name")))
+        .map(|(name, _)| name)
+        .collect();
     sorted.sort_unstable();
-    assert_eq!(found, sorted.map(|name| vec![text(name)]));
+    let sorted: Vec<Vec<Value>> = sorted.into_iter().map(|name| vec![text(name)]).collect();
+    assert_eq!(found, sorted);
     let query = Query::table("items", &["name"]).is("name", "b");
     assert!(target.select(&query).await.expect("select").is_empty());
     let query = Query::table("items", &["name"]).that("name", Operator::In, vec![text("z")]);
@@ -632,14 +639,35 @@ async fn values_come_back_as_they_went_in(connect: Connect) {
         let found = txn.read_for_update(&table, &ids(&keys)).await.expect("read");
         for (row, value) in found.iter().zip(&samples) {
             let row = row.as_ref().expect("the row was written");
-            assert_eq!(row[1], *value, "{}", kind.name());
+            assert!(is_same(kind, &row[1], value), "{}: {:?}, not {value:?}", kind.name(), row[1]);
         }
         let query = Query::table(table.name.as_str(), &["v"]).by("id", Order::Rising);
         let found = values(&txn.select(&query).await.expect("select"));
-        let expected: Vec<Vec<Value>> = samples.into_iter().map(|value| vec![value]).collect();
-        assert_eq!(found, expected, "{}", kind.name());
+        assert_eq!(found.len(), samples.len(), "{}", kind.name());
+        for (row, value) in found.iter().zip(&samples) {
+            assert!(is_same(kind, &row[0], value), "{}: {:?}, not {value:?}", kind.name(), row[0]);
+        }
     }
     txn.commit().await.expect("commit");
+}
+
+/// Whether they mean the same. Servers fill a decimal up to its column's scale, spell JSON their own
+/// way, and keep integers beyond 64 bits as decimals; what counts are the bytes that are digested.
+fn is_same(kind: Kind, found: &Value, written: &Value) -> bool {
+    let number = |value: &Value| match (kind, value.as_ref()) {
+        (Kind::Int(_), ValueRef::Decimal(digits)) => digits.parse().ok().map(Value::Int),
+        (_, _) => None,
+    };
+    let encoded = |value: &Value| {
+        let mut bytes = Vec::new();
+        whimbrel_model::wce::cell(
+            &mut bytes,
+            kind,
+            number(value).as_ref().unwrap_or(value).as_ref(),
+        );
+        bytes
+    };
+    encoded(found) == encoded(written)
 }
 
 /// Values that every engine holds in a column that it created for their kind.

@@ -11,7 +11,7 @@ use whimbrel_model::{Chunk, ChunkBuilder, Row, Table, Value, ValueRef};
 use super::order::{Key, compare};
 use crate::{
     Condition, EndpointError, ErrorClass, Fence, Holder, LeaseAnswer, LeaseRequest, Operator,
-    Order, Query, RowFate, Rows, SchemaFile, Target, TargetFacts, Txn, WriteMode, codes,
+    Order, Query, RowFate, Rows, SchemaFile, Script, Target, TargetFacts, Txn, WriteMode, codes,
 };
 
 /// What the ledger's tables are called; a prepared target creates them as they are first written.
@@ -130,7 +130,7 @@ impl Target for MemoryTarget {
     async fn describe_schema(&self, files: &[SchemaFile]) -> Result<Vec<Table>, EndpointError> {
         match files.first() {
             None => Ok(Vec::new()),
-            Some(file) => Err(no_sql(file)),
+            Some(file) => Err(no_sql(&file.name)),
         }
     }
 
@@ -331,7 +331,23 @@ impl Txn for MemoryTxn {
     }
 
     async fn apply_schema(&mut self, file: &SchemaFile) -> Result<(), EndpointError> {
-        Err(no_sql(file))
+        Err(no_sql(&file.name))
+    }
+
+    async fn execute(&mut self, script: &Script) -> Result<u64, EndpointError> {
+        Err(no_sql(&script.name))
+    }
+
+    async fn query(
+        &mut self,
+        script: &Script,
+        _limit: u64,
+    ) -> Result<(Vec<String>, Rows), EndpointError> {
+        Err(no_sql(&script.name))
+    }
+
+    async fn count(&mut self, table: &str) -> Result<Option<u64>, EndpointError> {
+        Ok(self.tables.get(table).map(|stored| stored.rows.len() as u64))
     }
 
     async fn commit(mut self: Box<Self>) -> Result<(), EndpointError> {
@@ -601,11 +617,11 @@ fn no_ledger(doing: &str) -> EndpointError {
     )
 }
 
-fn no_sql(file: &SchemaFile) -> EndpointError {
+fn no_sql(name: &str) -> EndpointError {
     EndpointError::new(
         ErrorClass::Configuration,
         codes::UNSUPPORTED,
-        format!("the in-memory target does not read SQL: `{}`", file.name),
+        format!("the in-memory target does not read SQL: `{name}`"),
     )
 }
 

@@ -1,16 +1,16 @@
 //! What a step of a plan means, as one text, and its digest.
 //!
 //! Two plans whose steps have the same text load the same rows. Comments, the order of keys and of
-//! columns, the names of maps, the target, `[run]`, `[rejects]`, `[window]` and the limits of rules
+//! columns, the names of maps, the URLs of databases, `[run]`, `[rejects]`, `[window]` and the limits of rules
 //! are not in it. A key that is left out and one that says its default are the same, so that keys
 //! added later leave old digests as they are.
 
 use std::fmt::Write as _;
 
 use super::{
-    At, Base, CsvDialect, DuplicateConflict, Duplicates, DuplicatesBy, DuplicatesScope, Each,
-    Existing, Expr, Fold, Format, HashAlgorithm, Invalid, LargeFiles, ListRule, Literal, MapOther,
-    MissingRef, Plan, Ragged, Rule, Severity, Source, TableMapping, decode,
+    At, Base, CsvDialect, Database, DuplicateConflict, Duplicates, DuplicatesBy, DuplicatesScope,
+    Each, Existing, Expr, Fold, Format, HashAlgorithm, Invalid, LargeFiles, ListRule, Literal,
+    MapOther, MissingRef, Plan, Ragged, Rule, Severity, Source, SourceRows, TableMapping, decode,
 };
 
 /// The first line: the version of this form.
@@ -125,6 +125,18 @@ impl Canonical<'_> {
             Format::JsonLines => self.line("  format", "jsonl"),
             Format::Markdown => self.line("  format", "markdown"),
             Format::Text => self.line("  format", "text"),
+            Format::Database(database) => self.database(database),
+        }
+    }
+
+    /// Not its URL: the same rows may stand elsewhere, and credentials change.
+    fn database(&mut self, database: &Database) {
+        match &database.rows {
+            SourceRows::Table(table) => self.line("  table", &quote(&table.value)),
+            SourceRows::Query(query) => self.line("  query", &quote(&query.value)),
+        }
+        for column in &database.key {
+            self.line("  key", &quote(&column.value));
         }
     }
 
@@ -362,7 +374,7 @@ fn sorted_by_name(named: &[(At<String>, Expr)]) -> Vec<(&str, &Expr)> {
 }
 
 /// The text in quotes, one line, nothing else written the same way.
-fn quote(text: &str) -> String {
+pub(super) fn quote(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
     for c in text.chars() {

@@ -6,8 +6,8 @@
 use super::read::{Notes, bounded, quoted};
 use super::suggest::did_you_mean;
 use super::{
-    Aggregate, At, Base, DuplicatesBy, Each, Expr, Fact, Format, Plan, Source, Span, TableMapping,
-    codes,
+    Aggregate, At, Base, DuplicatesBy, Each, Expr, Fact, Format, Plan, Relate, Source, Span,
+    TableMapping, codes,
 };
 
 /// Notes everything that does not fit together.
@@ -17,13 +17,17 @@ pub(super) fn check(plan: &Plan, notes: &Notes<'_>) {
         check_source(source, notes);
     }
     for (index, table) in plan.tables.iter().enumerate() {
-        check_into(table, notes);
+        check_not_the_ledgers(&table.into, notes);
         check_filled_once(&plan.tables[..index], table, notes);
         check_from(plan, table, notes);
+        check_each(plan, table, notes);
         check_columns(table, notes);
         for expr in expressions(table) {
             check_expr(plan, table, expr, notes);
         }
+    }
+    for (index, relate) in plan.relates.iter().enumerate() {
+        check_relate(&plan.relates[..index], relate, notes);
     }
     check_cycles(plan, notes);
 }
@@ -72,11 +76,12 @@ fn expressions(table: &TableMapping) -> Vec<&Expr> {
     all
 }
 
+const NAME_CHARS_MAX: usize = 100;
+
 fn check_name(plan: &Plan, notes: &Notes<'_>) {
-    const CHARS_MAX: usize = 100;
     let name = &plan.name;
-    if name.value.chars().any(char::is_control) || name.value.chars().count() > CHARS_MAX {
-        let message = format!("`name` must be one line of at most {CHARS_MAX} characters");
+    if name.value.chars().any(char::is_control) || name.value.chars().count() > NAME_CHARS_MAX {
+        let message = format!("`name` must be one line of at most {NAME_CHARS_MAX} characters");
         notes.error(codes::NAME, name.span.clone(), message, None);
     }
 }
@@ -124,6 +129,16 @@ fn check_source(source: &Source, notes: &Notes<'_>) {
             }
         }
         Format::Json { .. } | Format::JsonLines | Format::Markdown | Format::Text => {}
+        Format::Database(_) => {
+            for column in source.columns.iter().filter(|column| column.null.is_some()) {
+                let message = format!(
+                    "`null` means nothing for {}: a database has NULL itself",
+                    notes.shown(&column.name)
+                );
+                let help = "`null` of an expression makes texts NULL".to_owned();
+                notes.error(codes::NEEDS, column.name.span.clone(), message, Some(help));
+            }
+        }
     }
 }
 
@@ -136,15 +151,51 @@ fn repeated(bytes: &[Option<u8>]) -> Option<u8> {
 /// Where engines have no schemas of their own for it, the ledger's tables begin so.
 const LEDGER_PREFIX: &str = "whimbrel_";
 
-fn check_into(table: &TableMapping, notes: &Notes<'_>) {
-    let into = &table.into;
-    let head = into.value.as_bytes().get(..LEDGER_PREFIX.len());
-    // Engines find a table's name in any case.
-    if head.is_some_and(|head| head.eq_ignore_ascii_case(LEDGER_PREFIX.as_bytes())) {
-        let message = format!("the name {} is the ledger's", notes.shown(into));
+/// Where engines have schemas, the ledger's tables stand in this one.
+const LEDGER_SCHEMA: &str = "whimbrel.";
+
+fn check_not_the_ledgers(table: &At<String>, notes: &Notes<'_>) {
+    let begins = |with: &str| {
+        let head = table.value.as_bytes().get(..with.len());
+        // Engines find a table's name in any case.
+        head.is_some_and(|head| head.eq_ignore_ascii_case(with.as_bytes()))
+    };
+    if begins(LEDGER_PREFIX) || begins(LEDGER_SCHEMA) {
+        let message = format!("the name {} is the ledger's", notes.shown(table));
         let help = format!("name a table that does not begin with `{LEDGER_PREFIX}`");
-        notes.error(codes::RESERVED, into.span.clone(), message, Some(help));
+        notes.error(codes::RESERVED, table.span.clone(), message, Some(help));
     }
+}
+
+fn check_relate(before: &[Relate], relate: &Relate, notes: &Notes<'_>) {
+    let name = &relate.name;
+    if name.value.chars().any(char::is_control) || name.value.chars().count() > NAME_CHARS_MAX {
+        let message = format!("`name` must be one line of at most {NAME_CHARS_MAX} characters");
+        notes.error(codes::NAME, name.span.clone(), message, None);
+    }
+    if !name.value.is_empty() && before.iter().any(|other| other.name.value == name.value) {
+        let message = format!("two `[[relate]]` are called {}", notes.shown(name));
+        notes.error(codes::TWICE, name.span.clone(), message, None);
+    }
+    for table in &relate.writes {
+        check_not_the_ledgers(table, notes);
+    }
+}
+
+/// A row per file needs files.
+fn check_each(plan: &Plan, table: &TableMapping, notes: &Notes<'_>) {
+    if let (Each::File, Some(source)) = (&table.each, database_of(plan, table)) {
+        let message =
+            format!("`each = \"file\"` of a database: {} has no files", notes.shown(source));
+        notes.error(codes::NO_FILE, table.span.clone(), message, None);
+    }
+}
+
+/// The first of a table's sources that is a database.
+fn database_of<'a>(plan: &'a Plan, table: &'a TableMapping) -> Option<&'a At<String>> {
+    let is_database =
+        |from: &&At<String>| plan.source(&from.value).is_some_and(|it| it.database().is_some());
+    table.from.iter().find(is_database)
 }
 
 fn check_filled_once(before: &[TableMapping], table: &TableMapping, notes: &Notes<'_>) {
@@ -220,7 +271,10 @@ fn check_expr(plan: &Plan, table: &TableMapping, expr: &Expr, notes: &Notes<'_>)
     }
     match &expr.base {
         Base::Field(field) => check_field(table, field, notes),
-        Base::Fact(fact) => check_fact(table, fact, notes),
+        Base::Fact(fact) => {
+            check_fact(table, fact, notes);
+            check_fact_of_file(plan, table, fact, notes);
+        }
         Base::Ref { table: parent, by, .. } => check_ref(plan, parent, by, &expr.span, notes),
         Base::Aggregate { of, .. } => check_aggregate(table, *of, &expr.span, notes),
         Base::BySource(named) => check_by_source(table, named, &expr.span, notes),
@@ -277,6 +331,44 @@ fn check_fact(table: &TableMapping, fact: &At<Fact>, notes: &Notes<'_>) {
         let message =
             format!("the fact `{}` does not exist where a row stands for {row}", fact.value.name());
         notes.error(codes::EACH, fact.span.clone(), message, None);
+    }
+}
+
+/// Whether the fact is one about files.
+fn of_file(fact: Fact) -> bool {
+    match fact {
+        Fact::FilePath
+        | Fact::FileName
+        | Fact::FileStem
+        | Fact::FileDir
+        | Fact::FileSuffix
+        | Fact::FileMtime
+        | Fact::FileSize
+        | Fact::FileSha256
+        | Fact::FileBlake3
+        | Fact::FileText
+        | Fact::RecordLine => true,
+        Fact::RecordNumber
+        | Fact::RecordText
+        | Fact::RecordJson
+        | Fact::ElementNumber
+        | Fact::Element
+        | Fact::SourceName
+        | Fact::SourceOrdinal
+        | Fact::PlanTimezone => false,
+    }
+}
+
+fn check_fact_of_file(plan: &Plan, table: &TableMapping, fact: &At<Fact>, notes: &Notes<'_>) {
+    // Of a union, `by_source` may ask it for the files alone.
+    let every =
+        |from: &At<String>| plan.source(&from.value).is_some_and(|it| it.database().is_some());
+    if of_file(fact.value) && !table.from.is_empty() && table.from.iter().all(every) {
+        let message = format!(
+            "the fact `{}` is about files, and the table reads from a database",
+            fact.value.name()
+        );
+        notes.error(codes::NO_FILE, fact.span.clone(), message, None);
     }
 }
 

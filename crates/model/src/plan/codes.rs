@@ -70,7 +70,7 @@ pub const CODES: &[(&str, &str, &str)] = &[
     (
         CYCLE,
         "tables refer to each other in a circle",
-        "A table can only be filled when the tables it refers to stand, so references must not come back to where they began, and a table cannot refer to itself. Load one of the columns as NULL, or take the key over unchanged.",
+        "A table can only be filled when the tables it refers to stand, so references must not come back to where they began, and a table cannot refer to itself. Take the key over unchanged; or load the column as NULL, let a second `[[table]]` take the pairs of row and parent (its `ref`s see every row), and write them into the column in a `[[relate]]`.",
     ),
     (
         BASE,
@@ -125,7 +125,7 @@ pub const CODES: &[(&str, &str, &str)] = &[
     (
         FORMAT,
         "a source has one format",
-        "Exactly one of `csv`, `tsv`, `json`, `jsonl`, `markdown`, `text` must stand in a source, with its globs. Files of several formats are several sources; a table may read from all of them with `from = [\"a\", \"b\"]`.",
+        "Exactly one of `csv`, `tsv`, `json`, `jsonl`, `markdown`, `text` must stand in a source, with its globs, or `database` with one of `table` and `query`. Files of several formats are several sources; a table may read from all of them with `from = [\"a\", \"b\"]`.",
     ),
     (
         EACH,
@@ -165,7 +165,22 @@ pub const CODES: &[(&str, &str, &str)] = &[
     (
         RESERVED,
         "the name is kept for the ledger",
-        "Tables whose names begin with `whimbrel_`, in upper or lower case, are the ledger's, where a run writes down what became of every record. A plan that filled one would falsify the account of itself. Name another table.",
+        "Tables whose names begin with `whimbrel_`, or that stand in a schema `whimbrel`, in upper or lower case, are the ledger's, where a run writes down what became of every record. A plan that filled one would falsify the account of itself. Name another table.",
+    ),
+    (
+        NO_FILE,
+        "a database has no files",
+        "The table reads from a database, and asks for something that only a file has: a fact such as `file.name` or `record.line`, or `each = \"file\"`. The rows of a database have columns, a place (`record.number`) and a source (`source.name`). In a union with files, `by_source` says what the column is for each.",
+    ),
+    (
+        RATE,
+        "not a rate",
+        "A rate is a whole number of rows per second from 1, written with what it counts: `\"50000/s\"`. A bare number is refused because it would be unclear what it is per.",
+    ),
+    (
+        NO_ENGINE,
+        "no SQL for this engine",
+        "A `[[relate]]` says its SQL for each engine, and has none for the engine of this plan's target. Add a text under the name in the message; where nothing is to be done there, `SELECT 1` does nothing.",
     ),
 ];
 
@@ -202,3 +217,6 @@ pub(super) const BY_PARTS: &str = "WB0030";
 pub(super) const EMPTY: &str = "WB0031";
 pub(super) const NAME: &str = "WB0032";
 pub(super) const RESERVED: &str = "WB0033";
+pub(super) const NO_FILE: &str = "WB0034";
+pub(super) const RATE: &str = "WB0035";
+pub(super) const NO_ENGINE: &str = "WB0036";

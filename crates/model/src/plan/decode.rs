@@ -18,9 +18,10 @@ use super::read::{Notes, Reader, or};
 use super::suggest::did_you_mean;
 use super::variables::Variables;
 use super::{
-    At, Budget, CsvDialect, DuplicateConflict, Duplicates, DuplicatesBy, DuplicatesScope, Each,
-    Existing, Format, Hidden, LargeFiles, Outside, Plan, Ragged, Rejects, Rule, RunLimits, Secret,
-    Severity, Source, SourceColumn, Span, TableMapping, ValueMap, Window, check, codes,
+    At, Budget, ByEngine, CsvDialect, Database, DuplicateConflict, Duplicates, DuplicatesBy,
+    DuplicatesScope, Each, Existing, Format, Hidden, Indexes, LargeFiles, Outside, Plan, Ragged,
+    Rejects, Relate, Rule, RunLimits, Secret, Severity, Source, SourceColumn, SourceRows, Span,
+    SqlText, TableMapping, ValueMap, Window, check, codes,
 };
 
 pub(super) const MAX_RECORD_SIZE: u64 = 64 << 20;
@@ -70,8 +71,7 @@ fn syntax_error(error: &toml::de::Error) -> PlanError {
 fn plan<'a>(notes: &'a Notes<'a>, tree: &'a DeTable<'a>) -> Plan {
     let root = Reader::open(notes, &keys::ROOT, "the plan".to_owned(), tree, 0..0);
     let name = root.text("name");
-    let target =
-        root.text("target").map(|text| At { value: Secret::new(text.value), span: text.span });
+    let target = root.text("target").map(secret);
     Plan {
         name: name.unwrap_or(At { value: String::new(), span: 0..0 }),
         target: target.unwrap_or(At { value: Secret::new(String::new()), span: 0..0 }),
@@ -81,11 +81,16 @@ fn plan<'a>(notes: &'a Notes<'a>, tree: &'a DeTable<'a>) -> Plan {
         sources: sources(&root),
         maps: maps(&root),
         tables: tables(&root),
+        relates: relates(&root),
         rejects: rejects(&root),
         window: window(&root),
         run: run_limits(&root),
         hidden: Hidden::default(),
     }
+}
+
+fn secret(text: At<String>) -> At<Secret> {
+    At { value: Secret::new(text.value), span: text.span }
 }
 
 fn sources(root: &Reader<'_>) -> Vec<Source> {
@@ -134,7 +139,7 @@ fn format(name: &At<String>, reader: &Reader<'_>) -> (Format, Vec<At<String>>) {
         [] if reader.has_or_means(FORMATS) => "text",
         [] => {
             let message = format!("{} says no format", reader.place);
-            let help = format!("add {} with its globs", or(FORMATS));
+            let help = format!("add {}", or(FORMATS));
             reader.notes.error(codes::FORMAT, name.span.clone(), message, Some(help));
             "text"
         }
@@ -152,9 +157,29 @@ fn format(name: &At<String>, reader: &Reader<'_>) -> (Format, Vec<At<String>>) {
         "json" => Format::Json { records: records(reader) },
         "jsonl" => Format::JsonLines,
         "markdown" => Format::Markdown,
+        "database" => return (Format::Database(database(reader)), Vec::new()),
         _ => Format::Text,
     };
     (format, if present.is_empty() { Vec::new() } else { reader.texts(word) })
+}
+
+fn database(reader: &Reader<'_>) -> Database {
+    let url = reader.text("database").map(secret);
+    let (table, query) = (reader.text("table"), reader.text("query"));
+    if let (Some(_), Some(query)) = (&table, &query) {
+        let message = format!("{} has both `table` and `query`", reader.place);
+        let help = "one of them says which rows are read".to_owned();
+        reader.notes.error(codes::FORMAT, query.span.clone(), message, Some(help));
+    }
+    let nothing = || At { value: String::new(), span: reader.span.clone() };
+    Database {
+        url: url.unwrap_or_else(|| secret(nothing())),
+        rows: match (table, query) {
+            (None, Some(query)) => SourceRows::Query(query),
+            (table, _) => SourceRows::Table(table.unwrap_or_else(nothing)),
+        },
+        key: reader.texts("key"),
+    }
 }
 
 fn records(reader: &Reader<'_>) -> Option<At<String>> {
@@ -315,6 +340,28 @@ fn rules(table: &Reader<'_>) -> Vec<Rule> {
 
 const SEVERITY: &[(&str, Severity)] = &[("reject", Severity::Reject), ("warn", Severity::Warn)];
 
+fn relates(root: &Reader<'_>) -> Vec<Relate> {
+    let relates = root.many("relate", &keys::RELATE);
+    relates
+        .into_iter()
+        .map(|(relate, span)| {
+            let place = "`[[relate]]`".to_owned();
+            let reader = Reader::open(root.notes, &keys::RELATE, place, relate, span.clone());
+            let nothing = || SqlText { by: ByEngine::Each(Vec::new()), span: span.clone() };
+            Relate {
+                name: reader
+                    .text("name")
+                    .unwrap_or(At { value: String::new(), span: span.clone() }),
+                sql: reader.sql("sql", &keys::SQL).unwrap_or_else(nothing),
+                undo: reader.sql("undo", &keys::SQL),
+                writes: reader.texts("writes"),
+                check: reader.sql("check", &keys::SQL),
+                span: span.clone(),
+            }
+        })
+        .collect()
+}
+
 fn rejects(root: &Reader<'_>) -> Rejects {
     let Some(reader) = root.one("rejects", &keys::REJECTS, "`[rejects]`".to_owned()) else {
         return Rejects { max: None, after: REJECTS_AFTER };
@@ -346,6 +393,11 @@ fn run_limits(root: &Reader<'_>) -> RunLimits {
         batch_bytes: reader.size("batch_bytes"),
         batch_timeout: reader.duration("batch_timeout"),
         retries: reader.count_u32("retries", 0),
+        max_rate: reader.rate("max_rate"),
+        indexes: reader.word("indexes", INDEXES).unwrap_or_default(),
         deadline: reader.duration("deadline"),
     }
 }
+
+const INDEXES: &[(&str, Indexes)] =
+    &[("auto", Indexes::Auto), ("keep", Indexes::Keep), ("park", Indexes::Park)];

@@ -56,6 +56,8 @@ pub(super) enum Shape {
     Size,
     /// `30s`, `1h30m`.
     Duration,
+    /// `50000/s`.
+    Rate,
     /// `22:00`.
     Clock,
     /// A count, or a text like `1%`.
@@ -88,6 +90,8 @@ pub(super) enum Shape {
     Named(&'static Section),
     /// Names, each with pairs.
     NamedPairs,
+    /// SQL: a text, or a table of that section with one for each engine.
+    Sql(&'static Section),
 }
 
 impl PartialEq for Section {
@@ -133,6 +137,7 @@ impl Shape {
             Self::Byte { or_none: true } => "a text of one ASCII character, or \"\"".to_owned(),
             Self::Size => "a number of bytes or a text like \"50MB\" or \"50MiB\"".to_owned(),
             Self::Duration => "a text like \"30s\" or \"1h30m\"".to_owned(),
+            Self::Rate => "a text like \"50000/s\"".to_owned(),
             Self::Clock => "a text like \"22:00\"".to_owned(),
             Self::Budget => "a count or a text like \"1%\"".to_owned(),
             Self::Uuid => "a UUID".to_owned(),
@@ -148,6 +153,7 @@ impl Shape {
             Self::One(_) => "a table".to_owned(),
             Self::Many(_) => "a list of tables".to_owned(),
             Self::Named(_) | Self::NamedPairs => "a table of tables".to_owned(),
+            Self::Sql(_) => "a text, or a table with one for each engine".to_owned(),
         }
     }
 }
@@ -236,6 +242,12 @@ pub(super) static ROOT: Section = Section {
         )
         .required(),
         key(
+            "relate",
+            Shape::Many(&RELATE),
+            "Steps in the target's own SQL, after all tables are loaded.",
+            "[[relate]]",
+        ),
+        key(
             "rejects",
             Shape::One(&REJECTS),
             "How many rejected records are too many.",
@@ -249,7 +261,7 @@ pub(super) static ROOT: Section = Section {
 /// `[source.NAME]`.
 pub(super) static SOURCE: Section = Section {
     title: "[source.NAME]",
-    doc: "A set of files of one format. Exactly one of the formats `csv`, `tsv`, `json`, `jsonl`, `markdown`, `text` gives the globs, relative to the plan. A source that matches no file at all is always an error (WB0612), also where all its files are gone since the last run: a folder that was not mounted must not look like an empty one. A source that may be empty is taken out of the plan until it has a file. The NAME and a file's path are its identity in the ledger. Files are read in the order of their paths.",
+    doc: "A set of files of one format, or the rows of a database. Exactly one of the formats `csv`, `tsv`, `json`, `jsonl`, `markdown`, `text` gives the globs, relative to the plan; or `database` gives the URL, and one of `table` and `query` says which rows. A database is read in one consistent snapshot, which sources with the same URL share. A source that matches no file at all is always an error (WB0612), also where all its files are gone since the last run: a folder that was not mounted must not look like an empty one. A source that may be empty is taken out of the plan until it has a file. The NAME and a file's path are its identity in the ledger. Files are read in the order of their paths.",
     one_of: FORMATS,
     keys: &[
         key("csv", Shape::Texts, "Globs of files of comma-separated values.", r#"csv = "legacy/logs/run_*.csv""#),
@@ -258,14 +270,24 @@ pub(super) static SOURCE: Section = Section {
         key("jsonl", Shape::Texts, "Globs of files with one JSON document a line.", r#"jsonl = "legacy/app.jsonl""#),
         key("markdown", Shape::Texts, "Globs of Markdown files: one record a file, with the keys of its front matter, `body` and `heading`.", r#"markdown = "legacy/**/*.md""#),
         key("text", Shape::Texts, "Globs of plain text files: one record a file, with `body`.", r#"text = "legacy/**/*.txt""#),
-        key("exclude", Shape::Texts, "Globs of files that are left out.", r#"exclude = "legacy/drafts/**""#),
-        key("hidden", Shape::Bool, "Also read files whose name, or a folder of theirs, begins with a dot.", "hidden = true").default("`false`"),
-        key("ignore_case", Shape::Bool, "Globs match whatever the case of the letters (`*.md` finds `A.MD`).", "ignore_case = true").default("`false`"),
-        key("follow_links", Shape::Bool, "Go through symbolic links to folders; loops are found.", "follow_links = true").default("`false`"),
-        key("encoding", Shape::Word(ENCODINGS), "Encoding of the files; a byte order mark wins.", r#"encoding = "windows-1252""#).default("`utf-8`"),
+        key("database", Shape::Text, "URL of a database, `sqlite:…`, `postgres://…` or `mysql://…`. It is never printed with its password. Where the same rows stand is no part of the mapping: the URL may change between runs.", r#"database = "${OLD:-postgres://reader@old/telemetry}"
+table = "check_result""#).needs(&["table", "query"]),
+        key("table", Shape::Text, "The table whose rows are read; `schema.table` on servers that have schemas.", r#"database = "sqlite:old.db"
+table = "check_result""#).needs(&["database"]),
+        key("query", Shape::Text, "A query in that database's own SQL, whose rows are read: one statement that reads. Joins belong here.", r#"database = "sqlite:old.db"
+query = "SELECT r.*, h.name FROM check_result r JOIN host h ON h.id = r.host_id"
+key = ["id"]"#).needs(&["database"]),
+        key("key", Shape::Texts, "Columns that together are different for each row and never NULL. Rows are read in their order and in parts, and a resume goes on behind the last key. Without a key, all rows are read in one go.", r#"database = "sqlite:old.db"
+table = "check_result"
+key = ["id"]"#).default("the table's primary key; none for a `query`").needs(&["database"]),
+        key("exclude", Shape::Texts, "Globs of files that are left out.", r#"exclude = "legacy/drafts/**""#).needs(FILES),
+        key("hidden", Shape::Bool, "Also read files whose name, or a folder of theirs, begins with a dot.", "hidden = true").default("`false`").needs(FILES),
+        key("ignore_case", Shape::Bool, "Globs match whatever the case of the letters (`*.md` finds `A.MD`).", "ignore_case = true").default("`false`").needs(FILES),
+        key("follow_links", Shape::Bool, "Go through symbolic links to folders; loops are found.", "follow_links = true").default("`false`").needs(FILES),
+        key("encoding", Shape::Word(ENCODINGS), "Encoding of the files; a byte order mark wins.", r#"encoding = "windows-1252""#).default("`utf-8`").needs(FILES),
         key("null", Shape::TextList, "Cells that mean NULL, compared with the cell as it is written, quotes included: `\"\"` is an empty cell, `'\"\"'` a quoted empty one.", r#"null = ["", "NA"]"#).default("none").needs(SEPARATED),
         key("columns", Shape::Named(&SOURCE_COLUMN), "Settings of single columns.", r#"columns = { Status = { null = [""] } }"#),
-        key("optional", Shape::TextList, "Columns that some files lack; they are NULL there. Any other column that a table uses and a header lacks is an error.", r#"optional = ["Time_Str"]"#),
+        key("optional", Shape::TextList, "Columns that some files lack; they are NULL there. Any other column that a table uses and a header lacks is an error.", r#"optional = ["Time_Str"]"#).needs(FILES),
         key("ignore", Shape::TextList, "Columns that are knowingly not carried over.", r#"ignore = ["Time_Str"]"#),
         key("archive", Shape::TextList, "Columns without a place in the target; their values are kept in the ledger's archive.", r#"archive = ["url"]"#),
         key("records", Shape::Text, "JSON Pointer of the array whose elements are the records.", r#"records = "/results""#).needs(&["json"]),
@@ -278,15 +300,19 @@ pub(super) static SOURCE: Section = Section {
 names = ["id", "name"]"#).needs(SEPARATED),
         key("skip_lines", Shape::Count(0), "Lines before the header.", "skip_lines = 2").default("`0`").needs(SEPARATED),
         key("ragged", Shape::Word(&["reject", "pad", "truncate"]), "A record with too few or too many fields is rejected; `pad`: missing fields are NULL; `truncate`: surplus fields are dropped and counted.", r#"ragged = "pad""#).default("`reject`").needs(SEPARATED),
-        key("max_file_size", Shape::Size, "Files above it are treated as `large_files` says.", r#"max_file_size = "50MB""#).default("none"),
+        key("max_file_size", Shape::Size, "Files above it are treated as `large_files` says.", r#"max_file_size = "50MB""#).default("none").needs(FILES),
         key("large_files", Shape::Word(&["handle", "skip", "reject"]), "`handle`: like any other; `skip`: filtered, and counted so; `reject`: rejected as a whole.", r#"max_file_size = "50MB"
 large_files = "skip""#).default("`handle`").needs(&["max_file_size"]),
-        key("max_record_size", Shape::Size, "A longer record is rejected.", r#"max_record_size = "1MiB""#).default("`64MiB`"),
+        key("max_record_size", Shape::Size, "A longer record is rejected.", r#"max_record_size = "1MiB""#).default("`64MiB`").needs(FILES),
     ],
 };
 
 /// The keys that name a source's format.
-pub(super) const FORMATS: &[&str] = &["csv", "tsv", "json", "jsonl", "markdown", "text"];
+pub(super) const FORMATS: &[&str] =
+    &["csv", "tsv", "json", "jsonl", "markdown", "text", "database"];
+
+/// Those of them whose sources are files.
+const FILES: &[&str] = &["csv", "tsv", "json", "jsonl", "markdown", "text"];
 
 const SEPARATED: &[&str] = &["csv", "tsv"];
 
@@ -453,6 +479,37 @@ pub(super) static LIST: Section = Section {
     ],
 };
 
+/// `[[relate]]`.
+pub(super) static RELATE: Section = Section {
+    title: "[[relate]]",
+    doc: "A step in the target's own SQL, after all tables are loaded, in the order of the file. It is one transaction, which ends with a checkpoint: a run that is killed goes on with the first step that is not done. A later run of the plan that loads something takes the steps back, the last one first, and does them again; so it is, with `--adopt`, where the SQL of a step has changed, with that step and those behind it. Statements that begin or end transactions are refused. Inside a text, `$$` is written `$$$$`; a dollar quote with a tag (`$do$ … $do$`) and SQL from a file (`${file:sql/hierarchy.sql}`) are themselves.",
+    one_of: &[],
+    keys: &[
+        key("name", Shape::Text, "What the ledger, reports and messages call it; unique in the plan.", r#"name = "hierarchy""#).required(),
+        key("sql", Shape::Sql(&SQL), "What is done: one statement or several.", r#"sql = "INSERT INTO closure SELECT id, parent_id, 1 FROM nodes WHERE parent_id IS NOT NULL""#).required(),
+        key("undo", Shape::Sql(&SQL), "What takes it back. It is also done before `sql` is done again, so it must not mind rows that are gone. Without it the step cannot be undone, and `plan` and `validate` say so; where it would have to be done again, the run refuses.", r#"undo = "DELETE FROM closure""#),
+        key("writes", Shape::Texts, "The tables that `sql` changes. Their numbers of rows, before and after, are kept.", r#"writes = ["closure"]"#).required(),
+        key("check", Shape::Sql(&SQL), "A query that must return no rows once `sql` is done. Otherwise the step is taken back, and its first rows are shown.", r#"check = "SELECT id FROM nodes WHERE parent_id = id""#),
+    ],
+};
+
+/// SQL by engine.
+pub(super) static SQL: Section = Section {
+    title: "sql = { … }",
+    doc: "One text for each engine that the plan is used with, where one text will not do for all: `sql = { sqlite = \"…\", postgres = \"…\" }`. A plan whose target is an engine without its text is refused (WB0036).",
+    one_of: &[],
+    keys: &[
+        key("sqlite", Shape::Text, "For SQLite.", r#"sqlite = "SELECT 1""#),
+        key(
+            "postgres",
+            Shape::Text,
+            "For PostgreSQL.",
+            r#"postgres = "REFRESH MATERIALIZED VIEW closure""#,
+        ),
+        key("mysql", Shape::Text, "For MySQL and MariaDB.", r#"mysql = "SELECT 1""#),
+    ],
+};
+
 /// `[rejects]`.
 pub(super) static REJECTS: Section = Section {
     title: "[rejects]",
@@ -522,6 +579,20 @@ pub(super) static RUN: Section = Section {
         )
         .default("`3`"),
         key(
+            "max_rate",
+            Shape::Rate,
+            "Rows per second that are written at most, so that others are not disturbed.",
+            r#"max_rate = "50000/s""#,
+        )
+        .default("none; a target under pressure slows the run down by itself"),
+        key(
+            "indexes",
+            Shape::Word(&["auto", "keep", "park"]),
+            "Indexes of a table that is empty when its load begins, but for unique ones and those that other things need: `park` drops them and makes them again when its rows are complete, `keep` leaves them, `auto` parks them where the load is large (32 MiB of files, 100,000 rows of a database).",
+            r#"indexes = "keep""#,
+        )
+        .default("`auto`"),
+        key(
             "deadline",
             Shape::Duration,
             "After this long the run stops at a checkpoint (exit code 75).",
@@ -541,6 +612,8 @@ pub(super) static SECTIONS: &[&Section] = &[
     &RULE,
     &EXPR,
     &LIST,
+    &RELATE,
+    &SQL,
     &REJECTS,
     &WINDOW,
     &RUN,
@@ -582,11 +655,14 @@ mod tests {
             "the plan" if key.example.starts_with('[') => format!("{usual}\n{SOURCES}{table}\n"),
             "the plan" => format!("{head}\n{SOURCES}{table}\n"),
             "[source.NAME]" => {
+                let own = FORMATS.iter().any(|format| {
+                    key.example.lines().any(|line| line.starts_with(&format!("{format} = ")))
+                });
                 let format = match key.needs.first() {
+                    Some(_) | None if own => Vec::new(),
                     Some(format) if FORMATS.contains(format) => {
                         vec![(*format, "csv = 'x'".replace("csv", format))]
                     }
-                    Some(_) | None if FORMATS.contains(&key.name) => Vec::new(),
                     Some(_) | None => vec![("csv", "csv = 'x'".to_owned())],
                 };
                 let format: Vec<(&str, &str)> =
@@ -625,6 +701,18 @@ mod tests {
             "list = { … }" => {
                 format!(
                     "{usual}\n{SOURCES}{RUNS}[[table]]\ninto = 't'\nfrom = 'samples'\nkey = 'id'\n[table.columns]\nid = 'ID'\n[table.columns.c]\nfrom = 'C'\n[table.columns.c.list]\n{}\n",
+                    key.example
+                )
+            }
+            "[[relate]]" => {
+                let own =
+                    [("name", "name = 'r'"), ("sql", "sql = 'x'"), ("writes", "writes = 't'")];
+                let relate = with_usual(key, &own);
+                format!("{usual}\n{SOURCES}{table}\n[[relate]]\n{relate}\n")
+            }
+            "sql = { … }" => {
+                format!(
+                    "{usual}\n{SOURCES}{table}\n[[relate]]\nname = 'r'\nwrites = 't'\nsql = {{ {} }}\n",
                     key.example
                 )
             }

@@ -13,6 +13,7 @@ mod keys;
 pub mod quantity;
 mod read;
 mod reference;
+mod relate;
 mod schema;
 mod suggest;
 mod variables;
@@ -25,6 +26,7 @@ use crate::kind::Kind;
 pub use codes::CODES;
 pub use decode::decode;
 pub use error::PlanError;
+pub use relate::{ByEngine, ENGINES, Relate, SqlText};
 
 /// Where something stands in the plan file: a range of bytes.
 pub type Span = Range<usize>;
@@ -57,6 +59,8 @@ pub struct Plan {
     pub maps: Vec<ValueMap>,
     /// `[[table]]`, in the order of the file.
     pub tables: Vec<TableMapping>,
+    /// `[[relate]]`, in the order of the file.
+    pub relates: Vec<Relate>,
     /// `[rejects]`.
     pub rejects: Rejects,
     /// `[window]`.
@@ -129,6 +133,7 @@ impl std::fmt::Debug for Plan {
             sources,
             maps,
             tables,
+            relates,
             rejects,
             window,
             run,
@@ -137,7 +142,7 @@ impl std::fmt::Debug for Plan {
         let shown = format!(
             "Plan {{ name: {name:?}, target: {target:?}, schema: {schema:?}, timezone: {timezone:?}, \
              namespace: {namespace:?}, sources: {sources:?}, maps: {maps:?}, tables: {tables:?}, \
-             rejects: {rejects:?}, window: {window:?}, run: {run:?} }}"
+             relates: {relates:?}, rejects: {rejects:?}, window: {window:?}, run: {run:?} }}"
         );
         f.write_str(&hidden.redact(&shown))
     }
@@ -174,14 +179,14 @@ impl std::fmt::Debug for Secret {
     }
 }
 
-/// `[source.NAME]`: a set of files of one format.
+/// `[source.NAME]`: a set of files of one format, or what a database holds.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Source {
     /// The NAME.
     pub name: At<String>,
     /// Which format, and its globs relative to the plan.
     pub format: Format,
-    /// `csv`, `json` …: the globs.
+    /// `csv`, `json` …: the globs; none for a database.
     pub globs: Vec<At<String>>,
     /// `exclude`: globs of files left out.
     pub exclude: Vec<At<String>>,
@@ -212,7 +217,7 @@ pub struct Source {
     pub max_record_size: u64,
 }
 
-/// The format of a source's files.
+/// The format of a source's files, or the database that it is read from.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Format {
     /// Separated values.
@@ -229,6 +234,43 @@ pub enum Format {
     Markdown,
     /// Plain text: `body`.
     Text,
+    /// Rows of a database.
+    Database(Database),
+}
+
+/// `[source.NAME] database = "…"`: the rows of a table or of a query.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Database {
+    /// `database`: its URL.
+    pub url: At<Secret>,
+    /// `table` or `query`.
+    pub rows: SourceRows,
+    /// `key`: columns by which rows are told apart and read in parts; where it is left out, the
+    /// table's primary key.
+    pub key: Vec<At<String>>,
+}
+
+/// Which rows of a database a source has.
+#[derive(Clone, PartialEq, Debug)]
+pub enum SourceRows {
+    /// `table`: all of a table's.
+    Table(At<String>),
+    /// `query`: what a query in the database's own SQL returns.
+    Query(At<String>),
+}
+
+impl Source {
+    /// The database it is read from, if it is one.
+    pub fn database(&self) -> Option<&Database> {
+        match &self.format {
+            Format::Database(database) => Some(database),
+            Format::Csv(_)
+            | Format::Json { .. }
+            | Format::JsonLines
+            | Format::Markdown
+            | Format::Text => None,
+        }
+    }
 }
 
 /// How separated values are written.
@@ -744,6 +786,22 @@ pub struct RunLimits {
     pub batch_timeout: Option<Duration>,
     /// `retries` of a batch after a transient error (default 3).
     pub retries: Option<u32>,
+    /// `max_rate`: rows per second that are written at most.
+    pub max_rate: Option<u64>,
+    /// `indexes`: whether they are there while a table that was empty is loaded.
+    pub indexes: Indexes,
     /// `deadline`: after this long the run stops at a checkpoint (exit 75).
     pub deadline: Option<Duration>,
+}
+
+/// What happens to indexes that a load can do without, while a table that was empty is loaded.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Indexes {
+    /// They are parked where the load is large (default).
+    #[default]
+    Auto,
+    /// They stay.
+    Keep,
+    /// They are dropped, and made again when the rows are complete.
+    Park,
 }

@@ -1,4 +1,4 @@
-//! Sizes, durations, clock times and budgets as plans write them.
+//! Sizes, durations, rates, clock times and budgets as plans write them.
 
 use std::time::Duration;
 
@@ -40,6 +40,13 @@ pub fn duration(text: &str) -> Option<Duration> {
         rest = &rest[unit_end..];
     }
     (!text.is_empty()).then(|| Duration::from_millis(total))
+}
+
+/// `50000/s`: rows per second, from 1.
+pub fn rate(text: &str) -> Option<u64> {
+    let number = text.strip_suffix("/s")?;
+    let plain = number.bytes().all(|b| b.is_ascii_digit());
+    plain.then(|| number.parse().ok())?.filter(|rate| *rate > 0)
 }
 
 /// `22:00` as minutes since midnight.
@@ -109,6 +116,14 @@ mod tests {
     fn what_is_no_duration_is_none() {
         for text in ["", "30", "s", "30m1h", "30s30s", "1.5h", "30 s", "99999999999999999999s"] {
             assert_eq!(duration(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn rates_are_rows_per_second() {
+        assert_eq!(rate("50000/s"), Some(50_000));
+        for text in ["50000", "/s", "0/s", "-1/s", "+1/s", "1.5/s", "50 /s", "50/m", ""] {
+            assert_eq!(rate(text), None, "{text}");
         }
     }
 

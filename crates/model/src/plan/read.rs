@@ -13,7 +13,10 @@ use super::error::PlanError;
 use super::keys::{Key, SECTIONS, Section, Shape};
 use super::suggest::{did_you_mean, nearest};
 use super::variables::{VariableError, Variables};
-use super::{At, Budget, Fact, Kind, Literal, Secret, Span, TIMESTAMP_NAMES, codes, quantity};
+use super::{
+    At, Budget, ByEngine, ENGINES, Fact, Kind, Literal, Secret, Span, SqlText, TIMESTAMP_NAMES,
+    codes, quantity,
+};
 
 /// A value of the TOML tree with its place.
 pub(super) type Node<'a> = Spanned<DeValue<'a>>;
@@ -481,6 +484,33 @@ impl<'a> Reader<'a> {
 
     pub(super) fn duration(&self, name: &str) -> Option<Duration> {
         self.parsed(name, Shape::Duration, codes::DURATION, quantity::duration).map(|at| at.value)
+    }
+
+    pub(super) fn rate(&self, name: &str) -> Option<u64> {
+        self.parsed(name, Shape::Rate, codes::RATE, quantity::rate).map(|at| at.value)
+    }
+
+    /// SQL: a text, or a table with one for each engine; none of them empty.
+    pub(super) fn sql(&self, name: &str, section: &'static Section) -> Option<SqlText> {
+        let shape = Shape::Sql(section);
+        let value = self.get(name, shape)?;
+        let span = value.span();
+        let DeValue::Table(table) = value.get_ref() else {
+            let text = self.text_of(name, value, shape)?;
+            if text.value.trim().is_empty() {
+                self.empty(name, span);
+                return None;
+            }
+            return Some(SqlText { by: ByEngine::Any(text.value), span });
+        };
+        let place = format!("`{name}` of {}", self.place);
+        let reader = Reader::open(self.notes, section, place, table, span.clone());
+        if table.is_empty() {
+            self.empty(name, span.clone());
+        }
+        let engines =
+            ENGINES.iter().filter_map(|engine| Some((*engine, reader.text(engine)?.value)));
+        Some(SqlText { by: ByEngine::Each(engines.collect()), span })
     }
 
     pub(super) fn clock(&self, name: &str) -> Option<At<u32>> {

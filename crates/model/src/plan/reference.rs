@@ -155,13 +155,14 @@ holds one is rejected (WB0240), or what `invalid` says. To load it without the c
 const ELSEWHERE: &str = r#"
 ## Coming from other migrators
 Two migrators whose work Whimbrel takes over had these settings. A row is here once its key exists;
-what has no row (backups and their folders, levels of verification, rollback, pool sizes, database
-sources) has no key yet.
+what has no row (backups and their folders, levels of verification, rollback, pool sizes) has no key
+yet.
 
 ### A separated PostgreSQL schema → unified chunks (YAML)
 | setting | its default | here |
 |---|---|---|
 | `target_database.host`, `port`, `user`, `password`, `database`, `ssl_mode` | `localhost`, `5432` … | `target`, one URL; the password as `${NAME}` or `${file:path}` |
+| `source_database.*` | as above | `[source.NAME] database`, one URL; `table` or `query` for each table |
 | `migration.batch_size` | `1000` | `[run] batch_size`; adaptive where it is left out |
 | `migration.max_retries` | `3` | `[run] retries` (default 3); only for errors that may pass |
 | `migration.timeout_per_batch` | `30s` | `[run] batch_timeout = "30s"`; none where it is left out |

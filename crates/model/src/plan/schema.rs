@@ -192,7 +192,12 @@ fn of_shape(shape: Shape) -> Json {
         Shape::True => Json::object().with("const", Json::raw(&true)),
         Shape::Count(least) => typed("integer").with("minimum", Json::raw(&least)),
         Shape::Integer => typed("integer"),
-        Shape::Text | Shape::Uuid | Shape::Duration | Shape::Clock | Shape::Byte { .. } => text(),
+        Shape::Text
+        | Shape::Uuid
+        | Shape::Duration
+        | Shape::Rate
+        | Shape::Clock
+        | Shape::Byte { .. } => text(),
         Shape::Each => text(),
         Shape::Texts => any_of(vec![text(), list(text()).with("minItems", Json::raw(&1))]),
         Shape::TextList => list(text()),
@@ -223,6 +228,7 @@ fn of_shape(shape: Shape) -> Json {
         Shape::Many(section) => list(reference(&def_name(section))).with("minItems", Json::raw(&1)),
         Shape::Named(section) => named(reference(&def_name(section))),
         Shape::NamedPairs => named(named(literal())),
+        Shape::Sql(section) => any_of(vec![text(), reference(&def_name(section))]),
     }
 }
 

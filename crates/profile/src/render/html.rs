@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::database;
 use crate::profile::{ColumnProfile, Profile, SourceProfile};
 use crate::shown::{self, counted, html as escaped, percent};
 
@@ -46,16 +47,31 @@ fn write(out: &mut String, text: std::fmt::Arguments<'_>) {
 
 fn overview(out: &mut String, profile: &Profile) {
     let (totals, estimate) = (&profile.totals, &profile.estimate);
-    write(
-        out,
-        format_args!(
-            "<p>{}, {}, {}, {} defective.</p>",
-            counted(totals.files, "file", "files"),
-            shown::bytes(totals.bytes),
-            counted(totals.records, "record", "records"),
-            shown::count(totals.defects),
+    match &profile.database {
+        Some(one) => {
+            write(out, format_args!("<p>{}.</p>", escaped(&database::whole(one, profile))));
+            for anomaly in &one.anomalies {
+                let message = escaped(&anomaly.message);
+                write(
+                    out,
+                    format_args!("<p class=\"warn\">&#9888; {} {message}</p>", anomaly.code),
+                );
+            }
+            if let Some(left) = database::left_out(one) {
+                write(out, format_args!("<p>Not read: {}.</p>", escaped(&left)));
+            }
+        }
+        None => write(
+            out,
+            format_args!(
+                "<p>{}, {}, {}, {} defective.</p>",
+                counted(totals.files, "file", "files"),
+                shown::bytes(totals.bytes),
+                counted(totals.records, "record", "records"),
+                shown::count(totals.defects),
+            ),
         ),
-    );
+    }
     write(
         out,
         format_args!(
@@ -79,6 +95,27 @@ fn overview(out: &mut String, profile: &Profile) {
 }
 
 fn source_html(out: &mut String, source: &SourceProfile, include_values: bool) {
+    if let Some(table) = &source.table {
+        write(
+            out,
+            format_args!(
+                "<h2>{}</h2><p>{}</p>",
+                escaped(&shown::shown(&table.name, 100)),
+                escaped(&database::table(table))
+            ),
+        );
+        if !table.references.is_empty() {
+            out.push_str("<ul>");
+            for reference in &table.references {
+                let reference = escaped(&database::reference(reference));
+                write(out, format_args!("<li><code>{reference}</code></li>"));
+            }
+            out.push_str("</ul>");
+        }
+        notes(out, source);
+        columns(out, source, include_values);
+        return;
+    }
     let totals = &source.totals;
     let globs: Vec<String> = source
         .globs
@@ -179,15 +216,17 @@ fn columns(out: &mut String, source: &SourceProfile, include_values: bool) {
                 escaped(&super::range(column)),
                 percent(super::missing(column), column.records),
                 super::distinct(column),
-                remarks(column, include_values)
+                remarks(source, column, include_values)
             ),
         );
     }
     out.push_str("</tbody></table>");
 }
 
-fn remarks(column: &ColumnProfile, include_values: bool) -> String {
-    let mut remarks = super::remarks(column);
+fn remarks(source: &SourceProfile, column: &ColumnProfile, include_values: bool) -> String {
+    let mut remarks: Vec<String> =
+        database::declared(source.table.as_ref(), column).into_iter().collect();
+    remarks.extend(super::remarks(column));
     if let Some(format) = column.timestamp {
         remarks.push(format!("written as `{format}`"));
     }
@@ -308,6 +347,7 @@ mod tests {
             columns: (0..columns).map(|at| column(&format!("Some_Column_<{at}>"))).collect(),
             keys: Vec::new(),
             anomalies: Vec::new(),
+            table: None,
         };
         Profile {
             schema: SCHEMA,
@@ -327,6 +367,7 @@ mod tests {
                 load_seconds: 1.0,
                 basis: String::new(),
             },
+            database: None,
         }
     }
 

@@ -1,5 +1,6 @@
 //! A profile for people: [`text`] for a terminal, [`html`] as one offline page.
 
+mod database;
 mod html;
 mod text;
 

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use super::database;
+use crate::database::TableProfile;
 use crate::profile::{Anomaly, ColumnProfile, KeyProfile, Profile, SourceProfile};
 use crate::shown::{self, counted, percent};
 
@@ -23,22 +25,33 @@ const SHADES: [char; 8] = ['.', ':', '-', '=', '+', '*', '#', '@'];
 pub fn text(profile: &Profile, look: Look) -> String {
     let mut out = String::new();
     let totals = &profile.totals;
-    line(
-        &mut out,
-        format!(
-            "{}: {}, {}, {}",
-            profile.folder,
+    let whole = match &profile.database {
+        Some(one) => database::whole(one, profile),
+        None => format!(
+            "{}, {}, {}",
             counted(totals.files, "file", "files"),
             shown::bytes(totals.bytes),
             counted(totals.records, "record", "records"),
         ),
-    );
+    };
+    line(&mut out, format!("{}: {whole}", profile.folder));
+    for anomaly in profile.database.iter().flat_map(|one| &one.anomalies) {
+        line(&mut out, format!("  !    {}", anomaly_text(anomaly)));
+    }
     for source in &profile.sources {
         source_text(&mut out, source, look);
     }
     leftovers(&mut out, profile);
+    if let Some(left) = profile.database.as_ref().and_then(database::left_out) {
+        line(&mut out, format!("\nNot read: {left}"));
+    }
     estimate(&mut out, profile);
-    line(&mut out, format!("\nNext: whimbrel init {}", shown::argument(&profile.folder)));
+    let next = if profile.folder.contains("***") {
+        "URL, with the same URL".to_owned()
+    } else {
+        shown::argument(&profile.folder)
+    };
+    line(&mut out, format!("\nNext: whimbrel init {next}"));
     out
 }
 
@@ -48,6 +61,10 @@ fn line(out: &mut String, text: impl AsRef<str>) {
 }
 
 fn source_text(out: &mut String, source: &SourceProfile, look: Look) {
+    if let Some(table) = &source.table {
+        table_text(out, source, table, look);
+        return;
+    }
     let totals = &source.totals;
     let globs: Vec<String> =
         source.globs.iter().take(4).map(|glob| shown::shown(glob, 80)).collect();
@@ -85,6 +102,18 @@ fn source_text(out: &mut String, source: &SourceProfile, look: Look) {
     }
 }
 
+fn table_text(out: &mut String, source: &SourceProfile, table: &TableProfile, look: Look) {
+    line(out, format!("\n{}", shown::shown(&table.name, 100)));
+    line(out, format!("  {}", database::table(table)));
+    columns(out, source, look);
+    for reference in &table.references {
+        line(out, format!("  ref  {}", database::reference(reference)));
+    }
+    for anomaly in &source.anomalies {
+        line(out, format!("  !    {}", anomaly_text(anomaly)));
+    }
+}
+
 fn columns(out: &mut String, source: &SourceProfile, look: Look) {
     if source.columns.is_empty() {
         return;
@@ -109,6 +138,9 @@ fn columns(out: &mut String, source: &SourceProfile, look: Look) {
         write!(text, " distinct {}", super::distinct(column))
             .expect("a String takes every character");
         line(out, text.trim_end());
+        if let Some(declared) = database::declared(source.table.as_ref(), column) {
+            line(out, format!("{:indent$}{declared}", "", indent = name_width + 3));
+        }
         below(out, column, look, name_width + 3);
     }
 }

@@ -123,7 +123,7 @@ pub(crate) fn parse(
             let fields = Ok(Fields::Object(format!("{{{}}}", members.join(","))));
             (Vec::new(), vec![Parsed { position, raw: bytes.to_vec(), fields, terminated: true }])
         }
-        Format::Text => {
+        Format::Text | Format::Table => {
             let body = String::from_utf8_lossy(bytes).into_owned();
             let fields = Ok(Fields::Cells(vec![("body".to_owned(), body)]));
             let position = Position { record: 1, line: 1, byte: 0 };

@@ -60,6 +60,8 @@ pub(super) fn options_of(run: &Run, remarks: &mut Listed<Remark>) -> Json {
 #[derive(Deserialize)]
 struct Found {
     files: u64,
+    #[serde(default)]
+    tables: u64,
     bytes: u64,
 }
 
@@ -72,6 +74,7 @@ pub(super) fn sources_of(run: &Run, remarks: &mut Listed<Remark>) -> Listed<Sour
     let rows = rows.map(|(source, one)| SourceRow {
         source: name(&source),
         files: one.files,
+        tables: one.tables,
         bytes: one.bytes,
     });
     Listed::first(rows.collect(), limits::SOURCES)

@@ -4,8 +4,8 @@
 use whimbrel_endpoint::memory::MemoryTarget;
 use whimbrel_endpoint::{Fence, Holder, LeaseAnswer, LeaseRequest, Target, Txn};
 use whimbrel_ledger::{
-    Batch, Check, CheckStatus, Counts, Item, ItemStatus, Phase, Reject, RejectStatus, Run, RunKind,
-    RunStatus, Stage, Step, StepStatus, batch, chain, check, item, reject, run, step,
+    Batch, Check, CheckStatus, Counts, Item, ItemKind, ItemStatus, Phase, Reject, RejectStatus,
+    Run, RunKind, RunStatus, Stage, Step, StepStatus, batch, chain, check, item, reject, run, step,
 };
 use whimbrel_model::digest::{DigestKey, Domain};
 use whimbrel_model::{Account, Class, Digest, RowAccount, SourceMark};
@@ -306,6 +306,7 @@ impl Teller<'_> {
                 run: self.telling.run.to_owned(),
                 step: table as u64 + 1,
                 ordinal: ordinal as u64,
+                kind: ItemKind::File,
                 source: source.clone(),
                 source_file: file.clone(),
                 status,

@@ -16,11 +16,18 @@ struct Step {
     probe: &'static str,
 }
 
-const STEPS: &[Step] = &[Step {
-    version: 1,
-    sql: include_str!("../../../../migrations/sqlite/0001_ledger.sql"),
-    probe: "whimbrel_undo_updates",
-}];
+const STEPS: &[Step] = &[
+    Step {
+        version: 1,
+        sql: include_str!("../../../../migrations/sqlite/0001_ledger.sql"),
+        probe: "whimbrel_undo_updates",
+    },
+    Step {
+        version: 2,
+        sql: include_str!("../../../../migrations/sqlite/0002_parked_indexes.sql"),
+        probe: "whimbrel_parked_indexes",
+    },
+];
 
 const VERSION: &str = "ledger_version";
 

@@ -4,18 +4,19 @@
 //! Reads see what is committed also while a transaction is open (in a journal mode other than WAL
 //! they may have to wait for it). Nothing but `prepare_ledger` creates the database.
 
-mod catalogue;
-mod fault;
-mod lane;
+pub(crate) mod catalogue;
+pub(crate) mod fault;
+mod indexes;
+pub(crate) mod lane;
 mod lease;
 mod ledger;
 mod load;
 mod mover;
 mod read;
 mod schema;
-mod session;
+pub(crate) mod session;
 mod txn;
-mod value;
+pub(crate) mod value;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -130,7 +131,7 @@ impl Target for SqliteTarget {
     }
 
     async fn select(&self, query: &Query) -> Result<Rows, EndpointError> {
-        let statement = Dialect::Sqlite.select(query);
+        let statement = Dialect::Sqlite.select(query, &|_| false);
         self.read
             .run(move |session| {
                 let connection = session.connection()?;

@@ -4,23 +4,97 @@ use std::sync::{Arc, Mutex};
 
 use rusqlite::Connection;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
-use whimbrel_endpoint::{EndpointError, ErrorClass, SchemaFile};
-use whimbrel_model::Table;
+use whimbrel_endpoint::{EndpointError, ErrorClass, SchemaFile, Script};
+use whimbrel_model::{Chunk, ChunkBuilder, Kind, Table};
 
-use super::{catalogue, fault};
+use super::{catalogue, fault, value};
 use crate::codes;
 
 /// Runs a file's statements in the open transaction. An error names the file and the line.
 pub(crate) fn apply(connection: &Connection, file: &SchemaFile) -> Result<(), EndpointError> {
+    guarded(connection, Words { name: &file.name, sql: &file.sql, what: What::Schema }, run)
+}
+
+/// Runs a script's statements in the open transaction; returns how many rows they changed.
+pub(crate) fn execute(connection: &Connection, script: &Script) -> Result<u64, EndpointError> {
+    let before = connection.total_changes();
+    guarded(connection, Words { name: &script.name, sql: &script.sql, what: What::Script }, run)?;
+    Ok(connection.total_changes() - before)
+}
+
+/// The rows of a query, at most `limit`; anything but one query is refused.
+pub(crate) fn query(
+    connection: &Connection,
+    script: &Script,
+    limit: u64,
+) -> Result<(Vec<String>, Chunk), EndpointError> {
+    let words = Words { name: &script.name, sql: &script.sql, what: What::Script };
+    let mut answers = Vec::new();
+    guarded(connection, words, |connection, sql| {
+        answers.push(ask(connection, sql, limit)?);
+        Ok(())
+    })?;
+    match (answers.pop(), answers.is_empty()) {
+        (Some(Some(answer)), true) => Ok(answer),
+        (_, _) => Err(EndpointError::new(
+            ErrorClass::Configuration,
+            codes::SCRIPT,
+            format!("{}: one query is expected here, that changes nothing", script.name),
+        )),
+    }
+}
+
+/// `None` where the statement is none that only reads.
+fn ask(
+    connection: &Connection,
+    sql: &str,
+    limit: u64,
+) -> rusqlite::Result<Option<(Vec<String>, Chunk)>> {
+    let mut statement = connection.prepare(sql)?;
+    if !statement.readonly() || statement.column_count() == 0 {
+        return Ok(None);
+    }
+    let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let mut chunk = ChunkBuilder::new(names.len());
+    let mut spelled = String::new();
+    let mut rows = statement.raw_query();
+    while let Some(row) = if (chunk.len() as u64) < limit { rows.next()? } else { None } {
+        for index in 0..names.len() {
+            chunk.push(value::read(Kind::Any, row.get_ref(index)?, &mut spelled));
+        }
+        chunk.end_row();
+    }
+    Ok(Some((names, chunk.finish())))
+}
+
+/// Statements of the plan, and where they stand.
+#[derive(Clone, Copy)]
+struct Words<'a> {
+    name: &'a str,
+    sql: &'a str,
+    what: What,
+}
+
+#[derive(Clone, Copy)]
+enum What {
+    Schema,
+    Script,
+}
+
+fn guarded(
+    connection: &Connection,
+    words: Words<'_>,
+    mut run: impl FnMut(&Connection, &str) -> rusqlite::Result<()>,
+) -> Result<(), EndpointError> {
     let denied = Arc::new(Mutex::new(None));
-    guard(connection, &denied).map_err(|error| broken(file, error))?;
-    let outcome = statements(&file.sql).into_iter().try_for_each(|statement| {
+    guard(connection, &denied).map_err(|error| broken(words, error))?;
+    let outcome = statements(words.sql).into_iter().try_for_each(|statement| {
         run(connection, statement.sql).map_err(|error| {
             let denied = denied.lock().expect("the authorizer does not panic").take();
-            refused(file, &statement, denied, error)
+            refused(words, &statement, denied, error)
         })
     });
-    unguard(connection).map_err(|error| broken(file, error))?;
+    unguard(connection).map_err(|error| broken(words, error))?;
     outcome
 }
 
@@ -77,13 +151,13 @@ fn forbidden(action: &AuthAction<'_>) -> Option<&'static str> {
     }
 }
 
-fn broken(file: &SchemaFile, error: rusqlite::Error) -> EndpointError {
-    EndpointError::new(ErrorClass::System, codes::ENGINE, format!("apply `{}`", file.name))
+fn broken(words: Words<'_>, error: rusqlite::Error) -> EndpointError {
+    EndpointError::new(ErrorClass::System, codes::ENGINE, format!("apply `{}`", words.name))
         .because(error)
 }
 
 fn refused(
-    file: &SchemaFile,
+    file: Words<'_>,
     statement: &Statement<'_>,
     denied: Option<&'static str>,
     error: rusqlite::Error,
@@ -96,15 +170,19 @@ fn refused(
         _ => statement.line,
     };
     let words = fault::words(&error);
+    let (failed, place) = match file.what {
+        What::Schema => (codes::SCHEMA, "a schema file"),
+        What::Script => (codes::SCRIPT, "a script"),
+    };
+    let forbidden =
+        |word: &str| (codes::SCHEMA_FORBIDDEN, format!("not allowed in {place}: {word}"));
     let (code, reason) = match denied {
-        Some(word) => (codes::SCHEMA_FORBIDDEN, format!("not allowed in a schema file: {word}")),
-        None if words.contains("VACUUM") => {
-            (codes::SCHEMA_FORBIDDEN, "not allowed in a schema file: VACUUM".to_owned())
-        }
+        Some(word) => forbidden(word),
+        None if words.contains("VACUUM") => forbidden("VACUUM"),
         None if words.ends_with("already exists") => {
             (whimbrel_endpoint::codes::TABLE_EXISTS, words)
         }
-        None => (codes::SCHEMA, words),
+        None => (failed, words),
     };
     let class = match fault::primary(&error) {
         Some(rusqlite::ErrorCode::DiskFull | rusqlite::ErrorCode::SystemIoFailure) => {

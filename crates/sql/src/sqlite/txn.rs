@@ -6,7 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use rusqlite::Connection;
 use whimbrel_endpoint::{
-    EndpointError, ErrorClass, Query, RowFate, Rows, SchemaFile, Txn, WriteMode, failpoint,
+    EndpointError, ErrorClass, Index, Query, RowFate, Rows, SchemaFile, Script, Txn, WriteMode,
+    failpoint,
 };
 use whimbrel_model::{Chunk, Row, Table, Value, ValueRef};
 
@@ -16,7 +17,7 @@ use super::load::{self, Log};
 use super::mover::Mover;
 use super::session::Open;
 use super::value::{Bound, Refusal, Scratch, Slot, form};
-use super::{fault, lease, read, schema};
+use super::{fault, indexes, lease, read, schema};
 use crate::codes;
 use crate::dialect::{Affinity, Dialect, Taken, rest};
 
@@ -93,7 +94,7 @@ impl Txn for SqliteTxn {
     }
 
     async fn delete(&mut self, query: &Query) -> Result<u64, EndpointError> {
-        let statement = WORDS.delete(query);
+        let statement = WORDS.delete(query, &|_| false);
         self.within(move |place| {
             read::execute(place.connection, &statement)
                 .map_err(|trouble| trouble.told(place.path, "delete rows"))
@@ -102,7 +103,7 @@ impl Txn for SqliteTxn {
     }
 
     async fn select(&mut self, query: &Query) -> Result<Rows, EndpointError> {
-        let statement = WORDS.select(query);
+        let statement = WORDS.select(query, &|_| false);
         self.within(move |place| {
             read::select(place.connection, &statement)
                 .map_err(|trouble| trouble.told(place.path, "read rows"))
@@ -139,6 +140,77 @@ impl Txn for SqliteTxn {
         self.within(move |place| {
             place.open.forget();
             schema::apply(place.connection, &file)
+        })
+        .await
+    }
+
+    async fn execute(&mut self, script: &Script) -> Result<u64, EndpointError> {
+        let script = script.clone();
+        self.within(move |place| {
+            place.open.forget();
+            schema::execute(place.connection, &script)
+        })
+        .await
+    }
+
+    async fn query(
+        &mut self,
+        script: &Script,
+        limit: u64,
+    ) -> Result<(Vec<String>, Rows), EndpointError> {
+        let script = script.clone();
+        self.within(move |place| schema::query(place.connection, &script, limit)).await
+    }
+
+    async fn count(&mut self, table: &str) -> Result<Option<u64>, EndpointError> {
+        let table = table.to_owned();
+        self.within(move |place| {
+            let count = || {
+                if !catalogue::exists(place.connection, &table)? {
+                    return Ok(None);
+                }
+                let sql = format!("SELECT count(*) FROM {}", WORDS.table(&table));
+                let count = place.connection.query_row(&sql, [], |row| row.get::<_, i64>(0))?;
+                Ok(Some(count.cast_unsigned()))
+            };
+            count().map_err(|error| fault::failed(place.path, &format!("count `{table}`"), error))
+        })
+        .await
+    }
+
+    async fn parkable_indexes(&mut self, table: &str) -> Result<Vec<Index>, EndpointError> {
+        let table = table.to_owned();
+        self.within(move |place| {
+            let found = indexes::parkable(place.connection, &table);
+            found.map_err(|error| place.unindexed("look at", &table, error))
+        })
+        .await
+    }
+
+    async fn drop_indexes(
+        &mut self,
+        table: &str,
+        indexes: &[Index],
+    ) -> Result<Vec<String>, EndpointError> {
+        let (table, indexes) = (table.to_owned(), indexes.to_vec());
+        self.within(move |place| {
+            place.open.forget();
+            let dropped = indexes::drop_all(place.connection, &indexes);
+            dropped.map_err(|error| place.unindexed("drop", &table, error))
+        })
+        .await
+    }
+
+    async fn create_indexes(
+        &mut self,
+        table: &str,
+        indexes: &[Index],
+    ) -> Result<Vec<String>, EndpointError> {
+        let (table, indexes) = (table.to_owned(), indexes.to_vec());
+        self.within(move |place| {
+            place.open.forget();
+            let created = indexes::create_all(place.connection, &table, &indexes);
+            created.map_err(|error| place.unindexed("make", &table, error))
         })
         .await
     }
@@ -219,6 +291,10 @@ impl From<rusqlite::Error> for Trouble {
 }
 
 impl Place<'_> {
+    fn unindexed(&self, doing: &str, table: &str, error: rusqlite::Error) -> EndpointError {
+        fault::failed(self.path, &format!("{doing} the indexes of `{table}`"), error)
+    }
+
     fn failed(&self, doing: &str, table: &Table, error: rusqlite::Error) -> EndpointError {
         fault::failed(self.path, &format!("{doing} `{}`", table.name), error)
     }
@@ -296,7 +372,7 @@ impl Place<'_> {
         let insertion = Arc::new(Insertion {
             table: Arc::clone(table),
             taken,
-            insert: WORDS.insert(table, taken),
+            insert: WORDS.insert(table, taken, 1),
             read: WORDS.read(table),
             slots: self.slots(table, 0..table.columns.len())?,
             has_triggers: self.facts(table)?.has_triggers,

@@ -4,15 +4,18 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use whimbrel_testkit::{DEFAULT_SEED, content, extruder, telemetry};
+use whimbrel_testkit::{DEFAULT_SEED, chunks, content, extruder, heartbeat, telemetry};
 
 const USAGE: &str = "\
 usage: whimbrel-testdata extruder  DIR  [--seed N] [--rows N]
        whimbrel-testdata content   DIR  [--seed N] [--documents N]
+       whimbrel-testdata heartbeat DIR  [--seed N] [--rows N]
+       whimbrel-testdata chunks    DIR  [--seed N] [--rows N]
        whimbrel-testdata markdown  DIR  [--seed N] [--documents N]
        whimbrel-testdata telemetry FILE [--seed N] [--rows N] [--bad RATIO]
 
 extruder, content   the fixtures' legacy folders; --rows and --documents add clean data
+heartbeat, chunks   the fixtures' legacy databases as SQL dumps; --rows adds clean rows
 markdown            small Markdown files (10,000 of them)
 telemetry           one CSV file of twelve columns (1,000,000 rows), --bad 0.03 for 3 % bad rows
 ";
@@ -44,6 +47,8 @@ enum Failure {
 enum What {
     Extruder,
     Content,
+    Heartbeat,
+    Chunks,
     Markdown,
     Telemetry,
 }
@@ -61,6 +66,8 @@ impl Job {
         let what = match arguments.next().as_deref() {
             Some("extruder") => What::Extruder,
             Some("content") => What::Content,
+            Some("heartbeat") => What::Heartbeat,
+            Some("chunks") => What::Chunks,
             Some("markdown") => What::Markdown,
             Some("telemetry") => What::Telemetry,
             Some(other) => return Err(format!("no such data: `{other}`")),
@@ -80,7 +87,7 @@ impl Job {
             || value.parse().map_err(|_| format!("`{flag}` needs a whole number: `{value}`"));
         match (flag, self.what) {
             ("--seed", _) => self.seed = count()?,
-            ("--rows", What::Extruder | What::Telemetry)
+            ("--rows", What::Extruder | What::Heartbeat | What::Chunks | What::Telemetry)
             | ("--documents", What::Content | What::Markdown) => self.amount = Some(count()?),
             ("--bad", What::Telemetry) => {
                 let ratio = value.parse().ok().filter(|ratio| (0.0..=1.0).contains(ratio));
@@ -103,6 +110,14 @@ impl Job {
             What::Content => {
                 content::write(path, self.amount.unwrap_or(0), self.seed)?;
                 Ok(format!("legacy documents: {shown}\n"))
+            }
+            What::Heartbeat => {
+                heartbeat::write(path, self.amount.unwrap_or(0), self.seed)?;
+                Ok(format!("legacy database of the polling service: {shown}\n"))
+            }
+            What::Chunks => {
+                chunks::write(path, self.amount.unwrap_or(0), self.seed)?;
+                Ok(format!("legacy database of the text processor: {shown}\n"))
             }
             What::Markdown => {
                 let documents = self.amount.unwrap_or(10_000);

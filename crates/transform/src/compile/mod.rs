@@ -146,7 +146,9 @@ impl<'a> Compiler<'a> {
             let headers: Vec<&'a Shape> =
                 shapes.iter().filter(|shape| !shape.columns.is_empty()).collect();
             let closed = match source.format {
-                Format::Csv(_) => !headers.is_empty() && headers.iter().all(|shape| shape.closed),
+                Format::Csv(_) | Format::Database(_) => {
+                    !headers.is_empty() && headers.iter().all(|shape| shape.closed)
+                }
                 Format::Json { .. } | Format::JsonLines | Format::Markdown | Format::Text => false,
             };
             Some(SourceView { plan: source, shapes: headers, closed })

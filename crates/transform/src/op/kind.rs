@@ -10,7 +10,7 @@
 
 use std::borrow::Cow;
 
-use whimbrel_model::decimal::Decimal;
+use whimbrel_model::decimal::{Decimal, Numeric};
 use whimbrel_model::json::write_string;
 use whimbrel_model::plan::Fold;
 use whimbrel_model::{Date, DateTime, Kind, Time, Value, ValueRef};
@@ -64,6 +64,8 @@ pub struct Limits {
     pub negative_zero: bool,
     /// NaN and infinities are values.
     pub nan: bool,
+    /// Days and moments without an end are values: `infinity`, `-infinity`.
+    pub endless: bool,
     /// Text may hold U+0000.
     pub nul_in_text: bool,
     /// A column without a kind tells times, UUIDs and truth values from texts and numbers.
@@ -72,19 +74,29 @@ pub struct Limits {
 
 impl Limits {
     /// An engine that holds everything.
-    pub const NONE: Self =
-        Self { negative_zero: true, nan: true, nul_in_text: true, kinds_in_any: true };
+    pub const NONE: Self = Self {
+        negative_zero: true,
+        nan: true,
+        endless: true,
+        nul_in_text: true,
+        kinds_in_any: true,
+    };
 
     /// What an engine is known to hold; of an unknown one, only what all do.
     ///
     /// SQLite stores NaN as NULL and drops the sign of a zero; its text functions end at U+0000.
     /// PostgreSQL refuses U+0000, MariaDB and MySQL refuse NaN.
     pub fn of_engine(engine: &str) -> Self {
-        let least =
-            Self { negative_zero: false, nan: false, nul_in_text: false, kinds_in_any: false };
+        let least = Self {
+            negative_zero: false,
+            nan: false,
+            endless: false,
+            nul_in_text: false,
+            kinds_in_any: false,
+        };
         match engine {
             "memory" => Self::NONE,
-            "postgres" => Self { negative_zero: true, nan: true, ..least },
+            "postgres" => Self { negative_zero: true, nan: true, endless: true, ..least },
             "mysql" => Self { nul_in_text: true, ..least },
             _ => least,
         }
@@ -143,6 +155,12 @@ impl Conversion {
             Kind::Decimal(digits) => self.to_decimal(&cell, digits),
             Kind::Bool => to_bool(cell.as_ref()),
             Kind::Bytes => to_bytes(cell),
+            Kind::Date | Kind::Timestamp | Kind::TimestampTz
+                if self.limits.endless
+                    && matches!(cell.as_ref(), ValueRef::Text("infinity" | "-infinity")) =>
+            {
+                Ok(Converted::plain(cell))
+            }
             Kind::Date => to_date(cell.as_ref()),
             Kind::Time => to_time(cell.as_ref()),
             Kind::Timestamp => self.to_timestamp(cell.as_ref()),
@@ -238,6 +256,10 @@ impl Conversion {
             ValueRef::Text(text) => {
                 decimal::check_text(text, None)?;
                 Cow::Borrowed(text)
+            }
+            // A database has such numbers; no text of a file means them.
+            ValueRef::Decimal(text) if self.limits.nan && is_endless(text, digits) => {
+                return Ok(Converted::plain(cell.clone()));
             }
             ValueRef::Decimal(text) => Cow::Borrowed(text),
             ValueRef::Int(value) => Cow::Owned(value.to_string()),
@@ -507,6 +529,15 @@ fn to_bytes(cell: Cell<'_>) -> Result<Converted<'_>, Fault> {
     }
 }
 
+/// `NaN`, and infinity where the digits are not limited.
+fn is_endless(literal: &str, digits: Option<(u16, u16)>) -> bool {
+    match Numeric::parse(literal) {
+        Ok(Numeric::NaN) => true,
+        Ok(Numeric::Infinity | Numeric::NegativeInfinity) => digits.is_none(),
+        Ok(Numeric::Finite(_)) | Err(_) => false,
+    }
+}
+
 fn to_date<'a>(value: ValueRef<'_>) -> Result<Converted<'a>, Fault> {
     let date = match value {
         ValueRef::Date(date) => date,
@@ -580,8 +611,13 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const SQLITE: Limits =
-        Limits { negative_zero: false, nan: false, nul_in_text: false, kinds_in_any: false };
+    const SQLITE: Limits = Limits {
+        negative_zero: false,
+        nan: false,
+        endless: false,
+        nul_in_text: false,
+        kinds_in_any: false,
+    };
 
     fn convert(value: ValueRef<'_>, kind: &str, round: bool) -> String {
         let conversion = Conversion {

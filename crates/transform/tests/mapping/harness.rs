@@ -16,8 +16,13 @@ use whimbrel_transform::{
     UnitKind,
 };
 
-pub(crate) const SQLITE: Limits =
-    Limits { negative_zero: false, nan: false, nul_in_text: false, kinds_in_any: false };
+pub(crate) const SQLITE: Limits = Limits {
+    negative_zero: false,
+    nan: false,
+    endless: false,
+    nul_in_text: false,
+    kinds_in_any: false,
+};
 
 /// One mapping and what it is tried on.
 #[derive(Clone)]

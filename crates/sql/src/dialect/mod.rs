@@ -1,53 +1,30 @@
 //! Words: how an engine spells names, types and the few statements that bookkeeping and loading
 //! need. Pure: it knows no connection and no driver. Values never enter the text of a statement;
 //! they are bound.
-//!
-//! Declared types of SQLite, as read (`kind_of`) and as written (`declared`). Affinity is
-//! SQLite's own rule over the name, so names with `TEXT` in them keep every character.
-//!
-//! | kind | read from | written as |
-//! |---|---|---|
-//! | boolean | `BOOL`, `BOOLEAN` | `BOOLEAN` |
-//! | smallint | `TINYINT`, `SMALLINT`, `INT2` | `SMALLINT` |
-//! | int | `MEDIUMINT`, `INT4` | `INT4` |
-//! | integer | `INT`, `INTEGER`, `BIGINT`, `INT8`, and whatever else contains `INT` | `INTEGER` |
-//! | unsigned, hugeint | `UNSIGNED_TEXT`, `HUGE_TEXT` | the same: the digits, as text |
-//! | decimal(p,s) | `NUMERIC(p,s)`, `DECIMAL(p,s)`, `DECIMAL_TEXT(p,s)` | `DECIMAL_TEXT(p,s)` |
-//! | double | `REAL`, `DOUBLE`, `DOUBLE PRECISION`, `FLOAT` | `DOUBLE` |
-//! | text(n) | `TEXT`, `CLOB`, `VARCHAR(n)`, `CHAR(n)` … | `TEXT`, `VARCHAR(n)` |
-//! | date, time | `DATE`, `TIME`, `DATE_TEXT`, `TIME_TEXT` | `DATE_TEXT`, `TIME_TEXT` |
-//! | timestamp | `DATETIME`, `TIMESTAMP`, `TIMESTAMP_TEXT` | `TIMESTAMP_TEXT` |
-//! | timestamptz | `TIMESTAMPTZ`, `TIMESTAMP WITH TIME ZONE`, `TIMESTAMPTZ_TEXT` | `TIMESTAMPTZ_TEXT` |
-//! | uuid | `UUID`, `GUID`, `UUID_TEXT`, `UUID_BLOB` | `UUID_TEXT` |
-//! | json | `JSON`, `JSONB`, `JSON_TEXT` | `JSON_TEXT` |
-//! | bytes | `BLOB`, `BINARY`, `VARBINARY`, `BYTEA` | `BLOB` |
-//! | any | no type, `ANY`, and names that SQLite takes for numbers by default | no type |
+
+pub(crate) mod mysql;
+pub(crate) mod postgres;
+pub(crate) mod sqlite;
 
 use whimbrel_endpoint::{Condition, Operator, Order, Query};
-use whimbrel_model::kind::IntWidth;
 use whimbrel_model::{Kind, Table, Value};
+
+pub use sqlite::Affinity;
+pub(crate) use sqlite::affinity;
 
 /// The engine whose words are meant.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Dialect {
     /// SQLite 3.
     Sqlite,
+    /// PostgreSQL, 14 and newer.
+    Postgres,
+    /// MariaDB 10.6 and newer, MySQL 8.
+    Mysql,
 }
 
-/// What SQLite does to a value on its way into a column.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Affinity {
-    /// Numbers become text.
-    Text,
-    /// Text that reads as a number becomes one; doubles without a fraction become integers.
-    Numeric,
-    /// The same as [`Affinity::Numeric`], but for casts.
-    Integer,
-    /// Numbers become doubles.
-    Real,
-    /// Nothing changes.
-    Blob,
-}
+/// What every name of a ledger's table begins with.
+const LEDGER: &str = "whimbrel_";
 
 /// A statement and what is bound to it, in order.
 #[derive(Clone, PartialEq, Debug)]
@@ -83,66 +60,125 @@ impl Dialect {
     pub fn quote(self, name: &str) -> String {
         match self {
             // SQLite reads an unknown name in double quotes as a string; in backticks it never does.
-            Self::Sqlite => format!("`{}`", name.replace('`', "``")),
+            Self::Sqlite | Self::Mysql => format!("`{}`", name.replace('`', "``")),
+            Self::Postgres => format!("\"{}\"", name.replace('"', "\"\"")),
         }
     }
 
     /// A name as the standard quotes it, for statements that people will read in the catalogue.
     fn quote_standard(self, name: &str) -> String {
         match self {
-            Self::Sqlite => format!("\"{}\"", name.replace('"', "\"\"")),
+            Self::Sqlite | Self::Postgres => format!("\"{}\"", name.replace('"', "\"\"")),
+            Self::Mysql => self.quote(name),
         }
     }
 
-    /// Rows of a table: filtered, ordered, bounded. Text is compared by its bytes.
-    pub fn select(self, query: &Query) -> Statement {
+    /// Schema and name of a table. On servers a dot separates them; PostgreSQL keeps the ledger in
+    /// a schema of its own.
+    pub fn place(self, table: &str) -> (Option<&str>, &str) {
+        match self {
+            Self::Sqlite => (None, table),
+            Self::Postgres => match table.strip_prefix(LEDGER) {
+                Some(name) => (Some("whimbrel"), name),
+                None => apart(table),
+            },
+            Self::Mysql => apart(table),
+        }
+    }
+
+    /// A table as an identifier, with its schema where it is given.
+    pub fn table(self, table: &str) -> String {
+        match self.place(table) {
+            (Some(schema), name) => format!("{}.{}", self.quote(schema), self.quote(name)),
+            (None, name) => self.quote(name),
+        }
+    }
+
+    /// The placeholder of the bind with this number, from 1. MySQL's have no number: binds stand in
+    /// the order of their placeholders.
+    fn placeholder(self, number: usize) -> String {
+        match self {
+            Self::Sqlite => format!("?{number}"),
+            Self::Postgres => format!("${number}"),
+            Self::Mysql => "?".to_owned(),
+        }
+    }
+
+    /// Rows of a table: filtered, ordered, bounded. Text is compared by its bytes; `is_text` tells
+    /// of which columns servers must be asked for that.
+    pub fn select(self, query: &Query, is_text: &dyn Fn(&str) -> bool) -> Statement {
         let columns = self.list(query.columns.iter().map(String::as_str));
-        let mut sql = format!("SELECT {columns} FROM {}", self.quote(&query.table));
+        let mut sql = format!("SELECT {columns} FROM {}", self.table(&query.table));
         let mut binds = Vec::new();
-        self.filter(&query.conditions, &mut sql, &mut binds);
+        self.filter(&query.conditions, is_text, &mut sql, &mut binds);
         if !query.order.is_empty() {
-            let terms: Vec<String> =
-                query.order.iter().map(|(column, order)| self.order(column, *order)).collect();
+            let terms: Vec<String> = query
+                .order
+                .iter()
+                .map(|(column, order)| self.order(column, is_text(column), *order))
+                .collect();
             sql.push_str(" ORDER BY ");
             sql.push_str(&terms.join(", "));
         }
         if let Some(limit) = query.limit {
             binds.push(Bind::One(Value::Int(limit.min(i64::MAX as u64).into())));
-            sql.push_str(" LIMIT ?");
-            sql.push_str(&binds.len().to_string());
+            sql.push_str(" LIMIT ");
+            sql.push_str(&self.placeholder(binds.len()));
         }
         Statement { sql, binds }
     }
 
     /// Deletes the rows that a query's conditions select; its order and limit play no part.
-    pub fn delete(self, query: &Query) -> Statement {
-        let mut sql = format!("DELETE FROM {}", self.quote(&query.table));
+    pub fn delete(self, query: &Query, is_text: &dyn Fn(&str) -> bool) -> Statement {
+        let mut sql = format!("DELETE FROM {}", self.table(&query.table));
         let mut binds = Vec::new();
-        self.filter(&query.conditions, &mut sql, &mut binds);
+        self.filter(&query.conditions, is_text, &mut sql, &mut binds);
         Statement { sql, binds }
     }
 
-    /// Inserts one row: placeholders in the order of the table's columns.
+    /// Inserts so many rows: placeholders row by row, in the order of the table's columns.
     ///
-    /// `OR ABORT` overrides `ON CONFLICT` clauses that the table's own columns may carry: none of
-    /// them deletes or skips a row behind our back.
-    pub fn insert(self, table: &Table, taken: Taken) -> String {
+    /// On SQLite, `OR ABORT` overrides `ON CONFLICT` clauses that the table's own columns may
+    /// carry: none of them deletes or skips a row behind our back. MySQL has no clause that skips a
+    /// taken key and nothing else (`INSERT IGNORE` also bends values): there [`Taken::Skip`] fails
+    /// on it like [`Taken::Impossible`].
+    pub fn insert(self, table: &Table, taken: Taken, rows: usize) -> String {
         let columns = self.list(table.columns.iter().map(|column| column.name.as_str()));
-        let values = placeholders(1, table.columns.len());
-        let into = self.quote(&table.name);
+        let width = table.columns.len();
+        let tuples: Vec<String> = (0..rows)
+            .map(|row| format!("({})", self.placeholders(row * width + 1, width)))
+            .collect();
+        let into = self.table(&table.name);
         let key = self.list(key_names(table));
-        let insert = format!("INSERT OR ABORT INTO {into} ({columns}) VALUES ({values})");
-        match taken {
-            Taken::Impossible => insert,
-            Taken::Skip => format!("{insert} ON CONFLICT ({key}) DO NOTHING"),
-            Taken::Overwrite if table.key.len() == table.columns.len() => {
+        let verb = match self {
+            Self::Sqlite => "INSERT OR ABORT INTO",
+            Self::Postgres | Self::Mysql => "INSERT INTO",
+        };
+        let insert = format!("{verb} {into} ({columns}) VALUES {}", tuples.join(", "));
+        let all_key = table.key.len() == table.columns.len();
+        match (taken, self) {
+            (Taken::Impossible, _) | (Taken::Skip, Self::Mysql) => insert,
+            (Taken::Skip, Self::Sqlite | Self::Postgres) => {
                 format!("{insert} ON CONFLICT ({key}) DO NOTHING")
             }
-            Taken::Overwrite => {
+            (Taken::Overwrite, Self::Sqlite | Self::Postgres) if all_key => {
+                format!("{insert} ON CONFLICT ({key}) DO NOTHING")
+            }
+            (Taken::Overwrite, Self::Sqlite | Self::Postgres) => {
                 let excluded =
                     |name: &str| format!("{name} = excluded.{name}", name = self.quote(name));
                 let sets: Vec<String> = rest_names(table).map(excluded).collect();
                 format!("{insert} ON CONFLICT ({key}) DO UPDATE SET {}", sets.join(", "))
+            }
+            (Taken::Overwrite, Self::Mysql) => {
+                let given =
+                    |name: &str| format!("{name} = VALUES({name})", name = self.quote(name));
+                let sets: Vec<String> = if all_key {
+                    key_names(table).take(1).map(given).collect()
+                } else {
+                    rest_names(table).map(given).collect()
+                };
+                format!("{insert} ON DUPLICATE KEY UPDATE {}", sets.join(", "))
             }
         }
     }
@@ -150,7 +186,7 @@ impl Dialect {
     /// All columns of the row under a key.
     pub fn read(self, table: &Table) -> String {
         let columns = self.list(table.columns.iter().map(|column| column.name.as_str()));
-        format!("SELECT {columns} FROM {} WHERE {}", self.quote(&table.name), self.by_key(table, 1))
+        format!("SELECT {columns} FROM {} WHERE {}", self.table(&table.name), self.by_key(table, 1))
     }
 
     /// Overwrites the columns outside the key: their placeholders first, then the key's.
@@ -163,11 +199,15 @@ impl Dialect {
         let sets: Vec<String> = names
             .iter()
             .enumerate()
-            .map(|(index, name)| format!("{} = ?{}", self.quote(name), index + 1))
+            .map(|(index, name)| format!("{} = {}", self.quote(name), self.placeholder(index + 1)))
             .collect();
+        let verb = match self {
+            Self::Sqlite => "UPDATE OR ABORT",
+            Self::Postgres | Self::Mysql => "UPDATE",
+        };
         format!(
-            "UPDATE OR ABORT {} SET {} WHERE {}",
-            self.quote(&table.name),
+            "{verb} {} SET {} WHERE {}",
+            self.table(&table.name),
             sets.join(", "),
             self.by_key(table, first)
         )
@@ -175,7 +215,7 @@ impl Dialect {
 
     /// Deletes the row under a key.
     pub fn remove(self, table: &Table) -> String {
-        format!("DELETE FROM {} WHERE {}", self.quote(&table.name), self.by_key(table, 1))
+        format!("DELETE FROM {} WHERE {}", self.table(&table.name), self.by_key(table, 1))
     }
 
     /// Creates a table that holds every value of its kinds unaltered.
@@ -185,6 +225,10 @@ impl Dialect {
             .iter()
             .enumerate()
             .map(|(index, column)| {
+                if self == Self::Mysql {
+                    let name = self.quote(&column.name);
+                    return format!("    {name} {}", mysql::created(table, index));
+                }
                 let required =
                     if column.nullable && !table.key.contains(&index) { "" } else { " NOT NULL" };
                 let declared = self.declared(column.kind);
@@ -196,42 +240,37 @@ impl Dialect {
             let key: Vec<String> = key_names(table).map(|name| self.quote_standard(name)).collect();
             lines.push(format!("    PRIMARY KEY ({})", key.join(", ")));
         }
-        format!("CREATE TABLE {} (\n{}\n)", self.quote_standard(&table.name), lines.join(",\n"))
+        let name = match self.place(&table.name) {
+            (Some(schema), name) => {
+                format!("{}.{}", self.quote_standard(schema), self.quote_standard(name))
+            }
+            (None, name) => self.quote_standard(name),
+        };
+        let options = match self {
+            Self::Sqlite | Self::Postgres => "",
+            Self::Mysql => {
+                " ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4 COLLATE = utf8mb4_nopad_bin \
+                 ROW_FORMAT = DYNAMIC"
+            }
+        };
+        format!("CREATE TABLE {name} (\n{}\n){options}", lines.join(",\n"))
     }
 
     /// The declared type of a column of this kind.
     pub fn declared(self, kind: Kind) -> String {
         match self {
-            Self::Sqlite => match kind {
-                Kind::Bool => "BOOLEAN".to_owned(),
-                Kind::Int(IntWidth::I16) => "SMALLINT".to_owned(),
-                Kind::Int(IntWidth::I32) => "INT4".to_owned(),
-                Kind::Int(IntWidth::I64) => "INTEGER".to_owned(),
-                Kind::Int(IntWidth::U64) => "UNSIGNED_TEXT".to_owned(),
-                Kind::Int(IntWidth::I128) => "HUGE_TEXT".to_owned(),
-                Kind::Decimal(None) => "DECIMAL_TEXT".to_owned(),
-                Kind::Decimal(Some((precision, scale))) => {
-                    format!("DECIMAL_TEXT({precision},{scale})")
-                }
-                Kind::Float => "DOUBLE".to_owned(),
-                Kind::Text(None) => "TEXT".to_owned(),
-                Kind::Text(Some(chars)) => format!("VARCHAR({chars})"),
-                Kind::Bytes => "BLOB".to_owned(),
-                Kind::Date => "DATE_TEXT".to_owned(),
-                Kind::Time => "TIME_TEXT".to_owned(),
-                Kind::Timestamp => "TIMESTAMP_TEXT".to_owned(),
-                Kind::TimestampTz => "TIMESTAMPTZ_TEXT".to_owned(),
-                Kind::Uuid => "UUID_TEXT".to_owned(),
-                Kind::Json => "JSON_TEXT".to_owned(),
-                Kind::Any => String::new(),
-            },
+            Self::Sqlite => sqlite::declared(kind),
+            Self::Postgres => postgres::declared(kind),
+            Self::Mysql => mysql::declared(kind),
         }
     }
 
-    /// The kind that a declared type means; see the table of this module.
+    /// The kind that a declared type means; see the table of the engine's module.
     pub fn kind_of(self, declared: &str) -> Kind {
         match self {
-            Self::Sqlite => sqlite_kind(declared),
+            Self::Sqlite => sqlite::kind_of(declared),
+            Self::Postgres => postgres::kind_of(declared),
+            Self::Mysql => mysql::kind_of(declared),
         }
     }
 
@@ -242,57 +281,110 @@ impl Dialect {
     fn by_key(self, table: &Table, first: usize) -> String {
         let terms: Vec<String> = key_names(table)
             .enumerate()
-            .map(|(index, name)| format!("{} = ?{}", self.quote(name), first + index))
+            .map(|(index, name)| {
+                format!("{} = {}", self.quote(name), self.placeholder(first + index))
+            })
             .collect();
         terms.join(" AND ")
     }
 
-    fn order(self, column: &str, order: Order) -> String {
-        let direction = match order {
-            Order::Rising => "ASC",
-            Order::Falling => "DESC",
-        };
-        match self {
-            Self::Sqlite => format!("{} COLLATE BINARY {direction}", self.quote(column)),
+    fn order(self, column: &str, is_text: bool, order: Order) -> String {
+        let column = self.bytewise(column, is_text);
+        match (order, self) {
+            (Order::Rising, Self::Sqlite | Self::Mysql) => format!("{column} ASC"),
+            (Order::Falling, Self::Sqlite | Self::Mysql) => format!("{column} DESC"),
+            (Order::Rising, Self::Postgres) => format!("{column} ASC NULLS FIRST"),
+            (Order::Falling, Self::Postgres) => format!("{column} DESC NULLS LAST"),
         }
     }
 
-    fn filter(self, conditions: &[Condition], sql: &mut String, binds: &mut Vec<Bind>) {
+    /// A column as it is compared: text by its bytes, whatever its collation.
+    fn bytewise(self, column: &str, is_text: bool) -> String {
+        let column = self.quote(column);
+        match self {
+            Self::Sqlite => format!("{column} COLLATE BINARY"),
+            Self::Postgres if is_text => format!("{column} COLLATE \"C\""),
+            Self::Mysql if is_text => format!("CAST({column} AS BINARY)"),
+            Self::Postgres | Self::Mysql => column,
+        }
+    }
+
+    fn filter(
+        self,
+        conditions: &[Condition],
+        is_text: &dyn Fn(&str) -> bool,
+        sql: &mut String,
+        binds: &mut Vec<Bind>,
+    ) {
         for (index, condition) in conditions.iter().enumerate() {
             sql.push_str(if index == 0 { " WHERE " } else { " AND " });
-            sql.push_str(&self.condition(condition, binds));
+            let is_text = is_text(&condition.column);
+            sql.push_str(&self.condition(condition, is_text, binds));
         }
     }
 
-    fn condition(self, condition: &Condition, binds: &mut Vec<Bind>) -> String {
-        let column = match self {
-            Self::Sqlite => format!("{} COLLATE BINARY", self.quote(&condition.column)),
-        };
-        let operator = match condition.operator {
-            Operator::Is => "IS",
-            Operator::IsNot => "IS NOT",
-            Operator::Above => ">",
-            Operator::AtMost => "<=",
-            Operator::In => return self.one_of(&column, condition, binds),
-        };
+    fn condition(self, condition: &Condition, is_text: bool, binds: &mut Vec<Bind>) -> String {
+        let column = self.bytewise(&condition.column, is_text);
         let value = condition.values.first().cloned().unwrap_or(Value::Null);
+        let operator = match (condition.operator, self) {
+            (Operator::In, _) => return self.one_of(&column, condition, binds),
+            (Operator::Is, Self::Sqlite) => "IS",
+            (Operator::IsNot, Self::Sqlite) => "IS NOT",
+            // Servers use an index only for `=`.
+            (Operator::Is, _) if value.as_ref().is_null() => return format!("{column} IS NULL"),
+            (Operator::Is, Self::Postgres | Self::Mysql) => "=",
+            (Operator::IsNot, _) if value.as_ref().is_null() => {
+                return format!("{column} IS NOT NULL");
+            }
+            (Operator::IsNot, Self::Postgres) => "IS DISTINCT FROM",
+            (Operator::IsNot, Self::Mysql) => {
+                binds.push(Bind::One(value));
+                return format!("NOT ({column} <=> {})", self.placeholder(binds.len()));
+            }
+            (Operator::Above, _) => ">",
+            (Operator::AtMost, _) => "<=",
+        };
         binds.push(Bind::One(value));
-        format!("{column} {operator} ?{}", binds.len())
+        format!("{column} {operator} {}", self.placeholder(binds.len()))
     }
 
     fn one_of(self, column: &str, condition: &Condition, binds: &mut Vec<Bind>) -> String {
         let (nulls, values): (Vec<_>, Vec<_>) =
             condition.values.iter().cloned().partition(|value| value.as_ref().is_null());
-        binds.push(Bind::List(values));
         let list = match self {
-            Self::Sqlite => format!("{column} IN (SELECT value FROM rarray(?{}))", binds.len()),
+            Self::Sqlite | Self::Postgres => {
+                binds.push(Bind::List(values));
+                let list = self.placeholder(binds.len());
+                match self {
+                    Self::Postgres => format!("{column} = ANY({list})"),
+                    Self::Sqlite | Self::Mysql => {
+                        format!("{column} IN (SELECT value FROM rarray({list}))")
+                    }
+                }
+            }
+            Self::Mysql if values.is_empty() => "FALSE".to_owned(),
+            Self::Mysql if mysql::is_long(&values) => mysql::one_of_many(column, values, binds),
+            Self::Mysql => {
+                let list = vec!["?"; values.len()].join(", ");
+                binds.extend(values.into_iter().map(Bind::One));
+                format!("{column} IN ({list})")
+            }
         };
         if nulls.is_empty() { list } else { format!("({list} OR {column} IS NULL)") }
     }
+
+    fn placeholders(self, first: usize, count: usize) -> String {
+        let numbers = first..first + count;
+        numbers.map(|number| self.placeholder(number)).collect::<Vec<_>>().join(", ")
+    }
 }
 
-fn placeholders(first: usize, count: usize) -> String {
-    (first..first + count).map(|index| format!("?{index}")).collect::<Vec<_>>().join(", ")
+/// `sales.orders` is the table `orders` of the schema `sales`.
+fn apart(table: &str) -> (Option<&str>, &str) {
+    match table.split_once('.') {
+        Some((schema, name)) => (Some(schema), name),
+        None => (None, table),
+    }
 }
 
 fn key_names(table: &Table) -> impl Iterator<Item = &str> {
@@ -306,56 +398,6 @@ fn rest_names(table: &Table) -> impl Iterator<Item = &str> {
 /// Indexes of the columns outside the key, in their order.
 pub(crate) fn rest(table: &Table) -> impl Iterator<Item = usize> {
     (0..table.columns.len()).filter(|index| !table.key.contains(index))
-}
-
-/// SQLite's rule (datatype3.html §3.1), in its order; in STRICT tables `ANY` changes nothing.
-pub(crate) fn affinity(declared: &str) -> Affinity {
-    let name = declared.to_ascii_uppercase();
-    let contains = |part: &str| name.contains(part);
-    if contains("INT") {
-        Affinity::Integer
-    } else if contains("CHAR") || contains("CLOB") || contains("TEXT") {
-        Affinity::Text
-    } else if contains("BLOB") || name.trim().is_empty() {
-        Affinity::Blob
-    } else if contains("REAL") || contains("FLOA") || contains("DOUB") {
-        Affinity::Real
-    } else {
-        Affinity::Numeric
-    }
-}
-
-fn sqlite_kind(declared: &str) -> Kind {
-    let (name, arguments) = split_type(declared);
-    match name.as_str() {
-        "" | "ANY" => Kind::Any,
-        "BOOL" | "BOOLEAN" => Kind::Bool,
-        "TINYINT" | "SMALLINT" | "INT2" => Kind::Int(IntWidth::I16),
-        "MEDIUMINT" | "INT4" => Kind::Int(IntWidth::I32),
-        "UNSIGNED_TEXT" => Kind::Int(IntWidth::U64),
-        "HUGE_TEXT" => Kind::Int(IntWidth::I128),
-        "NUMERIC" | "DECIMAL" | "DECIMAL_TEXT" => Kind::Decimal(precision(&arguments)),
-        "DATE" | "DATE_TEXT" => Kind::Date,
-        "TIME" | "TIME_TEXT" | "TIME WITHOUT TIME ZONE" => Kind::Time,
-        "DATETIME" | "TIMESTAMP" | "TIMESTAMP_TEXT" | "TIMESTAMP WITHOUT TIME ZONE" => {
-            Kind::Timestamp
-        }
-        "TIMESTAMPTZ" | "TIMESTAMPTZ_TEXT" | "TIMESTAMP WITH TIME ZONE" => Kind::TimestampTz,
-        "UUID" | "GUID" | "UUID_TEXT" | "UUID_BLOB" => Kind::Uuid,
-        "JSON" | "JSONB" | "JSON_TEXT" => Kind::Json,
-        "BINARY" | "VARBINARY" | "BYTEA" => Kind::Bytes,
-        _ => kind_by_affinity(declared, &arguments),
-    }
-}
-
-fn kind_by_affinity(declared: &str, arguments: &[u32]) -> Kind {
-    match affinity(declared) {
-        Affinity::Integer => Kind::Int(IntWidth::I64),
-        Affinity::Text => Kind::Text(arguments.first().copied()),
-        Affinity::Blob => Kind::Bytes,
-        Affinity::Real => Kind::Float,
-        Affinity::Numeric => Kind::Any,
-    }
 }
 
 fn precision(arguments: &[u32]) -> Option<(u16, u16)> {
@@ -380,6 +422,7 @@ fn split_type(declared: &str) -> (String, Vec<u32>) {
 mod tests {
     use super::*;
     use whimbrel_model::Column;
+    use whimbrel_model::kind::IntWidth;
 
     const SQLITE: Dialect = Dialect::Sqlite;
 
@@ -443,7 +486,7 @@ mod tests {
             .that("b", Operator::In, vec![Value::Int(1), Value::Null])
             .by("a", Order::Falling)
             .at_most(5);
-        let statement = SQLITE.select(&query);
+        let statement = SQLITE.select(&query, &|_| false);
         assert_eq!(
             statement.sql,
             "SELECT `a` FROM `t` WHERE `a` COLLATE BINARY IS ?1 AND \

@@ -1,0 +1,279 @@
+//! Steps in the target's own SQL, and sources that are databases, as an operator meets them.
+
+use expect_test::expect;
+use rusqlite::Connection;
+
+use crate::project::{PEOPLE, Project, people};
+
+/// How many people there are for each last digit.
+const STEP: &str = r#"
+[[relate]]
+name   = "digits"
+sql    = """
+CREATE TABLE IF NOT EXISTS digits (digit INTEGER PRIMARY KEY, people INTEGER NOT NULL);
+INSERT INTO digits SELECT id % 10, count(*) FROM people GROUP BY 1;
+"""
+undo   = "DELETE FROM digits"
+writes = "digits"
+check  = "SELECT digit, people FROM digits WHERE people > 2"
+"#;
+
+fn project(step: &str) -> Project {
+    let project = Project::new(&format!("{PEOPLE}{step}"));
+    project.write("data/a.csv", people(0..12));
+    project
+}
+
+fn digits(project: &Project) -> String {
+    project.value("SELECT group_concat(digit || ':' || people, ' ') FROM digits")
+}
+
+#[test]
+fn a_step_is_planned_done_and_reported() {
+    let project = project(STEP);
+    let planned = project.run(&["plan"]).stdout;
+    assert!(planned.contains("> relate digits: writes digits; checked\n"), "{planned}");
+    project.finish(&[]);
+    assert_eq!(digits(&project), "0:2 1:2 2:1 3:1 4:1 5:1 6:1 7:1 8:1 9:1");
+    let told: String = project.value(
+        "SELECT rollback_data FROM whimbrel_migration_steps WHERE migration_step = 'relate:digits'",
+    );
+    expect![[r#"{"rows":10,"undo":"DELETE FROM digits","writes":[{"after":10,"before":null,"table":"digits"}]}"#]].assert_eq(&told);
+    let report = project.run(&["report"]).stdout;
+    assert!(report.contains("relate:digits"), "{report}");
+    assert_eq!(project.run(&["migrate"]).code, Some(0));
+}
+
+#[test]
+fn a_step_without_undo_is_warned_of() {
+    let project = project(&STEP.replace("undo ", "# "));
+    let validated = project.run(&["validate"]);
+    assert_eq!(validated.code, Some(0));
+    let warning = "warn  relate               `digits` has no `undo`";
+    assert!(validated.stdout.contains(warning), "{}", validated.stdout);
+    let planned = project.run(&["plan"]).stdout;
+    assert!(
+        planned.contains("! relate digits: writes digits; checked; cannot be undone"),
+        "{planned}"
+    );
+    project.finish(&[]);
+    project.append("data/a.csv", "12,Zoe\n");
+    let refused = project.run(&["migrate", "--incremental"]);
+    refused.check(6, expect![[r#"
+        error[WB0629]: relate step `digits` was done by run `RUN` and cannot be done again: it has no `undo`
+          hint: add `undo` to the step; `undo = "SELECT 1"` where its `sql` may simply be done again
+          more: whimbrel explain WB0629
+    "#]]);
+}
+
+#[test]
+fn a_step_is_done_again_once_rows_have_come() {
+    let project = project(STEP);
+    project.finish(&[]);
+    project.append("data/a.csv", "13,Zoe\n");
+    assert_eq!(project.finish(&["--incremental"]).code, Some(0));
+    assert_eq!(digits(&project), "0:2 1:2 2:1 3:2 4:1 5:1 6:1 7:1 8:1 9:1");
+}
+
+#[test]
+fn a_check_that_finds_rows_takes_the_step_back() {
+    let project = project(STEP);
+    project.write("data/b.csv", people(20..22));
+    let failed = project.run(&["migrate"]);
+    failed.check(1, expect![[r#"
+        error[WB0628]: the check of relate step `digits` returned rows: digit = 0, people = 3; digit = 1, people = 3
+          run: RUN
+          hint: correct the step's SQL or the rows, then run the same command again: it goes on with this step
+          more: whimbrel explain WB0628
+    "#]]);
+    let tables: i64 = project.value("SELECT count(*) FROM sqlite_schema WHERE name = 'digits'");
+    assert_eq!(tables, 0, "its table went with it");
+    project.replan("people > 2", "people > 3");
+    project.finish(&[]);
+    assert_eq!(digits(&project), "0:3 1:3 2:1 3:1 4:1 5:1 6:1 7:1 8:1 9:1");
+}
+
+#[test]
+fn sql_that_the_engine_does_not_understand_changes_nothing_and_the_same_command_goes_on() {
+    let project = project(&STEP.replace("INSERT INTO digits", "INSRT INTO digits"));
+    let failed = project.run(&["migrate"]);
+    failed.check(2, expect![[r#"
+        error[WB0423]: relate step `digits`
+          caused by: relate `digits`, sql:2: near "INSRT": syntax error: `INSRT INTO digits SELECT id % 10, count(*) FROM people GROUP BY 1;`
+          caused by: near "INSRT": syntax error in INSRT INTO digits SELECT id % 10, count(*) FROM people GROUP BY 1; at offset 0
+          caused by: Error code 1: SQL logic error
+          run: RUN
+          more: whimbrel explain WB0423
+    "#]]);
+    assert_eq!(project.value::<i64>("SELECT count(*) FROM people"), 12);
+    project.replan("INSRT", "INSERT");
+    project.finish(&[]);
+    assert_eq!(digits(&project), "0:2 1:2 2:1 3:1 4:1 5:1 6:1 7:1 8:1 9:1");
+}
+
+#[test]
+fn a_step_may_not_end_the_transaction() {
+    let project = project(&STEP.replace("INSERT INTO digits", "COMMIT; INSERT INTO digits"));
+    let failed = project.run(&["migrate"]);
+    assert_eq!(failed.code, Some(2), "{failed:?}");
+    let tables: i64 = project.value("SELECT count(*) FROM sqlite_schema WHERE name = 'digits'");
+    assert_eq!(tables, 0);
+}
+
+#[test]
+fn a_step_without_a_text_for_the_targets_engine_is_shown_in_the_plan() {
+    let project =
+        project(&STEP.replace("\"DELETE FROM digits\"", "{ postgres = \"TRUNCATE digits\" }"));
+    project.run(&["migrate"]).check(
+        2,
+        expect![[r#"
+        error[WB0036]: `undo` of `[[relate]]` `digits` has no text for `sqlite`
+          --> whimbrel.toml:21:10
+            |
+         21 | undo   = { postgres = "TRUNCATE digits" }
+            |          ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+        help: add `sqlite = "…"`
+
+        error[WB0036]: the plan does not fit: 1 error
+          hint: correct the plan; nothing was written
+          more: whimbrel explain WB0036
+    "#]],
+    );
+    assert!(!project.path("people.db").exists());
+}
+
+#[test]
+fn another_text_is_adopted_and_done_anew() {
+    let project = project(STEP);
+    project.finish(&[]);
+    project.replan("id % 10", "id % 5");
+    project.replan("people > 2", "people > 9");
+    project.run(&["check-incremental"]).check(
+        6,
+        expect![[r#"
+        changed   relate step `digits` (`whimbrel migrate --adopt` takes it back and does it again)
+        Nothing to take since run RUN.
+        Next: whimbrel migrate --adopt
+    "#]],
+    );
+    assert_eq!(project.run(&["migrate"]).code, Some(6));
+    project.finish(&["--adopt"]);
+    assert_eq!(digits(&project), "0:3 1:3 2:2 3:2 4:2");
+}
+
+/// The tree that the documentation shows: a table that refers to itself, filled in two passes.
+const TREE: &str = r#"name = "tree"
+target = "sqlite:people.db"
+schema = "schema"
+
+[source.nodes]
+csv = "data/*.csv"
+null = [""]
+
+[[table]]
+into = "node"
+from = "nodes"
+key = ["id"]
+legacy_key = ["id"]
+[table.columns]
+id = { uuid5 = ["id"] }
+name = "name"
+
+[[table]]
+into = "node_parent"
+from = "nodes"
+where = "parent != null"
+key = ["node"]
+[table.columns]
+node = { ref = "node", by = "id" }
+parent = { ref = "node", by = "parent" }
+
+[[relate]]
+name = "parents"
+sql = "UPDATE node SET parent = (SELECT p.parent FROM node_parent p WHERE p.node = node.id)"
+undo = "UPDATE node SET parent = NULL"
+writes = "node"
+"#;
+
+#[test]
+fn a_table_that_refers_to_itself_is_filled_in_two_passes() {
+    let project = Project::new(TREE);
+    project.write(
+        "schema/tree.sql",
+        "CREATE TABLE node (id TEXT PRIMARY KEY, name TEXT, parent TEXT REFERENCES node(id));
+         CREATE TABLE node_parent (node TEXT PRIMARY KEY, parent TEXT NOT NULL);",
+    );
+    // Children before parents, a circle, and one whose parent is nowhere.
+    project.write("data/a.csv", "id,name,parent\n3,c,2\n2,b,1\n1,a,\n4,d,5\n5,e,4\n6,f,99\n");
+    assert_eq!(project.finish(&[]).code, Some(3), "the parent that is nowhere");
+    let tree: String = project.value(
+        "SELECT group_concat(n.name || '<' || coalesce(p.name, '-'), ' ') FROM
+         (SELECT * FROM node ORDER BY name) n LEFT JOIN node p ON p.id = n.parent",
+    );
+    assert_eq!(tree, "a<- b<a c<b d<e e<d f<-");
+}
+
+/// A database of old people, read into the target of [`PEOPLE`].
+fn from_database(source: &str) -> Project {
+    let project = Project::new(&PEOPLE.replace("csv = \"data/*.csv\"", source));
+    let old = Connection::open(project.path("old.db")).unwrap();
+    old.execute_batch("CREATE TABLE person (id INTEGER PRIMARY KEY, name TEXT)").unwrap();
+    for id in 0..10 {
+        old.execute("INSERT INTO person VALUES (?1, 'n' || ?1)", [id]).unwrap();
+    }
+    project
+}
+
+#[test]
+fn a_table_of_a_database_is_planned_loaded_and_compared() {
+    let project = from_database("database = \"sqlite:old.db\"\ntable = \"person\"");
+    let planned = project.run(&["plan"]).stdout;
+    assert!(planned.contains("+ people: 1 source table\n"), "{planned}");
+    project.finish(&[]);
+    assert_eq!(project.value::<i64>("SELECT count(*) FROM people"), 10);
+    let kind: String = project.value("SELECT DISTINCT item_type FROM whimbrel_migration_items");
+    assert_eq!(kind, "table");
+    assert!(project.run(&["status"]).stdout.contains("source tables: 1 of 1 done"));
+    assert_eq!(project.run(&["migrate"]).code, Some(0), "nothing has changed");
+
+    let old = Connection::open(project.path("old.db")).unwrap();
+    old.execute("INSERT INTO person VALUES (10, 'n10')", []).unwrap();
+    project.run(&["check-incremental"]).check(
+        5,
+        expect![[r#"
+        appended  person
+        1 source table to take since run RUN.
+        Next: whimbrel migrate --incremental
+    "#]],
+    );
+    project.finish(&["--incremental"]);
+    assert_eq!(project.value::<i64>("SELECT count(*) FROM people"), 11);
+    assert_eq!(project.run(&["migrate"]).code, Some(0));
+
+    old.execute("UPDATE person SET name = 'other' WHERE id = 3", []).unwrap();
+    project.run(&["check-incremental"]).check(
+        5,
+        expect![[r#"
+        changed   person
+        1 source table to take since run RUN.
+        Next: whimbrel migrate --incremental
+    "#]],
+    );
+}
+
+#[test]
+fn a_query_of_a_database_is_loaded() {
+    let project = from_database(
+        "database = \"sqlite:old.db\"\nquery = \"SELECT id * 2 AS id, name FROM person\"\nkey = \"id\"",
+    );
+    project.finish(&[]);
+    assert_eq!(project.value::<i64>("SELECT max(id) FROM people"), 18);
+}
+
+#[test]
+fn a_table_that_is_not_there_is_a_mistake_of_the_plan() {
+    let project = from_database("database = \"sqlite:old.db\"\ntable = \"persons\"");
+    let ended = project.run(&["migrate"]);
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    assert!(ended.stderr.contains("persons"), "{ended:?}");
+}

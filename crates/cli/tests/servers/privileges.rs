@@ -1,0 +1,174 @@
+//! Users who may not do all that a run needs: what is missing, and what grants it.
+
+use expect_test::expect;
+use whimbrel_testkit::servers::Engine;
+
+use super::place::{Folder, server, url_of};
+
+#[test]
+fn who_may_not_create_the_ledger_on_postgresql() {
+    let Some(server) = server(Engine::Postgres) else { return };
+    let database = server.database("ledger").unwrap();
+    let role = format!("r_{}", database.name());
+    database
+        .run(&format!(
+            "CREATE ROLE {role} LOGIN PASSWORD 'p'; REVOKE CREATE ON SCHEMA public FROM PUBLIC"
+        ))
+        .unwrap();
+    let mut folder = Folder::on(&database, &url_of(&database, &role, "p"));
+    folder.hidden.insert(0, (role.clone(), "ROLE".to_owned()));
+    folder.check("migrate", expect![[r#"
+        ! target: the ledger needs a schema of its own, which `ROLE` may not create; as the database's owner: `GRANT CREATE ON DATABASE "DATABASE" TO "ROLE"`, or `CREATE SCHEMA whimbrel AUTHORIZATION "ROLE"` (WB0453)
+
+        ! target: `ROLE` may not create tables in the schema `public`: `GRANT CREATE, USAGE ON SCHEMA "public" TO "ROLE"` (WB0453)
+
+        error[WB0453]: 2 things stand in the way of a run
+          hint: mend it, then run the same command again; nothing was written
+          more: whimbrel explain WB0453
+        exit 2
+    "#]]);
+    folder.check("validate", expect![[r#"
+        ok    plan                 1 table from 1 source
+        ok    target               postgres://ROLE:***@127.0.0.1:PORT/DATABASE exists
+        ok    working folder       .
+        FAIL  sources and mapping  2 things stand in the way of a run
+        ! target: the ledger needs a schema of its own, which `ROLE` may not create; as the database's owner: `GRANT CREATE ON DATABASE "DATABASE" TO "ROLE"`, or `CREATE SCHEMA whimbrel AUTHORIZATION "ROLE"` (WB0453)
+        ! target: `ROLE` may not create tables in the schema `public`: `GRANT CREATE, USAGE ON SCHEMA "public" TO "ROLE"` (WB0453)
+        1 failed check; nothing was written
+        exit 2
+    "#]]);
+    // As it says, so it goes.
+    let name = database.name();
+    database
+        .run(&format!(
+            "GRANT CREATE ON DATABASE {name} TO {role}; GRANT CREATE, USAGE ON SCHEMA public TO {role}"
+        ))
+        .unwrap();
+    folder.succeeds(&["migrate"]);
+}
+
+#[test]
+fn who_may_not_insert_on_postgresql() {
+    let Some(server) = server(Engine::Postgres) else { return };
+    let database = server.database("insert").unwrap();
+    let (name, role) = (database.name(), format!("r_{}", database.name()));
+    database
+        .run(&format!(
+            "CREATE ROLE {role} LOGIN PASSWORD 'p'; GRANT CREATE ON DATABASE {name} TO {role}; \
+             CREATE TABLE people (id bigint PRIMARY KEY, name text); GRANT SELECT ON people TO {role}"
+        ))
+        .unwrap();
+    let mut folder = Folder::on(&database, &url_of(&database, &role, "p"));
+    folder.hidden.insert(0, (role.clone(), "ROLE".to_owned()));
+    folder.check("migrate", expect![[r#"
+        error[WB0453]: target: `ROLE` may not write to `people` (missing: INSERT, UPDATE, DELETE): `GRANT INSERT, UPDATE, DELETE ON "people" TO "ROLE"`
+          hint: mend it, then run the same command again; nothing was written
+          more: whimbrel explain WB0453
+        exit 2
+    "#]]);
+    database.run(&format!("GRANT INSERT, UPDATE, DELETE ON people TO {role}")).unwrap();
+    folder.succeeds(&["migrate"]);
+}
+
+#[test]
+fn who_may_not_enter_the_ledger_on_postgresql() {
+    let Some(server) = server(Engine::Postgres) else { return };
+    let database = server.database("enter").unwrap();
+    let role = format!("r_{}", database.name());
+    let mut folder = Folder::on(&database, &database.tcp_url().unwrap());
+    folder.succeeds(&["migrate"]);
+    database
+        .run(&format!("CREATE ROLE {role} LOGIN PASSWORD 'p'; GRANT ALL ON people TO {role}"))
+        .unwrap();
+    folder.aim(&url_of(&database, &role, "p"), "");
+    folder.hidden.insert(0, (role.clone(), "ROLE".to_owned()));
+    folder.check("status", expect![[r#"
+        error[WB0453]: prepare the ledger: the ledger is another user's (permission denied for schema whimbrel); its owner lets this user in: `GRANT CREATE, USAGE ON SCHEMA whimbrel TO …`, `GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA whimbrel TO …`: `postgres://ROLE:***@127.0.0.1:PORT/DATABASE`
+          caused by: PostgreSQL's SQLSTATE 42501
+          hint: `whimbrel validate` names what is missing and the GRANT for it
+          more: whimbrel explain WB0453
+        exit 2
+    "#]]);
+    database
+        .run(&format!(
+            "GRANT CREATE, USAGE ON SCHEMA whimbrel TO {role}; \
+             GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA whimbrel TO {role}"
+        ))
+        .unwrap();
+    folder.write("people.csv", "id,name\n1,Ann\n2,Ben\n3,Cy\n");
+    folder.succeeds(&["migrate", "--incremental"]);
+}
+
+#[test]
+fn who_may_not_create_the_ledger_on_mariadb() {
+    let Some(server) = server(Engine::Mysql) else { return };
+    let database = server.database("ledger").unwrap();
+    let name = database.name();
+    database
+        .run(&format!(
+            "CREATE USER looker@'%' IDENTIFIED BY 'p'; GRANT SELECT ON {name}.* TO looker@'%'"
+        ))
+        .unwrap();
+    let folder = Folder::on(&database, &url_of(&database, "looker", "p"));
+    folder.check("migrate", expect![[r#"
+        ! target: no privilege for CREATE, INSERT on `people`: GRANT CREATE, INSERT ON `DATABASE`.`people` TO 'looker'@'%' (WB0453)
+
+        ! target: the ledger (tables `whimbrel_…`) cannot be created without: GRANT CREATE, CREATE VIEW, DROP, INSERT, UPDATE, DELETE ON `DATABASE`.* TO 'looker'@'%' (WB0453)
+
+        error[WB0453]: 2 things stand in the way of a run
+          hint: mend it, then run the same command again; nothing was written
+          more: whimbrel explain WB0453
+        exit 2
+    "#]]);
+    folder.check("validate", expect![[r#"
+        ok    plan                 1 table from 1 source
+        ok    target               mysql://looker:***@127.0.0.1:PORT/DATABASE exists
+        ok    working folder       .
+        FAIL  sources and mapping  2 things stand in the way of a run
+        ! target: no privilege for CREATE, INSERT on `people`: GRANT CREATE, INSERT ON `DATABASE`.`people` TO 'looker'@'%' (WB0453)
+        ! target: the ledger (tables `whimbrel_…`) cannot be created without: GRANT CREATE, CREATE VIEW, DROP, INSERT, UPDATE, DELETE ON `DATABASE`.* TO 'looker'@'%' (WB0453)
+        1 failed check; nothing was written
+        exit 2
+    "#]]);
+    database
+        .run(&format!(
+            "GRANT CREATE, CREATE VIEW, DROP, SELECT, INSERT, UPDATE, DELETE ON {name}.* TO looker@'%'"
+        ))
+        .unwrap();
+    folder.succeeds(&["migrate"]);
+}
+
+#[test]
+fn who_may_not_insert_on_mariadb() {
+    let Some(server) = server(Engine::Mysql) else { return };
+    let database = server.database("insert").unwrap();
+    let name = database.name();
+    let url = url_of(&database, "keeps", "p");
+    let folder = Folder::on(&database, &database.tcp_url().unwrap());
+    folder.succeeds(&["migrate"]);
+    let ledger = database
+        .rows("SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name LIKE 'whimbrel%' AND table_type = 'BASE TABLE'")
+        .unwrap();
+    let mut grants =
+        format!("CREATE USER keeps@'%' IDENTIFIED BY 'p'; GRANT SELECT ON {name}.* TO keeps@'%';");
+    for table in ledger {
+        let table = String::from_utf8(table[0].clone().unwrap()).unwrap();
+        grants.push_str(&format!("GRANT INSERT, UPDATE, DELETE ON {name}.{table} TO keeps@'%';"));
+    }
+    database.run(&grants).unwrap();
+    folder.write("people.csv", "id,name\n1,Ann\n2,Ben\n3,Cy\n");
+    folder.aim(&url, "");
+    let output = folder.run(&["migrate", "--incremental"]);
+    expect![[r#"
+        error[WB0453]: target: no privilege for INSERT, UPDATE, DELETE on `people`: GRANT INSERT, UPDATE, DELETE ON `DATABASE`.`people` TO 'keeps'@'%'
+          hint: mend it, then run the same command again; nothing was written
+          more: whimbrel explain WB0453
+        exit 2
+    "#]].assert_eq(&format!(
+        "{}exit {}\n",
+        folder.shown(&output),
+        output.status.code().unwrap()
+    ));
+    database.run(&format!("GRANT INSERT, UPDATE, DELETE ON {name}.people TO keeps@'%'")).unwrap();
+    folder.succeeds(&["migrate", "--incremental"]);
+}

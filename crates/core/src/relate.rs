@@ -1,0 +1,479 @@
+//! `relate`: steps in the target's own SQL, after all tables are loaded, each in one transaction.
+//!
+//! ```text
+//! nothing has come, and the same text:   1 ✓    2 ✓    3 ✓                    stay as they are
+//! something has come, or 1 is another:   1  ◀── undo 2 ◀── undo 3             last one first
+//!                                        └▶ undo, sql, check ─▶ 2 ─▶ 3        each a transaction
+//! ```
+//! A step may rest on those before it, so it is taken back before them and done after them. What an
+//! earlier run did is taken back with the undo that *it* recorded: that is what fits.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use whimbrel_endpoint::{Rows, Script, Txn, failpoint};
+use whimbrel_ledger::{Phase, Run, Step, StepStatus, batch, chain, run, step};
+use whimbrel_model::Row;
+use whimbrel_model::plan::{Plan, Relate, SqlText};
+use whimbrel_transform::{CompileError, excerpt, excerpt_text};
+
+use crate::cancel::StopReason;
+use crate::error::{CoreError, While};
+use crate::event::{Event, TableRows};
+use crate::lease::Lease;
+use crate::load;
+use crate::migrate::Job;
+use crate::patience::Patience;
+use crate::ports::{Ports, rfc3339};
+use crate::survey::{Survey, SurveyedRelate};
+
+/// What undoing a step needs to know: the JSON in its `rollback_data`.
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+struct Done {
+    /// The plan's `undo` for this engine.
+    undo: Option<String>,
+    /// Rows that the statements changed altogether.
+    rows: u64,
+    /// Tables of `writes`, before and after.
+    writes: Vec<TableRows>,
+    /// The run that did it, where a later one has left it as it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    by: Option<String>,
+    /// Set where what an earlier run did is taken back, and nothing is done yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    taken_back: bool,
+}
+
+/// The plan's steps for this engine, or a mistake for each text that is missing.
+pub(crate) fn look_at(plan: &Plan, engine: &str) -> Result<Vec<SurveyedRelate>, Vec<CompileError>> {
+    let missing = |relate: &Relate| -> Vec<CompileError> {
+        let without = relate.texts().filter(|(_, sql)| sql.for_engine(engine).is_none());
+        let name = excerpt_text(&relate.name.value);
+        let error = |(key, sql): (&str, &SqlText)| CompileError {
+            code: "WB0036",
+            message: format!("`{key}` of `[[relate]]` `{name}` has no text for `{engine}`"),
+            span: Some(sql.span.clone()),
+            help: Some(format!("add `{engine} = \"…\"`")),
+        };
+        without.map(error).collect()
+    };
+    let errors: Vec<CompileError> = plan.relates.iter().flat_map(missing).collect();
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let surveyed = |(index, relate): (usize, &Relate)| SurveyedRelate {
+        index,
+        digest: Plan::relate_digest(relate, engine),
+    };
+    Ok(plan.relates.iter().enumerate().map(surveyed).collect())
+}
+
+/// The name of a step in the ledger.
+pub(crate) fn step_name(name: &str) -> String {
+    format!("relate:{name}")
+}
+
+/// How the plan's steps stand against what runs of it have done: those that no run has done, and
+/// those that were done with another text.
+pub(crate) async fn changes(
+    ports: &Ports,
+    plan: &Plan,
+    survey: &Survey,
+) -> Result<(Vec<String>, Vec<String>), CoreError> {
+    let (mut new, mut changed) = (Vec::new(), Vec::new());
+    for relate in &survey.relates {
+        let name = &plan.relates[relate.index].name.value;
+        match done_before(ports, &plan.name.value, u64::MAX, name).await? {
+            None => new.push(name.clone()),
+            Some((step, _)) if step.digest.as_deref() != Some(&relate.digest) => {
+                changed.push(name.clone());
+            }
+            Some(_) => {}
+        }
+    }
+    Ok((new, changed))
+}
+
+/// Refuses what would have to be done again and cannot be undone, before anything is written.
+pub(crate) async fn can_be_repeated(job: &Job<'_>) -> Result<(), CoreError> {
+    for relate in &job.survey.relates {
+        let relate = &job.plan.relates[relate.index];
+        let name = &relate.name.value;
+        let before = done_before(job.ports, &job.plan.name.value, u64::MAX, name).await?;
+        if let Some((step, done)) = before
+            && done.undo.is_none()
+            && relate.undo.is_none()
+        {
+            return Err(CoreError::NoUndo { step: name.clone(), run: done.by.unwrap_or(step.run) });
+        }
+    }
+    Ok(())
+}
+
+/// The newest step of that name that a run of the plan before `seq` has completed.
+async fn done_before(
+    ports: &Ports,
+    plan: &str,
+    seq: u64,
+    name: &str,
+) -> Result<Option<(Step, Done)>, CoreError> {
+    let target = ports.target.as_ref();
+    let (name, runs) = (step_name(name), run::all(target, None).await.in_ledger()?);
+    let mut earlier: Vec<Run> =
+        runs.into_iter().filter(|run| run.plan == plan && run.seq < seq).collect();
+    earlier.sort_by_key(|run| std::cmp::Reverse(run.seq));
+    for run in earlier {
+        let steps = step::of_run(target, &run.id).await.in_ledger()?;
+        let done = steps
+            .into_iter()
+            .find(|step| step.migration_step == name && step.status == StepStatus::Completed);
+        if let Some(step) = done {
+            let done = recorded(&step);
+            return Ok(Some((step, done)));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether the run of this step has done it and not taken it back.
+pub(crate) fn was_done(step: &Step) -> bool {
+    step.rollback_data.is_some() && !recorded(step).taken_back
+}
+
+fn recorded(step: &Step) -> Done {
+    let data = step.rollback_data.as_deref().unwrap_or_default();
+    serde_json::from_str(data).unwrap_or_default()
+}
+
+/// Carries out the steps that are not done yet, in the order of the plan.
+pub(crate) async fn relate(
+    job: &Job<'_>,
+    run: &mut Run,
+    lease: &Lease,
+) -> Result<Option<StopReason>, CoreError> {
+    let first = job.survey.steps.len() as u64 + 1;
+    let task = |(index, relate): (usize, &SurveyedRelate)| Task {
+        job,
+        relate: &job.plan.relates[relate.index],
+        digest: relate.digest,
+        number: first + index as u64,
+    };
+    let tasks: Vec<Task<'_>> = job.survey.relates.iter().enumerate().map(task).collect();
+    let mut works = works(&tasks, run).await?;
+    // The first of them is taken back in the transaction that does it again.
+    let redone = works.iter().position(|work| matches!(work, Work::Redo { .. }));
+    for index in (redone.map_or(works.len(), |first| first + 1)..works.len()).rev() {
+        if let Work::Redo { undo } = &works[index] {
+            tasks[index].take_back(run, undo, lease).await?;
+            works[index] = Work::Do { again: true };
+        }
+    }
+    for (task, work) in tasks.iter().zip(works) {
+        if let Some(reason) = load::asked_to_stop(job) {
+            return Ok(Some(reason));
+        }
+        task.carry_out(run, &work, lease).await?;
+    }
+    Ok(None)
+}
+
+/// What each step has to do. Whatever stands behind one that is done, is done again too.
+async fn works(tasks: &[Task<'_>], run: &Run) -> Result<Vec<Work>, CoreError> {
+    let mut works = Vec::new();
+    let mut moved = false;
+    for task in tasks {
+        let work = task.work(run, moved).await?;
+        moved |= match &work {
+            Work::Do { .. } | Work::Redo { .. } | Work::Finished { by_itself: true } => true,
+            Work::Leave(_) | Work::Finished { by_itself: false } => false,
+        };
+        works.push(work);
+    }
+    Ok(works)
+}
+
+struct Task<'a> {
+    job: &'a Job<'a>,
+    relate: &'a Relate,
+    digest: [u8; 32],
+    /// Of its step in the run.
+    number: u64,
+}
+
+/// What a step has to do.
+enum Work {
+    /// Its SQL; `again` where an earlier run had done it and it is taken back.
+    Do { again: bool },
+    /// Take back, then do.
+    Redo { undo: String },
+    /// Nothing: an earlier run has done it, and nothing has come since.
+    Leave(Done),
+    /// Nothing: this run has dealt with it, by doing it or by leaving it.
+    Finished { by_itself: bool },
+}
+
+impl Task<'_> {
+    fn name(&self) -> &str {
+        &self.relate.name.value
+    }
+
+    fn doing(&self) -> String {
+        format!("relate step `{}`", excerpt_text(self.name()))
+    }
+
+    async fn carry_out(&self, run: &mut Run, work: &Work, lease: &Lease) -> Result<(), CoreError> {
+        let Job { ports, plan, .. } = *self.job;
+        let patience = Patience::new(ports, load::retries(plan), lease);
+        let again = match work {
+            Work::Finished { .. } => return Ok(()),
+            Work::Leave(_) => None,
+            Work::Do { again } => Some(*again),
+            Work::Redo { .. } => Some(true),
+        };
+        if let Some(again) = again {
+            run.phase = Phase::Relate;
+            let running = self.running(self.row(run).await?);
+            let begin = async |_| self.mark_running(run, &running, lease).await;
+            patience.carry_out(begin).await?;
+            ports.events.emit(Event::RelateStarted { step: self.name().to_owned(), again });
+        }
+        let began = ports.clock.monotonic();
+        let done = patience
+            .carry_out(async |unsure| {
+                let row = self.row(run).await?;
+                if unsure && row.status == StepStatus::Completed {
+                    return Ok(recorded(&row));
+                }
+                let Work::Redo { undo } = work else {
+                    return self.transact(run, row, work, lease).await;
+                };
+                if !unsure {
+                    return self.transact(run, row, work, lease).await;
+                }
+                // Where definitions wait for locks that the undo holds (MySQL), one transaction
+                // cannot do both.
+                self.take_back(run, undo, lease).await?;
+                let row = self.row(run).await?;
+                self.transact(run, row, &Work::Do { again: true }, lease).await
+            })
+            .await?;
+        let took = ports.clock.monotonic().saturating_sub(began);
+        self.tell(work, done, took);
+        Ok(())
+    }
+
+    /// The step's row while it is worked on.
+    fn running(&self, row: Step) -> Step {
+        let now = rfc3339(self.job.ports.clock.now());
+        Step {
+            status: StepStatus::Running,
+            started_at: row.started_at.clone().or(Some(now)),
+            error_message: None,
+            ..row
+        }
+    }
+
+    /// Takes back what an earlier run did, and says so in the step's row.
+    async fn take_back(&self, run: &Run, undo: &str, lease: &Lease) -> Result<(), CoreError> {
+        let Job { ports, plan, .. } = *self.job;
+        let doing = || self.doing();
+        let once = async |_| {
+            let row = self.row(run).await?;
+            if recorded(&row).taken_back {
+                return Ok(());
+            }
+            let mut txn = ports.target.begin(lease.fence).await.during(doing)?;
+            txn.execute(&self.script("undo", undo)).await.during(doing)?;
+            let taken_back = Done { taken_back: true, ..Done::default() };
+            let rollback_data = Some(json!(taken_back).to_string());
+            let row = Step { rollback_data, ..self.running(row) };
+            step::put(txn.as_mut(), &[row]).await.during(doing)?;
+            txn.commit().await.during(doing)
+        };
+        Patience::new(ports, load::retries(plan), lease).carry_out(once).await
+    }
+
+    async fn row(&self, run: &Run) -> Result<Step, CoreError> {
+        let steps = step::of_run(self.job.ports.target.as_ref(), &run.id).await.in_ledger()?;
+        let row = steps.into_iter().find(|step| step.step == self.number);
+        row.ok_or_else(|| CoreError::NoSuchRun(run.id.clone()))
+    }
+
+    /// What there is to do; `moved` where a step before this one has done anything.
+    async fn work(&self, run: &Run, moved: bool) -> Result<Work, CoreError> {
+        let ports = self.job.ports;
+        let row = &self.row(run).await?;
+        if row.status == StepStatus::Completed {
+            return Ok(Work::Finished { by_itself: recorded(row).by.is_none() });
+        }
+        if recorded(row).taken_back {
+            return Ok(Work::Do { again: true });
+        }
+        // Done by this run, and then planned with another text.
+        let own = row.rollback_data.is_some().then(|| (row.clone(), recorded(row)));
+        let replaced = own.is_some();
+        let before = match own {
+            Some(own) => Some(own),
+            None => done_before(ports, &run.plan, run.seq, self.name()).await?,
+        };
+        let Some((step, done)) = before else { return Ok(Work::Do { again: false }) };
+        let same = !moved && !replaced && step.digest.as_deref() == Some(&self.digest);
+        if same && !loaded_anything(ports, run).await? {
+            let by = done.by.clone().or(Some(step.run));
+            return Ok(Work::Leave(Done { by, ..done }));
+        }
+        let undo = done.undo.or_else(|| self.text(self.relate.undo.as_ref()?).map(str::to_owned));
+        match undo {
+            Some(undo) => Ok(Work::Redo { undo }),
+            None => {
+                let run = done.by.unwrap_or(step.run);
+                Err(CoreError::NoUndo { step: self.name().to_owned(), run })
+            }
+        }
+    }
+
+    /// The SQL for the target's engine; the survey has found that there is one.
+    fn text<'s>(&self, sql: &'s SqlText) -> Option<&'s str> {
+        sql.for_engine(self.job.survey.target.engine)
+    }
+
+    fn script(&self, part: &str, sql: &str) -> Script {
+        let name = format!("relate `{}`, {part}", excerpt_text(self.name()));
+        Script { name, sql: sql.to_owned() }
+    }
+
+    async fn mark_running(&self, run: &Run, row: &Step, lease: &Lease) -> Result<(), CoreError> {
+        let doing = || self.doing();
+        let mut txn = self.job.ports.target.begin(lease.fence).await.during(doing)?;
+        run::put(txn.as_mut(), run).await.during(doing)?;
+        step::put(txn.as_mut(), std::slice::from_ref(row)).await.during(doing)?;
+        txn.commit().await.during(doing)
+    }
+
+    async fn transact(
+        &self,
+        run: &Run,
+        row: Step,
+        work: &Work,
+        lease: &Lease,
+    ) -> Result<Done, CoreError> {
+        let doing = || self.doing();
+        let ports = self.job.ports;
+        let writes = self.counted(work, lease).await?;
+        let mut txn = ports.target.begin(lease.fence).await.during(doing)?;
+        let done = match work {
+            Work::Leave(done) => done.clone(),
+            Work::Do { .. } | Work::Finished { .. } => {
+                self.work_in(txn.as_mut(), None, writes).await?
+            }
+            Work::Redo { undo } => self.work_in(txn.as_mut(), Some(undo), writes).await?,
+        };
+        let now = rfc3339(ports.clock.now());
+        let completed = Step {
+            status: StepStatus::Completed,
+            started_at: row.started_at.clone().or_else(|| Some(now.clone())),
+            completed_at: Some(now.clone()),
+            rollback_data: Some(json!(done).to_string()),
+            error_message: None,
+            ..row
+        };
+        let name = completed.migration_step.clone();
+        step::put(txn.as_mut(), &[completed]).await.during(doing)?;
+        let detail = json!({ "rows": done.rows, "writes": done.writes, "by": done.by });
+        chain::checkpoint(txn.as_mut(), &run.id, &name, Phase::Relate.word(), &detail, &now)
+            .await
+            .during(doing)?;
+        if !matches!(work, Work::Leave(_)) {
+            let (actor, detail) = (&ports.identity.actor, json!({ "step": name }));
+            chain::record(txn.as_mut(), &now, actor, "relate.done", &run.id, &detail)
+                .await
+                .during(doing)?;
+        }
+        failpoint!("core.relate.before_commit");
+        txn.commit().await.during(doing)?;
+        failpoint!("core.relate.after_commit");
+        Ok(done)
+    }
+
+    /// How many rows the tables have before: counted in a transaction of its own, because on some
+    /// servers whoever has looked at a table keeps its definition from being changed.
+    async fn counted(&self, work: &Work, lease: &Lease) -> Result<Vec<TableRows>, CoreError> {
+        let doing = || self.doing();
+        let mut writes = Vec::new();
+        if matches!(work, Work::Leave(_)) {
+            return Ok(writes);
+        }
+        let mut txn = self.job.ports.target.begin(lease.fence).await.during(doing)?;
+        for table in &self.relate.writes {
+            let before = txn.count(&table.value).await.during(doing)?;
+            writes.push(TableRows { table: table.value.clone(), before, after: None });
+        }
+        txn.rollback().await.during(doing)?;
+        Ok(writes)
+    }
+
+    /// Undo, SQL and check.
+    async fn work_in(
+        &self,
+        txn: &mut dyn Txn,
+        undo: Option<&str>,
+        mut writes: Vec<TableRows>,
+    ) -> Result<Done, CoreError> {
+        let doing = || self.doing();
+        if let Some(undo) = undo {
+            txn.execute(&self.script("undo", undo)).await.during(doing)?;
+        }
+        let sql = self.text(&self.relate.sql).unwrap_or_default();
+        let rows = txn.execute(&self.script("sql", sql)).await.during(doing)?;
+        if let Some(check) = self.relate.check.as_ref().and_then(|check| self.text(check)) {
+            let answer = txn.query(&self.script("check", check), ROWS_SHOWN + 1).await;
+            let (columns, rows) = answer.during(doing)?;
+            if !rows.is_empty() {
+                let rows = shown(&columns, &rows);
+                return Err(CoreError::CheckFailed { step: self.name().to_owned(), rows });
+            }
+        }
+        for table in &mut writes {
+            table.after = txn.count(&table.table).await.during(doing)?;
+        }
+        let undo = self.relate.undo.as_ref().and_then(|undo| self.text(undo)).map(str::to_owned);
+        Ok(Done { undo, rows, writes, ..Done::default() })
+    }
+
+    fn tell(&self, work: &Work, done: Done, took: Duration) {
+        self.job.ports.events.emit(Event::RelateFinished {
+            step: self.name().to_owned(),
+            left: matches!(work, Work::Leave(_)),
+            rows: done.rows,
+            tables: done.writes,
+            seconds: took.as_secs_f64(),
+        });
+    }
+}
+
+/// Whether a run has changed any row of the target's tables.
+async fn loaded_anything(ports: &Ports, run: &Run) -> Result<bool, CoreError> {
+    let batches = batch::of_run(ports.target.as_ref(), &run.id).await.in_ledger()?;
+    Ok(batches.iter().any(|batch| batch.rows.inserted.n() + batch.rows.updated.n() > 0))
+}
+
+/// Rows of a failed check that are shown.
+const ROWS_SHOWN: u64 = 5;
+/// Columns of them.
+const COLUMNS_SHOWN: usize = 8;
+
+/// `id = 7, name = x; id = 8, name = y; and more`, bounded and escaped.
+fn shown(columns: &[String], rows: &Rows) -> String {
+    let row = |row: Row<'_>| {
+        let cells = columns.iter().zip(row.values()).take(COLUMNS_SHOWN);
+        let cells =
+            cells.map(|(name, value)| format!("{} = {}", excerpt_text(name), excerpt(value)));
+        cells.collect::<Vec<_>>().join(", ")
+    };
+    let mut text = rows.rows().take(ROWS_SHOWN as usize).map(row).collect::<Vec<_>>().join("; ");
+    if rows.len() as u64 > ROWS_SHOWN {
+        text.push_str("; and more");
+    }
+    text
+}

@@ -1,0 +1,226 @@
+//! MariaDB and MySQL as a target: one session that reads what is committed, one that writes, one
+//! for the right to write, and while definitions run one for them.
+//!
+//! Every session reads what is committed at each statement, in UTC and in strict mode; what strict
+//! mode would still bend is refused before it is sent ([`encode`]). Nothing but [`Target::prepare_ledger`]
+//! and a transaction changes the database; `describe_schema` makes one of its own and drops it.
+
+mod catalogue;
+pub(crate) mod decode;
+mod definition;
+pub(crate) mod encode;
+pub(crate) mod fault;
+mod holders;
+mod indexes;
+mod inspect;
+mod lane;
+mod lease;
+mod ledger;
+mod read;
+mod script;
+pub(crate) mod session;
+mod txn;
+mod write;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use whimbrel_endpoint::{
+    EndpointError, ErrorClass, Fence, Finding, LeaseAnswer, LeaseRequest, Needs, Pressure, Query,
+    Rows, SchemaFile, Target, TargetFacts, Txn,
+};
+use whimbrel_model::Table;
+
+use self::catalogue::Named;
+use self::definition::Words;
+use self::lane::Lane;
+use self::session::{Link, Place, Session, none};
+use self::txn::MysqlTxn;
+use crate::dialect::Dialect;
+use crate::{Options, codes};
+
+/// Names the database; connects with the first use.
+#[allow(clippy::unused_async)]
+pub(crate) async fn open(
+    url: &str,
+    shown: String,
+    options: Options,
+) -> Result<Box<dyn Target>, EndpointError> {
+    let place = Arc::new(Place::new(url, shown, options.busy)?);
+    let lane = Arc::new(Lane::new(Arc::clone(&place)));
+    Ok(Box::new(MysqlTarget { lease: Link::new(Arc::clone(&place)), place, lane }))
+}
+
+/// A database of a MariaDB or MySQL server as a target.
+#[derive(Debug)]
+struct MysqlTarget {
+    place: Arc<Place>,
+    lane: Arc<Lane>,
+    lease: Link,
+}
+
+impl MysqlTarget {
+    fn failed(&self, doing: &str, error: sqlx::Error) -> EndpointError {
+        self.place.failed(doing, error)
+    }
+}
+
+#[async_trait]
+impl Target for MysqlTarget {
+    async fn facts(&self) -> Result<TargetFacts, EndpointError> {
+        let mut session = self.lane.read.lend().await?;
+        let failed = |error| self.failed("look at the server", error);
+        let size = session
+            .number(
+                "SELECT CAST(COALESCE(SUM(data_length + index_length), 0) AS UNSIGNED) \
+                 FROM information_schema.tables WHERE table_schema = DATABASE()",
+                none(),
+            )
+            .await
+            .map_err(failed)?;
+        Ok(TargetFacts {
+            engine: "mysql",
+            version: session.server.version.clone(),
+            location: self.place.shown.clone(),
+            exists: true,
+            read_only: inspect::read_only(&mut session).await.map_err(failed)?,
+            free_bytes: None,
+            size_bytes: size.and_then(|size| u64::try_from(size).ok()),
+        })
+    }
+
+    async fn describe(&self, table: &str) -> Result<Option<Table>, EndpointError> {
+        let mut session = self.lane.read.lend().await?;
+        let named = catalogue::named(&mut session, table).await;
+        match named.map_err(|error| self.failed("read the catalogue", error))? {
+            Named::Nothing => Ok(None),
+            Named::Table(facts) => Ok(Some(facts.table())),
+            Named::Else(word) => Err(catalogue::not_a_table(table, &word)),
+        }
+    }
+
+    async fn describe_schema(&self, files: &[SchemaFile]) -> Result<Vec<Table>, EndpointError> {
+        if files.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut session = self.place.open().await?;
+        let failed = |error| self.failed("read the schema files", error);
+        let name = session
+            .rows("SELECT CONCAT('whimbrel_scratch_', LEFT(REPLACE(UUID(), '-', ''), 16))", none())
+            .await
+            .map_err(failed)?;
+        let name = name.first().and_then(|row| decode::text(row, 0)).unwrap_or_default();
+        let quoted = Dialect::Mysql.quote(&name);
+        session
+            .command(&format!("CREATE DATABASE {quoted}"))
+            .await
+            .map_err(|error| scratch_refused(&self.place, error))?;
+        let tables = self.rehearse(&mut session, &quoted, files).await;
+        let dropped = session.command(&format!("DROP DATABASE {quoted}")).await;
+        let tables = tables?;
+        dropped.map_err(|error| self.failed(&format!("drop {quoted}"), error))?;
+        Ok(tables)
+    }
+
+    async fn prepare_ledger(&self) -> Result<(), EndpointError> {
+        let mut session = self.lease.lend().await?;
+        self.lane.forget();
+        ledger::prepare(&mut session, &self.place).await
+    }
+
+    async fn has_ledger(&self) -> Result<bool, EndpointError> {
+        let mut session = self.lane.read.lend().await?;
+        let stands = ledger::stands(&mut session).await;
+        stands.map_err(|error| self.failed("read the ledger's version", error))
+    }
+
+    async fn select(&self, query: &Query) -> Result<Rows, EndpointError> {
+        let mut session = self.lane.read.lend().await?;
+        let facts = self.lane.facts(&mut session, &query.table).await?;
+        let outcome = read::select(&mut session, &facts, query, &self.place).await;
+        if outcome.is_err() {
+            // A table may have changed since it was looked at.
+            self.lane.forget();
+        }
+        outcome
+    }
+
+    async fn lease(&self, request: &LeaseRequest) -> Result<LeaseAnswer, EndpointError> {
+        if request.renew.is_none() && self.lane.is_open() {
+            return Err(EndpointError::new(
+                ErrorClass::Configuration,
+                whimbrel_endpoint::codes::TRANSACTION,
+                "the right to write was asked for in the middle of a transaction",
+            ));
+        }
+        let mut session = self.lease.lend().await?;
+        lease::ask(&mut session, request, &self.place).await
+    }
+
+    async fn release(&self, fence: Fence) -> Result<(), EndpointError> {
+        let mut session = self.lease.lend().await?;
+        lease::release(&mut session, fence, &self.place).await
+    }
+
+    async fn begin(&self, fence: Fence) -> Result<Box<dyn Txn>, EndpointError> {
+        Ok(Box::new(MysqlTxn::new(self.lane.begin().await?, fence)))
+    }
+
+    async fn inspect(&self, needs: &Needs) -> Result<Vec<Finding>, EndpointError> {
+        let mut session = self.lane.read.lend().await?;
+        let found = inspect::inspect(&mut session, needs).await;
+        found.map_err(|error| self.failed("inspect the target", error))
+    }
+
+    async fn pressure(&self) -> Result<Pressure, EndpointError> {
+        let mut session = self.lane.read.lend().await?;
+        let found = inspect::pressure(&mut session).await;
+        found.map_err(|error| self.failed("look at the server's load", error))
+    }
+
+    fn rows_together(&self) -> usize {
+        6_144
+    }
+
+    /// InnoDB flushes each commit as the server is set; that is the operator's to change.
+    async fn enter_load(&self) -> Result<(), EndpointError> {
+        Ok(())
+    }
+
+    async fn leave_load(&self) -> Result<(), EndpointError> {
+        Ok(())
+    }
+}
+
+impl MysqlTarget {
+    async fn rehearse(
+        &self,
+        session: &mut Session,
+        quoted: &str,
+        files: &[SchemaFile],
+    ) -> Result<Vec<Table>, EndpointError> {
+        let failed = |error| self.failed("read the schema files", error);
+        session.command(&format!("USE {quoted}")).await.map_err(failed)?;
+        for file in files {
+            let words = Words { name: &file.name, sql: &file.sql, code: codes::SCHEMA, note: "" };
+            definition::rehearse(session, &self.place.shown, words).await?;
+        }
+        catalogue::tables(session).await.map_err(failed)
+    }
+}
+
+fn scratch_refused(place: &Place, error: sqlx::Error) -> EndpointError {
+    let refused = matches!(fault::number(&error), Some(1044 | 1142 | 1227));
+    let told = place.failed("make a database to try the schema files in", error);
+    if !refused {
+        return told;
+    }
+    EndpointError {
+        what: format!(
+            "{}; an administrator may run: GRANT ALL ON `whimbrel\\_scratch\\_%`.* TO the user of \
+             the URL",
+            told.what
+        ),
+        ..told
+    }
+}

@@ -1,0 +1,247 @@
+//! Schema files, scripts and queries of the plan, statement by statement.
+
+use whimbrel_endpoint::{EndpointError, ErrorClass, SchemaFile, Script};
+use whimbrel_model::{Chunk, Table, Value};
+
+use super::link::{Bound, Kept, Link};
+use super::statement::{Statement, newlines, statements};
+use super::{catalogue, fault, read};
+use crate::codes;
+use crate::dialect::Dialect;
+
+const WORDS: Dialect = Dialect::Postgres;
+
+/// Statements of the plan, and where they stand.
+#[derive(Clone, Copy)]
+struct Words<'a> {
+    name: &'a str,
+    sql: &'a str,
+    what: What,
+}
+
+#[derive(Clone, Copy)]
+enum What {
+    Schema,
+    Script,
+}
+
+/// Runs a file's statements in the open transaction. An error names the file and the line.
+pub(crate) async fn apply(link: &mut Link, file: &SchemaFile) -> Result<(), EndpointError> {
+    let words = Words { name: &file.name, sql: &file.sql, what: What::Schema };
+    run(link, words).await.map(drop)
+}
+
+/// Runs a script's statements in the open transaction; returns how many rows they changed.
+pub(crate) async fn execute(link: &mut Link, script: &Script) -> Result<u64, EndpointError> {
+    run(link, Words { name: &script.name, sql: &script.sql, what: What::Script }).await
+}
+
+async fn run(link: &mut Link, words: Words<'_>) -> Result<u64, EndpointError> {
+    let statements = statements(words.sql);
+    // Nothing runs where something is not allowed.
+    for statement in &statements {
+        if let Some(word) = statement.forbidden() {
+            return Err(not_allowed(words, statement, word));
+        }
+    }
+    let path = search_path(link).await?;
+    let mut changed = 0;
+    for statement in &statements {
+        match link.simple(statement.sql).await {
+            Ok(count) if statement.counts_changes() => changed += count,
+            Ok(_) => {}
+            Err(error) => return Err(refused(link, words, statement, error)),
+        }
+    }
+    link.forget().await;
+    link.set_up_again(&path).await?;
+    Ok(changed)
+}
+
+async fn search_path(link: &mut Link) -> Result<String, EndpointError> {
+    let sql = "SELECT current_setting('search_path')";
+    let found = link.rows("read the search path", sql, vec![], Kept::No).await?;
+    Ok(found.first().and_then(|row| row[0].as_text()).unwrap_or_default().to_owned())
+}
+
+/// The rows of a query, at most `limit`; anything but one query is refused, and what it would
+/// change is undone.
+pub(crate) async fn query(
+    link: &mut Link,
+    script: &Script,
+    limit: u64,
+) -> Result<(Vec<String>, Chunk), EndpointError> {
+    let words = Words { name: &script.name, sql: &script.sql, what: What::Script };
+    let statements = statements(words.sql);
+    let [statement] = &statements[..] else {
+        return Err(no_query(words));
+    };
+    if let Some(word) = statement.forbidden() {
+        return Err(not_allowed(words, statement, word));
+    }
+    let doing = "run a query of the plan";
+    link.run(doing, "SAVEPOINT whimbrel_query; SET LOCAL transaction_read_only = on").await?;
+    let outcome = ask(link, words, statement, limit).await;
+    if link.lost {
+        return outcome;
+    }
+    let back = "ROLLBACK TO SAVEPOINT whimbrel_query; RELEASE SAVEPOINT whimbrel_query";
+    link.aborted = None;
+    link.run(doing, back).await?;
+    outcome
+}
+
+async fn ask(
+    link: &mut Link,
+    words: Words<'_>,
+    statement: &Statement<'_>,
+    limit: u64,
+) -> Result<(Vec<String>, Chunk), EndpointError> {
+    let columns = match link.columns(statement.sql).await {
+        Ok(columns) if columns.is_empty() => return Err(no_query(words)),
+        Ok(columns) => columns,
+        Err(error) => return Err(refused(link, words, statement, error)),
+    };
+    let (names, oids): (Vec<String>, Vec<u32>) = columns.into_iter().unzip();
+    let forms = link.forms("look up types", &oids).await?;
+    // What has no binary form of ours comes as the server spells it.
+    let wanted: Vec<String> = forms
+        .iter()
+        .enumerate()
+        .map(|(index, form)| match form {
+            super::form::Form::Spelled => format!("q.c{index}::text"),
+            _ => format!("q.c{index}"),
+        })
+        .collect();
+    let aliases: Vec<String> = (0..names.len()).map(|index| format!("c{index}")).collect();
+    let sql = format!(
+        "SELECT {} FROM (\n{}\n) AS q({}) LIMIT {}",
+        wanted.join(", "),
+        statement.sql,
+        aliases.join(", "),
+        limit.min(i64::MAX as u64)
+    );
+    let rows = match link.ask(&sql, vec![], Kept::No).await {
+        Ok(rows) => rows,
+        Err(error) => return Err(refused(link, words, statement, error)),
+    };
+    let chunk = read::chunk(link, "run a query of the plan", names.len(), &rows).await?;
+    Ok((names, chunk))
+}
+
+fn no_query(words: Words<'_>) -> EndpointError {
+    EndpointError::new(
+        ErrorClass::Configuration,
+        codes::SCRIPT,
+        format!("{}: one query is expected here, that changes nothing", words.name),
+    )
+}
+
+fn beginning(statement: &Statement<'_>) -> String {
+    statement.sql.lines().next().unwrap_or("").chars().take(80).collect()
+}
+
+fn not_allowed(words: Words<'_>, statement: &Statement<'_>, word: &str) -> EndpointError {
+    let place = match words.what {
+        What::Schema => "a schema file",
+        What::Script => "a script",
+    };
+    EndpointError::new(
+        ErrorClass::Configuration,
+        codes::SCHEMA_FORBIDDEN,
+        format!(
+            "{}:{}: not allowed in {place}: {word}: `{}`",
+            words.name,
+            statement.line,
+            beginning(statement)
+        ),
+    )
+}
+
+fn refused(
+    link: &mut Link,
+    words: Words<'_>,
+    statement: &Statement<'_>,
+    error: sqlx::Error,
+) -> EndpointError {
+    let at = fault::position(&error).map(|position| {
+        let before: String = statement.sql.chars().take(position.saturating_sub(1)).collect();
+        newlines(&before)
+    });
+    let line = statement.line + at.unwrap_or(0);
+    let said = fault::words(&error);
+    let state = fault::state(&error).to_owned();
+    let told = link.told(&format!("apply `{}`", words.name), error);
+    // What is not the statement's fault keeps its class.
+    if matches!(
+        told.class,
+        ErrorClass::Transient | ErrorClass::System | ErrorClass::Unknown | ErrorClass::Fenced
+    ) && state != "0A000"
+        && !state.is_empty()
+        && told.code != codes::ENGINE
+        || link.lost
+    {
+        return told;
+    }
+    let code = match (words.what, state.as_str()) {
+        (_, "42P07") => whimbrel_endpoint::codes::TABLE_EXISTS,
+        (_, "42501") => codes::PRIVILEGE,
+        (What::Schema, _) => codes::SCHEMA,
+        (What::Script, _) => codes::SCRIPT,
+    };
+    EndpointError::new(
+        ErrorClass::Configuration,
+        code,
+        format!("{}:{line}: {said}: `{}`", words.name, beginning(statement)),
+    )
+    .because(told)
+}
+
+/// The tables that the files would create: they are applied to a schema that goes at once.
+pub(crate) async fn scratch(
+    link: &mut Link,
+    files: &[SchemaFile],
+) -> Result<Vec<Table>, EndpointError> {
+    if files.is_empty() {
+        return Ok(Vec::new());
+    }
+    let doing = "read the schema files";
+    link.run(doing, "BEGIN ISOLATION LEVEL READ COMMITTED").await?;
+    let outcome = in_scratch(link, doing, files).await;
+    if link.lost {
+        return outcome;
+    }
+    link.aborted = None;
+    link.run(doing, "ROLLBACK").await?;
+    link.forget().await;
+    outcome
+}
+
+async fn in_scratch(
+    link: &mut Link,
+    doing: &str,
+    files: &[SchemaFile],
+) -> Result<Vec<Table>, EndpointError> {
+    let sql = "SELECT has_database_privilege(current_database(), 'CREATE'), \
+                      coalesce(current_schema()::text, ''), current_setting('search_path')";
+    let found = link.rows(doing, sql, vec![], Kept::No).await?;
+    let text = |index: usize| {
+        found.first().and_then(|row| row[index].as_text()).unwrap_or_default().to_owned()
+    };
+    let (own, path) = (text(1), text(2));
+    let may_create = found.first().is_some_and(|row| row[0] == Value::Bool(true));
+    let schema = format!("scratch_of_whimbrel_{}", link.pid);
+    if may_create {
+        link.run(doing, &format!("CREATE SCHEMA {}", WORDS.quote(&schema))).await?;
+        // The user's schemas stay visible: extensions are there.
+        let path = format!("{}, {path}", WORDS.quote(&schema));
+        let set = "SELECT set_config('search_path', $1, true)";
+        link.rows(doing, set, vec![Bound::text(&path)], Kept::No).await?;
+    }
+    let before = catalogue::all(link, doing).await?;
+    for file in files {
+        apply(link, file).await?;
+    }
+    let own = if may_create { vec![schema.as_str(), own.as_str()] } else { vec![own.as_str()] };
+    catalogue::since(link, doing, &before, &own).await
+}

@@ -1,0 +1,51 @@
+//! What an engine does for its sources: one snapshot, layouts, rows.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use whimbrel_endpoint::{EndpointError, Finding};
+use whimbrel_model::Chunk;
+
+use super::Read;
+use super::layout::Layout;
+use super::mysql::MysqlEngine;
+use super::postgres::PostgresEngine;
+use super::sqlite::SqliteEngine;
+use crate::{Location, Options};
+
+/// A database and the one state of it that every source sees.
+#[async_trait]
+pub(super) trait Engine: Send + Sync {
+    /// What a table or query holds, and the statement that reads it in a fixed order.
+    async fn layout(&self, read: &Read, key: &[String]) -> Result<Layout, EndpointError>;
+
+    /// All rows of a layout, in its order.
+    async fn rows(&self, layout: &Layout) -> Result<Box<dyn Feed>, EndpointError>;
+
+    /// What should be known of reading this.
+    async fn inspect(&self, read: &Read) -> Result<Vec<Finding>, EndpointError>;
+}
+
+/// Rows on their way, with all columns of the layout: a few hundred at a time, some of them ahead.
+#[async_trait]
+pub(super) trait Feed: Send {
+    /// The next rows, at least one; `None` at the end.
+    async fn next(&mut self) -> Result<Option<Chunk>, EndpointError>;
+}
+
+/// Rows in a batch of a feed, and bytes after which it is closed early.
+pub(super) const BATCH_ROWS: usize = 512;
+pub(super) const BATCH_BYTES: usize = 512 << 10;
+
+/// The engine of a place that so many sources read. Nothing is opened yet.
+pub(super) fn at(
+    location: &Location,
+    options: &Options,
+    sources: usize,
+) -> Result<Arc<dyn Engine>, EndpointError> {
+    match location {
+        Location::Sqlite { path, .. } => Ok(Arc::new(SqliteEngine::new(path, options))),
+        Location::Postgres { url, shown } => Ok(Arc::new(PostgresEngine::new(url, shown)?)),
+        Location::Mysql { url, shown } => Ok(Arc::new(MysqlEngine::new(url, shown, sources)?)),
+    }
+}

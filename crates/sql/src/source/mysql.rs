@@ -1,0 +1,564 @@
+//! MariaDB and MySQL as sources.
+//!
+//! ```text
+//! look      catalogue, KILL QUERY
+//! reader 1  START TRANSACTION WITH CONSISTENT SNAPSHOT ┐ all at once; no commit in between,
+//! reader 2  START TRANSACTION WITH CONSISTENT SNAPSHOT ┘ else again, a few times
+//! ```
+//! These servers cannot hand a snapshot from one session to another. So as many readers as the sources
+//! of the URL need (at most [`READERS_MAX`], one to spare) take theirs together, and the server's count
+//! of commits tells whether all of them see one state. Where commits never cease that cannot be shown,
+//! and [`Engine::inspect`] says so. A session is used for one reader after another: one that stops early
+//! has its query ended, not its session.
+//!
+//! Values come by the binary protocol and are decoded from their bytes. Text is ordered by its bytes
+//! (`CAST(… AS BINARY)`), for which the server sorts. `BIT(1)` is a boolean, other `BIT`s and geometry
+//! are bytes, `ENUM` and `SET` text. Sessions run at UTC, with the server's own `sql_mode`.
+
+use std::pin::pin;
+use std::str::FromStr as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex as StdMutex, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlRow};
+use sqlx::{
+    AssertSqlSafe, Column as _, ConnectOptions as _, Executor as _, SqlSafeStr as _,
+    Statement as _, TypeInfo as _,
+};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
+use whimbrel_endpoint::{EndpointError, ErrorClass, Finding};
+use whimbrel_model::{ChunkBuilder, Kind};
+
+use super::Read;
+use super::engine::{Engine, Feed};
+use super::layout::{Carried, Known, Layout, SourceColumn, Told, inner, no_table, refused};
+use super::pump::{Gone, Pipe, Pump, is_full, taken};
+use crate::codes;
+use crate::dialect::Dialect;
+use crate::mysql::decode::{self, Wire};
+use crate::mysql::fault;
+
+/// Sessions that read at the same time, at most.
+const READERS_MAX: usize = 8;
+
+/// How often the snapshots are taken again where something was committed in between.
+const ATTEMPTS: usize = 5;
+
+/// How long a session may take to come about, and to become free.
+const CONNECT: Duration = Duration::from_secs(15);
+const FREE: Duration = Duration::from_mins(2);
+
+/// Names of unknown settings differ between the two servers.
+const SESSION: &str = "SET SESSION net_write_timeout = 31536000, wait_timeout = 31536000,
+    max_sort_length = 4096, time_zone = '+00:00'";
+const SESSION_MARIADB: &str = "SET SESSION max_statement_time = 0, idle_transaction_timeout = 0,
+    idle_readonly_transaction_timeout = 0";
+const SESSION_MYSQL: &str = "SET SESSION max_execution_time = 0";
+
+/// A database of a server.
+pub(super) struct MysqlEngine {
+    options: MySqlConnectOptions,
+    shown: Arc<str>,
+    readers: usize,
+    snapshot: Mutex<Option<Arc<Snapshot>>>,
+    /// What fetches rows, or puts a session in order after it.
+    tasks: StdMutex<JoinSet<()>>,
+}
+
+/// Sessions that see one state.
+struct Snapshot {
+    look: Mutex<MySqlConnection>,
+    free: StdMutex<Vec<Session>>,
+    turns: Arc<Semaphore>,
+    /// Nothing was committed while they were opened.
+    is_one: bool,
+    /// A session was lost, and its share of the state.
+    is_lost: AtomicBool,
+}
+
+struct Session {
+    connection: MySqlConnection,
+    id: u64,
+}
+
+type Answer<T> = Result<T, EndpointError>;
+
+impl MysqlEngine {
+    pub(super) fn new(url: &str, shown: &str, sources: usize) -> Answer<Self> {
+        // The driver's words may repeat the URL.
+        let options = MySqlConnectOptions::from_str(url)
+            .map_err(|_| refused(codes::URL, format!("the URL is not understood: `{shown}`")))?;
+        // The plan's query means what it means at the server.
+        let options = options
+            .pipes_as_concat(false)
+            .no_engine_substitution(false)
+            .disable_statement_logging();
+        Ok(Self {
+            options,
+            shown: shown.into(),
+            readers: sources.min(READERS_MAX) + 1,
+            snapshot: Mutex::new(None),
+            tasks: StdMutex::new(JoinSet::new()),
+        })
+    }
+
+    fn failed(&self, doing: &str, error: sqlx::Error) -> EndpointError {
+        failed(&self.shown, doing, error)
+    }
+
+    async fn connect(&self) -> Answer<MySqlConnection> {
+        let connected = tokio::time::timeout(CONNECT, self.options.connect()).await;
+        let connected = connected
+            .unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()));
+        let mut connection =
+            connected.map_err(|error| fault::unreachable(&self.shown, false, error))?;
+        let set_up = async {
+            let row = one(&mut connection, "SELECT VERSION()").await?;
+            let version = decode::text(&row, 0).unwrap_or_default();
+            sqlx::raw_sql(SESSION).execute(&mut connection).await?;
+            let own = if version.contains("MariaDB") { SESSION_MARIADB } else { SESSION_MYSQL };
+            sqlx::raw_sql(own).execute(&mut connection).await
+        };
+        set_up.await.map_err(|error| self.failed("set the session up", error))?;
+        Ok(connection)
+    }
+
+    /// The sessions that see one state; taken anew where one of them was lost.
+    async fn snapshot(&self) -> Answer<Arc<Snapshot>> {
+        let mut kept = self.snapshot.lock().await;
+        if let Some(snapshot) = &*kept
+            && !snapshot.is_lost.load(Ordering::Relaxed)
+        {
+            return Ok(Arc::clone(snapshot));
+        }
+        let snapshot = Arc::new(self.take().await?);
+        *kept = Some(Arc::clone(&snapshot));
+        Ok(snapshot)
+    }
+
+    async fn take(&self) -> Answer<Snapshot> {
+        let doing = "take a snapshot";
+        let mut look = self.connect().await?;
+        let mut sessions = Vec::with_capacity(self.readers);
+        for _ in 0..self.readers {
+            let mut connection = self.connect().await?;
+            let row = one(&mut connection, "SELECT CONNECTION_ID()").await;
+            let row = row.map_err(|error| self.failed(doing, error))?;
+            let id = decode::integer(&row, 0).and_then(|id| u64::try_from(id).ok()).unwrap_or(0);
+            sessions.push(Session { connection, id });
+        }
+        let mut is_one = false;
+        for _ in 0..ATTEMPTS {
+            let attempt = async {
+                let before = commits(&mut look).await?;
+                for session in &mut sessions {
+                    let begin = "ROLLBACK; SET TRANSACTION ISOLATION LEVEL REPEATABLE READ;
+                        START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY";
+                    sqlx::raw_sql(begin).execute(&mut session.connection).await?;
+                }
+                Ok(commits(&mut look).await? == before)
+            };
+            is_one = attempt.await.map_err(|error| self.failed(doing, error))?;
+            if is_one {
+                break;
+            }
+        }
+        Ok(Snapshot {
+            look: Mutex::new(look),
+            turns: Arc::new(Semaphore::new(sessions.len())),
+            free: StdMutex::new(sessions),
+            is_one,
+            is_lost: AtomicBool::new(false),
+        })
+    }
+}
+
+impl Snapshot {
+    /// Takes a session for a reader.
+    async fn session(&self, shown: &str) -> Answer<(Session, OwnedSemaphorePermit)> {
+        let turn = Arc::clone(&self.turns).acquire_owned();
+        let turn = tokio::time::timeout(FREE, turn).await.ok().and_then(Result::ok);
+        let session = turn.and_then(|turn| Some((self.free().pop()?, turn)));
+        session.ok_or_else(|| {
+            EndpointError::new(
+                ErrorClass::Transient,
+                codes::CONNECTIONS,
+                format!("all sessions of the snapshot are in use: `{shown}`"),
+            )
+        })
+    }
+
+    fn free(&self) -> std::sync::MutexGuard<'_, Vec<Session>> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Engine for MysqlEngine {
+    async fn layout(&self, read: &Read, key: &[String]) -> Answer<Layout> {
+        let snapshot = self.snapshot().await?;
+        let mut look = snapshot.look.lock().await;
+        let known = match read {
+            Read::Table(name) => self.table(&mut look, name).await?,
+            Read::Query(query) => {
+                let columns = columns(&mut look, inner(query)).await;
+                let columns = columns
+                    .map_err(|error| self.failed("prepare the query of the source", error))?;
+                known(columns, Vec::new(), "query")
+            }
+        };
+        let layout = Layout::new(known, read, key)?;
+        let prepared = look.prepare(AssertSqlSafe(layout.sql.clone()).into_sql_str()).await;
+        prepared.map_err(|error| self.failed("prepare to read the source", error))?;
+        Ok(layout)
+    }
+
+    async fn rows(&self, layout: &Layout) -> Answer<Box<dyn Feed>> {
+        let snapshot = self.snapshot().await?;
+        let (session, turn) = snapshot.session(&self.shown).await?;
+        let pour = Pour {
+            snapshot,
+            shown: Arc::clone(&self.shown),
+            sql: layout.sql.clone(),
+            kinds: layout.columns.iter().map(|column| column.kind).collect(),
+        };
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        while tasks.try_join_next().is_some() {}
+        Ok(Box::new(Pump::start_in(&mut tasks, |pipe| pour.run(session, turn, pipe))))
+    }
+
+    async fn inspect(&self, read: &Read) -> Answer<Vec<Finding>> {
+        let snapshot = self.snapshot().await?;
+        let mut findings = Vec::new();
+        let mut find = |message| {
+            findings.push(Finding { code: codes::SOURCE_SNAPSHOT, blocks: false, message });
+        };
+        if !snapshot.is_one {
+            find(format!(
+                "the sessions that read took their snapshots while others were committing: tables \
+                 may be read as of slightly different moments; run it when fewer programs write: \
+                 `{}`",
+                self.shown
+            ));
+        }
+        if let Read::Table(name) = read {
+            let (schema, table) = Dialect::Mysql.place(name);
+            let mut look = snapshot.look.lock().await;
+            let row = sqlx::query(
+                "SELECT engine FROM information_schema.tables
+                 WHERE table_schema = COALESCE(?, DATABASE()) AND table_name = ?",
+            )
+            .bind(schema)
+            .bind(table)
+            .fetch_optional(&mut *look)
+            .await
+            .map_err(|error| self.failed("look at the source", error))?;
+            if let Some(engine) = row.and_then(|row| decode::text(&row, 0))
+                && !["InnoDB", "ROCKSDB"].iter().any(|own| engine.eq_ignore_ascii_case(own))
+            {
+                find(format!(
+                    "the table's engine `{engine}` knows no snapshots: what others write while it \
+                     is read shows or does not; stop them meanwhile: `{name}`"
+                ));
+            }
+        }
+        Ok(findings)
+    }
+}
+
+impl MysqlEngine {
+    async fn table(&self, look: &mut MySqlConnection, name: &str) -> Answer<Known> {
+        let doing = "read the catalogue";
+        let sql = format!("SELECT * FROM {}", Dialect::Mysql.table(name));
+        let mut told = match columns(look, &sql).await {
+            Ok(told) => told,
+            Err(error) if matches!(fault::number(&error), Some(1146 | 1049)) => {
+                let names = names(look).await.map_err(|error| self.failed(doing, error))?;
+                return Err(no_table(name, &self.shown, names.iter().map(String::as_str)));
+            }
+            Err(error) => return Err(fault::failed(&self.shown, doing, error)),
+        };
+        let declared = declared(look, name).await.map_err(|error| self.failed(doing, error))?;
+        for told in &mut told {
+            let Some(facts) = declared.columns.iter().find(|facts| facts.name == told.column.name)
+            else {
+                continue;
+            };
+            told.nullable = facts.nullable;
+            let kind = Dialect::Mysql.kind_of(&facts.declared);
+            let is_document = declared.documents.contains(&facts.name);
+            told.column.kind = match kind {
+                _ if is_document => Kind::Json,
+                // What has no kind of its own came with one that its bytes have.
+                Kind::Any => told.column.kind,
+                kind => kind,
+            };
+        }
+        Ok(known(told, declared.unique, &declared.what))
+    }
+}
+
+fn known(columns: Vec<Told>, unique: Vec<Vec<String>>, what: &str) -> Known {
+    Known { engine: "mysql", dialect: Dialect::Mysql, columns, unique, what: what.to_owned() }
+}
+
+/// What the server has against a statement of the plan is the plan's mistake.
+fn failed(shown: &str, doing: &str, error: sqlx::Error) -> EndpointError {
+    match fault::number(&error) {
+        Some(
+            1052
+            | 1054..=1056
+            | 1060
+            | 1064
+            | 1065
+            | 1111
+            | 1140
+            | 1146
+            | 1222
+            | 1235
+            | 1305
+            | 1241
+            | 1248
+            | 1295
+            | 1582
+            | 1792,
+        ) => refused(
+            codes::SOURCE_QUERY,
+            format!("the server does not take it: {}: `{shown}`", fault::words(&error)),
+        ),
+        // Its definition is newer than the snapshot.
+        Some(1412) => EndpointError::new(
+            ErrorClass::Changed,
+            whimbrel_endpoint::codes::SOURCE_CHANGED,
+            format!("a table was altered while it was read: `{shown}`"),
+        ),
+        _ => fault::failed(shown, doing, error),
+    }
+}
+
+/// What fetches rows.
+struct Pour {
+    snapshot: Arc<Snapshot>,
+    shown: Arc<str>,
+    sql: String,
+    kinds: Vec<Kind>,
+}
+
+/// How fetching ended.
+enum Ended {
+    /// The session is at rest.
+    Rested,
+    /// The session is of no use.
+    Lost,
+}
+
+impl Pour {
+    async fn run(self, mut session: Session, turn: OwnedSemaphorePermit, pipe: Pipe) {
+        match self.fetch(&mut session, &pipe).await {
+            Ended::Rested => self.snapshot.free().push(session),
+            Ended::Lost => {
+                self.snapshot.is_lost.store(true, Ordering::Relaxed);
+                turn.forget();
+            }
+        }
+    }
+
+    async fn fetch(&self, session: &mut Session, pipe: &Pipe) -> Ended {
+        let Session { connection, id } = session;
+        let query = sqlx::query(AssertSqlSafe(self.sql.clone())).persistent(false);
+        let mut rows = query.fetch(connection);
+        let mut closed = pin!(pipe.closed());
+        let mut batch = ChunkBuilder::new(self.kinds.len());
+        let mut wires: Vec<Wire> = Vec::new();
+        let mut spelled = String::new();
+        loop {
+            let next = std::future::poll_fn(|context| match rows.as_mut().poll_next(context) {
+                Poll::Pending => closed.as_mut().poll(context).map(|()| Err(Gone)),
+                Poll::Ready(next) => Poll::Ready(Ok(next)),
+            });
+            let sent = match next.await {
+                Ok(Some(Ok(row))) => {
+                    if wires.is_empty() {
+                        wires = decode::wires(&row);
+                    }
+                    decode::push(&row, &self.kinds, &wires, &mut spelled, &mut batch);
+                    if !is_full(&batch) {
+                        continue;
+                    }
+                    pipe.send(taken(&mut batch, self.kinds.len())).await
+                }
+                Ok(None) => {
+                    let rest = batch.finish();
+                    if !rest.is_empty() {
+                        let _ = pipe.send(rest).await;
+                    }
+                    return Ended::Rested;
+                }
+                Ok(Some(Err(error))) => {
+                    let is_lost = fault::ends_session(&error);
+                    pipe.fail(failed(&self.shown, "read rows of the source", error)).await;
+                    return if is_lost { Ended::Lost } else { Ended::Rested };
+                }
+                Err(Gone) => Err(Gone),
+            };
+            if sent.is_err() {
+                if self.kill(*id).await.is_err() {
+                    return Ended::Lost;
+                }
+                // What is on its way, and then that the query was ended.
+                return loop {
+                    match std::future::poll_fn(|context| rows.as_mut().poll_next(context)).await {
+                        Some(Ok(_)) => {}
+                        None => break Ended::Rested,
+                        Some(Err(error)) if fault::number(&error) == Some(1317) => {
+                            break Ended::Rested;
+                        }
+                        Some(Err(_)) => break Ended::Lost,
+                    }
+                };
+            }
+        }
+    }
+
+    async fn kill(&self, id: u64) -> Result<(), sqlx::Error> {
+        let mut look = self.snapshot.look.lock().await;
+        sqlx::raw_sql(AssertSqlSafe(format!("KILL QUERY {id}"))).execute(&mut *look).await.map(drop)
+    }
+}
+
+async fn one(connection: &mut MySqlConnection, sql: &'static str) -> Result<MySqlRow, sqlx::Error> {
+    sqlx::query(sql).persistent(false).fetch_one(connection).await
+}
+
+/// How often the server's engines have committed.
+async fn commits(connection: &mut MySqlConnection) -> Result<Option<String>, sqlx::Error> {
+    let row = one(connection, "SHOW GLOBAL STATUS LIKE 'Handler_commit'").await?;
+    Ok(decode::text(&row, 1))
+}
+
+/// What a statement answers.
+async fn columns(connection: &mut MySqlConnection, sql: &str) -> Result<Vec<Told>, sqlx::Error> {
+    let statement = connection.prepare(AssertSqlSafe(sql.to_owned()).into_sql_str()).await?;
+    let told = |column: &sqlx::mysql::MySqlColumn| {
+        let wire = Wire::of(column.type_info());
+        let name = Dialect::Mysql.quote(column.name());
+        let type_name = column.type_info().name();
+        let kind = match (Dialect::Mysql.kind_of(type_name), wire) {
+            // The driver's word for `TINYINT(1)`.
+            _ if type_name == "BOOLEAN" => Kind::Bool,
+            (_, Wire::Json) => Kind::Json,
+            (Kind::Any, Wire::Bytes) => Kind::Bytes,
+            (Kind::Any, Wire::Text) => Kind::Text(None),
+            (kind, _) => kind,
+        };
+        let ordered = match wire {
+            Wire::Text | Wire::Json => format!("CAST({name} AS BINARY)"),
+            _ => name.clone(),
+        };
+        let column = SourceColumn {
+            name: column.name().to_owned(),
+            kind,
+            selected: name,
+            ordered,
+            carried: Carried::Bytes,
+        };
+        Told { column, nullable: true }
+    };
+    Ok(statement.columns().iter().map(told).collect())
+}
+
+async fn names(connection: &mut MySqlConnection) -> Result<Vec<String>, sqlx::Error> {
+    let rows = sqlx::query(
+        "SELECT IF(table_schema = DATABASE(), table_name, CONCAT(table_schema, '.', table_name))
+         FROM information_schema.tables
+         WHERE table_schema NOT IN ('mysql', 'information_schema', 'performance_schema', 'sys')
+         ORDER BY 1",
+    );
+    let rows = rows.fetch_all(connection).await?;
+    Ok(rows.iter().filter_map(|row| decode::text(row, 0)).collect())
+}
+
+/// What the catalogue says of a table.
+struct Declared {
+    what: String,
+    columns: Vec<DeclaredColumn>,
+    unique: Vec<Vec<String>>,
+    /// Columns that a check keeps JSON: MariaDB has no type of its own for it.
+    documents: Vec<String>,
+}
+
+struct DeclaredColumn {
+    name: String,
+    declared: String,
+    nullable: bool,
+}
+
+async fn declared(connection: &mut MySqlConnection, name: &str) -> Result<Declared, sqlx::Error> {
+    let (schema, table) = Dialect::Mysql.place(name);
+    let mut ask = async |sql: &'static str| {
+        sqlx::query(sql)
+            .bind(schema)
+            .bind(table)
+            .persistent(false)
+            .fetch_all(&mut *connection)
+            .await
+    };
+    let text = |row: &MySqlRow, index| decode::text(row, index).unwrap_or_default();
+    let types = ask("SELECT table_type FROM information_schema.tables
+         WHERE table_schema = COALESCE(?, DATABASE()) AND table_name = ?");
+    let types = types.await?;
+    let is_view = types.first().is_some_and(|row| text(row, 0).contains("VIEW"));
+    let columns = ask(
+        "SELECT column_name, column_type, is_nullable FROM information_schema.columns
+         WHERE table_schema = COALESCE(?, DATABASE()) AND table_name = ? ORDER BY ordinal_position",
+    );
+    let rows = columns.await?;
+    let columns = rows.iter().map(|row| DeclaredColumn {
+        name: text(row, 0),
+        declared: text(row, 1),
+        nullable: text(row, 2) != "NO",
+    });
+    let columns: Vec<DeclaredColumn> = columns.collect();
+    // An expression has no column, and a prefix does not tell all.
+    let parts = ask("SELECT index_name, column_name, sub_part FROM information_schema.statistics
+         WHERE table_schema = COALESCE(?, DATABASE()) AND table_name = ? AND non_unique = 0
+         ORDER BY index_name <> 'PRIMARY', index_name, seq_in_index");
+    let mut unique: Vec<(String, Option<Vec<String>>)> = Vec::new();
+    for row in &parts.await? {
+        let (index, column) = (text(row, 0), decode::text(row, 1));
+        let column = column.filter(|_| decode::raw(row, 2).is_none());
+        match unique.last_mut() {
+            Some((last, set)) if *last == index => {
+                *set = set.take().zip(column).map(|(mut set, column)| {
+                    set.push(column);
+                    set
+                });
+            }
+            _ => unique.push((index, column.map(|column| vec![column]))),
+        }
+    }
+    let checks = ask("SELECT c.check_clause FROM information_schema.check_constraints AS c
+            JOIN information_schema.table_constraints AS t
+                ON t.constraint_schema = c.constraint_schema
+                AND t.constraint_name = c.constraint_name AND t.constraint_type = 'CHECK'
+         WHERE t.table_schema = COALESCE(?, DATABASE()) AND t.table_name = ?");
+    // Servers without such checks have no such catalogue.
+    let checks = checks.await.unwrap_or_default();
+    let documents = checks.iter().filter_map(|row| {
+        let clause = text(row, 0).to_lowercase();
+        let inside = clause.trim_matches(['(', ')']).strip_prefix("json_valid(")?.to_owned();
+        let inside = inside.trim_matches(['(', ')', '`']).to_owned();
+        columns.iter().find(|c| c.name.to_lowercase() == inside).map(|c| c.name.clone())
+    });
+    let documents = documents.collect();
+    Ok(Declared {
+        what: if is_view { "view" } else { "table" }.to_owned(),
+        columns,
+        unique: unique.into_iter().filter_map(|(_, set)| set).collect(),
+        documents,
+    })
+}

@@ -1,0 +1,492 @@
+//! SQLite as a source: one connection on a thread of its own, opened read-only, in one transaction.
+//!
+//! ```text
+//! catalogue ┐                 ┌ statement 1, where it stands
+//! fetch 1   ├─▶ queue ─▶ thread ─ statement 2 …
+//! fetch 2   ┘                 └ all in one read transaction
+//! ```
+//! Readers ask the thread for rows, some of them ahead, so that it works while the rows before are
+//! made into records. While the transaction lasts, a database with a rollback journal cannot be
+//! written by others.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError, mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rusqlite::types::ValueRef as Stored;
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Rows};
+use tokio::sync::oneshot;
+use whimbrel_endpoint::{EndpointError, ErrorClass, Finding};
+use whimbrel_model::json::{self, Limits};
+use whimbrel_model::{Chunk, ChunkBuilder, Kind, ValueRef};
+
+use super::Read;
+use super::engine::{BATCH_BYTES, BATCH_ROWS, Engine, Feed};
+use super::layout::{Carried, Known, Layout, SourceColumn, Told, inner, no_table, refused};
+use crate::dialect::Dialect;
+use crate::sqlite::{fault, value};
+use crate::{Options, codes};
+
+/// Batches that are asked for ahead.
+const AHEAD: usize = 2;
+
+/// A file of SQLite.
+pub(super) struct SqliteEngine {
+    path: PathBuf,
+    jobs: Option<mpsc::Sender<Job>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+enum Job {
+    /// Looks at the catalogue.
+    Look(Look),
+    /// Opens a statement under a number.
+    Open { number: u64, sql: String, kinds: Vec<Kind>, reply: oneshot::Sender<Answer<()>> },
+    /// The next rows of the statement.
+    Fetch { number: u64, reply: oneshot::Sender<Answer<Option<Chunk>>> },
+    /// The statement is no longer needed.
+    Close { number: u64 },
+}
+
+type Look = Box<dyn FnOnce(Answer<&Connection>) + Send>;
+type Answer<T> = Result<T, EndpointError>;
+
+impl SqliteEngine {
+    pub(super) fn new(path: &Path, options: &Options) -> Self {
+        let (jobs, queue) = mpsc::channel();
+        let owner = Owner { path: path.to_owned(), busy: options.busy, queue };
+        let thread = std::thread::spawn(move || owner.run());
+        Self { path: path.to_owned(), jobs: Some(jobs), thread: Mutex::new(Some(thread)) }
+    }
+
+    fn jobs(&self) -> &mpsc::Sender<Job> {
+        self.jobs.as_ref().expect("the queue is open until the engine is dropped")
+    }
+
+    async fn look<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection, &Path) -> Answer<T> + Send + 'static,
+    ) -> Answer<T> {
+        let (reply, answer) = oneshot::channel();
+        let path = self.path.clone();
+        let job = Job::Look(Box::new(move |connection| {
+            // Whoever asked may have gone.
+            let _ = reply.send(connection.and_then(|connection| work(connection, &path)));
+        }));
+        let _ = self.jobs().send(job);
+        answer.await.unwrap_or_else(|_| Err(gone()))
+    }
+}
+
+impl Drop for SqliteEngine {
+    fn drop(&mut self) {
+        drop(self.jobs.take());
+        let thread = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner);
+        // A reader that outlives its source keeps the queue, and the thread with it.
+        drop(thread.take());
+    }
+}
+
+#[async_trait]
+impl Engine for SqliteEngine {
+    async fn layout(&self, read: &Read, key: &[String]) -> Answer<Layout> {
+        let (read, key) = (read.clone(), key.to_vec());
+        self.look(move |connection, path| {
+            let known = match &read {
+                Read::Table(name) => of_table(connection, path, name)?,
+                Read::Query(query) => of_query(connection, path, query)?,
+            };
+            let layout = Layout::new(known, &read, &key)?;
+            // What the engine has against the whole statement is said now.
+            connection.prepare(&layout.sql).map_err(|error| refusal(path, error))?;
+            Ok(layout)
+        })
+        .await
+    }
+
+    async fn rows(&self, layout: &Layout) -> Answer<Box<dyn Feed>> {
+        static NUMBERS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+        let number = NUMBERS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let (reply, answer) = oneshot::channel();
+        let kinds = layout.columns.iter().map(|column| column.kind).collect();
+        let _ = self.jobs().send(Job::Open { number, sql: layout.sql.clone(), kinds, reply });
+        answer.await.unwrap_or_else(|_| Err(gone()))?;
+        Ok(Box::new(SqliteFeed {
+            number,
+            jobs: self.jobs().clone(),
+            asked: VecDeque::new(),
+            ended: false,
+        }))
+    }
+
+    async fn inspect(&self, _: &Read) -> Answer<Vec<Finding>> {
+        self.look(|connection, path| {
+            let mode: String = connection
+                .query_row("PRAGMA journal_mode", [], |row| row.get(0))
+                .map_err(|error| fault::failed(path, "read the journal mode", error))?;
+            if mode.eq_ignore_ascii_case("wal") {
+                return Ok(Vec::new());
+            }
+            Ok(vec![Finding {
+                code: codes::SOURCE_SNAPSHOT,
+                blocks: false,
+                message: format!(
+                    "the source has a rollback journal (`{mode}`): while it is read, other programs \
+                     cannot commit to it: `{}`",
+                    path.display()
+                ),
+            }])
+        })
+        .await
+    }
+}
+
+/// Rows of one statement.
+struct SqliteFeed {
+    number: u64,
+    jobs: mpsc::Sender<Job>,
+    asked: VecDeque<oneshot::Receiver<Answer<Option<Chunk>>>>,
+    ended: bool,
+}
+
+#[async_trait]
+impl Feed for SqliteFeed {
+    async fn next(&mut self) -> Answer<Option<Chunk>> {
+        if self.ended {
+            return Ok(None);
+        }
+        while self.asked.len() < AHEAD {
+            let (reply, answer) = oneshot::channel();
+            let _ = self.jobs.send(Job::Fetch { number: self.number, reply });
+            self.asked.push_back(answer);
+        }
+        let answer = self.asked.pop_front().expect("one was asked for above");
+        let rows = answer.await.unwrap_or_else(|_| Err(gone()))?;
+        self.ended = rows.is_none();
+        Ok(rows)
+    }
+}
+
+impl Drop for SqliteFeed {
+    fn drop(&mut self) {
+        let _ = self.jobs.send(Job::Close { number: self.number });
+    }
+}
+
+fn gone() -> EndpointError {
+    EndpointError::new(
+        ErrorClass::System,
+        codes::CONNECTION_GONE,
+        "the thread that owns the database connection has ended",
+    )
+}
+
+/// The thread's own.
+struct Owner {
+    path: PathBuf,
+    busy: Duration,
+    queue: mpsc::Receiver<Job>,
+}
+
+/// Why serving ended.
+#[derive(PartialEq, Eq)]
+enum Ended {
+    /// Nobody is left to ask.
+    Queue,
+    /// The innermost statements are closed.
+    Statement,
+}
+
+impl Owner {
+    /// Opens the connection when it is first needed, again where that failed.
+    fn run(self) {
+        while let Ok(job) = self.queue.recv() {
+            match self.connected() {
+                Ok(connection) => {
+                    self.serve(&connection, Some(job), &mut NoCursor);
+                    return;
+                }
+                Err(error) => match job {
+                    Job::Look(work) => work(Err(error)),
+                    Job::Open { reply, .. } => drop(reply.send(Err(error))),
+                    Job::Fetch { reply, .. } => drop(reply.send(Err(error))),
+                    Job::Close { .. } => {}
+                },
+            }
+        }
+    }
+
+    /// A connection in a read transaction that has seen the database.
+    fn connected(&self) -> Answer<Connection> {
+        if self.path.is_dir() || !self.path.exists() {
+            return Err(refused(
+                if self.path.is_dir() { codes::DIRECTORY } else { codes::NO_DATABASE },
+                format!("there is no such database: `{}`", self.path.display()),
+            ));
+        }
+        let open = || {
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            let connection = Connection::open_with_flags(&self.path, flags)?;
+            connection.busy_timeout(self.busy)?;
+            connection.pragma_update(None, "query_only", true)?;
+            connection.execute_batch("BEGIN")?;
+            connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+            Ok(connection)
+        };
+        open().map_err(|error| fault::failed(&self.path, "open the source", error))
+    }
+
+    /// Answers until nobody asks. Every open statement is a frame on the stack, since it borrows
+    /// from the connection; closed ones below others wait for those.
+    fn serve(
+        &self,
+        connection: &Connection,
+        mut first: Option<Job>,
+        cursors: &mut dyn Cursors,
+    ) -> Ended {
+        while let Some(job) = first.take().or_else(|| self.queue.recv().ok()) {
+            match job {
+                Job::Look(work) => work(Ok(connection)),
+                Job::Fetch { number, reply } => {
+                    let _ = reply.send(cursors.fetch(number, &self.path));
+                }
+                Job::Close { number } => {
+                    cursors.close(number);
+                    if cursors.is_closed() {
+                        return Ended::Statement;
+                    }
+                }
+                Job::Open { number, sql, kinds, reply } => {
+                    let mut statement = match connection.prepare(&sql) {
+                        Ok(statement) => statement,
+                        Err(error) => {
+                            let _ = reply.send(Err(refusal(&self.path, error)));
+                            continue;
+                        }
+                    };
+                    let rows = Some(statement.raw_query());
+                    let spelled = String::new();
+                    let mut cursor = Cursor { number, kinds, rows, spelled, below: &mut *cursors };
+                    let _ = reply.send(Ok(()));
+                    if self.serve(connection, None, &mut cursor) == Ended::Queue {
+                        return Ended::Queue;
+                    }
+                    drop(cursor);
+                    if cursors.is_closed() {
+                        return Ended::Statement;
+                    }
+                }
+            }
+        }
+        Ended::Queue
+    }
+}
+
+/// The open statements.
+trait Cursors {
+    fn fetch(&mut self, number: u64, path: &Path) -> Answer<Option<Chunk>>;
+    fn close(&mut self, number: u64);
+    /// The innermost is closed.
+    fn is_closed(&self) -> bool;
+}
+
+/// Below the last one.
+struct NoCursor;
+
+impl Cursors for NoCursor {
+    fn fetch(&mut self, _: u64, _: &Path) -> Answer<Option<Chunk>> {
+        Ok(None)
+    }
+
+    fn close(&mut self, _: u64) {}
+
+    fn is_closed(&self) -> bool {
+        false
+    }
+}
+
+/// A statement, where it stands, and those that were opened before it.
+struct Cursor<'below, 'statement> {
+    number: u64,
+    kinds: Vec<Kind>,
+    rows: Option<Rows<'statement>>,
+    spelled: String,
+    below: &'below mut dyn Cursors,
+}
+
+impl Cursors for Cursor<'_, '_> {
+    fn fetch(&mut self, number: u64, path: &Path) -> Answer<Option<Chunk>> {
+        if number != self.number {
+            return self.below.fetch(number, path);
+        }
+        let Some(rows) = &mut self.rows else { return Ok(None) };
+        let batch = batch(rows, &self.kinds, &mut self.spelled);
+        let batch = batch.map_err(|error| fault::failed(path, "read rows of the source", error))?;
+        if batch.len() < BATCH_ROWS && batch.size() < BATCH_BYTES {
+            // To step a statement past its end would begin it again.
+            self.rows = None;
+        }
+        Ok((!batch.is_empty()).then_some(batch))
+    }
+
+    fn close(&mut self, number: u64) {
+        if number == self.number {
+            self.rows = None;
+            // It is the number that tells it from one that has come to its end.
+            self.number = u64::MAX;
+        } else {
+            self.below.close(number);
+        }
+    }
+
+    fn is_closed(&self) -> bool {
+        self.number == u64::MAX
+    }
+}
+
+fn batch(rows: &mut Rows<'_>, kinds: &[Kind], spelled: &mut String) -> rusqlite::Result<Chunk> {
+    let mut batch = ChunkBuilder::with_capacity(kinds.len(), BATCH_ROWS, 0);
+    while batch.len() < BATCH_ROWS && batch.size() < BATCH_BYTES {
+        let Some(row) = rows.next()? else { break };
+        for (index, kind) in kinds.iter().enumerate() {
+            batch.push(decoded(*kind, row.get_ref(index)?, spelled));
+        }
+        batch.end_row();
+    }
+    Ok(batch.finish())
+}
+
+/// A stored value as its column's kind, or as what it is.
+fn decoded<'a>(kind: Kind, stored: Stored<'a>, spelled: &'a mut String) -> ValueRef<'a> {
+    match value::read(kind, stored, spelled) {
+        ValueRef::Json(text) if json::validate(text.as_bytes(), Limits::default()).is_err() => {
+            ValueRef::Text(text)
+        }
+        value => value,
+    }
+}
+
+/// A statement that the engine does not take: the query of the plan is in it.
+fn refusal(path: &Path, error: rusqlite::Error) -> EndpointError {
+    if fault::primary(&error) != Some(rusqlite::ErrorCode::Unknown) {
+        return fault::failed(path, "read the source", error);
+    }
+    refused(
+        codes::SOURCE_QUERY,
+        format!("SQLite does not take the query: {}: `{}`", fault::words(&error), path.display()),
+    )
+}
+
+fn of_table(connection: &Connection, path: &Path, name: &str) -> Answer<Known> {
+    let catalogue = |error| fault::failed(path, "read the catalogue", error);
+    let found: Option<(String, String)> = connection
+        .query_row(
+            "SELECT name, type FROM pragma_table_list
+             WHERE schema = 'main' AND name = ?1 COLLATE NOCASE",
+            [name],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .optional()
+        .map_err(catalogue)?;
+    let Some((name, what)) = found else {
+        let names = names(connection).map_err(catalogue)?;
+        let database = path.display().to_string();
+        return Err(no_table(name, &database, names.iter().map(String::as_str)));
+    };
+    let sql = format!("SELECT * FROM {}", Dialect::Sqlite.table(&name));
+    let mut columns = columns(connection, path, &sql)?;
+    let (required, unique) = keys(connection, &name).map_err(catalogue)?;
+    for told in &mut columns {
+        told.nullable = !required.contains(&told.column.name);
+    }
+    Ok(Known { engine: "sqlite", dialect: Dialect::Sqlite, columns, unique, what })
+}
+
+fn of_query(connection: &Connection, path: &Path, query: &str) -> Answer<Known> {
+    let columns = columns(connection, path, inner(query))?;
+    let what = "query".to_owned();
+    Ok(Known { engine: "sqlite", dialect: Dialect::Sqlite, columns, unique: Vec::new(), what })
+}
+
+fn names(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mut statement = connection.prepare(
+        "SELECT name FROM pragma_table_list
+         WHERE schema = 'main' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name",
+    )?;
+    statement.query_map([], |row| row.get(0))?.collect()
+}
+
+fn columns(connection: &Connection, path: &Path, sql: &str) -> Answer<Vec<Told>> {
+    let statement = connection.prepare(sql).map_err(|error| refusal(path, error))?;
+    if !statement.readonly() {
+        return Err(refused(
+            codes::SOURCE_QUERY,
+            "the query of a source only reads; this one would write",
+        ));
+    }
+    let told = |column: &rusqlite::Column<'_>| {
+        let name = Dialect::Sqlite.quote(column.name());
+        let kind = Dialect::Sqlite.kind_of(column.decl_type().unwrap_or_default());
+        // The order of numbers knows no collation, and naming one would keep the rowid from serving.
+        let ordered = match kind {
+            Kind::Int(_) | Kind::Float => name.clone(),
+            _ => format!("{name} COLLATE BINARY"),
+        };
+        let column = SourceColumn {
+            name: column.name().to_owned(),
+            kind,
+            selected: name,
+            ordered,
+            carried: Carried::Stored,
+        };
+        Told { column, nullable: true }
+    };
+    Ok(statement.columns().iter().map(told).collect())
+}
+
+/// Columns that are never NULL, and sets of columns that no two rows share.
+fn keys(connection: &Connection, table: &str) -> rusqlite::Result<(Vec<String>, Vec<Vec<String>>)> {
+    let mut statement = connection.prepare(
+        "SELECT c.name, c.type, c.\"notnull\", c.pk, l.wr
+         FROM pragma_table_xinfo(?1, 'main') AS c, pragma_table_list AS l
+         WHERE l.schema = 'main' AND l.name = ?1 ORDER BY c.pk",
+    )?;
+    let facts = statement.query_map([table], |row| {
+        Ok((
+            row.get::<_, String>(0)?,
+            row.get::<_, String>(1)?,
+            row.get::<_, bool>(2)?,
+            row.get::<_, u32>(3)?,
+            row.get::<_, bool>(4)?,
+        ))
+    })?;
+    let facts: Vec<_> = facts.collect::<Result<_, _>>()?;
+    let primary: Vec<String> =
+        facts.iter().filter(|fact| fact.3 > 0).map(|fact| fact.0.clone()).collect();
+    let lone = primary.len() == 1;
+    let required = facts.iter().filter(|(_, declared, required, key, without_rowid)| {
+        let rowid = lone && declared.eq_ignore_ascii_case("INTEGER");
+        *required || (*key > 0 && (rowid || *without_rowid))
+    });
+    let required = required.map(|fact| fact.0.clone()).collect();
+    let mut unique = vec![primary];
+    let mut indexes = connection.prepare(
+        "SELECT name FROM pragma_index_list(?1, 'main')
+         WHERE \"unique\" AND NOT partial ORDER BY name",
+    )?;
+    let indexes: Vec<String> =
+        indexes.query_map([table], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    for index in indexes {
+        let mut parts =
+            connection.prepare("SELECT name FROM pragma_index_info(?1, 'main') ORDER BY seqno")?;
+        let parts: Vec<Option<String>> =
+            parts.query_map([&index], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        // An expression has no name.
+        unique.extend(parts.into_iter().collect::<Option<Vec<String>>>());
+    }
+    unique.retain(|set| !set.is_empty());
+    Ok((required, unique))
+}

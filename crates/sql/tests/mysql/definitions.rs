@@ -1,0 +1,207 @@
+//! Definitions commit by themselves, and yet happen once.
+
+use std::time::Duration;
+
+use whimbrel_endpoint::contract::holder;
+use whimbrel_endpoint::{ErrorClass, LeaseAnswer, LeaseRequest};
+use whimbrel_model::{Column, Kind, Table};
+
+use crate::place::{Place, file, lease, refusal, script};
+
+const SCHEMA: &str = "CREATE TABLE a (id int PRIMARY KEY) ENGINE=InnoDB;\n\
+     INSERT INTO a VALUES (1);\n\
+     CREATE TABLE b (id int PRIMARY KEY) ENGINE=InnoDB;\n\
+     CREATE INDEX by_id ON b (id);";
+
+#[tokio::test]
+async fn what_an_interrupted_attempt_defined_is_not_defined_again() {
+    let Some(place) = Place::new("interrupted") else { return };
+    let (target, fence) = place.ready("").await;
+    let mut txn = target.begin(fence).await.unwrap();
+    txn.apply_schema(&file(SCHEMA)).await.unwrap();
+    drop(txn);
+    let mut txn = target.begin(fence).await.unwrap();
+    txn.apply_schema(&file(SCHEMA)).await.unwrap();
+    txn.commit().await.unwrap();
+    assert_eq!(place.rows("SELECT COUNT(*) FROM a"), ["1"]);
+    assert!(place.rows("SELECT * FROM whimbrel_definitions").is_empty());
+    // Asked for once more, after that transaction, it is done once more.
+    let mut txn = target.begin(fence).await.unwrap();
+    let (class, _, what) = refusal(txn.apply_schema(&file(SCHEMA)).await);
+    assert_eq!(class, ErrorClass::Configuration);
+    assert!(what.contains("schema/001.sql:1") && what.contains("already exists"), "{what}");
+    txn.rollback().await.unwrap();
+}
+
+#[tokio::test]
+async fn another_run_begins_with_the_first_statement() {
+    let Some(place) = Place::new("another_run") else { return };
+    let (target, fence) = place.ready("").await;
+    let mut txn = target.begin(fence).await.unwrap();
+    txn.apply_schema(&file(SCHEMA)).await.unwrap();
+    drop(txn);
+    target.release(fence).await.unwrap();
+    let fence = lease(&*target, "another").await;
+    let mut txn = target.begin(fence).await.unwrap();
+    assert!(refusal(txn.apply_schema(&file(SCHEMA)).await).2.contains("already exists"));
+    txn.rollback().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_lease_is_renewed_however_long_definitions_take() {
+    let Some(place) = Place::new("renewed") else { return };
+    let (target, fence) = place.ready("").await;
+    let mut txn = target.begin(fence).await.unwrap();
+    place.sql("UPDATE whimbrel_lease SET expires_ms = 1");
+    let slow = script("CREATE TABLE slow (n int); INSERT INTO slow SELECT SLEEP(2)");
+    let renewal = LeaseRequest {
+        holder: holder("run"),
+        ttl: Duration::from_mins(1),
+        renew: Some(fence),
+        dead: None,
+    };
+    let renewed = async {
+        while place.rows("SELECT 1 FROM whimbrel_definitions WHERE state = 'done'").is_empty() {
+            tokio::task::yield_now().await;
+        }
+        target.lease(&renewal).await
+    };
+    let (executed, renewed) = tokio::join!(txn.execute(&slow), renewed);
+    executed.unwrap();
+    assert_eq!(renewed.unwrap(), LeaseAnswer::Granted(fence));
+    let ahead = "SELECT expires_ms > UNIX_TIMESTAMP() * 1000 FROM whimbrel_lease";
+    assert_eq!(place.rows(ahead), ["1"]);
+    txn.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_intent_is_settled_by_looking() {
+    let Some(place) = Place::new("intent") else { return };
+    let (target, fence) = place.ready("").await;
+    let mut txn = target.begin(fence).await.unwrap();
+    txn.apply_schema(&file(SCHEMA)).await.unwrap();
+    drop(txn);
+    // As after a crash behind the last statement, before it was noted.
+    place.sql("UPDATE whimbrel_definitions SET state = 'intent' WHERE statement = 3");
+    let mut txn = target.begin(fence).await.unwrap();
+    txn.apply_schema(&file(SCHEMA)).await.unwrap();
+    drop(txn);
+    // As after a crash before it.
+    place.sql(
+        "DROP INDEX by_id ON b; UPDATE whimbrel_definitions SET state = 'intent' WHERE statement = 3",
+    );
+    let mut txn = target.begin(fence).await.unwrap();
+    txn.apply_schema(&file(SCHEMA)).await.unwrap();
+    txn.commit().await.unwrap();
+    let indexes = place.rows("SHOW INDEX FROM b");
+    assert_eq!(indexes.len(), 2, "{indexes:?}");
+}
+
+#[tokio::test]
+async fn a_table_of_an_interrupted_attempt_is_adopted() {
+    let Some(place) = Place::new("adopted") else { return };
+    let (target, fence) = place.ready("").await;
+    let column =
+        Column { name: "id".to_owned(), kind: Kind::Uuid, nullable: false, has_default: false };
+    let table = Table { name: "t".to_owned(), columns: vec![column], key: vec![0] };
+    let mut txn = target.begin(fence).await.unwrap();
+    txn.create_table(&table).await.unwrap();
+    drop(txn);
+    let mut txn = target.begin(fence).await.unwrap();
+    txn.create_table(&table).await.unwrap();
+    assert_eq!(refusal(txn.create_table(&table).await).1, "WB0396");
+    txn.commit().await.unwrap();
+    // The kind is more than the declared type says.
+    assert_eq!(target.describe("t").await.unwrap(), Some(table));
+}
+
+#[tokio::test]
+async fn scripts_without_definitions_are_part_of_the_transaction() {
+    let Some(place) = Place::new("script") else { return };
+    let (target, fence) = place.ready("CREATE TABLE t (id int PRIMARY KEY) ENGINE=InnoDB").await;
+    let mut txn = target.begin(fence).await.unwrap();
+    let insert = script("INSERT INTO t VALUES (1), (2);\nUPDATE t SET id = 3 WHERE id = 2;");
+    assert_eq!(txn.execute(&insert).await.unwrap(), 3);
+    let (names, rows) = txn.query(&script("SELECT id AS n, 'x' FROM t"), 1).await.unwrap();
+    assert_eq!((names.as_slice(), rows.len()), (["n".to_owned(), "x".to_owned()].as_slice(), 1));
+    let (names, rows) = txn.query(&script("SELECT id FROM t WHERE id = 9"), 5).await.unwrap();
+    assert_eq!((names.len(), rows.len()), (1, 0));
+    txn.rollback().await.unwrap();
+    assert!(place.rows("SELECT * FROM t").is_empty());
+}
+
+#[tokio::test]
+async fn what_would_end_the_transaction_is_refused_by_line() {
+    let Some(place) = Place::new("forbidden") else { return };
+    let (target, fence) = place.ready("CREATE TABLE t (id int PRIMARY KEY) ENGINE=InnoDB").await;
+    let mut txn = target.begin(fence).await.unwrap();
+    for (sql, code) in [
+        ("SELECT 1;\nCOMMIT;", "WB0421"),
+        ("SELECT 1;\nUSE mysql;", "WB0421"),
+        ("SELECT 1;\nSET autocommit = 1;", "WB0421"),
+        ("CREATE TABLE n (a int);\nCREATE TEMPORARY TABLE x (a int);", "WB0473"),
+        ("SELECT 1;\nSELEC 1;", "WB0423"),
+    ] {
+        let (class, found, what) = refusal(txn.execute(&script(sql)).await);
+        assert_eq!((class, found), (ErrorClass::Configuration, code), "{what}");
+        assert!(what.contains("relate \"tree\":2:"), "{what}");
+    }
+    for sql in ["DELETE FROM t", "SELECT 1; SELECT 2", "CREATE TABLE n (a int)", "SET @a = 1"] {
+        assert_eq!(refusal(txn.query(&script(sql), 1).await).1, "WB0423", "{sql}");
+    }
+    txn.commit().await.unwrap();
+    assert_eq!(place.rows("SHOW TABLES LIKE 'n'"), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_procedure_that_commits_is_found_out() {
+    let Some(place) = Place::new("procedure") else { return };
+    let (target, fence) = place
+        .ready(
+            "CREATE TABLE t (id int PRIMARY KEY) ENGINE=InnoDB;
+             DELIMITER //
+CREATE PROCEDURE p() BEGIN INSERT INTO t VALUES (1); COMMIT; END//
+DELIMITER ;",
+        )
+        .await;
+    let mut txn = target.begin(fence).await.unwrap();
+    let (_, code, _) = refusal(txn.execute(&script("CALL p()")).await);
+    assert_eq!(code, "WB0440");
+    txn.rollback().await.unwrap();
+}
+
+#[tokio::test]
+async fn routines_and_views_are_definitions_like_others() {
+    let Some(place) = Place::new("routines") else { return };
+    let (target, fence) =
+        place.ready("CREATE TABLE t (id int PRIMARY KEY, n int) ENGINE=InnoDB").await;
+    let sql = "CREATE VIEW v AS SELECT id FROM t;\n\
+               CREATE TRIGGER g BEFORE INSERT ON t FOR EACH ROW BEGIN\n\
+                 IF NEW.n IS NULL THEN SET NEW.n = 1; END IF;\n\
+               END;\n\
+               INSERT INTO t (id) VALUES (1);";
+    for _attempt in 0..2 {
+        let mut txn = target.begin(fence).await.unwrap();
+        txn.execute(&script(sql)).await.unwrap();
+        drop(txn);
+    }
+    assert_eq!(place.rows("SELECT id, n FROM t"), ["1,1"]);
+}
+
+#[tokio::test]
+async fn a_rehearsal_leaves_nothing() {
+    let Some(place) = Place::new("rehearsal") else { return };
+    let target = place.target().await;
+    let tables = target.describe_schema(&[file(SCHEMA)]).await.unwrap();
+    let names: Vec<&str> = tables.iter().map(|table| table.name.as_str()).collect();
+    assert_eq!(names, ["a", "b"]);
+    let (_, code, what) =
+        refusal(target.describe_schema(&[file("CREATE TABLE a (id nothing)")]).await);
+    assert_eq!(code, "WB0420");
+    assert!(what.contains("schema/001.sql:1"), "{what}");
+    let (_, code, _) =
+        refusal(target.describe_schema(&[file("CREATE TABLE mysql.a (id int)")]).await);
+    assert_eq!(code, "WB0473");
+    assert!(place.rows("SHOW TABLES").is_empty());
+    assert!(place.rows("SHOW DATABASES LIKE 'whimbrel\\_scratch%'").is_empty());
+}

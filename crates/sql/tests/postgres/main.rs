@@ -1,0 +1,7 @@
+//! PostgreSQL as a target, on a server of the tests' own or the one that is named to them.
+#![allow(clippy::unwrap_used)] // helpers of tests are tests as well
+
+mod contract;
+mod faults;
+mod place;
+mod rows;
