@@ -7,6 +7,7 @@ mod next;
 mod notes;
 mod pace;
 mod rejects;
+mod relates;
 mod run;
 
 use whimbrel_endpoint::{EndpointError, Target};
@@ -19,6 +20,8 @@ use files::Files;
 use notes::Notes;
 use pace::Clocked;
 use rejects::RejectTally;
+
+pub use relates::relates;
 
 /// Rows of the ledger that are held at a time.
 const PAGE: u64 = 1_000;
@@ -42,6 +45,8 @@ pub(crate) mod limits {
     pub(crate) const HOURS: usize = 500;
     pub(crate) const SPILLED: usize = 50;
     pub(crate) const RELATED: usize = 50;
+    pub(crate) const RELATES: usize = 500;
+    pub(crate) const RELATE_TABLES: usize = 20;
     pub(crate) const REMARKS: usize = 20;
     pub(crate) const POINTS: usize = 200;
     /// Characters of a name, a value, a message, a path.
@@ -230,6 +235,7 @@ async fn put_together(
         rows: totals.rows,
         balanced: totals.balanced,
         tables: totals.tables,
+        relates: relates(run, steps),
         notes: tallies.notes.finish(),
         worst_files: tallies.files.worst(),
         set_aside: tallies.files.set_aside,

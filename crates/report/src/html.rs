@@ -10,15 +10,17 @@ mod style;
 
 use std::fmt::Write as _;
 
-use crate::markdown::{gaps, mark, mark_of, time};
+use crate::markdown::{gaps, joined, mark, mark_of, time, times_of, undo};
 use crate::report::{
-    NoteRow, NoteSample, RejectGroup, RejectSample, Related, RunReport, TableRow, Verdict,
+    CheckOutcome, NoteRow, NoteSample, RejectGroup, RejectSample, RelateRow, Related, RunReport,
+    TableRow, Verdict,
 };
 use crate::shown::{bytes, clock, count, counted, percent, rate, seconds};
 
 /// What the lists of a section may take, in bytes; all together stay below 2 MB.
 mod share {
     pub(super) const TABLES: usize = 150_000;
+    pub(super) const RELATES: usize = 100_000;
     pub(super) const GROUPS: usize = 500_000;
     pub(super) const NOTES: usize = 250_000;
     pub(super) const CHECKS: usize = 150_000;
@@ -36,6 +38,7 @@ pub fn html(report: &RunReport) -> String {
     page.summary(report);
     page.next(report);
     page.flow(report);
+    page.relates(report);
     page.rejects(report);
     page.notes(report);
     page.checks(report);
@@ -275,6 +278,26 @@ impl Page {
             "table",
             share::TABLES,
         );
+    }
+
+    fn relates(&mut self, report: &RunReport) {
+        let relates = &report.outcome.relates;
+        if relates.shown.is_empty() {
+            return;
+        }
+        self.out.push_str("<h2>Steps in SQL</h2>");
+        let columns = [
+            Name("Step"),
+            Name("Status"),
+            Number("Rows changed"),
+            Prose("Tables after"),
+            Number("Time"),
+            Name("Check"),
+            Name("Undo"),
+        ];
+        let rows = relates.shown.iter().map(|relate| relate_cells(report, relate));
+        let caption = "Steps in the target's own SQL";
+        self.table(caption, &columns, rows, relates.more, "step", share::RELATES);
     }
 
     fn rejects(&mut self, report: &RunReport) {
@@ -718,6 +741,31 @@ impl Page {
             ));
         }
     }
+}
+
+fn relate_cells(report: &RunReport, relate: &RelateRow) -> Vec<String> {
+    let times = times_of(report, relate);
+    let by = times.and_then(|times| times.done_by.as_deref());
+    let by = by.map(|run| format!("<br/>by run {}", code(run))).unwrap_or_default();
+    let tables = relate.tables.shown.iter().map(|one| {
+        let rows = one.rows_after.map_or_else(|| "gone".to_owned(), |rows| counted(rows, "row"));
+        format!("{} {rows}", code(&one.table))
+    });
+    let check = match relate.check {
+        CheckOutcome::Passed | CheckOutcome::Failed => status(relate.check.words()),
+        CheckOutcome::None | CheckOutcome::NotYet | CheckOutcome::Unknown => {
+            relate.check.words().to_owned()
+        }
+    };
+    vec![
+        code(&relate.name),
+        format!("{}{by}", status(relate.status)),
+        relate.rows.map(count).unwrap_or_default(),
+        joined(tables, relate.tables.more),
+        times.and_then(|times| times.active_seconds).map(seconds).unwrap_or_default(),
+        check,
+        undo(relate.undo).to_owned(),
+    ]
 }
 
 fn tone(verdict: Verdict) -> &'static str {

@@ -19,13 +19,14 @@ mod report;
 mod shown;
 
 pub use codes::CODES;
-pub use gather::{GatherError, Options, gather};
+pub use gather::{GatherError, Options, gather, relates};
 pub use html::html;
 pub use markdown::markdown;
 pub use report::{
-    Attempt, CheckRow, CheckpointMark, CheckpointRow, Circumstances, Effect, Figure, FileRow,
-    FilesOfTable, HourRow, Listed, NextStep, NoteRow, NoteSample, Outcome, Pace, PacePoint, Phase,
-    RejectGroup, RejectSample, Rejects, Related, Remark, RowAccounts, RunReport, SCHEMA, SetAside,
-    SourceRejects, SourceRow, SpilledReject, StageRejects, StatusCounts, Stop, TableDigests,
-    TableRow, TargetRow, UnitAccounts, Verdict, Waiver, json,
+    Attempt, CheckOutcome, CheckRow, CheckpointMark, CheckpointRow, Circumstances, Effect, Figure,
+    FileRow, FilesOfTable, HourRow, Listed, NextStep, NoteRow, NoteSample, Outcome, Pace,
+    PacePoint, Phase, RejectGroup, RejectSample, Rejects, RelateRow, RelateTable, RelateTimes,
+    Related, Remark, RowAccounts, RunReport, SCHEMA, SetAside, SourceRejects, SourceRow,
+    SpilledReject, StageRejects, StatusCounts, Stop, TableDigests, TableRow, TargetRow,
+    UnitAccounts, Verdict, Waiver, json,
 };

@@ -6,7 +6,8 @@
 use std::fmt::Write as _;
 
 use crate::report::{
-    Circumstances, Effect, RejectGroup, RowAccounts, RunReport, SourceRow, TableRow, Verdict,
+    CheckOutcome, Circumstances, Effect, RejectGroup, RelateRow, RelateTimes, RowAccounts,
+    RunReport, SourceRow, TableRow, Verdict,
 };
 use crate::shown::{bytes, count, counted, percent, rate, seconds};
 
@@ -19,6 +20,7 @@ pub fn markdown(report: &RunReport) -> String {
     head(&mut out, report);
     next(&mut out, report);
     accounts(&mut out, report);
+    relates(&mut out, report);
     rejects(&mut out, report);
     notes(&mut out, report);
     checks(&mut out, report);
@@ -33,6 +35,7 @@ pub fn markdown(report: &RunReport) -> String {
 /// What a section's table may take, in bytes.
 mod share {
     pub(super) const TABLES: usize = 6_000;
+    pub(super) const RELATES: usize = 3_000;
     pub(super) const GROUPS: usize = 6_000;
     pub(super) const SAMPLES: usize = 9_000;
     pub(super) const NOTES: usize = 6_000;
@@ -207,6 +210,67 @@ pub(crate) fn gaps(table: &TableRow) -> String {
         gaps.push(format!("{rejected} rejected, but {listed} listed"));
     }
     gaps.join("; ")
+}
+
+fn relates(out: &mut String, report: &RunReport) {
+    let relates = &report.outcome.relates;
+    if relates.shown.is_empty() {
+        return;
+    }
+    heading(out, "Steps in SQL");
+    let head = ["Step", "Status", "Rows changed:", "Tables after", "Time:", "Check", "Undo"];
+    let rows = relates.shown.iter().map(|relate| {
+        let times = times_of(report, relate);
+        let status = match times.and_then(|times| times.done_by.as_deref()) {
+            Some(run) => format!("{}, by run {}", status(relate.status), code(run)),
+            None => status(relate.status),
+        };
+        let tables = relate.tables.shown.iter().map(|one| {
+            let rows =
+                one.rows_after.map_or_else(|| "gone".to_owned(), |rows| counted(rows, "row"));
+            format!("{} {rows}", code(&one.table))
+        });
+        vec![
+            code(&relate.name),
+            status,
+            relate.rows.map(count).unwrap_or_default(),
+            joined(tables, relate.tables.more),
+            times.and_then(|times| times.active_seconds).map(seconds).unwrap_or_default(),
+            check_outcome(relate.check),
+            undo(relate.undo).to_owned(),
+        ]
+    });
+    grid(out, &head, rows, relates.more, "step", share::RELATES);
+}
+
+/// The circumstances of a step of SQL.
+pub(crate) fn times_of<'r>(report: &'r RunReport, relate: &RelateRow) -> Option<&'r RelateTimes> {
+    report.circumstances.relates.shown.iter().find(|times| times.step == relate.step)
+}
+
+/// The parts, and how many more there are.
+pub(crate) fn joined(parts: impl Iterator<Item = String>, more: u64) -> String {
+    let more = (more > 0).then(|| format!("and {} more", count(more)));
+    parts.chain(more).collect::<Vec<_>>().join(", ")
+}
+
+/// A sign and the words.
+fn check_outcome(check: CheckOutcome) -> String {
+    match check {
+        CheckOutcome::Passed | CheckOutcome::Failed => status(check.words()),
+        CheckOutcome::None | CheckOutcome::NotYet | CheckOutcome::Unknown => {
+            check.words().to_owned()
+        }
+    }
+}
+
+/// Whether a done step can be undone.
+pub(crate) fn undo(undo: Option<bool>) -> &'static str {
+    match undo {
+        Some(true) => "recorded",
+        Some(false) => "⚠ none",
+        None => "",
+    }
 }
 
 fn status(status: &str) -> String {

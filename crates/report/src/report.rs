@@ -64,7 +64,7 @@ pub struct Outcome {
     pub kind: &'static str,
     /// `running`, `interrupted`, `failed`, `completed`.
     pub status: &'static str,
-    /// `preflight`, `prepare`, `load`, `finish`.
+    /// `preflight`, `prepare`, `load`, `relate`, `finish`.
     pub phase: &'static str,
     /// The status, the rejects and the accounts in one word.
     pub verdict: Verdict,
@@ -85,6 +85,8 @@ pub struct Outcome {
     pub balanced: bool,
     /// The accounts of each table, in the order of the steps.
     pub tables: Listed<TableRow>,
+    /// The steps of the plan's own SQL, in their order.
+    pub relates: Listed<RelateRow>,
     /// What the plan changed, warned about or left out, by table, code, column and rule.
     pub notes: Listed<NoteRow>,
     /// Files with the most rejects.
@@ -257,6 +259,65 @@ pub struct FilesOfTable {
     pub lines: u64,
     /// Blank lines and comments of completed files.
     pub skipped: u64,
+}
+
+/// A step of the plan's own SQL.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct RelateRow {
+    /// Ordinal of its step.
+    pub step: u64,
+    /// Its name in the plan.
+    pub name: String,
+    /// `pending`, `running`, `completed`, `failed`.
+    pub status: &'static str,
+    /// True where an earlier run has done it and nothing has come since.
+    pub left: bool,
+    /// Rows that its statements have changed altogether, once it is done.
+    pub rows: Option<u64>,
+    /// The tables that it writes, once it is done.
+    pub tables: Listed<RelateTable>,
+    /// How its check ended.
+    pub check: CheckOutcome,
+    /// Whether the run has recorded how to undo it, once it is done.
+    pub undo: Option<bool>,
+}
+
+/// A table that a step of SQL writes.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct RelateTable {
+    /// The table.
+    pub table: String,
+    /// How many rows it had afterwards; `None` where there is no such table any more.
+    pub rows_after: Option<u64>,
+}
+
+/// How the check of a step of SQL ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckOutcome {
+    /// It returned no rows.
+    Passed,
+    /// It returned rows, and the step was taken back.
+    Failed,
+    /// The step has none.
+    None,
+    /// The step is not done.
+    NotYet,
+    /// The ledger does not say whether the step has one.
+    Unknown,
+}
+
+impl CheckOutcome {
+    /// The outcome in words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Failed => "failed",
+            Self::None => "none",
+            Self::NotYet => "not yet",
+            Self::Unknown => "not recorded",
+        }
+    }
 }
 
 /// What a note says has happened.
@@ -522,6 +583,8 @@ pub struct Circumstances {
     pub attempts: u64,
     /// Those processes.
     pub attempts_known: Listed<Attempt>,
+    /// How long the steps of the plan's own SQL took.
+    pub relates: Listed<RelateTimes>,
     /// Where the time went.
     pub phases: Listed<Phase>,
     /// Committed batches.
@@ -572,10 +635,23 @@ pub struct Attempt {
     pub units: u64,
 }
 
+/// When and by whom a step of SQL was done.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct RelateTimes {
+    /// Ordinal of its step.
+    pub step: u64,
+    /// The time in which a process worked on it.
+    pub active_seconds: Option<f64>,
+    /// The earlier run that has done it, where this one has left it as it was.
+    pub done_by: Option<String>,
+}
+
 /// A stretch of the run.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Phase {
-    /// `prepare`, `load:TABLE`, `finish`.
+    /// Ordinal of its step.
+    pub step: u64,
+    /// `prepare`, `load:TABLE`, `relate:NAME`, `finish`.
     pub name: String,
     /// In seconds since the start of the run.
     pub from_seconds: f64,

@@ -4,14 +4,14 @@
 
 mod made;
 
-use expect_test::{ExpectFile, expect_file};
-use made::{Refusal, Story, Telling, Unit, story, title_of, told};
+use expect_test::{ExpectFile, expect, expect_file};
+use made::{Refusal, Story, Telling, Unit, done, story, title_of, told};
 use proptest::prelude::*;
 use whimbrel_ledger::{RejectStatus, RunStatus, Stage};
 use whimbrel_model::Class;
 use whimbrel_report::{
-    Effect, Figure, Listed, NoteRow, NoteSample, Options, RejectGroup, RejectSample, RunReport,
-    StatusCounts, Verdict, gather, html, json, markdown,
+    CheckOutcome, Effect, Figure, Listed, NoteRow, NoteSample, Options, RejectGroup, RejectSample,
+    RunReport, StatusCounts, Verdict, gather, html, json, markdown,
 };
 
 fn options() -> Options {
@@ -59,6 +59,65 @@ fn a_failed_run_as_markdown_says_how_to_go_on() {
     let report = report_with(&story, &Telling::undisturbed(), &options);
     assert_eq!(report.outcome.verdict, Verdict::Failed);
     check(&markdown(&report), &expect_file!["snapshots/failed.md"]);
+}
+
+/// The section about steps of SQL, as Markdown.
+fn steps_in_sql(story: &Story) -> String {
+    let text = markdown(&report(story));
+    let Some((_, section)) = text.split_once("## Steps in SQL\n\n") else { return String::new() };
+    section.split("\n\n").next().unwrap().to_owned()
+}
+
+#[test]
+fn a_step_of_sql_tells_rows_time_check_and_undo() {
+    expect![[r#"
+        | Step | Status | Rows changed | Tables after | Time | Check | Undo |
+        | --- | --- | ---: | --- | ---: | --- | --- |
+        | `run ends` | ✔ completed | 3 | `runs` 3 rows, `gone` gone | 0.04 s | ✔ passed | recorded |
+        | `closure` | ✔ completed | 1,120 | `runs` 3 rows, `gone` gone | 0.04 s | none | ⚠ none |
+        | `before` | ✔ completed, by run `0badcafe` | 7 | `runs` 3 rows, `gone` gone | 0.04 s | not recorded | recorded |"#]]
+    .assert_eq(&steps_in_sql(&story(60)));
+    let page = html(&report(&story(60)));
+    assert!(page.contains("<h2>Steps in SQL</h2>") && page.contains("not recorded"), "{page}");
+    keep("steps", &page);
+}
+
+#[test]
+fn a_check_that_found_rows_is_told_and_what_follows_waits() {
+    let mut story = story(60);
+    story.status = RunStatus::Failed;
+    story.error = Some(("WB0628".to_owned(), "the check returned rows: id = 7".to_owned()));
+    story.relates[1].1 = None;
+    story.relates[2].1 = None;
+    expect![[r#"
+        | Step | Status | Rows changed | Tables after | Time | Check | Undo |
+        | --- | --- | ---: | --- | ---: | --- | --- |
+        | `run ends` | ✔ completed | 3 | `runs` 3 rows, `gone` gone | 0.04 s | ✔ passed | recorded |
+        | `closure` | ✖ failed |  |  |  | ✖ failed |  |
+        | `before` | … pending |  |  |  | not yet |  |"#]]
+    .assert_eq(&steps_in_sql(&story));
+    let report = report(&story);
+    let checks: Vec<_> = report.outcome.relates.shown.iter().map(|step| step.check).collect();
+    assert_eq!(checks, [CheckOutcome::Passed, CheckOutcome::Failed, CheckOutcome::NotYet]);
+}
+
+#[test]
+fn a_step_whose_record_cannot_be_read_is_listed_without_figures() {
+    let mut story = story(60);
+    story.relates = vec![("torn".to_owned(), Some("{\"rows\":".to_owned()))];
+    expect![[r#"
+        | Step | Status | Rows changed | Tables after | Time | Check | Undo |
+        | --- | --- | ---: | --- | ---: | --- | --- |
+        | `torn` | ✔ completed |  |  | 0.04 s | not recorded |  |"#]]
+    .assert_eq(&steps_in_sql(&story));
+}
+
+#[test]
+fn a_plan_without_steps_of_sql_has_no_section_for_them() {
+    let mut story = story(60);
+    story.relates.clear();
+    assert_eq!(steps_in_sql(&story), "");
+    assert!(!html(&report(&story)).contains("Steps in SQL"));
 }
 
 fn telling() -> impl Strategy<Value = Telling> {
@@ -364,6 +423,7 @@ fn hostile_story() -> Story {
             vec![format!("{}.csv", HOSTILE.concat())],
             units.collect(),
         )],
+        relates: HOSTILE.iter().map(|text| done(text, "\"undo\":null", 1)).collect(),
         status: RunStatus::Completed,
         error: Some((HOSTILE[0].to_owned(), HOSTILE.concat())),
     }
@@ -479,6 +539,12 @@ fn brimful(groups: usize, letter: char) -> RunReport {
     table.table = long(120);
     table.units.read = Figure { count: u64::MAX / 500, bytes: 1 };
     outcome.tables = Listed { shown: vec![table; 500], more: 7 };
+    let mut relate = outcome.relates.shown[0].clone();
+    relate.name = long(120);
+    let mut written = relate.tables.shown[0].clone();
+    written.table = long(120);
+    relate.tables = Listed { shown: vec![written; 20], more: 7 };
+    outcome.relates = Listed { shown: vec![relate; 500], more: 7 };
     outcome.units.read.count = u64::MAX;
     let mut file = outcome.worst_files.shown[0].clone();
     (file.file, file.table) = (long(200), long(120));

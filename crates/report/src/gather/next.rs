@@ -49,7 +49,7 @@ impl Commands {
             );
             steps.push(step(
                 resolved,
-                format!("whimbrel rejects list {} --resolved{}", self.run, self.flag),
+                format!("whimbrel rejects list --run {} --resolved{}", self.run, self.flag),
             ));
         }
         steps
@@ -60,7 +60,7 @@ impl Commands {
         let open = counted(outcome.rejects.statuses.open, "record");
         let mut steps = vec![step(
             format!("see the {open} that wait, by cause"),
-            format!("whimbrel rejects list {run}{flag}"),
+            format!("whimbrel rejects list --run {run}{flag}"),
         )];
         let waiting = |group: &&crate::report::RejectGroup| group.statuses.open > 0;
         if let Some(group) = outcome.rejects.groups.shown.iter().find(waiting) {
@@ -99,7 +99,7 @@ impl Commands {
         steps.push(step("go on from the last checkpoint; what is committed stays", again));
         if outcome.rejects.statuses.open > 0 {
             let open = counted(outcome.rejects.statuses.open, "record");
-            let list = format!("whimbrel rejects list {}{}", self.run, self.flag);
+            let list = format!("whimbrel rejects list --run {}{}", self.run, self.flag);
             steps.push(step(format!("see the {open} rejected so far"), list));
         }
         steps

@@ -12,8 +12,8 @@ use whimbrel_endpoint::{EndpointError, Target};
 use whimbrel_ledger::{Batch, Run, Step, chain};
 use whimbrel_model::Class;
 
-use super::limits;
 use super::run::name;
+use super::{limits, relates};
 use crate::instant::Instant;
 use crate::report::{
     Attempt, Circumstances, HourRow, Listed, Outcome, Pace, PacePoint, Phase, TargetRow,
@@ -185,6 +185,10 @@ impl Clocked {
             },
             attempts: run.attempts,
             attempts_known: self.attempts_known(began),
+            relates: relates::times(steps, |number| {
+                let phase = phases.iter().find(|phase| phase.step == number);
+                phase.map(|phase| phase.active_seconds)
+            }),
             phases: Listed::first(phases, limits::TABLES),
             batches: self.batches,
             pace: self.pace(began, active, outcome),
@@ -221,6 +225,7 @@ impl Clocked {
             let Some(end) = completed.or(times.and_then(|times| times.last)) else { continue };
             let to = end.max(from);
             phases.push(Phase {
+                step: step.step,
                 name: name(&step.migration_step),
                 from_seconds: from.since(began),
                 to_seconds: to.since(began),

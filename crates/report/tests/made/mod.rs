@@ -68,6 +68,8 @@ pub(crate) struct Story {
     pub(crate) plan: String,
     /// Table, source, files, units in source order.
     pub(crate) tables: Vec<(String, String, Vec<String>, Vec<Unit>)>,
+    /// Steps of SQL: name, and what it has recorded where it is done.
+    pub(crate) relates: Vec<(String, Option<String>)>,
     /// How the run stands when it is told.
     pub(crate) status: RunStatus,
     pub(crate) error: Option<(String, String)>,
@@ -85,9 +87,22 @@ pub(crate) fn story(records: u64) -> Story {
             ("runs".to_owned(), "samples".to_owned(), files.clone(), runs),
             ("run_samples".to_owned(), "samples".to_owned(), files, samples),
         ],
+        relates: vec![
+            done("run ends", "\"undo\":\"UPDATE\",\"checked\":true", 3),
+            done("closure", "\"undo\":null,\"checked\":false", 1_120),
+            done("before", "\"undo\":\"UPDATE\",\"by\":\"0badcafe\"", 7),
+        ],
         status: RunStatus::Completed,
         error: None,
     }
+}
+
+/// A done step of SQL, in the form of `whimbrel_core`.
+pub(crate) fn done(name: &str, about: &str, rows: u64) -> (String, Option<String>) {
+    let writes =
+        r#"[{"table":"runs","before":3,"after":3},{"table":"gone","before":1,"after":null}]"#;
+    let recorded = format!("{{\"rows\":{rows},{about},\"writes\":{writes}}}");
+    (name.to_owned(), Some(recorded))
 }
 
 fn plain(item: usize, record: u64, line: u64, text: String, class: Class) -> Unit {
@@ -258,6 +273,10 @@ impl Teller<'_> {
         for (index, (table, ..)) in self.story.tables.iter().enumerate() {
             steps.push(self.step(index as u64 + 1, format!("load:{table}"), Some(table), false));
         }
+        let tables = steps.len() as u64;
+        for (index, (name, _)) in self.story.relates.iter().enumerate() {
+            steps.push(self.step(tables + index as u64, format!("relate:{name}"), None, false));
+        }
         step::put(txn, &steps).await.unwrap();
         chain::checkpoint(
             txn,
@@ -421,10 +440,31 @@ impl Teller<'_> {
         }
     }
 
+    /// The steps of SQL that are done, and the one at which the run ended.
+    async fn relate(&mut self) {
+        let first = self.story.tables.len() as u64 + 1;
+        let mut steps = Vec::new();
+        for (index, (name, recorded)) in self.story.relates.iter().enumerate() {
+            self.now += 40;
+            let done = recorded.is_some();
+            let step = self.step(first + index as u64, format!("relate:{name}"), None, done);
+            let ended = !done && self.story.status == RunStatus::Failed;
+            let status = if ended { StepStatus::Failed } else { step.status };
+            steps.push(Step { rollback_data: recorded.clone(), status, ..step });
+            if ended {
+                break;
+            }
+        }
+        let mut txn = self.txn().await;
+        step::put(txn.as_mut(), &steps).await.unwrap();
+        txn.commit().await.unwrap();
+    }
+
     async fn finish(&mut self) {
+        self.relate().await;
         self.now += 30;
         let mut txn = self.txn().await;
-        let last = self.story.tables.len() as u64 + 1;
+        let last = (self.story.tables.len() + self.story.relates.len()) as u64 + 1;
         step::put(txn.as_mut(), &[self.step(last, "finish".to_owned(), None, true)]).await.unwrap();
         run::put(txn.as_mut(), &self.run(RunStatus::Completed, Phase::Finish)).await.unwrap();
         let checks: Vec<Check> = self
@@ -461,6 +501,9 @@ impl Teller<'_> {
     }
 
     async fn stop(&mut self) {
+        if self.story.relates.iter().any(|(_, recorded)| recorded.is_none()) {
+            self.relate().await;
+        }
         let mut txn = self.txn().await;
         run::put(txn.as_mut(), &self.run(self.story.status, Phase::Load)).await.unwrap();
         txn.commit().await.unwrap();
