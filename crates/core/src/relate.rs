@@ -8,15 +8,16 @@
 //! A step may rest on those before it, so it is taken back before them and done after them. What an
 //! earlier run did is taken back with the undo that *it* recorded: that is what fits.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use whimbrel_endpoint::{Rows, Script, Txn, failpoint};
 use whimbrel_ledger::{Phase, Run, Step, StepStatus, batch, chain, run, step};
-use whimbrel_model::Row;
 use whimbrel_model::plan::{Plan, Relate, SqlText};
-use whimbrel_transform::{CompileError, excerpt, excerpt_text};
+use whimbrel_model::{Row, ValueRef};
+use whimbrel_transform::{CompileError, MASK, excerpt, excerpt_text};
 
 use crate::cancel::StopReason;
 use crate::error::{CoreError, While};
@@ -37,6 +38,9 @@ struct Done {
     rows: u64,
     /// Tables of `writes`, before and after.
     writes: Vec<TableRows>,
+    /// Whether a check came after it, and found nothing.
+    #[serde(default)]
+    checked: bool,
     /// The run that did it, where a later one has left it as it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     by: Option<String>,
@@ -426,11 +430,12 @@ impl Task<'_> {
         }
         let sql = self.text(&self.relate.sql).unwrap_or_default();
         let rows = txn.execute(&self.script("sql", sql)).await.during(doing)?;
-        if let Some(check) = self.relate.check.as_ref().and_then(|check| self.text(check)) {
+        let check = self.relate.check.as_ref().and_then(|check| self.text(check));
+        if let Some(check) = check {
             let answer = txn.query(&self.script("check", check), ROWS_SHOWN + 1).await;
             let (columns, rows) = answer.during(doing)?;
             if !rows.is_empty() {
-                let rows = shown(&columns, &rows);
+                let rows = shown(&columns, &rows, showable(self.job).as_ref());
                 return Err(CoreError::CheckFailed { step: self.name().to_owned(), rows });
             }
         }
@@ -438,7 +443,7 @@ impl Task<'_> {
             table.after = txn.count(&table.table).await.during(doing)?;
         }
         let undo = self.relate.undo.as_ref().and_then(|undo| self.text(undo)).map(str::to_owned);
-        Ok(Done { undo, rows, writes, ..Done::default() })
+        Ok(Done { undo, rows, writes, checked: check.is_some(), ..Done::default() })
     }
 
     fn tell(&self, work: &Work, done: Done, took: Duration) {
@@ -463,12 +468,33 @@ const ROWS_SHOWN: u64 = 5;
 /// Columns of them.
 const COLUMNS_SHOWN: usize = 8;
 
+/// In a plan with sensitive columns, those of a check's that are called like columns of its tables
+/// that hold nothing of these; `None` where all may be shown.
+fn showable<'s>(job: &'s Job<'_>) -> Option<BTreeSet<&'s str>> {
+    if job.plan.sources.iter().all(|source| source.sensitive.is_empty()) {
+        return None;
+    }
+    let (mut open, mut hidden) = (BTreeSet::new(), BTreeSet::new());
+    for surveyed in &job.survey.steps {
+        for (index, column) in surveyed.step.table().columns.iter().enumerate() {
+            let one = if surveyed.step.is_sensitive(index) { &mut hidden } else { &mut open };
+            one.insert(column.name.as_str());
+        }
+    }
+    open.retain(|name| !hidden.contains(name));
+    Some(open)
+}
+
 /// `id = 7, name = x; id = 8, name = y; and more`, bounded and escaped.
-fn shown(columns: &[String], rows: &Rows) -> String {
+fn shown(columns: &[String], rows: &Rows, showable: Option<&BTreeSet<&str>>) -> String {
+    let cell = |(name, value): (&String, ValueRef<'_>)| {
+        let open = showable.is_none_or(|names| names.contains(name.as_str()));
+        let value = if open { excerpt(value) } else { MASK.to_owned() };
+        format!("{} = {value}", excerpt_text(name))
+    };
     let row = |row: Row<'_>| {
         let cells = columns.iter().zip(row.values()).take(COLUMNS_SHOWN);
-        let cells =
-            cells.map(|(name, value)| format!("{} = {}", excerpt_text(name), excerpt(value)));
+        let cells = cells.map(cell);
         cells.collect::<Vec<_>>().join(", ")
     };
     let mut text = rows.rows().take(ROWS_SHOWN as usize).map(row).collect::<Vec<_>>().join("; ");

@@ -40,6 +40,7 @@ fn comments_blanks_and_limits_change_nothing() {
     check("sqlite:extruder.db", "sqlite:other.db", &[]);
     check("\"extruder-telemetry\"", "\"other\"", &[]);
     check("ignore   = [\"Time_Str\"]", "", &[]);
+    check("ignore   = [\"Time_Str\"]", "ignore = [\"Time_Str\"]\nsensitive = [\"Status\"]", &[]);
 }
 
 #[test]

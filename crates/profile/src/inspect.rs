@@ -461,6 +461,7 @@ impl ProposedSource {
             optional: columns.into_iter().map(at).collect(),
             ignore: Vec::new(),
             archive: Vec::new(),
+            sensitive: Vec::new(),
             max_file_size: None,
             large_files: plan::LargeFiles::Handle,
             max_record_size: 64 << 20,

@@ -32,6 +32,8 @@ pub(crate) struct Aggregation {
     pub(crate) skip_invalid: bool,
     pub(crate) column: std::sync::Arc<str>,
     pub(crate) value_bytes_max: usize,
+    /// What it sums up is not shown.
+    pub(crate) sensitive: bool,
 }
 
 /// What values are compared as.
@@ -300,6 +302,7 @@ mod tests {
             skip_invalid: false,
             column: "c".into(),
             value_bytes_max: 20,
+            sensitive: false,
         };
         let mut state = Aggregated::Nothing;
         for value in values {

@@ -82,7 +82,7 @@ pub use notes::{Note, NoteKey, Notes, SAMPLES_MAX, Sample};
 pub use op::kind::Limits;
 pub use op::zone;
 pub use out::{Only, Out, Output, Unit, UnitFate, UnitKind};
-pub use reason::{EXCERPT_CHARS, Fault, Reason, excerpt, excerpt_text};
+pub use reason::{EXCERPT_CHARS, Fault, MASK, Reason, excerpt, excerpt_text};
 pub use state::{STATE_BYTES_MAX, State, StateError};
 pub use step::{Needs, Step};
 /// The crate whose types stand in the signatures here: plans, tables, chunks, values.

@@ -24,7 +24,7 @@ use crate::op::timestamp::{Format, Moment, not_a_time, written};
 use crate::op::value_map::Map;
 use crate::op::zone::Zone;
 use crate::op::{Fault, canonical_json, hash, list, split, uuid5};
-use crate::reason::{Reason, excerpt, excerpt_text};
+use crate::reason::{MASK, Reason, excerpt, excerpt_text};
 use crate::step::Step;
 
 /// A compiled expression.
@@ -44,6 +44,8 @@ pub(crate) struct Node {
     pub(crate) label: Arc<str>,
     /// The source field, where the value is one.
     pub(crate) field: Option<Arc<str>>,
+    /// True where something sensitive goes into it: nothing of it is shown.
+    pub(crate) sensitive: bool,
 }
 
 /// Where the value comes from.
@@ -339,8 +341,8 @@ impl Node {
         pending: &mut Pending,
     ) -> Cell<'a> {
         if let Some(code) = converted.note {
-            pending
-                .convert(code, &self.label, || original.map(|original| excerpt(original.as_ref())));
+            let shown = || original.map(|original| self.shown(original.as_ref()));
+            pending.convert(code, &self.label, shown);
         }
         converted.cell
     }
@@ -355,10 +357,10 @@ impl Node {
         let shown = || {
             original
                 .filter(|original| !original.is_null())
-                .map(|original| excerpt(original.as_ref()))
+                .map(|original| self.shown(original.as_ref()))
         };
         // Without a single original value, as in CEL, the sample says what failed.
-        let shown_or_why = || shown().or_else(|| Some(excerpt_text(&fault.message)));
+        let shown_or_why = || shown().or_else(|| Some(self.said(&fault)));
         match self.invalid {
             Invalid::Reject => Err(self.refuse(fault, shown())),
             Invalid::Null => {
@@ -375,8 +377,18 @@ impl Node {
         }
     }
 
+    /// A value as it may be shown.
+    pub(crate) fn shown(&self, value: ValueRef<'_>) -> String {
+        if self.sensitive { MASK.to_owned() } else { excerpt(value) }
+    }
+
+    /// What failed, in the place of a value.
+    fn said(&self, fault: &Fault) -> String {
+        if self.sensitive { MASK.to_owned() } else { excerpt_text(&fault.message) }
+    }
+
     pub(crate) fn refuse(&self, fault: Fault, value: Option<String>) -> Box<Reason> {
-        let mut reason = Reason::of_fault(fault);
+        let mut reason = Reason::of_fault(if self.sensitive { fault.masked() } else { fault });
         reason.column = Some(self.label.to_string());
         reason.field = self.field.as_deref().map(str::to_owned);
         reason.value = value;
@@ -522,7 +534,7 @@ impl Node {
             }
             (Err(failure), _) => return Err(failure),
         };
-        let shown = || excerpt(ValueRef::Text(&key)).replace("\\u{1f}", " · ");
+        let shown = || self.shown(ValueRef::Text(&key)).replace("\\u{1f}", " · ");
         match (cx.lookups.get(table, &key), missing) {
             (Some(Parent::Key(value)), _) => Ok(Cell::Ref(value.as_ref())),
             (Some(Parent::Unreadable), _) => {
@@ -786,7 +798,7 @@ fn mapped<'a>(
     if let Some(value) = found {
         return Ok(Cell::Ref(value.as_ref()));
     }
-    let shown = excerpt(cell.as_ref());
+    let shown = node.shown(cell.as_ref());
     match other {
         MapOther::Reject => {
             let fault = Fault::new(codes::NOT_IN_MAP, "the value is not in its map");

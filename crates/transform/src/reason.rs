@@ -4,6 +4,11 @@ use std::borrow::Cow;
 
 use whimbrel_model::ValueRef;
 
+use crate::codes;
+
+/// What stands in the place of a sensitive value.
+pub const MASK: &str = "***";
+
 /// Characters of a value that a reason or a note shows.
 pub const EXCERPT_CHARS: usize = 120;
 
@@ -36,6 +41,17 @@ pub struct Fault {
 impl Fault {
     pub(crate) fn new(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
         Self { code, message: message.into() }
+    }
+
+    /// The fault of a sensitive value: what was not written before the value came may quote it.
+    pub(crate) fn masked(self) -> Self {
+        match self.message {
+            Cow::Borrowed(_) => self,
+            Cow::Owned(_) => {
+                let known = codes::CODES.iter().find(|(code, ..)| *code == self.code);
+                Self::new(self.code, known.map_or(MASK, |(_, title, _)| title))
+            }
+        }
     }
 }
 
@@ -70,6 +86,17 @@ impl std::fmt::Display for Reason {
             write!(f, ": `{value}`")?;
         }
         Ok(())
+    }
+}
+
+/// A message about a record with sensitive values: all between its first and its last backtick, in
+/// which messages quote, is masked.
+pub(crate) fn unquoted(message: &str) -> String {
+    match (message.find('`'), message.rfind('`')) {
+        (Some(first), Some(last)) if first < last => {
+            format!("{}`{MASK}{}", &message[..first], &message[last..])
+        }
+        _ => message.to_owned(),
     }
 }
 
@@ -119,6 +146,16 @@ fn is_invisible(char: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_message_may_quote_is_masked() {
+        assert_eq!(unquoted("3 fields, the header has 4"), "3 fields, the header has 4");
+        assert_eq!(unquoted("`a` and `b` stand here"), "`***` stand here");
+        assert_eq!(unquoted("an odd ` one"), "an odd ` one");
+        let fault = |message: Cow<'static, str>| Fault::new(codes::TOO_LONG, message).masked();
+        assert_eq!(fault(Cow::Borrowed("as written")).message, "as written");
+        assert_eq!(fault(Cow::Owned("secret".to_owned())).message, "too many characters");
+    }
 
     #[test]
     fn an_excerpt_is_bounded_and_escaped() {

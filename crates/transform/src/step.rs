@@ -31,7 +31,7 @@ use crate::op::timestamp::{Format, Moment, not_a_time, written};
 use crate::op::zone::Zone;
 use crate::out::{Out, Unit, UnitFate, UnitKind};
 use crate::plain::Plain;
-use crate::reason::{Reason, excerpt};
+use crate::reason::{MASK, Reason, excerpt, unquoted};
 use crate::state::{State, StateError};
 
 /// What a step wants to know of a file beyond its records.
@@ -99,6 +99,8 @@ pub(crate) struct SourcePlan {
     pub(crate) declared: Vec<Option<Conversion>>,
     /// Archived columns: name and place in the projection.
     pub(crate) archive: Vec<(String, usize)>,
+    /// Whether some of its columns are not shown, and so no record as a whole.
+    pub(crate) sensitive: bool,
 }
 
 #[derive(Debug)]
@@ -124,6 +126,7 @@ pub(crate) struct Clock {
 pub(crate) struct Condition {
     pub(crate) program: Program<Input>,
     pub(crate) source: Arc<str>,
+    pub(crate) sensitive: bool,
 }
 
 #[derive(Debug)]
@@ -131,6 +134,7 @@ pub(crate) struct RowRule {
     pub(crate) name: Arc<str>,
     pub(crate) program: Program<Input>,
     pub(crate) severity: Severity,
+    pub(crate) sensitive: bool,
 }
 
 #[derive(Debug)]
@@ -163,6 +167,23 @@ impl Step {
     /// The target table with the columns that rows carry, in their order, and their final kinds.
     pub fn table(&self) -> &Table {
         &self.table
+    }
+
+    /// Whether something sensitive goes into the column of [`Step::table`] at `index`, so that its
+    /// values must not be shown.
+    pub fn is_sensitive(&self, index: usize) -> bool {
+        self.columns[index].sensitive
+    }
+
+    /// Whether something sensitive goes into one of the columns.
+    pub fn has_sensitive(&self) -> bool {
+        self.columns.iter().any(|column| column.sensitive)
+    }
+
+    /// Whether records of one of its sources have sensitive columns, so that their bytes must not
+    /// be shown.
+    pub fn hides_records(&self) -> bool {
+        self.sources.iter().any(|source| source.sensitive)
     }
 
     /// What to ask of the records of the step's source at `ordinal`.
@@ -381,7 +402,8 @@ impl Step {
                 let column = aggregation.slot.and_then(|slot| columns[slot]);
                 let value = column.map_or(ValueRef::Null, |column| row.get(column));
                 if aggregation.take(aggregated, value).is_err() {
-                    let shown = || Some(excerpt(value));
+                    let hidden = aggregation.sensitive;
+                    let shown = || Some(if hidden { MASK.to_owned() } else { excerpt(value) });
                     out.pending.convert(codes::INVALID_NULL, &aggregation.column, shown);
                 }
             }
@@ -409,7 +431,9 @@ impl Step {
         };
         let left_out = out.leaves_out(about.position.record);
         if let (Some(defect), None) = (&about.defect, &left_out) {
-            let reason = Reason::new(defect.code, defect.message.clone());
+            let hidden = self.sources[state.source].sensitive;
+            let message = if hidden { unquoted(&defect.message) } else { defect.message.clone() };
+            let reason = Reason::new(defect.code, message);
             return self.end(&unit, Ended::Refused(reason), out);
         }
         if !self.clocks.is_empty() && about.defect.is_none() {
@@ -717,13 +741,17 @@ impl Clock {
         });
         match instant {
             Ok(at) => ClockValue::At(at),
-            Err(fault) => ClockValue::Failed(fault, Some(excerpt(value.as_ref()))),
+            Err(fault) => ClockValue::Failed(fault, Some(self.text.shown(value.as_ref()))),
         }
     }
 }
 
 /// Whether a condition holds; neither true nor false refuses the unit.
-fn holds(program: &Program<Input>, cx: &Context<'_, '_>) -> Result<bool, Box<Reason>> {
+fn holds(
+    program: &Program<Input>,
+    sensitive: bool,
+    cx: &Context<'_, '_>,
+) -> Result<bool, Box<Reason>> {
     match program.run(|input| cx.input(input)) {
         Ok(cell) => match cell.as_ref() {
             ValueRef::Bool(value) => Ok(value),
@@ -732,14 +760,16 @@ fn holds(program: &Program<Input>, cx: &Context<'_, '_>) -> Result<bool, Box<Rea
                 Err(Reason::new(codes::NOT_A_CONDITION, message))
             }
         },
-        Err(Failure::Own(fault)) => Err(Reason::of_fault(fault)),
+        Err(Failure::Own(fault)) => {
+            Err(Reason::of_fault(if sensitive { fault.masked() } else { fault }))
+        }
         Err(Failure::Final(reason)) => Err(reason),
     }
 }
 
 impl Condition {
     fn holds(&self, cx: &Context<'_, '_>) -> Result<bool, Box<Reason>> {
-        holds(&self.program, cx).map_err(|mut reason| {
+        holds(&self.program, self.sensitive, cx).map_err(|mut reason| {
             reason.rule = Some(format!("where {}", excerpt(ValueRef::Text(&self.source))));
             reason
         })
@@ -748,7 +778,7 @@ impl Condition {
 
 impl RowRule {
     fn holds(&self, cx: &Context<'_, '_>) -> Result<bool, Box<Reason>> {
-        holds(&self.program, cx)
+        holds(&self.program, self.sensitive, cx)
     }
 }
 

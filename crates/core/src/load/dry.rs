@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::Serialize;
 use whimbrel_ledger::{Counts, Item, ItemKind, Run};
 use whimbrel_model::{Class, ValueRef};
-use whimbrel_transform::{Notes, excerpt};
+use whimbrel_transform::{MASK, Notes, excerpt};
 
 use super::gate::{Announced, Gate};
 use super::produced::{Fate, Produced};
@@ -320,20 +320,22 @@ impl<'a> Tally<'a> {
         let about = &produced.units[unit];
         let bytes = &produced.raw[about.raw.0..about.raw.1];
         let before = String::from_utf8_lossy(&bytes[..bytes.len().min(2000)]).into_owned();
+        let step = &self.surveyed.step;
+        let before = match (before.is_empty(), step.hides_records()) {
+            (false, true) => MASK.to_owned(),
+            (_, _) => excerpt(ValueRef::Text(&before)),
+        };
         let values = produced.rows.chunk.row(row);
         let after = self.surveyed.table.columns.iter().enumerate().map(|(index, column)| {
             let value = values.get(index);
             let shown = match value {
                 ValueRef::Null => None,
+                _ if step.is_sensitive(index) => Some(MASK.to_owned()),
                 value => Some(excerpt(value)),
             };
             (column.name.clone(), shown)
         });
-        DrySample {
-            place: place(path, about.position.line),
-            before: excerpt(ValueRef::Text(&before)),
-            after: after.collect(),
-        }
+        DrySample { place: place(path, about.position.line), before, after: after.collect() }
     }
 
     fn finish(mut self) -> (DryTable, ParentKeys) {

@@ -157,6 +157,7 @@ impl OpenBatch {
                 RowFate::Taken => taken.push(row),
                 RowFate::Refused { code, subject, message } => {
                     let unit = written.rows.units[row] as usize;
+                    let message = if context.sensitive { UNTOLD } else { message.as_str() };
                     ends[unit] = Some(UnitEnd::Refused(Box::new(Refusal {
                         stage: Stage::Target,
                         code: (*code).to_owned(),
@@ -164,7 +165,7 @@ impl OpenBatch {
                         field: None,
                         value: None,
                         rule: None,
-                        message: message.clone(),
+                        message: message.to_owned(),
                     })));
                 }
             }
@@ -316,6 +317,9 @@ fn relied_upon(
     let unit = written.torn(ends).chain(refused).min()?;
     ends[unit].clone().map(|end| (unit, end))
 }
+
+/// In the place of what a target says of a row with sensitive columns.
+const UNTOLD: &str = "the target refused the row; its words may quote a sensitive column";
 
 /// A target that says nothing of a row, or too much, cannot be accounted for.
 fn one_each(what: &str, told: usize, asked: usize) -> Result<(), EndpointError> {

@@ -31,6 +31,8 @@ pub(crate) struct StepContext<'a> {
     pub(crate) existing: Existing,
     pub(crate) duplicates: Option<DuplicateConflict>,
     pub(crate) mappings: bool,
+    /// Whether columns of the table must not be shown.
+    pub(crate) sensitive: bool,
     pub(crate) digester: RowDigester,
     /// In a retry, steps of earlier runs with rejects that wait: reading their units resolves them.
     pub(crate) origins: Vec<(String, u64)>,

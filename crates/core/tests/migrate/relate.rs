@@ -95,7 +95,7 @@ fn a_step_is_done_after_the_load_and_says_what_it_changed() {
     );
     expect![[r#"
         [
-            "relate:copies completed {\"rows\":3,\"undo\":\"clear copies\",\"writes\":[{\"after\":3,\"before\":0,\"table\":\"copies\"}]}",
+            "relate:copies completed {\"checked\":true,\"rows\":3,\"undo\":\"clear copies\",\"writes\":[{\"after\":3,\"before\":0,\"table\":\"copies\"}]}",
         ]
     "#]].assert_debug_eq(&steps(&world));
     assert!(matches!(world.migrate(), Ok(Outcome::NothingToDo { .. })));
@@ -178,7 +178,7 @@ fn rows_that_come_later_let_the_step_be_done_again() {
     assert_eq!(world.target.rows("copies").len(), 4);
     expect![[r#"
         [
-            "relate:copies completed {\"rows\":4,\"undo\":\"clear copies\",\"writes\":[{\"after\":4,\"before\":3,\"table\":\"copies\"}]}",
+            "relate:copies completed {\"checked\":true,\"rows\":4,\"undo\":\"clear copies\",\"writes\":[{\"after\":4,\"before\":3,\"table\":\"copies\"}]}",
         ]
     "#]].assert_debug_eq(&steps(&world));
 }
@@ -191,7 +191,7 @@ fn a_run_that_loads_nothing_leaves_the_step_as_it_is() {
     world.migrate_incremental().expect("an empty file is taken");
     expect![[r#"
         [
-            "relate:copies completed {\"by\":\"7d073b0e\",\"rows\":3,\"undo\":\"clear copies\",\"writes\":[{\"after\":3,\"before\":0,\"table\":\"copies\"}]}",
+            "relate:copies completed {\"by\":\"7d073b0e\",\"checked\":true,\"rows\":3,\"undo\":\"clear copies\",\"writes\":[{\"after\":3,\"before\":0,\"table\":\"copies\"}]}",
         ]
     "#]].assert_debug_eq(&steps(&world));
 }

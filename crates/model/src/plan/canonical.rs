@@ -2,7 +2,7 @@
 //!
 //! Two plans whose steps have the same text load the same rows. Comments, the order of keys and of
 //! columns, the names of maps, the URLs of databases, `[run]`, `[rejects]`, `[window]` and the limits of rules
-//! are not in it. A key that is left out and one that says its default are the same, so that keys
+//! are not in it, nor what is `sensitive`: it decides what is shown. A key that is left out and one that says its default are the same, so that keys
 //! added later leave old digests as they are.
 
 use std::fmt::Write as _;

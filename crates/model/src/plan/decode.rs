@@ -122,6 +122,7 @@ fn source(name: At<String>, reader: &Reader<'_>) -> Source {
         optional: reader.names("optional"),
         ignore: reader.names("ignore"),
         archive: reader.names("archive"),
+        sensitive: reader.names("sensitive"),
         max_file_size: reader.size("max_file_size"),
         large_files: reader.word("large_files", LARGE_FILES).unwrap_or(LargeFiles::Handle),
         max_record_size: reader.size("max_record_size").unwrap_or(MAX_RECORD_SIZE),

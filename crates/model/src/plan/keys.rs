@@ -290,6 +290,7 @@ key = ["id"]"#).default("the table's primary key; none for a `query`").needs(&["
         key("optional", Shape::TextList, "Columns that some files lack; they are NULL there. Any other column that a table uses and a header lacks is an error.", r#"optional = ["Time_Str"]"#).needs(FILES),
         key("ignore", Shape::TextList, "Columns that are knowingly not carried over.", r#"ignore = ["Time_Str"]"#),
         key("archive", Shape::TextList, "Columns without a place in the target; their values are kept in the ledger's archive.", r#"archive = ["url"]"#),
+        key("sensitive", Shape::TextList, "Columns, or JSON Pointers, whose values are not shown: samples, messages, logs and reports have `***` in their place, and records of the source are shown only with `--show-sensitive`. What is loaded is the same. docs/sensitive.md says what it covers.", r#"sensitive = ["configuration"]"#),
         key("records", Shape::Text, "JSON Pointer of the array whose elements are the records.", r#"records = "/results""#).needs(&["json"]),
         key("delimiter", Shape::Byte { or_none: false }, "What separates fields.", r#"delimiter = ";""#).default("`,` for `csv`, a tab for `tsv`").needs(SEPARATED),
         key("quote", Shape::Byte { or_none: true }, "What encloses fields; `\"\"`: quotes mean nothing.", r#"quote = "'""#).default("`\"`").needs(SEPARATED),

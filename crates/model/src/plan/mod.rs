@@ -104,6 +104,14 @@ impl Plan {
         self.sources.iter().find(|source| source.name.value == name)
     }
 
+    /// Whether records of the source, or of one that the plan no longer has, must not be shown.
+    pub fn hides_records(&self, source: &str) -> bool {
+        match self.source(source) {
+            Some(source) => !source.sensitive.is_empty(),
+            None => self.sources.iter().any(|source| !source.sensitive.is_empty()),
+        }
+    }
+
     /// The map of that name.
     pub fn map(&self, name: &str) -> Option<&ValueMap> {
         self.maps.iter().find(|map| map.name.value == name)
@@ -209,6 +217,8 @@ pub struct Source {
     pub ignore: Vec<At<String>>,
     /// `archive`: columns without a place in the target, kept in the ledger's archive.
     pub archive: Vec<At<String>>,
+    /// `sensitive`: columns, or JSON Pointers, whose values are not shown.
+    pub sensitive: Vec<At<String>>,
     /// `max_file_size` in bytes.
     pub max_file_size: Option<u64>,
     /// `large_files`: what becomes of larger ones.
@@ -260,6 +270,23 @@ pub enum SourceRows {
 }
 
 impl Source {
+    /// Whether a column, or what a JSON Pointer leads to, is `sensitive`, holds something that is,
+    /// or belongs to it.
+    pub fn is_sensitive(&self, field: &str) -> bool {
+        let path = |name: &str| -> Vec<String> {
+            match name.strip_prefix('/') {
+                Some(pointer) => pointer.split('/').map(unescaped).collect(),
+                None => vec![name.to_owned()],
+            }
+        };
+        let field_path = path(field);
+        self.sensitive.iter().any(|sensitive| {
+            let path = path(&sensitive.value);
+            let shorter = path.len().min(field_path.len());
+            sensitive.value == field || path[..shorter] == field_path[..shorter]
+        })
+    }
+
     /// The database it is read from, if it is one.
     pub fn database(&self) -> Option<&Database> {
         match &self.format {
@@ -271,6 +298,11 @@ impl Source {
             | Format::Text => None,
         }
     }
+}
+
+/// A reference token of a JSON Pointer (RFC 6901).
+fn unescaped(token: &str) -> String {
+    token.replace("~1", "/").replace("~0", "~")
 }
 
 /// How separated values are written.

@@ -177,8 +177,8 @@ fn no_key(what: &str, path: &str) -> Finding {
         blocks: false,
         message: format!(
             "this {what} has no key: it is read in one go, in the order of all its columns, which \
-             the database has to sort; give the source a `key` where columns tell rows apart: \
-             `{path}`"
+             the database has to sort; where columns tell its rows apart, name them by the option \
+             `key` of the source, as `key = [\"id\"]`: `{path}`"
         ),
     }
 }

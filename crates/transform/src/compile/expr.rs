@@ -11,7 +11,7 @@ use whimbrel_model::{Column, Field, Kind, Value};
 
 use super::{Compiler, Touched};
 use crate::aggregate::{Aggregation, Compare};
-use crate::cel;
+use crate::cel::{self, Unknown};
 use crate::codes;
 use crate::node::{Base, Node, Ops, Parse};
 use crate::op::kind::{Cell, Conversion};
@@ -105,6 +105,7 @@ impl Compiler<'_> {
             invalid: expr.invalid.clone(),
             label: Arc::clone(label),
             field,
+            sensitive: touched.sensitive,
         };
         if is_clock {
             node = self.clock(expr, node, formats, zone, &touched);
@@ -190,6 +191,7 @@ impl Compiler<'_> {
             invalid: expr.invalid.clone(),
             label: Arc::clone(&label),
             field: node.field.clone(),
+            sensitive: node.sensitive,
         };
         self.clocks.push(Clock {
             sources: if whole { Vec::new() } else { self.scope.clone() },
@@ -480,13 +482,18 @@ impl Compiler<'_> {
                 Some("a table with `each = \"file\"` can say it".into()),
             );
         }
-        let slot = field.and_then(|name| match self.field(&name.value) {
-            Ok(slot) => Some(slot),
-            Err(unknown) => {
-                self.error(codes::UNKNOWN_COLUMN, &name.span, unknown.message, unknown.help);
-                None
+        let (slot, touched) = self.watched(|compiler| {
+            let name = field?;
+            match compiler.field(&name.value) {
+                Ok(slot) => Some(slot),
+                Err(unknown) => {
+                    let Unknown { message, help } = unknown;
+                    compiler.error(codes::UNKNOWN_COLUMN, &name.span, message, help);
+                    None
+                }
             }
         });
+        self.touched.merge(&touched);
         let numeric = matches!(hint, Some(Kind::Int(_) | Kind::Decimal(_) | Kind::Float));
         let compare = if !expr.timestamp.is_empty() {
             let formats = expr
@@ -509,6 +516,7 @@ impl Compiler<'_> {
             skip_invalid: expr.invalid == Invalid::Null,
             column: Arc::clone(label),
             value_bytes_max: 0,
+            sensitive: touched.sensitive,
         });
         let kind = match of {
             Aggregate::Count => Some(Kind::Int(IntWidth::I64)),
@@ -539,6 +547,7 @@ impl Compiler<'_> {
             }
             Fact::FileText => {
                 self.needs.text = true;
+                self.touch_records();
                 Some(text)
             }
             Fact::FileMtime => Some(Kind::TimestampTz),
@@ -549,6 +558,7 @@ impl Compiler<'_> {
             }
             Fact::RecordText => {
                 self.touched.record = true;
+                self.touch_records();
                 Some(text)
             }
             Fact::RecordJson => {
@@ -562,11 +572,18 @@ impl Compiler<'_> {
             }
             Fact::Element => {
                 self.touched.element = true;
+                self.touched.sensitive |= self.sensitive_elements;
                 None
             }
         };
         self.check_fact(fact);
         TypedBase { base: Base::Fact(fact.value), kind }
+    }
+
+    /// An expression holds whole records, with all their columns.
+    fn touch_records(&mut self) {
+        let hidden = |source: &usize| !self.sources[*source].plan.sensitive.is_empty();
+        self.touched.sensitive |= self.scope.iter().any(hidden);
     }
 
     fn check_fact(&mut self, fact: &At<Fact>) {

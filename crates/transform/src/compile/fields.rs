@@ -115,8 +115,24 @@ impl Compiler<'_> {
         });
         for source in &self.scope {
             self.slots[at].used[*source] = true;
+            let plan = self.sources[*source].plan;
+            self.touched.sensitive |= match field {
+                Field::Json => !plan.sensitive.is_empty(),
+                Field::Column(_) | Field::Pointer(_) => plan.is_sensitive(name),
+            };
         }
         at
+    }
+
+    /// Compiles a condition, and says whether it looks at something sensitive.
+    pub(super) fn condition(
+        &mut self,
+        source: &At<String>,
+        new: Option<&Table>,
+    ) -> Option<(Program<Input>, bool)> {
+        let (program, touched) = self.watched(|compiler| compiler.program(source, new));
+        self.touched.merge(&touched);
+        program.map(|program| (program, touched.sensitive))
     }
 
     /// The kind of a field's values, where its sources agree: text where there is a header.
@@ -139,13 +155,20 @@ impl Compiler<'_> {
         let compiled = Program::compile(&source.value, &mut |name| match name {
             Name::Plain(name) => self.resolve(name),
             Name::New(name) => match new {
-                Some(table) => table.column(name).map(Input::New).ok_or_else(|| Unknown {
-                    message: format!("no target column `{}` is filled", excerpt_text(name)),
-                    help: did_you_mean(
-                        name,
-                        table.columns.iter().map(|column| column.name.as_str()),
-                    ),
-                }),
+                Some(table) => match table.column(name) {
+                    Some(index) => {
+                        self.touched.sensitive |=
+                            self.sensitive_columns.get(index).is_some_and(|sensitive| *sensitive);
+                        Ok(Input::New(index))
+                    }
+                    None => Err(Unknown {
+                        message: format!("no target column `{}` is filled", excerpt_text(name)),
+                        help: did_you_mean(
+                            name,
+                            table.columns.iter().map(|column| column.name.as_str()),
+                        ),
+                    }),
+                },
                 None => {
                     Err(Unknown { message: "`new` is known in rules only".to_owned(), help: None })
                 }

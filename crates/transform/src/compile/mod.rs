@@ -20,6 +20,7 @@ use crate::op::kind::{Conversion, Limits, can_become};
 use crate::op::value_map::Map;
 use crate::op::zone::Zone;
 use crate::plain::Plain;
+use crate::reason::excerpt_text;
 use crate::step::{Clock, Condition, DuplicateKey, Each, Let, Needs, RowRule, SourcePlan, Step};
 use crate::suggest::did_you_mean;
 use expr::Wanted;
@@ -92,6 +93,10 @@ struct Compiler<'a> {
     /// Indexes of the sources that the expression at hand is for.
     scope: Vec<usize>,
     touched: Touched,
+    /// For each target column compiled so far whether something sensitive goes into it.
+    sensitive_columns: Vec<bool>,
+    /// Whether what `each` takes apart is sensitive.
+    sensitive_elements: bool,
     errors: Vec<CompileError>,
 }
 
@@ -123,6 +128,7 @@ struct Touched {
     element: bool,
     clock: bool,
     aggregate: bool,
+    sensitive: bool,
     lets: BTreeSet<usize>,
 }
 
@@ -132,6 +138,7 @@ impl Touched {
         self.element |= other.element;
         self.clock |= other.clock;
         self.aggregate |= other.aggregate;
+        self.sensitive |= other.sensitive;
         self.lets.extend(&other.lets);
     }
 }
@@ -172,6 +179,8 @@ impl<'a> Compiler<'a> {
                 .map(|map| (map.name.value.as_str(), Arc::new(Map::new(map))))
                 .collect(),
             touched: Touched::default(),
+            sensitive_columns: Vec::new(),
+            sensitive_elements: false,
             errors: Vec::new(),
         };
         if let Some(zone) = &plan.timezone {
@@ -200,16 +209,18 @@ impl<'a> Compiler<'a> {
         let each = self.each();
         self.compile_lets();
         let filter = mapping.filter.as_ref().and_then(|filter| {
-            let program = self.program(filter, None)?;
-            Some(Condition { program, source: Arc::from(filter.value.as_str()) })
+            let (program, sensitive) = self.condition(filter, None)?;
+            Some(Condition { program, source: Arc::from(filter.value.as_str()), sensitive })
         });
         let (table, columns) = self.columns();
+        self.sensitive_columns = columns.iter().map(|column| column.sensitive).collect();
         let rules = mapping.rules.iter().filter_map(|rule| {
-            let program = self.program(&rule.cel, Some(&table))?;
+            let (program, sensitive) = self.condition(&rule.cel, Some(&table))?;
             Some(RowRule {
                 name: Arc::from(rule.name.value.as_str()),
                 program,
                 severity: rule.severity,
+                sensitive,
             })
         });
         let rules: Vec<RowRule> = rules.collect();
@@ -220,6 +231,7 @@ impl<'a> Compiler<'a> {
         });
         let duplicates = self.duplicates(&table);
         let archive = self.archive();
+        self.check_sensitive();
         // Where a name is wrong already, the column it should have been looks unused.
         if self.errors.is_empty() {
             self.check_coverage();
@@ -280,7 +292,10 @@ impl<'a> Compiler<'a> {
             PlanEach::Record => Each::Record,
             PlanEach::File => Each::File,
             PlanEach::Element(pointer) => match self.field(&pointer.value) {
-                Ok(slot) => Each::Element(slot),
+                Ok(slot) => {
+                    self.sensitive_elements = self.touched.sensitive;
+                    Each::Element(slot)
+                }
                 Err(unknown) => {
                     self.error(codes::UNKNOWN_COLUMN, &pointer.span, unknown.message, unknown.help);
                     Each::Record
@@ -323,7 +338,9 @@ impl<'a> Compiler<'a> {
         }
         let place = |slot: usize| columns[slot].expect("archived columns are read");
         let archive = archive.iter().map(|(name, slot)| (name.clone(), place(*slot))).collect();
-        SourcePlan { name: view.plan.name.value.clone(), fields, columns, declared, archive }
+        let sensitive = !view.plan.sensitive.is_empty();
+        let name = view.plan.name.value.clone();
+        SourcePlan { name, fields, columns, declared, archive, sensitive }
     }
 
     fn compile_lets(&mut self) {
@@ -501,6 +518,40 @@ impl<'a> Compiler<'a> {
         };
         let first = self.plan.tables.iter().find(reads);
         first.is_some_and(|first| first.span == self.mapping.span)
+    }
+
+    /// A misspelt `sensitive` would show what it was meant to hide.
+    fn check_sensitive(&mut self) {
+        for source in 0..self.sources.len() {
+            let (view, plan) = (&self.sources[source], self.sources[source].plan);
+            let reads = |from: &At<String>| from.value == plan.name.value;
+            let first = self.plan.tables.iter().find(|table| table.from.iter().any(reads));
+            if !view.closed || first.is_none_or(|first| first.span != self.mapping.span) {
+                continue;
+            }
+            let columns = || view.shapes.iter().flat_map(|shape| &shape.columns);
+            let optional = plan.optional.iter().map(|name| name.value.as_str());
+            let known: Vec<&str> =
+                columns().map(|column| column.name.as_str()).chain(optional).collect();
+            let is_known = |name: &str| {
+                // A pointer leads into a document that stands in a column.
+                let column = name.strip_prefix('/').and_then(|rest| rest.split('/').next());
+                known.contains(&name) || column.is_some_and(|column| known.contains(&column))
+            };
+            let wrong = plan.sensitive.iter().filter(|name| !is_known(&name.value));
+            let errors = wrong.map(|name| CompileError {
+                code: codes::UNKNOWN_COLUMN,
+                message: format!(
+                    "`{}` has no column `{}`",
+                    plan.name.value,
+                    excerpt_text(&name.value)
+                ),
+                span: Some(name.span.clone()),
+                help: did_you_mean(&name.value, known.iter().copied()),
+            });
+            let errors: Vec<CompileError> = errors.collect();
+            self.errors.extend(errors);
+        }
     }
 
     /// Slots of archived columns, by source.

@@ -221,3 +221,53 @@ fn the_plans_of_the_fixtures_compile() {
         }
     }
 }
+
+#[test]
+fn a_table_with_two_key_columns_cannot_be_referred_to() {
+    let plan = "[source.s]\ncsv = \"*\"\n[[table]]\ninto = \"p\"\nfrom = \"s\"\nkey = [\"a\", \"b\"]\nlegacy_key = [\"a\"]\n[table.columns]\na = \"a\"\nb = \"b\"\n[[table]]\ninto = \"t\"\nfrom = \"s\"\nkey = [\"a\"]\n[table.columns]\na = \"a\"\nparent = { ref = \"p\", by = \"b\" }";
+    let trial = Trial { mapping: 1, ..Trial::new(plan) };
+    expect![[r#"WB0216 at `"p"`: `p` has no key of a single column to refer to"#]]
+        .assert_eq(&trial.compile("a|b").expect_err("a mistake"));
+}
+
+#[test]
+fn a_mark_carries_sixty_four_aggregates() {
+    let of = |count: usize| {
+        let columns: String =
+            (0..count).map(|number| format!("c{number} = {{ last = \"a\" }}\n")).collect();
+        let plan = format!(
+            "[source.s]\ncsv = \"*\"\n[[table]]\ninto = \"t\"\nfrom = \"s\"\neach = \"file\"\n\
+             key = [\"zz\"]\n[table.columns]\nzz = {{ fact = \"file.path\" }}\n{columns}"
+        );
+        Trial::new(&plan).compile("a").map(|_| ())
+    };
+    assert_eq!(of(64), Ok(()));
+    let errors = of(65).expect_err("one too many");
+    assert!(
+        errors.starts_with("WB0221 at ")
+            && errors.ends_with(": more than 64 clocks or aggregates in one table"),
+        "{errors}"
+    );
+}
+
+#[test]
+fn a_state_that_cannot_be_read_begins_nothing() {
+    use std::sync::Arc;
+
+    use whimbrel_model::{FileFacts, PartitionId};
+    use whimbrel_transform::PartitionFacts;
+
+    let trial = Trial::columns(
+        "a = { from = \"a\", timestamp = \"%H:%M\", start = { fact = \"file.mtime\" } }",
+        "a timestamptz",
+    );
+    let step = trial.compile("a").expect("it compiles");
+    let id = PartitionId { source: "s".into(), path: "a.csv".into() };
+    let facts = PartitionFacts::new(id, Arc::new(FileFacts::default()), 1);
+    let sound = step.start(0, &facts, None).expect("a fresh state").save();
+    assert!(step.start(0, &facts, Some(&sound)).is_ok());
+    for damaged in [&sound[..sound.len() - 1], b"", b"another form"] {
+        let error = step.start(0, &facts, Some(damaged)).expect_err("it is damaged");
+        assert_eq!(error.code, "WB0220", "{damaged:?}");
+    }
+}

@@ -390,3 +390,21 @@ fn duplicates_are_compared_by_record_or_by_columns() {
     assert_eq!(by_columns[0], by_columns[1], "by value");
     assert_eq!(by_columns[2..], [None, None], "NULL equals nothing");
 }
+
+#[test]
+fn text_that_has_to_match_is_rejected_where_it_does_not() {
+    Trial::columns("a = { from = \"a\", matches = \"^[a-z]+$\" }", "a text").check(
+        "a\nfine\nNot",
+        &expect![[r#"
+            1: "fine"
+            2: WB0245 column `a` field `a`: the text does not match: `Not`"#]],
+    );
+}
+
+#[test]
+fn a_condition_that_is_neither_true_nor_false_rejects() {
+    let plan = "[source.s]\ncsv = \"*\"\n[[table]]\ninto = \"t\"\nfrom = \"s\"\nwhere = \"a\"\nkey = [\"a\"]\n[table.columns]\na = \"a\"";
+    Trial::new(plan)
+        .table("a text")
+        .check("a\nx", &expect!["1: WB0259 rule `where a`: the condition gave text"]);
+}

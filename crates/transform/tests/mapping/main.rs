@@ -6,3 +6,4 @@ mod expressions;
 mod files;
 mod harness;
 mod properties;
+mod sensitive;
