@@ -25,6 +25,15 @@ enum What {
     Script,
 }
 
+impl What {
+    fn place(self) -> &'static str {
+        match self {
+            Self::Schema => "a schema file",
+            Self::Script => "a script",
+        }
+    }
+}
+
 /// Runs a file's statements in the open transaction. An error names the file and the line.
 pub(crate) async fn apply(link: &mut Link, file: &SchemaFile) -> Result<(), EndpointError> {
     let words = Words { name: &file.name, sql: &file.sql, what: What::Schema };
@@ -44,7 +53,7 @@ async fn run(link: &mut Link, words: Words<'_>) -> Result<u64, EndpointError> {
             return Err(not_allowed(words, statement, word));
         }
     }
-    let path = search_path(link).await?;
+    let before = session(link).await?;
     let mut changed = 0;
     for statement in &statements {
         match link.simple(statement.sql).await {
@@ -54,14 +63,45 @@ async fn run(link: &mut Link, words: Words<'_>) -> Result<u64, EndpointError> {
         }
     }
     link.forget().await;
-    link.set_up_again(&path).await?;
+    let after = session(link).await?;
+    if (&after.user, &after.role) != (&before.user, &before.role) {
+        return Err(other_role(link, words, &after));
+    }
+    link.set_up_again(&before.path).await?;
     Ok(changed)
 }
 
-async fn search_path(link: &mut Link) -> Result<String, EndpointError> {
-    let sql = "SELECT current_setting('search_path')";
-    let found = link.rows("read the search path", sql, vec![], Kept::No).await?;
-    Ok(found.first().and_then(|row| row[0].as_text()).unwrap_or_default().to_owned())
+/// What statements of the plan may change of a session, and what follows depends on.
+struct Session {
+    path: String,
+    user: String,
+    /// `none` where it is the user's own.
+    role: String,
+}
+
+async fn session(link: &mut Link) -> Result<Session, EndpointError> {
+    let sql = "SELECT current_setting('search_path'), session_user::text, current_setting('role')";
+    let found = link.rows("look at the session", sql, vec![], Kept::No).await?;
+    let text = |index: usize| {
+        found.first().and_then(|row| row[index].as_text()).unwrap_or_default().to_owned()
+    };
+    Ok(Session { path: text(0), user: text(1), role: text(2) })
+}
+
+/// No statement says it, but a function or a block has done it: the bookkeeping would go on as
+/// somebody else. Nothing can be committed any more.
+fn other_role(link: &mut Link, words: Words<'_>, after: &Session) -> EndpointError {
+    let role = if after.role == "none" { &after.user } else { &after.role };
+    let what = format!(
+        "{}: not allowed in {}: it leaves the session to another role; `RESET ROLE` where it was set: \
+         `{}`",
+        words.name,
+        words.what.place(),
+        role.chars().take(63).collect::<String>()
+    );
+    let class = ErrorClass::Configuration;
+    link.aborted.get_or_insert((class, codes::SCHEMA_FORBIDDEN, what.clone()));
+    EndpointError::new(class, codes::SCHEMA_FORBIDDEN, what)
 }
 
 /// The rows of a query, at most `limit`; anything but one query is refused, and what it would
@@ -142,10 +182,7 @@ fn beginning(statement: &Statement<'_>) -> String {
 }
 
 fn not_allowed(words: Words<'_>, statement: &Statement<'_>, word: &str) -> EndpointError {
-    let place = match words.what {
-        What::Schema => "a schema file",
-        What::Script => "a script",
-    };
+    let place = words.what.place();
     EndpointError::new(
         ErrorClass::Configuration,
         codes::SCHEMA_FORBIDDEN,

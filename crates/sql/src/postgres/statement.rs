@@ -194,6 +194,9 @@ impl Statement<'_> {
             return Some("commands of psql (\\…)");
         }
         let word = |at: usize| self.words.get(at).map_or("", String::as_str);
+        if self.sets_role() {
+            return Some("SET ROLE and SET SESSION AUTHORIZATION");
+        }
         let has = |name: &str| self.words.iter().any(|word| word == name);
         Some(match (word(0), word(1)) {
             ("BEGIN" | "COMMIT" | "ROLLBACK" | "ABORT" | "END", _) | ("START", "TRANSACTION") => {
@@ -210,8 +213,6 @@ impl Statement<'_> {
             ("COPY", _) if has("STDIN") || has("STDOUT") => {
                 "COPY FROM STDIN and TO STDOUT (dump with --inserts)"
             }
-            ("SET" | "RESET", "ROLE") => "SET ROLE",
-            ("SET", "SESSION") if word(2) == "AUTHORIZATION" => "SET SESSION AUTHORIZATION",
             ("SET", "TRANSACTION" | "SESSION") if has("TRANSACTION") || has("CHARACTERISTICS") => {
                 "SET TRANSACTION"
             }
@@ -226,6 +227,19 @@ impl Statement<'_> {
             }
             _ => return None,
         })
+    }
+
+    /// `SET [LOCAL | SESSION] ROLE`, `… SESSION AUTHORIZATION`, and the same with `RESET`.
+    fn sets_role(&self) -> bool {
+        let words: Vec<&str> = self.words.iter().take(4).map(String::as_str).collect();
+        let what = match words.as_slice() {
+            ["SET", "LOCAL" | "SESSION", what @ ..] if what.first() != Some(&"AUTHORIZATION") => {
+                what
+            }
+            ["SET" | "RESET", what @ ..] => what,
+            _ => return false,
+        };
+        matches!(what, ["ROLE", ..] | ["SESSION", "AUTHORIZATION", ..])
     }
 
     /// Whether the count that the server answers with is of rows that were changed.
@@ -302,6 +316,20 @@ mod tests {
             word("COPY t FROM stdin"),
             Some("COPY FROM STDIN and TO STDOUT (dump with --inserts)")
         );
+        for sql in [
+            "SET ROLE x",
+            "set local role x",
+            "SET SESSION ROLE x",
+            "SET role TO x",
+            "RESET ROLE",
+            "SET SESSION AUTHORIZATION x",
+            "SET LOCAL SESSION AUTHORIZATION x",
+            "SET SESSION SESSION AUTHORIZATION x",
+            "RESET SESSION AUTHORIZATION",
+        ] {
+            assert_eq!(word(sql), Some("SET ROLE and SET SESSION AUTHORIZATION"), "{sql}");
+        }
+        assert_eq!(word("SET LOCAL lock_timeout = 5"), None);
         assert_eq!(word("create table \"begin\" (a int)"), None);
         assert_eq!(word("SET search_path = x"), None);
     }
