@@ -1,5 +1,7 @@
 //! Codes of errors that every adapter shares: `(code, title, explanation)`.
 
+/// A commit was refused for rows without parents; the target knows them now.
+pub const WITHOUT_ORPHANS: &str = "WB0387";
 /// Bytes that a person gave are not one record.
 pub const NO_RECORD: &str = "WB0388";
 /// A partition that was to be text is none.
@@ -27,6 +29,15 @@ pub const UNSUPPORTED: &str = "WB0399";
 
 /// Every code of this crate, for `explain`.
 pub const CODES: &[(&str, &str, &str)] = &[
+    (
+        WITHOUT_ORPHANS,
+        "a batch is written again without rows whose parents are missing",
+        "A table refers to itself by a foreign key that is checked at the commit. Rows of the batch \
+         refer to rows that are neither in the table nor in the batch. It was undone and is written \
+         again at once without them; each is a reject with the server's reason. A parent that comes \
+         in a later batch comes too late: have parents come first, or fill the column in a second pass \
+         (`[[relate]]`); `rejects retry` loads rows whose parents are there now.",
+    ),
     (
         NO_RECORD,
         "bytes are not one record",

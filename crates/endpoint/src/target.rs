@@ -241,7 +241,10 @@ pub trait Txn: Send {
     }
 
     /// Checks the fence last, then commits. Class `Fenced`: nothing was written. Class `Unknown`:
-    /// the answer was lost; only the mark can tell.
+    /// the answer was lost; only the mark can tell. Code [`codes::WITHOUT_ORPHANS`]: nothing was
+    /// written, and the same rows are to be written again, of which some are refused then.
+    ///
+    /// [`codes::WITHOUT_ORPHANS`]: crate::codes::WITHOUT_ORPHANS
     async fn commit(self: Box<Self>) -> Result<(), EndpointError>;
 
     /// Undoes everything.

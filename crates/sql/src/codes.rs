@@ -45,6 +45,7 @@ pub(crate) const SETTING: &str = "WB0474";
 pub(crate) const VERSION: &str = "WB0475";
 pub(crate) const NOT_TRANSACTIONAL: &str = "WB0476";
 pub(crate) const TRIGGERS: &str = "WB0477";
+pub(crate) const DEFERRED: &str = "WB0478";
 pub(crate) const SOURCE_TABLE: &str = "WB0490";
 pub(crate) const SOURCE_COLUMN: &str = "WB0491";
 pub(crate) const SOURCE_QUERY: &str = "WB0492";
@@ -140,7 +141,8 @@ pub const CODES: &[(&str, &str, &str)] = &[
         FOREIGN_KEY,
         "the parent row is missing",
         "A foreign key of the table points to a row that is not there. Load the parent table \
-         before (order of `[[table]]`), or see why the parent was rejected.",
+         before (order of `[[table]]`), or see why the parent was rejected. Also keys that the schema \
+         declares `INITIALLY DEFERRED` are checked while rows are loaded.",
     ),
     (
         TRIGGER,
@@ -192,9 +194,9 @@ pub const CODES: &[(&str, &str, &str)] = &[
         SCHEMA_FORBIDDEN,
         "a statement is not allowed in a schema file",
         "Schema files run inside one transaction together with the ledger's bookkeeping, so they \
-         cannot begin or end transactions, attach databases, VACUUM or set PRAGMAs. Remove the \
-         statement (dumps of `sqlite3 .dump` begin with `PRAGMA` and `BEGIN` and end with \
-         `COMMIT`).",
+         cannot begin or end transactions, attach databases, VACUUM, set PRAGMAs or become another \
+         role; nor can the SQL of `[[relate]]`. Remove the statement (dumps of `sqlite3 .dump` begin \
+         with `PRAGMA` and `BEGIN` and end with `COMMIT`).",
     ),
     (
         NOT_A_TABLE,
@@ -343,6 +345,16 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "a table has triggers",
         "Triggers of the table run for every row that is loaded, and what they write is neither \
          counted nor undone on its own. Drop or disable them for the load if that is not wanted.",
+    ),
+    (
+        DEFERRED,
+        "a constraint of a table waits for the commit",
+        "Constraints that are checked at the commit of a batch refuse the batch, not a row. Unique \
+         keys and foreign keys to other tables are checked with each statement instead while rows are \
+         loaded, whatever the schema says. A reference of a table to itself keeps waiting: rows of a \
+         batch may come in any order, and those that have no parent at its end are rejected; a parent \
+         in a later batch comes too late. What a constraint trigger refuses at the commit cannot be \
+         put down to a row: the run stops there.",
     ),
     (
         SOURCE_TABLE,

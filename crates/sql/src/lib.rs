@@ -20,6 +20,7 @@ mod source;
 pub mod sqlite;
 mod tls;
 mod url;
+mod waiting;
 
 use std::path::PathBuf;
 use std::time::Duration;

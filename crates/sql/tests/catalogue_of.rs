@@ -37,7 +37,8 @@ async fn tables_keys_and_references_with_their_orphans() {
          CREATE TRIGGER t AFTER INSERT ON tags BEGIN SELECT 1; END;
          CREATE VIEW v AS SELECT 1;
          CREATE VIRTUAL TABLE f USING fts5(body);
-         CREATE TABLE whimbrel_runs (id TEXT);
+         CREATE TABLE whimbrel_migration_runs (id TEXT);
+         CREATE VIEW whimbrel_migration_log AS SELECT 1;
          CREATE TABLE migration_log (id TEXT NOT NULL PRIMARY KEY);
          INSERT INTO users VALUES (1, 'a@b', NULL), (2, NULL, 9);
          INSERT INTO orders VALUES (1, 1, 'abcd', '0000-00-00 00:00:00'), (2, 5, x'00', 17);
@@ -64,6 +65,25 @@ async fn tables_keys_and_references_with_their_orphans() {
             circle ["users"]
             left out: virtual table f
             left out: view v
+        "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn tables_that_are_only_named_like_the_ledgers_are_shown() {
+    check(
+        "CREATE TABLE whimbrel_runs (id INTEGER PRIMARY KEY);
+         CREATE TABLE whimbrel_definitions (id INTEGER PRIMARY KEY);
+         CREATE VIEW whimbrel_nests AS SELECT 1;
+         CREATE TABLE whimbrel_seen (digest BLOB);
+         INSERT INTO whimbrel_runs VALUES (1), (2);",
+        expect![[r#"
+            whimbrel_definitions: Exact(0), key ["id"]
+              id "INTEGER" integer not null Identity nulls 0 chars None
+            whimbrel_runs: Exact(2), key ["id"]
+              id "INTEGER" integer not null Identity nulls 0 chars None
+            left out: view whimbrel_nests
         "#]],
     )
     .await;

@@ -80,6 +80,41 @@ async fn postgres_tables_keys_references_types() {
 }
 
 #[tokio::test]
+async fn tables_that_are_only_named_like_the_ledgers_are_shown() {
+    if let Some(server) = servers::postgres_or_skip() {
+        // The ledger's own are in a schema of their own: what is called so elsewhere is not.
+        check(
+            &server.database("namesakes").unwrap(),
+            "CREATE TABLE whimbrel_runs (id int PRIMARY KEY);
+             CREATE TABLE whimbrel_meta (id int PRIMARY KEY);
+             CREATE SCHEMA whimbrel; CREATE TABLE whimbrel.meta (id int);
+             INSERT INTO whimbrel_runs VALUES (1), (2); INSERT INTO whimbrel_meta VALUES (1);",
+            expect![[r#"
+                public.whimbrel_meta: Exact(1), key ["id"]
+                  id "integer" int not null ByRow nulls 0 chars None
+                whimbrel_runs: Exact(2), key ["id"]
+                  id "integer" int not null ByRow nulls 0 chars None
+            "#]],
+        )
+        .await;
+    }
+    if let Some(server) = servers::mysql_or_skip() {
+        check(
+            &server.database("namesakes").unwrap(),
+            "CREATE TABLE whimbrel_runs (id int PRIMARY KEY);
+             CREATE TABLE whimbrel_meta (id int PRIMARY KEY);
+             CREATE TABLE whimbrel_definitions (id int PRIMARY KEY);
+             INSERT INTO whimbrel_runs VALUES (1), (2);",
+            expect![[r#"
+                whimbrel_runs: Exact(2), key ["id"]
+                  id "int(11)" int not null ByRow nulls 0 chars None
+            "#]],
+        )
+        .await;
+    }
+}
+
+#[tokio::test]
 async fn mysql_tables_keys_references_types() {
     let Some(server) = servers::mysql_or_skip() else { return };
     let database = server.database("catalogue").unwrap();

@@ -5,7 +5,7 @@
 mod place;
 
 use place::{Place, all, chunk, described, told, values, write};
-use whimbrel_endpoint::{ErrorClass, Operator, Order, Query, RowFate, Txn};
+use whimbrel_endpoint::{ErrorClass, Needs, Operator, Order, Query, RowFate, Script, Txn};
 use whimbrel_model::{Date, DateTime, Kind, Time, Value, ValueRef as V};
 
 /// Code and subject of a refused row.
@@ -203,21 +203,79 @@ async fn a_trigger_that_rolls_back_ends_the_transaction() {
     assert!(all(&*target, "t", &["id"]).await.is_empty());
 }
 
+const DEFERRED: &str = "CREATE TABLE p (id INTEGER PRIMARY KEY);
+    CREATE TABLE t (id INTEGER PRIMARY KEY, v REFERENCES p, w INTEGER,
+        up INTEGER REFERENCES T (ID) DEFERRABLE INITIALLY DEFERRED,
+        FOREIGN KEY (w) REFERENCES P DEFERRABLE INITIALLY DEFERRED);
+    CREATE TABLE log (id INTEGER);
+    INSERT INTO p VALUES (1);";
+
+fn four(rows: &[[i64; 4]]) -> Vec<[V<'static>; 4]> {
+    let value = |n: i64| if n == 0 { V::Null } else { V::Int(n.into()) };
+    rows.iter().map(|row| row.map(value)).collect()
+}
+
 #[tokio::test]
-async fn a_deferred_parent_is_missed_at_the_commit() {
+async fn a_deferred_parent_is_looked_for_with_its_row() {
+    let trigger =
+        "CREATE TRIGGER note AFTER INSERT ON t BEGIN INSERT INTO log VALUES (NEW.id); END;";
+    for schema in [DEFERRED.to_owned(), format!("{DEFERRED}{trigger}")] {
+        let place = Place::new();
+        let (target, mut txn) = begun(&place, &schema).await;
+        let table = described(&*target, "t").await;
+        let rows = four(&[[1, 1, 1, 0], [2, 1, 9, 0], [3, 9, 1, 0], [4, 0, 0, 0], [1, 1, 9, 0]]);
+        let rows: Vec<&[V<'_>]> = rows.iter().map(<[_; 4]>::as_slice).collect();
+        let fates = write(&mut txn, &table, &rows).await;
+        assert_eq!(fates[0], RowFate::Inserted);
+        let words = "FOREIGN KEY constraint failed";
+        assert_eq!(refusal(&fates[1]), ("WB0412", Some("w → p"), words));
+        assert_eq!(refusal(&fates[2]), ("WB0412", Some("v → p"), words));
+        assert_eq!(fates[3..], [RowFate::Inserted, RowFate::Taken]);
+        txn.commit().await.unwrap();
+        assert_eq!(all(&*target, "t", &["id"]).await, [[Value::Int(1)], [Value::Int(4)]]);
+        let noted = all(&*target, "log", &["id"]).await.len();
+        assert_eq!(noted, if schema.len() > DEFERRED.len() { 2 } else { 0 });
+    }
+}
+
+#[tokio::test]
+async fn a_deferred_reference_to_the_table_itself_costs_its_rows_and_is_told_before() {
     let place = Place::new();
-    let (target, mut txn) = begun(
-        &place,
-        "CREATE TABLE t (id INTEGER PRIMARY KEY,
-            parent INTEGER REFERENCES t DEFERRABLE INITIALLY DEFERRED)",
-    )
-    .await;
+    let (target, mut txn) = begun(&place, DEFERRED).await;
+    let needs = Needs { tables: vec!["t".to_owned(), "p".to_owned()], ..Needs::default() };
+    let findings = target.inspect(&needs).await.unwrap();
+    let [finding] = &findings[..] else { panic!("{findings:?}") };
+    assert_eq!((finding.code, finding.blocks), ("WB0478", false));
+    assert!(finding.message.contains("by `up → T`"), "{}", finding.message);
     let table = described(&*target, "t").await;
-    write(&mut txn, &table, &[&[V::Int(1), V::Int(2)], &[V::Int(2), V::Int(3)]]).await;
+    let rows = four(&[[1, 0, 0, 2], [2, 0, 0, 3], [4, 0, 0, 5], [5, 0, 0, 0]]);
+    let rows: Vec<&[V<'_>]> = rows.iter().map(<[_; 4]>::as_slice).collect();
+    assert_eq!(write(&mut txn, &table, &rows).await, vec![RowFate::Inserted; 4]);
     let error = txn.commit().await.unwrap_err();
-    assert_eq!(told(&error).0, ErrorClass::Constraint);
-    assert_eq!(told(&error).1, "WB0412");
+    assert_eq!((error.class, error.code), (ErrorClass::Transient, "WB0387"), "{error}");
     assert!(all(&*target, "t", &["id"]).await.is_empty());
+    let fence = place::lease(&*target).await;
+    let mut txn = target.begin(fence).await.unwrap();
+    let fates = write(&mut txn, &table, &rows).await;
+    for fate in &fates[..2] {
+        let words = "FOREIGN KEY constraint failed";
+        assert_eq!(refusal(fate), ("WB0412", Some("up → T"), words));
+    }
+    txn.commit().await.unwrap();
+    assert_eq!(all(&*target, "t", &["id"]).await, [[Value::Int(4)], [Value::Int(5)]]);
+}
+
+/// What a script breaks is no row's fault.
+#[tokio::test]
+async fn a_reference_that_a_script_breaks_is_an_error_of_the_commit() {
+    let place = Place::new();
+    let (target, mut txn) = begun(&place, DEFERRED).await;
+    let script = |sql: &str| Script { name: "relate \"x\"".to_owned(), sql: sql.to_owned() };
+    let error = txn.execute(&script("PRAGMA defer_foreign_keys = ON")).await.unwrap_err();
+    assert_eq!(told(&error).1, "WB0421");
+    txn.execute(&script("INSERT INTO t (id, up) VALUES (1, 9)")).await.unwrap();
+    let error = txn.commit().await.unwrap_err();
+    assert_eq!((error.class, error.code), (ErrorClass::Constraint, "WB0412"));
     let fence = place::lease(&*target).await;
     target.begin(fence).await.unwrap().commit().await.unwrap();
 }

@@ -123,6 +123,11 @@ pub(crate) async fn step(
             }
             Err(error) => error,
         };
+        if error.leaves_out_orphans() {
+            // The same batch once more, as large as it was: parents may stand at its end.
+            attempt = if batches > 0 { 0 } else { attempt };
+            continue;
+        }
         // Each batch has its own retries.
         attempt = if batches > 0 { 1 } else { attempt + 1 };
         let Some(message) = error.transient().filter(|_| attempt <= retries(plan)) else {
@@ -191,6 +196,12 @@ impl From<CoreError> for AttemptError {
 }
 
 impl AttemptError {
+    /// The target has found out which rows it has to refuse.
+    fn leaves_out_orphans(&self) -> bool {
+        matches!(self, Self::Commit(CommitError::Endpoint(error))
+            if error.code == whimbrel_endpoint::codes::WITHOUT_ORPHANS)
+    }
+
     fn transient(&self) -> Option<String> {
         let error = match self {
             Self::Commit(CommitError::Endpoint(error)) | Self::Stage { error, .. } => error,

@@ -97,7 +97,7 @@ fn items() -> Table {
     }
 }
 
-fn chunk(width: usize, rows: &[&[ValueRef<'_>]]) -> Chunk {
+pub(super) fn chunk(width: usize, rows: &[&[ValueRef<'_>]]) -> Chunk {
     let mut chunk = ChunkBuilder::new(width);
     for row in rows {
         row.iter().for_each(|value| chunk.push(*value));
@@ -127,11 +127,11 @@ fn ids(ids: &[i64]) -> Chunk {
     chunk.finish()
 }
 
-fn values(chunk: &Chunk) -> Vec<Vec<Value>> {
+pub(super) fn values(chunk: &Chunk) -> Vec<Vec<Value>> {
     chunk.rows().map(|row| row.values().map(ValueRef::to_owned).collect()).collect()
 }
 
-fn int(value: i64) -> Value {
+pub(super) fn int(value: i64) -> Value {
     Value::Int(value.into())
 }
 
@@ -157,7 +157,7 @@ async fn held_by(target: &dyn Target, request: &LeaseRequest) -> String {
 }
 
 /// A target with a ledger, a lease and the table `items`.
-async fn ready(connect: &Connect) -> (Box<dyn Target>, Fence) {
+pub(super) async fn ready(connect: &Connect) -> (Box<dyn Target>, Fence) {
     let target = connect.connect().await;
     target.prepare_ledger().await.expect("a ledger can be prepared");
     let fence = granted(&*target, &request("first")).await;
@@ -167,11 +167,11 @@ async fn ready(connect: &Connect) -> (Box<dyn Target>, Fence) {
     (target, fence)
 }
 
-async fn begin(target: &dyn Target, fence: Fence) -> Box<dyn Txn> {
+pub(super) async fn begin(target: &dyn Target, fence: Fence) -> Box<dyn Txn> {
     target.begin(fence).await.expect("a transaction can be begun")
 }
 
-async fn write(txn: &mut Box<dyn Txn>, table: &Table, rows: Chunk) -> Vec<RowFate> {
+pub(super) async fn write(txn: &mut Box<dyn Txn>, table: &Table, rows: Chunk) -> Vec<RowFate> {
     let written = txn.write(table, Arc::new(rows), WriteMode::Insert).await;
     written.expect("rows can be written")
 }

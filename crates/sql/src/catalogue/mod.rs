@@ -47,12 +47,6 @@ pub async fn catalogue(
     Ok(catalogue)
 }
 
-/// True for tables that Whimbrel keeps its ledger in, whatever the schema. (PostgreSQL's are in a
-/// schema of their own.)
-fn is_ledger(name: &str) -> bool {
-    name.rsplit('.').next().unwrap_or(name).starts_with("whimbrel_")
-}
-
 /// Spells columns in references as their tables do: engines compare names by other rules than we.
 fn spell(tables: &mut [TableEntry]) {
     let known: Vec<(String, Vec<String>)> = tables

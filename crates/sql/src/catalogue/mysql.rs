@@ -9,7 +9,7 @@ use whimbrel_model::catalogue::{
     Catalogue, ColumnEntry, Filled, LeftOut, Reference, Rows, TableEntry,
 };
 
-use super::{CONNECT, Look, is_ledger, look as ask, spell, suggest};
+use super::{CONNECT, Look, look as ask, spell, suggest};
 use crate::codes;
 use crate::dialect::Dialect;
 use crate::mysql::fault;
@@ -111,7 +111,7 @@ async fn whole(
         };
         if let Some(what) = what {
             catalogue.left_out.push(LeftOut { name, what });
-        } else if !is_ledger(&name) {
+        } else if !MYSQL.is_ledger(&name) {
             estimates.push(row.try_get::<Option<i64>, _>(4)?.map(|rows| rows as u64));
             catalogue.tables.push(table(name, &row)?);
         }

@@ -12,7 +12,7 @@ use whimbrel_model::catalogue::{
     Catalogue, ColumnEntry, Filled, LeftOut, Reference, Rows, TableEntry,
 };
 
-use super::{CONNECT, Look, is_ledger, look as ask, suggest};
+use super::{CONNECT, Look, look as ask, suggest};
 use crate::codes;
 use crate::dialect::Dialect;
 use crate::postgres::fault;
@@ -119,7 +119,9 @@ async fn whole(
     let mut oids: Vec<i64> = Vec::new();
     for row in sqlx::query(TABLES).fetch_all(&mut *connection).await? {
         let (schema, name): (String, String) = (row.try_get("schema")?, row.try_get("name")?);
-        let name = if row.try_get("usual")? { name } else { format!("{schema}.{name}") };
+        // The ledger's tables are in a schema of their own; a namesake elsewhere needs its schema.
+        let is_usual = row.try_get("usual")? && !POSTGRES.is_ledger(&name);
+        let name = if is_usual { name } else { format!("{schema}.{name}") };
         let what = match row.try_get::<&str, _>("kind")? {
             "r" | "p" if !row.try_get::<bool, _>("open")? => {
                 Some("table that this user may not read")
@@ -131,7 +133,7 @@ async fn whole(
         };
         if let Some(what) = what {
             catalogue.left_out.push(LeftOut { name, what });
-        } else if !is_ledger(&name) {
+        } else {
             oids.push(row.try_get("oid")?);
             estimates.push(estimate(&row)?);
             catalogue.tables.push(table(name, &row)?);

@@ -11,9 +11,10 @@ use whimbrel_model::catalogue::{
 };
 use whimbrel_model::kind::IntWidth;
 
-use super::{Look, is_ledger, look as ask, spell, suggest};
+use super::{Look, look as ask, spell, suggest};
 use crate::Options;
 use crate::dialect::Dialect;
+use crate::sqlite::catalogue::words;
 use crate::sqlite::lane::Lane;
 use crate::sqlite::session::Role;
 
@@ -48,9 +49,9 @@ fn whole(connection: &Connection, shown: String, look: Look) -> rusqlite::Result
     let sizes = sizes(&snapshot);
     for found in found(&snapshot)? {
         match found.what.as_str() {
-            "table" if is_ledger(&found.name) => {}
+            "table" if SQLITE.is_ledger(&found.name) => {}
             "table" => catalogue.tables.push(table(&snapshot, &found, &sizes)?),
-            "view" if is_ledger(&found.name) => {}
+            "view" if SQLITE.is_ledger(&found.name) => {}
             "view" => catalogue.left_out.push(LeftOut { name: found.name, what: "view" }),
             "virtual" => {
                 catalogue.left_out.push(LeftOut { name: found.name, what: "virtual table" });
@@ -225,26 +226,7 @@ fn references(connection: &Connection, table: &str) -> rusqlite::Result<Vec<Refe
 
 /// How often the word CHECK stands in a table's definition, outside of quotes and comments.
 fn checks(sql: &str) -> u64 {
-    let (mut count, mut rest) = (0, sql);
-    while let Some(first) = rest.chars().next() {
-        let end = |close: &str| rest[1..].find(close).map_or(rest.len(), |at| at + 1 + close.len());
-        let word = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
-        let taken = match first {
-            '\'' => end("'"),
-            '"' => end("\""),
-            '`' => end("`"),
-            '[' => end("]"),
-            '-' if rest.starts_with("--") => end("\n"),
-            '/' if rest.starts_with("/*") => end("*/"),
-            _ if word > 0 => {
-                count += u64::from(rest[..word].eq_ignore_ascii_case("CHECK"));
-                word
-            }
-            other => other.len_utf8(),
-        };
-        rest = &rest[taken..];
-    }
-    count
+    words(sql).iter().filter(|word| *word == "CHECK").count() as u64
 }
 
 fn look_at_rows(

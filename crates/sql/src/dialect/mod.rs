@@ -23,8 +23,28 @@ pub enum Dialect {
     Mysql,
 }
 
-/// What every name of a ledger's table begins with.
+/// What every name of a ledger's table begins with; PostgreSQL has a schema for them instead.
 const LEDGER: &str = "whimbrel_";
+
+/// The ledger's tables, and its view, on every engine.
+const LEDGER_TABLES: &[&str] = &[
+    "archive",
+    "audit_log",
+    "data_integrity_checks",
+    "lease",
+    "legacy_mappings",
+    "meta",
+    "migration_batches",
+    "migration_checkpoints",
+    "migration_items",
+    "migration_rejects",
+    "migration_runs",
+    "migration_steps",
+    "parked_indexes",
+    "seen",
+    "undo_inserts",
+    "undo_updates",
+];
 
 /// A statement and what is bound to it, in order.
 #[derive(Clone, PartialEq, Debug)]
@@ -78,12 +98,27 @@ impl Dialect {
     pub fn place(self, table: &str) -> (Option<&str>, &str) {
         match self {
             Self::Sqlite => (None, table),
-            Self::Postgres => match table.strip_prefix(LEDGER) {
+            Self::Postgres => match self.ledger_name(table) {
                 Some(name) => (Some("whimbrel"), name),
                 None => apart(table),
             },
             Self::Mysql => apart(table),
         }
+    }
+
+    /// The rest of a name that is a ledger's: others may begin alike.
+    fn ledger_name(self, table: &str) -> Option<&str> {
+        let name = table.strip_prefix(LEDGER)?;
+        let is_own = match self {
+            Self::Sqlite | Self::Postgres => name == "migration_log",
+            Self::Mysql => name == "definitions",
+        };
+        (is_own || LEDGER_TABLES.contains(&name)).then_some(name)
+    }
+
+    /// True for names of tables that Whimbrel keeps its ledger in.
+    pub(crate) fn is_ledger(self, table: &str) -> bool {
+        self.ledger_name(table).is_some()
     }
 
     /// A table as an identifier, with its schema where it is given.
@@ -472,6 +507,50 @@ mod tests {
         check("TIMESTAMP(3) WITH TIME ZONE", Kind::TimestampTz);
         check("STRING", Kind::Any);
         check("FLOATING POINT", Kind::Int(IntWidth::I64));
+    }
+
+    /// What a schema creates that has a name of its own among tables.
+    fn created(schema: &[&str]) -> Vec<String> {
+        let lines = schema.iter().flat_map(|sql| sql.lines());
+        let named = |line: &str| {
+            let rest = line.strip_prefix("CREATE TABLE ").or(line.strip_prefix("CREATE VIEW "))?;
+            let rest = rest.strip_prefix("IF NOT EXISTS ").unwrap_or(rest);
+            Some(rest.split_whitespace().next()?.replace("whimbrel.", "whimbrel_"))
+        };
+        lines.filter_map(named).collect()
+    }
+
+    macro_rules! schema {
+        ($engine:literal) => {
+            created(&[
+                include_str!(concat!("../../../../migrations/", $engine, "/0001_ledger.sql")),
+                include_str!(concat!(
+                    "../../../../migrations/",
+                    $engine,
+                    "/0002_parked_indexes.sql"
+                )),
+            ])
+        };
+    }
+
+    #[test]
+    fn the_ledgers_names_are_those_of_its_schema_and_no_others() {
+        for (dialect, created) in [
+            (Dialect::Sqlite, schema!("sqlite")),
+            (Dialect::Postgres, schema!("postgres")),
+            (Dialect::Mysql, schema!("mysql")),
+        ] {
+            for name in &created {
+                assert!(dialect.is_ledger(name), "{dialect:?} {name}");
+            }
+            assert_eq!(created.len(), LEDGER_TABLES.len() + 1, "{dialect:?} {created:?}");
+            for name in ["whimbrel_birds", "whimbrel_", "migration_runs", "whimbrel_metal"] {
+                assert!(!dialect.is_ledger(name), "{dialect:?} {name}");
+            }
+        }
+        assert_eq!(Dialect::Postgres.table("whimbrel_meta"), "\"whimbrel\".\"meta\"");
+        assert_eq!(Dialect::Postgres.table("whimbrel_birds"), "\"whimbrel_birds\"");
+        assert_eq!(Dialect::Postgres.table("public.whimbrel_meta"), "\"public\".\"whimbrel_meta\"");
     }
 
     #[test]

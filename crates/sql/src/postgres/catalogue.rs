@@ -5,8 +5,10 @@ use whimbrel_model::{Column, Table, Value};
 
 use super::form::Form;
 use super::link::{Bound, Kept, Link, custom};
+use super::read::is_flat;
 use crate::codes;
 use crate::dialect::Dialect;
+use crate::waiting::OwnKey;
 
 const WORDS: Dialect = Dialect::Postgres;
 
@@ -40,6 +42,8 @@ pub(crate) struct ForeignKey {
     pub(crate) parent_columns: Vec<String>,
     /// The parent is the table itself.
     pub(crate) is_own: bool,
+    /// It is checked at the end of the transaction.
+    is_deferred: bool,
     /// A key with NULL in some columns only is checked as well.
     pub(crate) is_full: bool,
 }
@@ -57,8 +61,10 @@ pub(crate) struct Facts {
     unique: Vec<Vec<String>>,
     /// Rows go through policies, which COPY refuses.
     pub(crate) has_policies: bool,
-    /// Some constraints are checked at the end of the transaction only.
+    /// Some constraints are checked at the end of the transaction only, or can be.
     pub(crate) defers: bool,
+    /// Those that may as well be checked with each statement, as a statement spells them.
+    pub(crate) hastened: Vec<String>,
     pub(crate) foreign_keys: Vec<ForeignKey>,
 }
 
@@ -72,6 +78,27 @@ impl Facts {
         self.unique.iter().any(|columns| {
             columns.len() == key.len() && columns.iter().all(|name| key.contains(&name.as_str()))
         })
+    }
+
+    /// Foreign keys to the table itself that wait for the commit, as rows of a batch may come in any
+    /// order; those that can be looked into.
+    pub(crate) fn own_keys(&self) -> Vec<OwnKey> {
+        let flat = |name: &String| self.slot(name).is_some_and(is_flat);
+        self.foreign_keys
+            .iter()
+            .filter(|key| key.is_own && key.is_deferred && key.columns.iter().all(flat))
+            .map(|key| OwnKey {
+                name: key.name.clone(),
+                columns: key.columns.clone(),
+                parent_columns: key.parent_columns.clone(),
+            })
+            .collect()
+    }
+
+    /// Names of all foreign keys to the table itself that wait for the commit.
+    pub(crate) fn waiting_keys(&self) -> impl Iterator<Item = &str> {
+        let waiting = self.foreign_keys.iter().filter(|key| key.is_own && key.is_deferred);
+        waiting.map(|key| key.name.as_str())
     }
 
     /// True for what rows can be loaded into.
@@ -141,10 +168,14 @@ pub(crate) async fn facts(link: &mut Link, table: &str) -> Result<Option<Facts>,
         unique: Vec::new(),
         has_policies: *policies == Value::Bool(true),
         defers: *defers == Value::Bool(true),
+        hastened: Vec::new(),
         foreign_keys: Vec::new(),
     };
     indexes(link, &doing, &mut facts).await?;
     foreign_keys(link, &doing, &mut facts).await?;
+    if facts.defers {
+        facts.hastened = hastened(link, &doing, oid).await?;
+    }
     Ok(Some(facts))
 }
 
@@ -237,7 +268,7 @@ async fn foreign_keys(
     facts: &mut Facts,
 ) -> Result<(), EndpointError> {
     let sql = "SELECT k.oid::int8, k.conname::text, n.nspname::text, p.relname::text, \
-                      k.confrelid = k.conrelid, k.confmatchtype = 'f', \
+                      k.confrelid = k.conrelid, k.confmatchtype = 'f', k.condeferred, \
                       a.attname::text, f.attname::text \
                FROM pg_catalog.pg_constraint k \
                JOIN pg_catalog.pg_class p ON p.oid = k.confrelid \
@@ -246,7 +277,9 @@ async fn foreign_keys(
                     ON true \
                JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.own \
                JOIN pg_catalog.pg_attribute f ON f.attrelid = k.confrelid AND f.attnum = u.other \
-               WHERE k.conrelid = $1 AND k.contype = 'f' AND NOT k.condeferred \
+               WHERE k.conrelid = $1 AND k.contype = 'f' \
+                 AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint w \
+                                 WHERE w.oid = k.conparentid AND w.conrelid = k.conrelid) \
                ORDER BY k.conname, k.oid, u.place";
     let mut last = None;
     for row in link.rows(doing, sql, vec![Bound::oid(facts.oid)], Kept::Yes).await? {
@@ -260,13 +293,32 @@ async fn foreign_keys(
                 parent_columns: Vec::new(),
                 is_own: row[4] == Value::Bool(true),
                 is_full: row[5] == Value::Bool(true),
+                is_deferred: row[6] == Value::Bool(true),
             });
         }
         let key = facts.foreign_keys.last_mut().expect("one was pushed above");
-        key.columns.push(text(&row[6]));
-        key.parent_columns.push(text(&row[7]));
+        key.columns.push(text(&row[7]));
+        key.parent_columns.push(text(&row[8]));
     }
     Ok(())
+}
+
+/// Unique keys, exclusions and foreign keys to other tables that wait for the commit: rows that they
+/// refuse are told from others only where they do not.
+async fn hastened(link: &mut Link, doing: &str, oid: u32) -> Result<Vec<String>, EndpointError> {
+    // Parts of a key to a partitioned table are named with the whole.
+    let sql = "SELECT n.nspname::text, k.conname::text FROM pg_catalog.pg_constraint k \
+               JOIN pg_catalog.pg_namespace n ON n.oid = k.connamespace \
+               WHERE k.conrelid = $1 AND k.condeferred AND k.contype IN ('f', 'u', 'p', 'x') \
+                 AND k.confrelid <> k.conrelid \
+                 AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint w \
+                                 WHERE w.oid = k.conparentid AND w.conrelid = k.conrelid) \
+               ORDER BY k.conname";
+    let rows = link.rows(doing, sql, vec![Bound::oid(oid)], Kept::Yes).await?;
+    let spelled = |row: &Vec<Value>| {
+        format!("{}.{}", WORDS.quote(&text(&row[0])), WORDS.quote(&text(&row[1])))
+    };
+    Ok(rows.iter().map(spelled).collect())
 }
 
 /// Numbers of all tables there are.

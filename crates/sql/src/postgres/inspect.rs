@@ -9,6 +9,7 @@ use super::catalogue;
 use super::link::{Bound, Kept, Link};
 use crate::codes;
 use crate::dialect::Dialect;
+use crate::waiting::finding;
 
 const WORDS: Dialect = Dialect::Postgres;
 const DOING: &str = "look at the server";
@@ -223,7 +224,10 @@ async fn writing(
                        JOIN pg_catalog.pg_class s ON s.oid = d.objid AND s.relkind = 'S' \
                        WHERE d.refobjid = c.oid AND d.refobjsubid > 0 \
                          AND CASE WHEN s.relkind = 'S' THEN NOT has_sequence_privilege(s.oid, 'UPDATE') END), \
-                      has_schema_privilege(c.relnamespace, 'USAGE') \
+                      has_schema_privilege(c.relnamespace, 'USAGE'), \
+                      (SELECT string_agg(t.tgname::text, ', ' ORDER BY t.tgname) \
+                       FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid \
+                         AND NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tginitdeferred) \
                FROM pg_catalog.pg_class c WHERE c.oid = $1";
     let found = link.rows(DOING, sql, vec![Bound::oid(facts.oid)], Kept::No).await?;
     let Some(row) = found.first() else { return Ok(()) };
@@ -271,6 +275,18 @@ async fn writing(
         findings.push(known(
             codes::TRIGGERS,
             format!("triggers of `{table}` run for every row: `{triggers}`"),
+        ));
+    }
+    for key in facts.waiting_keys() {
+        findings.push(finding(table, key));
+    }
+    if let Some(triggers) = row[9].as_text() {
+        findings.push(known(
+            codes::DEFERRED,
+            format!(
+                "constraint triggers of `{table}` wait for the commit, and what they refuse there ends \
+                 the run; created `INITIALLY IMMEDIATE` it is a reject: `{triggers}`"
+            ),
         ));
     }
     if facts.has_policies {

@@ -16,7 +16,7 @@ use crate::dialect::{Dialect, rest};
 const WORDS: Dialect = Dialect::Postgres;
 
 /// Rows of one statement at most: its lists are built in memory.
-const ROWS_MAX: usize = 20_000;
+pub(crate) const ROWS_MAX: usize = 20_000;
 
 /// The columns of a table as the catalogue knows them.
 pub(crate) fn slots<'f>(facts: &'f Facts, table: &Table) -> Result<Vec<&'f Slot>, EndpointError> {

@@ -10,6 +10,7 @@
 
 mod catalogue;
 pub(crate) mod decode;
+mod deferred;
 pub(crate) mod encode;
 pub(crate) mod fault;
 pub(crate) mod form;
@@ -29,7 +30,7 @@ mod write;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex as Held};
+use std::sync::{Arc, Mutex as Held, MutexGuard as HeldGuard};
 
 use async_trait::async_trait;
 use tokio::sync::{Mutex, MutexGuard};
@@ -39,6 +40,8 @@ use whimbrel_endpoint::{
 };
 use whimbrel_model::{Table, Value};
 
+use crate::dialect::Dialect;
+use crate::waiting::Learnt;
 use crate::{Options, codes};
 use catalogue::Facts;
 use link::{Bound, Kept, Link, Place};
@@ -73,6 +76,8 @@ struct Shared {
     is_loading: AtomicBool,
     /// The ledger's tables, which stay as they are.
     ledger: Held<HashMap<String, Arc<Facts>>>,
+    /// Rows that the last commit was refused for.
+    learnt: Held<Learnt>,
 }
 
 /// The writing connection between its transactions.
@@ -161,6 +166,7 @@ impl Shared {
             is_open: AtomicBool::new(false),
             is_loading: AtomicBool::new(false),
             ledger: Held::default(),
+            learnt: Held::default(),
         }
     }
 
@@ -189,13 +195,17 @@ impl Shared {
         Ok(Reading { place, link: Some(link) })
     }
 
+    fn learnt(&self) -> HeldGuard<'_, Learnt> {
+        self.learnt.lock().expect("nobody panics with it")
+    }
+
     fn ledger_facts(&self, table: &str) -> Option<Arc<Facts>> {
         self.ledger.lock().expect("nobody panics with it").get(table).cloned()
     }
 
     fn remember_ledger(&self, table: &str, facts: Option<&Arc<Facts>>) {
         if let Some(facts) = facts
-            && table.starts_with("whimbrel_")
+            && Dialect::Postgres.is_ledger(table)
         {
             let mut ledger = self.ledger.lock().expect("nobody panics with it");
             ledger.insert(table.to_owned(), Arc::clone(facts));
@@ -305,7 +315,7 @@ impl Target for PostgresTarget {
         let outcome = match self.shared.facts_of(link, &query.table).await {
             // A table of others may be another one the next time.
             Ok(facts) => {
-                let is_ledger = query.table.starts_with("whimbrel_");
+                let is_ledger = Dialect::Postgres.is_ledger(&query.table);
                 let kept = if is_ledger { Kept::Yes } else { Kept::No };
                 read::select(link, &facts, query, kept).await
             }

@@ -13,12 +13,9 @@ use crate::dialect::{Bind, Dialect, Statement};
 
 const WORDS: Dialect = Dialect::Postgres;
 
-/// What every name of a ledger's table begins with.
-const LEDGER: &str = "whimbrel_";
-
 /// An error for a table that is not there.
 pub(crate) fn no_table(table: &str) -> EndpointError {
-    let (code, what) = if table.starts_with(LEDGER) {
+    let (code, what) = if WORDS.is_ledger(table) {
         (whimbrel_endpoint::codes::NO_LEDGER, "the ledger is not there")
     } else {
         (whimbrel_endpoint::codes::MISSING, "the target has no such table")
@@ -137,7 +134,7 @@ fn is_text(facts: &Facts) -> impl Fn(&str) -> bool {
 /// The query without values that its columns cannot hold: nothing is equal to them.
 fn holdable(facts: &Facts, query: &Query) -> Result<Query, EndpointError> {
     let mut query = query.clone();
-    let is_ledger = query.table.starts_with(LEDGER);
+    let is_ledger = WORDS.is_ledger(&query.table);
     for condition in &mut query.conditions {
         let slot = facts
             .slot(&condition.column)
@@ -174,7 +171,7 @@ fn without_nul(value: &mut Value) {
 pub(crate) fn for_ledger(table: &str, rows: &Chunk) -> Option<Chunk> {
     let has_nul =
         |value: ValueRef<'_>| matches!(value, ValueRef::Text(text) if text.contains('\0'));
-    if !table.starts_with(LEDGER) || !rows.rows().any(|row| row.values().any(has_nul)) {
+    if !WORDS.is_ledger(table) || !rows.rows().any(|row| row.values().any(has_nul)) {
         return None;
     }
     let mut chunk = ChunkBuilder::new(rows.width());

@@ -14,9 +14,10 @@ use whimbrel_model::{Chunk, Table, Value};
 use super::catalogue::{self, Facts};
 use super::link::{Bound, Kept, Link};
 use super::write::{Savepoint, Way};
-use super::{Shared, Writer, fault, holders, indexes, keyed, lease, read, schema, write};
+use super::{Shared, Writer, deferred, fault, holders, indexes, keyed, lease, read, schema, write};
 use crate::codes;
 use crate::dialect::Dialect;
+use crate::waiting::{Waiting, undecided};
 
 const WORDS: Dialect = Dialect::Postgres;
 
@@ -32,8 +33,10 @@ pub(crate) struct PostgresTxn {
     tables: HashMap<String, Option<Arc<Facts>>>,
     ways: Vec<Arc<Way>>,
     savepoint: Savepoint,
-    /// Constraints wait for the commit.
+    /// Constraints wait for the commit, or may.
     defers: bool,
+    /// Rows of tables that refer to themselves by such.
+    waiting: Waiting,
     /// Tables of which no index is parked any more.
     unparked: Vec<String>,
 }
@@ -68,6 +71,7 @@ impl PostgresTxn {
             ways: Vec::new(),
             savepoint: Savepoint::None,
             defers: false,
+            waiting: Waiting::default(),
             unparked: Vec::new(),
         }
     }
@@ -125,8 +129,10 @@ impl PostgresTxn {
         let facts = self.existing(link, &table.name).await?;
         let way = Arc::new(Way::new(table, facts)?);
         way.prepare(link).await?;
+        deferred::hasten(link, &way.facts, &table.name).await?;
         self.savepoint.passed();
         self.defers |= way.facts.defers;
+        self.waiting.watch(table, &way.facts.own_keys());
         self.ways.push(Arc::clone(&way));
         Ok(way)
     }
@@ -145,7 +151,29 @@ impl PostgresTxn {
         keyed::fits(table.columns.len(), rows)?;
         let way = self.way(link, table).await?;
         self.unpark(link, &table.name, way.facts.oid, rows).await?;
-        write::write(link, &mut self.savepoint, &way, rows).await
+        if !self.waiting.watches(table) {
+            return write::write(link, &mut self.savepoint, &way, rows).await;
+        }
+        let mut fates: Vec<Option<RowFate>> = {
+            let learnt = self.shared.learnt();
+            let refused = |row| self.waiting.refused(&learnt, table, row).cloned();
+            rows.rows().map(refused).collect()
+        };
+        let rest;
+        let open = if fates.iter().all(Option::is_none) {
+            rows
+        } else {
+            rest = undecided(rows, &fates);
+            &rest
+        };
+        let mut written = write::write(link, &mut self.savepoint, &way, open).await?.into_iter();
+        for (row, fate) in rows.rows().zip(&mut fates).filter(|(_, fate)| fate.is_none()) {
+            *fate = written.next();
+            if *fate == Some(RowFate::Inserted) {
+                self.waiting.note(table, row);
+            }
+        }
+        Ok(fates.into_iter().map(|fate| fate.expect("every row was decided on")).collect())
     }
 
     /// Before a row that an index might refuse is written, indexes are there.
@@ -167,7 +195,7 @@ impl PostgresTxn {
 
     async fn end_with_commit(&mut self, link: &mut Link) -> Result<(), EndpointError> {
         if self.defers {
-            link.run("check the constraints", "SET CONSTRAINTS ALL IMMEDIATE").await?;
+            deferred::check(link, &self.shared, &self.waiting).await?;
         }
         lease::check(link, self.fence, true).await?;
         failpoint!("sql.commit.before");
@@ -336,6 +364,8 @@ impl Txn for PostgresTxn {
             match self.existing(link, &table.name).await {
                 Ok(facts) => {
                     self.defers |= facts.defers;
+                    self.waiting.watch(table, &facts.own_keys());
+                    rows.rows().for_each(|row| self.waiting.note(table, row));
                     match self.unpark(link, &table.name, facts.oid, rows).await {
                         Ok(()) => keyed::update(link, &facts, table, rows).await,
                         Err(error) => Err(error),
@@ -492,6 +522,7 @@ impl Txn for PostgresTxn {
                 if let Some(gate) = &mut self.gate {
                     gate.has_committed = true;
                 }
+                self.shared.learnt().forget(&self.waiting);
                 self.give_back(Some(link));
                 Ok(())
             }

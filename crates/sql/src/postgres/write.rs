@@ -546,7 +546,7 @@ fn skipped() -> RowFate {
 }
 
 /// The server's words are about one of the rows; what they say of the constraint is true of all.
-fn fate_of_orphan(fate: &RowFate) -> RowFate {
+pub(crate) fn fate_of_orphan(fate: &RowFate) -> RowFate {
     match fate {
         RowFate::Refused { code, subject, message } => RowFate::Refused {
             code,

@@ -13,6 +13,8 @@ pub(crate) struct Facts {
     columns: Vec<(String, Affinity, bool)>,
     /// Triggers may skip rows, or refuse them after having written.
     pub(crate) has_triggers: bool,
+    /// Foreign keys that SQLite looks at with the commit only.
+    pub(crate) deferred: Vec<ForeignKey>,
 }
 
 impl Facts {
@@ -38,7 +40,9 @@ impl Facts {
             [table],
             |row| row.get(0),
         )?;
-        Ok(Self { columns, has_triggers })
+        let mut deferred = foreign_keys(connection, table)?;
+        deferred.retain(|key| key.is_deferred);
+        Ok(Self { columns, has_triggers, deferred })
     }
 
     /// How a value of this kind is bound for the column; `None` where there is no such column.
@@ -178,10 +182,22 @@ fn rowid_alias(declared: &[Declared], without_rowid: bool) -> Option<usize> {
 }
 
 /// A foreign key of a table.
+#[derive(Debug)]
 pub(crate) struct ForeignKey {
     pub(crate) columns: Vec<String>,
     pub(crate) parent: String,
     pub(crate) parent_columns: Vec<String>,
+    /// The parent is the table itself.
+    pub(crate) is_own: bool,
+    /// It is checked with the commit.
+    pub(crate) is_deferred: bool,
+}
+
+impl ForeignKey {
+    /// As messages name it.
+    pub(crate) fn name(&self) -> String {
+        format!("{} → {}", self.columns.join(", "), self.parent)
+    }
 }
 
 /// The foreign keys of a table; a parent named without columns means its primary key.
@@ -198,8 +214,16 @@ pub(crate) fn foreign_keys(
     while let Some(row) = rows.next()? {
         let id = row.get(0)?;
         if keys.last().is_none_or(|(last, _)| *last != id) {
-            let parent = row.get(1)?;
-            keys.push((id, ForeignKey { columns: vec![], parent, parent_columns: vec![] }));
+            let parent: String = row.get(1)?;
+            let is_own = parent.eq_ignore_ascii_case(table);
+            let key = ForeignKey {
+                columns: vec![],
+                parent,
+                parent_columns: vec![],
+                is_own,
+                is_deferred: false,
+            };
+            keys.push((id, key));
         }
         let (_, key) = keys.last_mut().expect("one was pushed above");
         key.columns.push(row.get(2)?);
@@ -215,5 +239,87 @@ pub(crate) fn foreign_keys(
             key.parent_columns = parts.into_iter().map(|part| part.name).collect();
         }
     }
-    Ok(keys.into_iter().map(|(_, key)| key).collect())
+    let mut keys: Vec<ForeignKey> = keys.into_iter().map(|(_, key)| key).collect();
+    // They are listed from the last to the first.
+    let deferred = deferred(&definition(connection, table)?);
+    let is_told = deferred.len() == keys.len();
+    for (key, is_deferred) in keys.iter_mut().zip(deferred.into_iter().rev()) {
+        key.is_deferred = is_deferred && is_told;
+    }
+    Ok(keys)
+}
+
+fn definition(connection: &Connection, table: &str) -> rusqlite::Result<String> {
+    let sql = "SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ?1 COLLATE NOCASE";
+    let found = connection.prepare_cached(sql)?.query_row([table], |row| row.get(0)).optional()?;
+    Ok(found.flatten().unwrap_or_default())
+}
+
+/// Of each foreign key in a table's definition, in their order, whether it waits for the commit. (No
+/// pragma tells. `REFERENCES` and `DEFERRABLE` are words that SQLite keeps for itself.)
+fn deferred(definition: &str) -> Vec<bool> {
+    let mut keys = Vec::new();
+    let mut before = [String::new(), String::new(), String::new()];
+    for word in words(definition) {
+        match word.as_str() {
+            "REFERENCES" => keys.push(false),
+            "DEFERRED" => {
+                let [first, second, third] = &before;
+                let waits = second == "DEFERRABLE" && third == "INITIALLY" && first != "NOT";
+                if let Some(key) = keys.last_mut() {
+                    *key |= waits;
+                }
+            }
+            _ => {}
+        }
+        before.rotate_left(1);
+        before[2] = word;
+    }
+    keys
+}
+
+/// The words of a statement, in upper case, without what is quoted, and without comments.
+pub(crate) fn words(sql: &str) -> Vec<String> {
+    let (mut found, mut rest) = (Vec::new(), sql);
+    while let Some(first) = rest.chars().next() {
+        let end = |close: &str| rest[1..].find(close).map_or(rest.len(), |at| at + 1 + close.len());
+        let word = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+        let taken = match first {
+            '\'' => end("'"),
+            '"' => end("\""),
+            '`' => end("`"),
+            '[' => end("]"),
+            '-' if rest.starts_with("--") => end("\n"),
+            '/' if rest.starts_with("/*") => end("*/"),
+            _ if word > 0 => {
+                found.push(rest[..word].to_ascii_uppercase());
+                word
+            }
+            other => other.len_utf8(),
+        };
+        rest = &rest[taken..];
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_definition_says_of_its_foreign_keys_is_read() {
+        let check = |sql: &str, expected: &[bool]| assert_eq!(deferred(sql), expected, "{sql}");
+        check("CREATE TABLE t (a REFERENCES p, b INT)", &[false]);
+        check("CREATE TABLE t (a REFERENCES p DEFERRABLE INITIALLY DEFERRED)", &[true]);
+        check("CREATE TABLE t (a REFERENCES p NOT DEFERRABLE INITIALLY DEFERRED)", &[false]);
+        check("CREATE TABLE t (a REFERENCES p DEFERRABLE INITIALLY IMMEDIATE)", &[false]);
+        check("CREATE TABLE t (a REFERENCES p DEFERRABLE)", &[false]);
+        check(
+            "CREATE TABLE t (a REFERENCES p, b REFERENCES p (x) ON DELETE CASCADE deferrable
+                -- REFERENCES
+                initially /* not */ deferred, \"REFERENCES\" TEXT DEFAULT 'REFERENCES',
+                FOREIGN KEY (a, b) REFERENCES q)",
+            &[false, true, false],
+        );
+    }
 }

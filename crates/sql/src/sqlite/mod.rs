@@ -5,6 +5,7 @@
 //! they may have to wait for it). Nothing but `prepare_ledger` creates the database.
 
 pub(crate) mod catalogue;
+mod deferred;
 pub(crate) mod fault;
 mod indexes;
 pub(crate) mod lane;
@@ -23,8 +24,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use whimbrel_endpoint::{
-    EndpointError, ErrorClass, Fence, LeaseAnswer, LeaseRequest, Query, Rows, SchemaFile, Target,
-    TargetFacts, Txn,
+    EndpointError, ErrorClass, Fence, Finding, LeaseAnswer, LeaseRequest, Needs, Query, Rows,
+    SchemaFile, Target, TargetFacts, Txn,
 };
 use whimbrel_model::Table;
 
@@ -172,6 +173,19 @@ impl Target for SqliteTarget {
     async fn begin(&self, fence: Fence) -> Result<Box<dyn Txn>, EndpointError> {
         let number = self.write.run(move |session| session.begin(fence)).await?;
         Ok(Box::new(SqliteTxn::new(Arc::clone(&self.write), Arc::clone(&self.mover), number)))
+    }
+
+    async fn inspect(&self, needs: &Needs) -> Result<Vec<Finding>, EndpointError> {
+        let tables = needs.tables.clone();
+        self.read
+            .run(move |session| {
+                let Some(connection) = session.existing()? else { return Ok(Vec::new()) };
+                let found: rusqlite::Result<Vec<_>> =
+                    tables.iter().map(|table| deferred::inspect(connection, table)).collect();
+                let found = found.map_err(|error| session.failed("read the catalogue", error))?;
+                Ok(found.into_iter().flatten().collect())
+            })
+            .await
     }
 
     async fn enter_load(&self) -> Result<(), EndpointError> {

@@ -10,6 +10,7 @@ use whimbrel_endpoint::{EndpointError, ErrorClass, Fence};
 use super::catalogue::Facts;
 use super::fault;
 use super::txn::Insertion;
+use crate::waiting::{Learnt, Waiting};
 use crate::{Options, codes};
 
 /// What a connection is for.
@@ -32,6 +33,8 @@ pub(crate) struct Session {
     connection: Option<Connection>,
     open: Option<Open>,
     begun: u64,
+    /// Rows that the last commit was refused for.
+    learnt: Learnt,
 }
 
 /// The transaction that is open.
@@ -43,6 +46,9 @@ pub(crate) struct Open {
     pub(crate) tables: HashMap<String, Arc<Facts>>,
     /// How rows go into them; forgotten alike.
     pub(crate) insertions: Vec<Arc<Insertion>>,
+    /// Rows of tables that refer to themselves by a key that waits for the commit.
+    pub(crate) waiting: Waiting,
+    pub(crate) learnt: Learnt,
 }
 
 impl Open {
@@ -55,7 +61,15 @@ impl Open {
 
 impl Session {
     pub(crate) fn new(path: PathBuf, options: Options, role: Role) -> Self {
-        Self { path, options, role, connection: None, open: None, begun: 0 }
+        Self {
+            path,
+            options,
+            role,
+            connection: None,
+            open: None,
+            begun: 0,
+            learnt: Learnt::default(),
+        }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -150,6 +164,8 @@ impl Session {
             fence,
             tables: HashMap::new(),
             insertions: Vec::new(),
+            waiting: Waiting::default(),
+            learnt: std::mem::take(&mut self.learnt),
         });
         Ok(self.begun)
     }
@@ -199,12 +215,13 @@ impl Session {
     pub(crate) fn end(
         &mut self,
         number: u64,
-        work: impl FnOnce(&Connection, &Open, &Path) -> Result<(), EndpointError>,
+        work: impl FnOnce(&Connection, &mut Open, &Path) -> Result<(), EndpointError>,
     ) -> Result<(), EndpointError> {
         self.within(number, |_, _, _| Ok(()))?;
-        let open = self.open.take().expect("the transaction is open, as was just checked");
+        let mut open = self.open.take().expect("the transaction is open, as was just checked");
         let connection = self.connection.as_ref().expect("an open transaction has a connection");
-        let outcome = work(connection, &open, &self.path);
+        let outcome = work(connection, &mut open, &self.path);
+        self.learnt = open.learnt;
         if !connection.is_autocommit() {
             connection
                 .execute_batch("ROLLBACK")

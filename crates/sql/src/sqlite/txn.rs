@@ -12,6 +12,7 @@ use whimbrel_endpoint::{
 use whimbrel_model::{Chunk, Row, Table, Value, ValueRef};
 
 use super::catalogue::{self, Facts};
+use super::deferred::{self, Parent};
 use super::lane::Lane;
 use super::load::{self, Log};
 use super::mover::Mover;
@@ -222,7 +223,7 @@ impl Txn for SqliteTxn {
             session.end(number, |connection, open, path| {
                 lease::check(connection, open.fence, path)?;
                 failpoint!("sql.commit.before");
-                commit(connection, path)?;
+                commit(connection, open, path)?;
                 failpoint!("sql.commit.after");
                 Ok(())
             })?;
@@ -245,8 +246,18 @@ impl Txn for SqliteTxn {
     }
 }
 
-fn commit(connection: &Connection, path: &Path) -> Result<(), EndpointError> {
-    let Err(error) = connection.execute_batch("COMMIT") else { return Ok(()) };
+fn commit(connection: &Connection, open: &mut Open, path: &Path) -> Result<(), EndpointError> {
+    let Err(error) = connection.execute_batch("COMMIT") else {
+        open.learnt.forget(&open.waiting);
+        return Ok(());
+    };
+    if fault::extended(&error) == rusqlite::ffi::SQLITE_CONSTRAINT_FOREIGNKEY
+        && !connection.is_autocommit()
+    {
+        let learnt = deferred::learn(connection, open, &error);
+        let learnt = learnt.map_err(|error| fault::failed(path, "look for missing parents", error));
+        return Err(learnt?.unwrap_or_else(|| fault::failed(path, "commit", error)));
+    }
     let is_unknown = fault::leaves_commit_unknown(&error);
     let told = fault::failed(path, "commit", error);
     if is_unknown {
@@ -275,11 +286,16 @@ pub(crate) struct Insertion {
     read: String,
     /// One per column.
     slots: Vec<Slot>,
-    has_triggers: bool,
+    /// Finds the parents of a row, where SQLite would look for them with the commit only.
+    parents: Vec<Parent>,
+    /// Rows are undone one by one.
+    is_careful: bool,
+    /// Rows may be refused by the commit.
+    waits: bool,
 }
 
 /// Why a row could not be bound or executed.
-enum Trouble {
+pub(super) enum Trouble {
     Refused(Refusal),
     Engine(rusqlite::Error),
 }
@@ -369,13 +385,19 @@ impl Place<'_> {
         if let Some(known) = known {
             return Ok(Arc::clone(known));
         }
+        let facts = self.facts(table)?;
+        let own = deferred::own_keys(table, &facts);
+        let parents = deferred::parents(table, &facts);
+        self.open.waiting.watch(table, &own);
         let insertion = Arc::new(Insertion {
             table: Arc::clone(table),
             taken,
             insert: WORDS.insert(table, taken, 1),
             read: WORDS.read(table),
             slots: self.slots(table, 0..table.columns.len())?,
-            has_triggers: self.facts(table)?.has_triggers,
+            is_careful: facts.has_triggers || !parents.is_empty(),
+            parents,
+            waits: !own.is_empty(),
         });
         self.open.insertions.push(Arc::clone(&insertion));
         Ok(insertion)
@@ -387,15 +409,24 @@ impl Place<'_> {
         let mut statement = self.prepare("write to", table, &into.insert)?;
         let mut scratch = Scratch::new();
         let mut fates = Vec::with_capacity(rows.len());
+        let mut inserted = Vec::new();
         for row in rows.rows() {
-            let fate = if into.has_triggers {
+            let refused = self.open.waiting.refused(&self.open.learnt, table, row);
+            let fate = if let Some(fate) = refused {
+                fate.clone()
+            } else if into.is_careful {
                 self.write_carefully(&into, row, &mut statement, &mut scratch)?
             } else {
                 self.write_row(&into, row, &mut statement, &mut scratch)?
             };
+            if into.waits && fate == RowFate::Inserted {
+                inserted.push(row);
+            }
             fates.push(fate);
         }
         statement.clear_bindings();
+        drop(statement);
+        inserted.into_iter().for_each(|row| self.open.waiting.note(table, row));
         failpoint!("sql.write.after");
         Ok(fates)
     }
@@ -426,12 +457,28 @@ impl Place<'_> {
         }
         match statement.raw_execute() {
             Ok(0) => self.skipped(into, row),
-            Ok(_) => Ok(RowFate::Inserted),
+            Ok(_) => self.with_parents(into, row),
             Err(error) => self.refused(into, row, error),
         }
     }
 
-    /// As `write_row`, but what a refused row's triggers wrote is undone: RAISE(FAIL) leaves it.
+    /// A row that was written stays where its parents are there.
+    fn with_parents(&self, into: &Insertion, row: Row<'_>) -> Result<RowFate, EndpointError> {
+        for parent in &into.parents {
+            let found = parent.stands(self.connection, &into.slots, row);
+            if !found.map_err(|error| self.failed("look for the parents of", &into.table, error))? {
+                return Ok(RowFate::Refused {
+                    code: codes::FOREIGN_KEY,
+                    subject: Some(parent.name.clone()),
+                    message: "FOREIGN KEY constraint failed".to_owned(),
+                });
+            }
+        }
+        Ok(RowFate::Inserted)
+    }
+
+    /// As `write_row`, but what was written for a refused row is undone: by triggers, as RAISE(FAIL)
+    /// leaves it, and the row itself, where its parents are looked for afterwards.
     fn write_carefully(
         &self,
         into: &Insertion,
@@ -527,31 +574,9 @@ impl Place<'_> {
         let table = &into.table;
         let failed = |error| self.failed("look up the foreign keys of", table, error);
         let keys = catalogue::foreign_keys(self.connection, &table.name).map_err(failed)?;
-        let mut scratch = Scratch::new();
-        for key in keys {
-            let sql = format!(
-                "SELECT 1 FROM {} WHERE {}",
-                WORDS.quote(&key.parent),
-                key.parent_columns
-                    .iter()
-                    .enumerate()
-                    .map(|(index, name)| format!("{} = ?{}", WORDS.quote(name), index + 1))
-                    .collect::<Vec<_>>()
-                    .join(" AND ")
-            );
-            let mut statement = self.connection.prepare(&sql).map_err(failed)?;
-            let mut complete = true;
-            for (place, name) in key.columns.iter().enumerate() {
-                let value = table.column(name).map(|index| (row.get(index), into.slots[index]));
-                complete &= match value {
-                    Some((value, slot)) if !value.is_null() => {
-                        bind(&mut statement, place, slot, value, &mut scratch).is_ok()
-                    }
-                    Some(_) | None => false,
-                };
-            }
-            if complete && statement.raw_query().next().map_err(failed)?.is_none() {
-                return Ok(Some(format!("{} → {}", key.columns.join(", "), key.parent)));
+        for parent in keys.iter().filter_map(|key| Parent::of(table, key)) {
+            if !parent.stands(self.connection, &into.slots, row).map_err(failed)? {
+                return Ok(Some(parent.name));
             }
         }
         Ok(None)
@@ -576,6 +601,9 @@ impl Place<'_> {
         let sets = order.len();
         order.extend(&table.key);
         let slots = self.slots(table, order.iter().copied())?;
+        let own = deferred::own_keys(table, &*self.facts(table)?);
+        self.open.waiting.watch(table, &own);
+        rows.rows().for_each(|row| self.open.waiting.note(table, row));
         let mut statement = self.prepare("update", table, &WORDS.update(table))?;
         for row in rows.rows() {
             let count = self.execute("update", table, &slots, &order, row, &mut statement)?;
@@ -681,7 +709,7 @@ impl Place<'_> {
 
 /// Binds one value. The four cases that most cells are go straight to the engine: going through
 /// `form` costs them as much again.
-fn bind(
+pub(super) fn bind(
     statement: &mut rusqlite::Statement<'_>,
     place: usize,
     slot: Slot,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use whimbrel_endpoint::contract::{Connect, target_contract};
+use whimbrel_endpoint::contract::{Connect, orphan_contract, target_contract};
 use whimbrel_sql::{Options, open};
 use whimbrel_testkit::servers::postgres_or_skip;
 
@@ -18,6 +18,27 @@ async fn keeps_the_contract(by_tcp: bool) {
         })
     })
     .await;
+}
+
+#[tokio::test]
+async fn postgres_refuses_orphans_and_not_batches() {
+    let Some(server) = postgres_or_skip() else { return };
+    for deferral in ["", "DEFERRABLE INITIALLY IMMEDIATE", "DEFERRABLE INITIALLY DEFERRED"] {
+        let make = || -> Connect {
+            let database = Arc::new(server.database("orphans").unwrap());
+            Box::new(async move || open(&database.url(), Options::default()).await.unwrap())
+        };
+        let waits = deferral.ends_with("DEFERRED");
+        orphan_contract(make, |parents| family(parents, deferral), waits).await;
+    }
+}
+
+fn family(parents: &str, deferral: &str) -> String {
+    format!(
+        "CREATE TABLE parents (id BIGINT NOT NULL PRIMARY KEY, parent BIGINT);
+         CREATE TABLE children (id BIGINT NOT NULL PRIMARY KEY, parent BIGINT,
+            CONSTRAINT c FOREIGN KEY (parent) REFERENCES {parents} (id) {deferral});"
+    )
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use whimbrel_endpoint::{ErrorClass, RowFate, Script, Target, Txn, WriteMode};
+use whimbrel_endpoint::{ErrorClass, Finding, Needs, RowFate, Script, Target, Txn, WriteMode};
 use whimbrel_model::{Chunk, ChunkBuilder, Date, DateTime, Kind, Table, Value, ValueRef};
 
 use super::place::{all, chunk, database, described, file, ready, refusal, told, values, write};
@@ -428,27 +428,108 @@ async fn what_was_put_before_a_refused_row_stays() {
     assert_eq!(all(&*target, "t", &["id"]).await, [[Value::Int(2)]]);
 }
 
+/// What waits for the commit by its declaration costs a row, as what does not.
 #[tokio::test]
-async fn deferred_constraints_wait_for_the_commit_and_are_told() {
+async fn deferred_keys_refuse_their_rows_with_the_servers_words() {
     let Some(database) = database("deferred") else { return };
     let (target, fence) = ready(
         &database,
-        "CREATE TABLE t (id int PRIMARY KEY, \
-             v int CONSTRAINT later REFERENCES t DEFERRABLE INITIALLY DEFERRED);",
+        "CREATE TABLE p (id int PRIMARY KEY); INSERT INTO p SELECT n FROM generate_series(0, 999) n; \
+         CREATE TABLE t (id int PRIMARY KEY DEFERRABLE INITIALLY DEFERRED, \
+             v int CONSTRAINT parent REFERENCES p DEFERRABLE INITIALLY DEFERRED, \
+             place int CONSTRAINT place UNIQUE DEFERRABLE INITIALLY DEFERRED, \
+             room int, CONSTRAINT room EXCLUDE (room WITH =) DEFERRABLE INITIALLY DEFERRED);",
     )
     .await;
     let table = described(&*target, "t").await;
     let mut txn = target.begin(fence).await.unwrap();
-    assert_eq!(write(&mut txn, &table, &[&[Int(1), Int(2)]]).await, [RowFate::Inserted]);
-    assert_eq!(write(&mut txn, &table, &[&[Int(2), Int(1)]]).await, [RowFate::Inserted]);
+    let row = |id: i64, v: i64, place: i64, room: i64| [id, v, place, room].map(|n| Int(n.into()));
+    let rows: Vec<[ValueRef<'_>; 4]> = (0..1_000)
+        .map(|id| match id {
+            400 => row(id, 5_000, id, id),
+            500 => row(id, id, 3, id),
+            600 => row(id, id, id, 4),
+            700 => row(5, id, id, id),
+            _ => row(id, id, id, id),
+        })
+        .collect();
+    let rows: Vec<&[ValueRef<'_>]> = rows.iter().map(<[_; 4]>::as_slice).collect();
+    let fates = write(&mut txn, &table, &rows).await;
+    let odd: Vec<usize> = (0..1_000).filter(|at| fates[*at] != RowFate::Inserted).collect();
+    assert_eq!(odd, [400, 500, 600, 700]);
+    assert_eq!(refusal(&fates[400]), ("WB0412", "parent"));
+    let RowFate::Refused { message, .. } = &fates[400] else { panic!("{:?}", fates[400]) };
+    assert!(message.contains("violates foreign key constraint"), "{message}");
+    assert_eq!(refusal(&fates[500]), ("WB0410", "place"));
+    assert_eq!(refusal(&fates[600]), ("WB0410", "room"));
+    assert_eq!(fates[700], RowFate::Taken);
     txn.commit().await.unwrap();
+    assert_eq!(all(&*target, "t", &["id"]).await.len(), 996);
+}
+
+/// What cannot be put down to rows is an error of the commit, and is told before by its name.
+#[tokio::test]
+async fn what_still_waits_for_the_commit_is_told_before() {
+    let Some(database) = database("waits") else { return };
+    let (target, fence) = ready(
+        &database,
+        "CREATE TABLE t (id int PRIMARY KEY, up int CONSTRAINT later REFERENCES t \
+             DEFERRABLE INITIALLY DEFERRED, now int CONSTRAINT at_once REFERENCES t DEFERRABLE); \
+         CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+             IF NEW.id = 7 THEN RAISE EXCEPTION 'no seven'; END IF; RETURN NULL; END $$; \
+         CREATE CONSTRAINT TRIGGER late AFTER INSERT ON t DEFERRABLE INITIALLY DEFERRED \
+             FOR EACH ROW EXECUTE FUNCTION f(); \
+         CREATE CONSTRAINT TRIGGER early AFTER INSERT ON t DEFERRABLE \
+             FOR EACH ROW EXECUTE FUNCTION f();",
+    )
+    .await;
+    database.run("ALTER TABLE t DISABLE TRIGGER early").unwrap();
+    let needs = Needs { tables: vec!["t".to_owned()], ..Needs::default() };
+    let findings = target.inspect(&needs).await.unwrap();
+    let told: Vec<&Finding> = findings.iter().filter(|found| found.code == "WB0478").collect();
+    assert_eq!(told.len(), 2, "{findings:#?}");
+    assert!(told.iter().all(|found| !found.blocks), "{told:#?}");
+    assert!(told[0].message.contains("by `later`"), "{told:#?}");
+    assert!(told[1].message.ends_with(": `late`"), "{told:#?}");
+    let table = described(&*target, "t").await;
     let mut txn = target.begin(fence).await.unwrap();
-    assert_eq!(write(&mut txn, &table, &[&[Int(3), Int(9)]]).await, [RowFate::Inserted]);
+    write(&mut txn, &table, &[&[Int(7), Null, Null]]).await;
     let error = txn.commit().await.unwrap_err();
-    let (class, code, text) = told(&error);
-    assert_eq!((class, code), (ErrorClass::Constraint, "WB0412"), "{text}");
-    assert!(text.contains("later"), "{text}");
-    assert_eq!(all(&*target, "t", &["id"]).await.len(), 2);
+    assert_eq!((error.class, error.code), (ErrorClass::Constraint, "WB0413"), "{error}");
+    // With an orphan besides: whatever is found first, a row is not blamed for the trigger.
+    let mut txn = target.begin(fence).await.unwrap();
+    write(&mut txn, &table, &[&[Int(1), Int(2), Null], &[Int(2), Int(9), Null]]).await;
+    let (class, code, text) = super::place::told(&txn.commit().await.unwrap_err());
+    assert_eq!((class, code), (ErrorClass::Transient, "WB0387"), "{text}");
+    assert!(text.contains("`later`"), "{text}");
+    let mut txn = target.begin(fence).await.unwrap();
+    let fates = write(&mut txn, &table, &[&[Int(1), Int(2), Null], &[Int(2), Int(9), Null]]).await;
+    assert_eq!(fates.iter().map(refusal).collect::<Vec<_>>(), [("WB0412", "later"); 2]);
+    txn.commit().await.unwrap();
+}
+
+/// An overwritten row that loses its parent is one that would have been refused.
+#[tokio::test]
+async fn an_overwritten_row_without_a_parent_is_found_like_a_new_one() {
+    let Some(database) = database("overwritten") else { return };
+    let (target, fence) = ready(
+        &database,
+        "CREATE TABLE t (id text PRIMARY KEY, up text CONSTRAINT later REFERENCES t \
+             DEFERRABLE INITIALLY DEFERRED); INSERT INTO t VALUES ('a', NULL), ('b', 'a');",
+    )
+    .await;
+    let table = described(&*target, "t").await;
+    let rows = [[Text("a"), Null], [Text("b"), Text("z")]];
+    let rows: Vec<&[ValueRef<'_>]> = rows.iter().map(<[_; 2]>::as_slice).collect();
+    let mut txn = target.begin(fence).await.unwrap();
+    assert_eq!(write(&mut txn, &table, &rows).await, [RowFate::Taken, RowFate::Taken]);
+    txn.update(&table, &chunk(&rows)).await.unwrap();
+    assert_eq!(txn.commit().await.unwrap_err().code, "WB0387");
+    let mut txn = target.begin(fence).await.unwrap();
+    let fates = write(&mut txn, &table, &rows).await;
+    assert_eq!(fates[0], RowFate::Taken);
+    assert_eq!(refusal(&fates[1]), ("WB0412", "later"));
+    txn.commit().await.unwrap();
 }
 
 #[tokio::test]
@@ -508,6 +589,51 @@ async fn scripts_change_rows_and_queries_do_not() {
     assert_eq!(told(&error).1, "WB0423");
     assert!(told(&error).2.contains("relate \"x\":3"), "{:?}", told(&error));
     txn.rollback().await.unwrap();
+}
+
+/// The bookkeeping of a step, and the check of the fence, are the run's own user's.
+#[tokio::test]
+async fn a_script_cannot_leave_the_session_to_another_role() {
+    let Some(database) = database("roles") else { return };
+    let (target, fence) = ready(
+        &database,
+        "CREATE TABLE t (id int); \
+         CREATE FUNCTION become(r text) RETURNS void LANGUAGE plpgsql AS \
+             $$ BEGIN EXECUTE format('SET ROLE %I', r); END $$;",
+    )
+    .await;
+    let script = |sql: &str| Script { name: "relate \"x\"".to_owned(), sql: sql.to_owned() };
+    let read = [
+        "SET ROLE pg_monitor",
+        "SET LOCAL ROLE pg_monitor",
+        "SET SESSION ROLE pg_monitor",
+        "SET LOCAL SESSION AUTHORIZATION pg_monitor",
+    ];
+    let found = [
+        "SET \"role\" = 'pg_monitor'",
+        "SELECT set_config('role', 'pg_monitor', false)",
+        "SELECT set_config('role', 'pg_monitor', true)",
+        "SELECT become('pg_monitor')",
+        "DO $$ BEGIN SET LOCAL ROLE pg_monitor; END $$",
+    ];
+    for sql in read.into_iter().chain(found) {
+        let mut txn = target.begin(fence).await.unwrap();
+        let script_sql = format!("INSERT INTO t VALUES (1);\n{sql};");
+        let (class, code, text) = told(&txn.execute(&script(&script_sql)).await.unwrap_err());
+        assert_eq!((class, code), (ErrorClass::Configuration, "WB0421"), "{sql}: {text}");
+        assert!(text.contains("role") || text.contains("ROLE"), "{sql}: {text}");
+        // What was read beforehand has done nothing; what has been done goes.
+        assert_eq!(txn.commit().await.is_ok(), read.contains(&sql), "{sql}");
+        let error = target.describe_schema(&[file(&script_sql)]).await.unwrap_err();
+        assert_eq!(told(&error).1, "WB0421", "{sql}");
+    }
+    let mut txn = target.begin(fence).await.unwrap();
+    let sql = "DO $$ BEGIN SET LOCAL ROLE pg_monitor; RESET ROLE; END $$; INSERT INTO t VALUES (2)";
+    txn.execute(&script(sql)).await.unwrap();
+    let own = "SELECT session_user = current_user AS own";
+    assert_eq!(values(&txn.query(&script(own), 1).await.unwrap().1), [[Value::Bool(true)]]);
+    txn.commit().await.unwrap();
+    assert_eq!(all(&*target, "t", &["id"]).await, [[Value::Int(2)]]);
 }
 
 #[tokio::test]
