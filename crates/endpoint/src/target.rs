@@ -145,6 +145,10 @@ pub trait Txn: Send {
         mode: WriteMode,
     ) -> Result<Vec<RowFate>, EndpointError>;
 
+    /// Says what the write after the next one will most likely be given: a target may prepare it while
+    /// it carries out the next. Nothing is lost where it is never written.
+    fn expect(&mut self, _table: &Table, _rows: &Arc<Chunk>) {}
+
     /// Inserts or replaces bookkeeping rows by the table's key (`table.key` empty: inserts).
     /// Columns that `table` leaves out keep what they held.
     async fn put(&mut self, table: &Table, rows: &Chunk) -> Result<(), EndpointError>;

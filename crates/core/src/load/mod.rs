@@ -412,11 +412,14 @@ impl Task<'_> {
         flow: &mut Flow<'_>,
     ) -> Result<Option<StopReason>, AttemptError> {
         while let Some(mut announcement) = announced.recv().await {
-            while let Some(message) = announcement.produced.recv().await {
+            let mut next = announcement.produced.recv().await;
+            while let Some(message) = next.take() {
                 let produced = message?;
+                next = announcement.produced.try_recv().ok();
+                let after = next.as_ref().and_then(|message| message.as_ref().ok());
                 flow.note(&produced, writer.items());
                 let began = self.ports.clock.monotonic();
-                writer.accept(produced).await?;
+                writer.accept(produced, after).await?;
                 shared.busy.write(self.ports.clock.monotonic().saturating_sub(began));
                 flow.progress(writer, shared);
                 let stop = self.stop_reason(flow);
@@ -426,6 +429,9 @@ impl Task<'_> {
                     if stop.is_some() {
                         return Ok(stop);
                     }
+                }
+                if next.is_none() {
+                    next = announcement.produced.recv().await;
                 }
             }
             shared.gate.drained(announcement.cost);

@@ -105,12 +105,20 @@ impl<'a> Writer<'a> {
         self.items
     }
 
-    /// Takes the next units into the open batch.
-    pub(crate) async fn accept(&mut self, produced: Produced) -> Result<(), EndpointError> {
+    /// Takes the next units into the open batch. Those after them, where they are known already, are
+    /// prepared meanwhile.
+    pub(crate) async fn accept(
+        &mut self,
+        produced: Produced,
+        after: Option<&Produced>,
+    ) -> Result<(), EndpointError> {
         if self.open.is_none() {
             self.open = Some(self.begin().await?);
         }
         let open = self.open.as_mut().expect("a batch was begun");
+        if let Some(after) = after {
+            open.txn.expect(&self.context.table, &after.rows.chunk);
+        }
         open.take(&self.context, self.items, produced).await
     }
 

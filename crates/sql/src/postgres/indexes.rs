@@ -193,11 +193,15 @@ pub(crate) async fn unpark(link: &mut Link, table: &str, oid: u32) -> Result<(),
     link.rows(&doing, sql, vec![Bound::text(table)], Kept::No).await.map(drop)
 }
 
-/// ANALYZE, where the user may. What hinders it is undone and does no harm.
+/// ANALYZE, where the user may, and where the server would not do it by itself within a minute or
+/// so. What hinders it is undone and does no harm.
 pub(crate) async fn analyze(link: &mut Link, table: &str, oid: u32) -> Result<bool, EndpointError> {
     let doing = format!("analyze `{table}`");
-    let sql = "SELECT pg_has_role(c.relowner, 'USAGE') FROM pg_catalog.pg_class c \
-               WHERE c.oid = $1 AND c.relkind IN ('r', 'p')";
+    let sql = "SELECT pg_has_role(c.relowner, 'USAGE') AND NOT (\
+                   c.relkind = 'r' AND current_setting('autovacuum') = 'on' \
+                   AND current_setting('track_counts') = 'on' \
+                   AND NOT coalesce(c.reloptions && ARRAY['autovacuum_enabled=false', 'autovacuum_enabled=off'], false)) \
+               FROM pg_catalog.pg_class c WHERE c.oid = $1 AND c.relkind IN ('r', 'p')";
     let found = link.rows(&doing, sql, vec![Bound::oid(oid)], Kept::No).await?;
     if found.first().is_none_or(|row| row[0] != whimbrel_model::Value::Bool(true)) {
         return Ok(false);

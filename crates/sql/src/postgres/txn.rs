@@ -13,7 +13,7 @@ use whimbrel_model::{Chunk, Table, Value};
 
 use super::catalogue::{self, Facts};
 use super::link::{Bound, Kept, Link};
-use super::write::{Savepoint, Way};
+use super::write::{Ahead, Prepared, Savepoint, Way};
 use super::{Shared, Writer, deferred, fault, holders, indexes, keyed, lease, read, schema, write};
 use crate::codes;
 use crate::dialect::Dialect;
@@ -39,6 +39,9 @@ pub(crate) struct PostgresTxn {
     waiting: Waiting,
     /// Tables of which no index is parked any more.
     unparked: Vec<String>,
+    /// What comes after the next write, and what is prepared for that one.
+    expected: Option<(Table, Arc<Chunk>)>,
+    ahead: Option<Ahead>,
 }
 
 impl std::fmt::Debug for PostgresTxn {
@@ -73,6 +76,8 @@ impl PostgresTxn {
             defers: false,
             waiting: Waiting::default(),
             unparked: Vec::new(),
+            expected: None,
+            ahead: None,
         }
     }
 
@@ -142,17 +147,36 @@ impl PostgresTxn {
         self.ways.clear();
     }
 
+    /// These rows as the server takes them; those that are expected after them are prepared meanwhile.
+    async fn prepared(
+        &mut self,
+        ahead: Option<Ahead>,
+        way: &Arc<Way>,
+        rows: &Arc<Chunk>,
+    ) -> Prepared {
+        let prepared = match ahead {
+            Some(ahead) => ahead.of(way, rows).await,
+            None => None,
+        };
+        let prepared = prepared.unwrap_or_else(|| Prepared::new(way, rows));
+        let next = self.expected.take().filter(|(table, _)| *table == way.table);
+        self.ahead = next.map(|(_, rows)| Ahead::start(way, rows));
+        prepared
+    }
+
     async fn write_to(
         &mut self,
         link: &mut Link,
         table: &Table,
-        rows: &Chunk,
+        rows: &Arc<Chunk>,
     ) -> Result<Vec<RowFate>, EndpointError> {
+        let ahead = self.ahead.take();
         keyed::fits(table.columns.len(), rows)?;
         let way = self.way(link, table).await?;
         self.unpark(link, &table.name, way.facts.oid, rows).await?;
         if !self.waiting.watches(table) {
-            return write::write(link, &mut self.savepoint, &way, rows).await;
+            let prepared = self.prepared(ahead, &way, rows).await;
+            return write::write(link, &mut self.savepoint, &way, rows, prepared).await;
         }
         let mut fates: Vec<Option<RowFate>> = {
             let learnt = self.shared.learnt();
@@ -166,7 +190,9 @@ impl PostgresTxn {
             rest = undecided(rows, &fates);
             &rest
         };
-        let mut written = write::write(link, &mut self.savepoint, &way, open).await?.into_iter();
+        let prepared = Prepared::new(&way, open);
+        let written = write::write(link, &mut self.savepoint, &way, open, prepared).await?;
+        let mut written = written.into_iter();
         for (row, fate) in rows.rows().zip(&mut fates).filter(|(_, fate)| fate.is_none()) {
             *fate = written.next();
             if *fate == Some(RowFate::Inserted) {
@@ -304,6 +330,10 @@ impl Txn for PostgresTxn {
         let WriteMode::Insert = mode;
         let outcome = within!(self, link, self.write_to(link, table, &rows).await);
         self.named(&table.name, outcome).await
+    }
+
+    fn expect(&mut self, table: &Table, rows: &Arc<Chunk>) {
+        self.expected = Some((table.clone(), Arc::clone(rows)));
     }
 
     async fn put(&mut self, table: &Table, rows: &Chunk) -> Result<(), EndpointError> {

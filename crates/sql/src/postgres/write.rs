@@ -5,11 +5,13 @@
 //!           refused           all in    set-based       in or           the server names n, else
 //!                                                                       by halves
 //! ```
+//! While the server is busy with a COPY, the rows of the next one are encoded, where they are known.
 //! Each attempt stands behind a savepoint. A row that is refused costs two more attempts, or as many
 //! as halving takes where the server does not say which row it was.
 
 use std::sync::Arc;
 
+use tokio::task::JoinHandle;
 use whimbrel_endpoint::{EndpointError, ErrorClass, RowFate, failpoint};
 use whimbrel_model::{Chunk, Table};
 
@@ -150,6 +152,7 @@ const HEAD: &[u8; 19] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 const TAIL: [u8; 2] = (-1i16).to_be_bytes();
 
 /// Rows in COPY's format, one behind the other, between its head and its tail.
+#[derive(Debug)]
 struct Encoded {
     bytes: Vec<u8>,
     /// Of each row that passed: its index in the chunk and where it ends.
@@ -219,15 +222,52 @@ fn null(way: &Way, column: usize) -> (&'static str, String) {
     (whimbrel_endpoint::codes::NOT_NULL, "the column refuses NULL".to_owned())
 }
 
+/// Rows as COPY takes them, and the fates of those that it does not get.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    encoded: Encoded,
+    fates: Vec<Option<RowFate>>,
+}
+
+impl Prepared {
+    pub(crate) fn new(way: &Way, rows: &Chunk) -> Self {
+        let mut fates = vec![None; rows.len()];
+        let encoded = encode(way, rows, &mut fates);
+        Self { encoded, fates }
+    }
+}
+
+/// Rows that a thread of its own prepares, while the server is busy with others.
+#[derive(Debug)]
+pub(crate) struct Ahead {
+    way: Arc<Way>,
+    rows: Arc<Chunk>,
+    work: JoinHandle<Prepared>,
+}
+
+impl Ahead {
+    pub(crate) fn start(way: &Arc<Way>, rows: Arc<Chunk>) -> Self {
+        let (its_way, its_rows) = (Arc::clone(way), Arc::clone(&rows));
+        let work = tokio::task::spawn_blocking(move || Prepared::new(&its_way, &its_rows));
+        Self { way: Arc::clone(way), rows, work }
+    }
+
+    /// What came of it, if these are the rows and they go the same way.
+    pub(crate) async fn of(self, way: &Arc<Way>, rows: &Arc<Chunk>) -> Option<Prepared> {
+        let is_it = Arc::ptr_eq(&self.way, way) && Arc::ptr_eq(&self.rows, rows);
+        if is_it { self.work.await.ok() } else { None }
+    }
+}
+
 /// Writes rows; one fate per row, in order.
 pub(crate) async fn write(
     link: &mut Link,
     savepoint: &mut Savepoint,
     way: &Way,
     rows: &Chunk,
+    prepared: Prepared,
 ) -> Result<Vec<RowFate>, EndpointError> {
-    let mut fates = vec![None; rows.len()];
-    let encoded = encode(way, rows, &mut fates);
+    let Prepared { encoded, mut fates } = prepared;
     let mut writing = Writing { link, savepoint, way, rows, encoded: &encoded, fates: &mut fates };
     writing.all().await?;
     failpoint!("sql.write.after");
