@@ -142,14 +142,14 @@ pub async fn survey(
             return Err(CoreError::Compile(errors.collect()));
         }
     };
-    let needs = needs(&sources, &steps);
+    let needs = needs(&sources, &steps, &schema);
     let inspected = ports.target.inspect(&needs).await;
     findings.extend(harmless("target", inspected.during(|| "looking at the target".to_owned())?)?);
     Ok(Survey { target, sources, steps, relates, findings, schema })
 }
 
 /// What several sources tell in the same words, as of the database that they share, is told once.
-fn said_once(findings: Vec<Found>) -> Vec<Found> {
+pub(crate) fn said_once(findings: Vec<Found>) -> Vec<Found> {
     let mut once: Vec<(Found, usize)> = Vec::new();
     for found in findings {
         let same = |known: &Found| (known.code, &known.message) == (found.code, &found.message);
@@ -183,7 +183,11 @@ fn harmless(at: &str, findings: Vec<Finding>) -> Result<Vec<Found>, CoreError> {
 /// Rows with ledger and index take about this many times the bytes of their records.
 pub(crate) const DISK_FACTOR: u64 = 2;
 
-fn needs(sources: &BTreeMap<String, SourceSurvey>, steps: &[SurveyedStep]) -> Needs {
+fn needs(
+    sources: &BTreeMap<String, SourceSurvey>,
+    steps: &[SurveyedStep],
+    schema: &[SchemaFile],
+) -> Needs {
     let names = |created: bool| {
         let those = steps.iter().filter(|step| step.created == created);
         those.map(|step| step.table.name.clone()).collect()
@@ -191,7 +195,7 @@ fn needs(sources: &BTreeMap<String, SourceSurvey>, steps: &[SurveyedStep]) -> Ne
     let known = sources.values().all(|source| !source.database);
     let bytes = sources.values().map(|source| source.bytes).sum::<u64>();
     let bytes = known.then_some(bytes.saturating_mul(DISK_FACTOR));
-    Needs { tables: names(false), creates: names(true), bytes }
+    Needs { tables: names(false), creates: names(true), schema: schema.to_vec(), bytes }
 }
 
 async fn look_at(

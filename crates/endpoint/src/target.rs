@@ -94,6 +94,8 @@ pub struct Needs {
     pub tables: Vec<String>,
     /// Tables that are created by the mapping or the schema files.
     pub creates: Vec<String>,
+    /// The schema files.
+    pub schema: Vec<SchemaFile>,
     /// Bytes that the load is expected to take, where it can be estimated.
     pub bytes: Option<u64>,
 }
@@ -121,7 +123,7 @@ pub struct Pressure {
 }
 
 /// A file of the plan's `schema` folder.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SchemaFile {
     /// Its name, for messages.
     pub name: String,

@@ -228,7 +228,7 @@ async fn a_deferred_parent_is_looked_for_with_its_row() {
         let fates = write(&mut txn, &table, &rows).await;
         assert_eq!(fates[0], RowFate::Inserted);
         let words = "FOREIGN KEY constraint failed";
-        assert_eq!(refusal(&fates[1]), ("WB0412", Some("w → p"), words));
+        assert_eq!(refusal(&fates[1]), ("WB0412", Some("w → P"), words));
         assert_eq!(refusal(&fates[2]), ("WB0412", Some("v → p"), words));
         assert_eq!(fates[3..], [RowFate::Inserted, RowFate::Taken]);
         txn.commit().await.unwrap();
@@ -247,6 +247,12 @@ async fn a_deferred_reference_to_the_table_itself_costs_its_rows_and_is_told_bef
     let [finding] = &findings[..] else { panic!("{findings:?}") };
     assert_eq!((finding.code, finding.blocks), ("WB0478", false));
     assert!(finding.message.contains("by `up → T`"), "{}", finding.message);
+    let new = DEFERRED.replace(" t (", " crew (").replace(" T (", " Crew (");
+    let schema = vec![place::file(&new)];
+    let needs = Needs { creates: vec!["crew".to_owned()], schema, ..Needs::default() };
+    let findings = target.inspect(&needs).await.unwrap();
+    assert_eq!(findings.len(), 1, "{findings:?}");
+    assert!(findings[0].message.contains("`crew` refers to itself by `up → Crew`"), "{findings:?}");
     let table = described(&*target, "t").await;
     let rows = four(&[[1, 0, 0, 2], [2, 0, 0, 3], [4, 0, 0, 5], [5, 0, 0, 0]]);
     let rows: Vec<&[V<'_>]> = rows.iter().map(<[_; 4]>::as_slice).collect();

@@ -2,15 +2,16 @@
 //! refuse rows and not batches. References of a table to itself stay; what they would refuse is looked
 //! for before the commit.
 
-use whimbrel_endpoint::EndpointError;
+use whimbrel_endpoint::{EndpointError, Finding};
 
 use super::catalogue::Facts;
 use super::keyed::{ROWS_MAX, bound_rows};
-use super::link::{Kept, Link};
+use super::link::{Bound, Kept, Link};
 use super::read::list;
 use super::{Shared, catalogue, fault, write};
+use crate::codes;
 use crate::dialect::Dialect;
-use crate::waiting::{Pending, Waiting};
+use crate::waiting::{Pending, Waiting, finding};
 
 const WORDS: Dialect = Dialect::Postgres;
 const DOING: &str = "check the constraints";
@@ -27,6 +28,28 @@ pub(crate) async fn hasten(
     }
     let sql = format!("SET CONSTRAINTS {} IMMEDIATE", facts.hastened.join(", "));
     link.run(&format!("write to `{table}`"), &sql).await.map(drop)
+}
+
+/// What should be known of a table before rows are written to it.
+pub(crate) async fn inspect(
+    link: &mut Link,
+    facts: &Facts,
+    table: &str,
+) -> Result<Vec<Finding>, EndpointError> {
+    let mut findings: Vec<Finding> = facts.waiting_keys().map(|key| finding(table, key)).collect();
+    let sql = "SELECT string_agg(t.tgname::text, ', ' ORDER BY t.tgname) \
+               FROM pg_catalog.pg_trigger t WHERE t.tgrelid = $1 \
+                 AND NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tginitdeferred";
+    let found = link.rows("look at triggers", sql, vec![Bound::oid(facts.oid)], Kept::No).await?;
+    findings.extend(found.iter().filter_map(|row| row[0].as_text()).map(|triggers| Finding {
+        code: codes::DEFERRED,
+        blocks: false,
+        message: format!(
+            "constraint triggers of `{table}` wait for the commit, and what they refuse there ends \
+             the run; created `INITIALLY IMMEDIATE` it is a reject: `{triggers}`"
+        ),
+    }));
+    Ok(findings)
 }
 
 /// Checks whatever waits. Where a table's reference to itself is broken and it can be told by which

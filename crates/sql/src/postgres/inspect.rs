@@ -5,11 +5,10 @@ use std::time::{Duration, Instant};
 use whimbrel_endpoint::{EndpointError, Finding, Needs, Pressure};
 use whimbrel_model::Value;
 
-use super::catalogue;
 use super::link::{Bound, Kept, Link};
+use super::{catalogue, deferred, schema};
 use crate::codes;
 use crate::dialect::Dialect;
-use crate::waiting::finding;
 
 const WORDS: Dialect = Dialect::Postgres;
 const DOING: &str = "look at the server";
@@ -45,6 +44,7 @@ pub(crate) async fn inspect(link: &mut Link, needs: &Needs) -> Result<Vec<Findin
     for table in &needs.tables {
         writing(link, table, &mut findings).await?;
     }
+    findings.extend(schema::inspect(link, needs).await?);
     others(link, &mut findings).await?;
     Ok(findings)
 }
@@ -92,8 +92,8 @@ async fn server(
     if !is(&row[5]) {
         findings.push(known(
             codes::SETTING,
-            "autovacuum is off: run ANALYZE on the loaded tables afterwards, or queries will be \
-             planned as if they were empty"
+            "autovacuum is off: tables that the user of the URL does not own keep the statistics of \
+             empty ones until somebody runs ANALYZE"
                 .to_owned(),
         ));
     }
@@ -224,10 +224,7 @@ async fn writing(
                        JOIN pg_catalog.pg_class s ON s.oid = d.objid AND s.relkind = 'S' \
                        WHERE d.refobjid = c.oid AND d.refobjsubid > 0 \
                          AND CASE WHEN s.relkind = 'S' THEN NOT has_sequence_privilege(s.oid, 'UPDATE') END), \
-                      has_schema_privilege(c.relnamespace, 'USAGE'), \
-                      (SELECT string_agg(t.tgname::text, ', ' ORDER BY t.tgname) \
-                       FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid \
-                         AND NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tginitdeferred) \
+                      has_schema_privilege(c.relnamespace, 'USAGE') \
                FROM pg_catalog.pg_class c WHERE c.oid = $1";
     let found = link.rows(DOING, sql, vec![Bound::oid(facts.oid)], Kept::No).await?;
     let Some(row) = found.first() else { return Ok(()) };
@@ -277,18 +274,7 @@ async fn writing(
             format!("triggers of `{table}` run for every row: `{triggers}`"),
         ));
     }
-    for key in facts.waiting_keys() {
-        findings.push(finding(table, key));
-    }
-    if let Some(triggers) = row[9].as_text() {
-        findings.push(known(
-            codes::DEFERRED,
-            format!(
-                "constraint triggers of `{table}` wait for the commit, and what they refuse there ends \
-                 the run; created `INITIALLY IMMEDIATE` it is a reject: `{triggers}`"
-            ),
-        ));
-    }
+    findings.extend(deferred::inspect(link, &facts, table).await?);
     if facts.has_policies {
         findings.push(known(
             codes::SETTING,

@@ -1,11 +1,11 @@
 //! Schema files, scripts and queries of the plan, statement by statement.
 
-use whimbrel_endpoint::{EndpointError, ErrorClass, SchemaFile, Script};
+use whimbrel_endpoint::{EndpointError, ErrorClass, Finding, Needs, SchemaFile, Script};
 use whimbrel_model::{Chunk, Table, Value};
 
 use super::link::{Bound, Kept, Link};
 use super::statement::{Statement, newlines, statements};
-use super::{catalogue, fault, read};
+use super::{catalogue, deferred, fault, read};
 use crate::codes;
 use crate::dialect::Dialect;
 
@@ -242,43 +242,81 @@ pub(crate) async fn scratch(
     if files.is_empty() {
         return Ok(Vec::new());
     }
-    let doing = "read the schema files";
-    link.run(doing, "BEGIN ISOLATION LEVEL READ COMMITTED").await?;
-    let outcome = in_scratch(link, doing, files).await;
+    link.run(READING, "BEGIN ISOLATION LEVEL READ COMMITTED").await?;
+    let outcome = match in_scratch(link, files).await {
+        Ok((before, own)) => {
+            let own: Vec<&str> = own.iter().map(String::as_str).collect();
+            catalogue::since(link, READING, &before, &own).await
+        }
+        Err(error) => Err(error),
+    };
+    leave_scratch(link, outcome).await
+}
+
+/// What should be known of the tables that the files would create.
+pub(crate) async fn inspect(link: &mut Link, needs: &Needs) -> Result<Vec<Finding>, EndpointError> {
+    if needs.schema.is_empty() || needs.creates.is_empty() {
+        return Ok(Vec::new());
+    }
+    link.run(READING, "BEGIN ISOLATION LEVEL READ COMMITTED").await?;
+    let outcome = match in_scratch(link, &needs.schema).await {
+        Ok(_) => created(link, &needs.creates).await,
+        Err(error) => Err(error),
+    };
+    leave_scratch(link, outcome).await
+}
+
+async fn created(link: &mut Link, tables: &[String]) -> Result<Vec<Finding>, EndpointError> {
+    let mut findings = Vec::new();
+    for table in tables {
+        if let Some(facts) = catalogue::facts(link, table).await? {
+            findings.extend(deferred::inspect(link, &facts, table).await?);
+        }
+    }
+    Ok(findings)
+}
+
+const READING: &str = "read the schema files";
+
+async fn leave_scratch<T>(
+    link: &mut Link,
+    outcome: Result<T, EndpointError>,
+) -> Result<T, EndpointError> {
     if link.lost {
         return outcome;
     }
     link.aborted = None;
-    link.run(doing, "ROLLBACK").await?;
+    link.run(READING, "ROLLBACK").await?;
     link.forget().await;
     outcome
 }
 
+/// Applies the files in the open transaction: the tables that were there before, and the schemas that
+/// new ones without a schema are in.
 async fn in_scratch(
     link: &mut Link,
-    doing: &str,
     files: &[SchemaFile],
-) -> Result<Vec<Table>, EndpointError> {
+) -> Result<(Vec<i64>, Vec<String>), EndpointError> {
     let sql = "SELECT has_database_privilege(current_database(), 'CREATE'), \
                       coalesce(current_schema()::text, ''), current_setting('search_path')";
-    let found = link.rows(doing, sql, vec![], Kept::No).await?;
+    let found = link.rows(READING, sql, vec![], Kept::No).await?;
     let text = |index: usize| {
         found.first().and_then(|row| row[index].as_text()).unwrap_or_default().to_owned()
     };
-    let (own, path) = (text(1), text(2));
+    let (mut own, path) = (vec![text(1)], text(2));
     let may_create = found.first().is_some_and(|row| row[0] == Value::Bool(true));
-    let schema = format!("scratch_of_whimbrel_{}", link.pid);
     if may_create {
-        link.run(doing, &format!("CREATE SCHEMA {}", WORDS.quote(&schema))).await?;
+        let schema = format!("scratch_of_whimbrel_{}", link.pid);
+        link.run(READING, &format!("CREATE SCHEMA {}", WORDS.quote(&schema))).await?;
         // The user's schemas stay visible: extensions are there.
         let path = format!("{}, {path}", WORDS.quote(&schema));
         let set = "SELECT set_config('search_path', $1, true)";
-        link.rows(doing, set, vec![Bound::text(&path)], Kept::No).await?;
+        link.rows(READING, set, vec![Bound::text(&path)], Kept::No).await?;
+        own.push(schema);
     }
-    let before = catalogue::all(link, doing).await?;
+    let before = catalogue::all(link, READING).await?;
     for file in files {
         apply(link, file).await?;
     }
-    let own = if may_create { vec![schema.as_str(), own.as_str()] } else { vec![own.as_str()] };
-    catalogue::since(link, doing, &before, &own).await
+    Ok((before, own))
 }

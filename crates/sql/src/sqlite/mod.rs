@@ -23,6 +23,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use rusqlite::Connection;
 use whimbrel_endpoint::{
     EndpointError, ErrorClass, Fence, Finding, LeaseAnswer, LeaseRequest, Needs, Query, Rows,
     SchemaFile, Target, TargetFacts, Txn,
@@ -176,14 +177,22 @@ impl Target for SqliteTarget {
     }
 
     async fn inspect(&self, needs: &Needs) -> Result<Vec<Finding>, EndpointError> {
-        let tables = needs.tables.clone();
+        let needs = needs.clone();
         self.read
             .run(move |session| {
-                let Some(connection) = session.existing()? else { return Ok(Vec::new()) };
-                let found: rusqlite::Result<Vec<_>> =
-                    tables.iter().map(|table| deferred::inspect(connection, table)).collect();
-                let found = found.map_err(|error| session.failed("read the catalogue", error))?;
-                Ok(found.into_iter().flatten().collect())
+                let of = |connection: &Connection, tables: &[String]| {
+                    let each = tables.iter().map(|table| deferred::inspect(connection, table));
+                    Ok(each.collect::<rusqlite::Result<Vec<_>>>()?.concat())
+                };
+                let mut findings =
+                    schema::in_scratch(&needs.schema, |scratch| of(scratch, &needs.creates))?;
+                if let Some(connection) = session.existing()? {
+                    let found = of(connection, &needs.tables);
+                    findings.extend(
+                        found.map_err(|error| session.failed("read the catalogue", error))?,
+                    );
+                }
+                Ok(findings)
             })
             .await
     }

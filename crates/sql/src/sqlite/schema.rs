@@ -100,6 +100,14 @@ fn guarded(
 
 /// The tables that the files create, from a database of their own in memory.
 pub(crate) fn scratch(files: &[SchemaFile]) -> Result<Vec<Table>, EndpointError> {
+    in_scratch(files, catalogue::tables)
+}
+
+/// What is to be seen where the files were applied: in a database of their own in memory.
+pub(crate) fn in_scratch<T>(
+    files: &[SchemaFile],
+    look: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+) -> Result<T, EndpointError> {
     let opened = || {
         let connection = Connection::open_in_memory()?;
         connection.execute_batch("PRAGMA foreign_keys = ON; BEGIN")?;
@@ -113,7 +121,7 @@ pub(crate) fn scratch(files: &[SchemaFile]) -> Result<Vec<Table>, EndpointError>
     for file in files {
         apply(&connection, file)?;
     }
-    catalogue::tables(&connection).map_err(failed)
+    look(&connection).map_err(failed)
 }
 
 fn run(connection: &Connection, sql: &str) -> rusqlite::Result<()> {

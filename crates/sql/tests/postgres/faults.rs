@@ -206,6 +206,7 @@ async fn missing_privileges_are_named_with_what_grants_them() {
         tables: vec!["t".to_owned(), "u".to_owned()],
         creates: vec!["new".to_owned()],
         bytes: Some(1 << 40),
+        ..Needs::default()
     };
     let findings = target.inspect(&needs).await.unwrap();
     let has = |blocks: bool, words: &[&str]| {
