@@ -245,6 +245,9 @@ pub(crate) struct OnRun {
     /// The run; the newest if left out
     #[arg(value_name = "RUN")]
     pub(crate) run: Option<String>,
+    /// Refused, with a hint: these verbs take the run without a flag
+    #[arg(long = "run", value_name = "RUN", hide = true)]
+    pub(crate) stray: Option<String>,
     /// The plan, which names the target
     #[arg(long, short, value_name = "FILE", default_value = "whimbrel.toml")]
     pub(crate) plan: PathBuf,
@@ -300,8 +303,11 @@ pub(crate) enum Rejects {
 /// `rejects list`.
 #[derive(Args, Debug)]
 pub(crate) struct RejectsList {
+    /// Refused, with a hint: the verbs of `rejects` take the run by a flag
+    #[arg(value_name = "RUN", hide = true)]
+    pub(crate) stray: Option<String>,
     #[command(flatten)]
-    pub(crate) on: OnRun,
+    pub(crate) on: OnRunFlag,
     /// One line per reject instead of one per cause
     #[arg(long)]
     pub(crate) all: bool,
@@ -315,6 +321,9 @@ pub(crate) struct RejectsList {
 pub(crate) struct RejectsShow {
     /// The reject, as `rejects list --all` names it: `TABLE.UNIT`, or FILE:LINE
     pub(crate) reject: String,
+    /// Print the records of sources with `sensitive` columns too
+    #[arg(long)]
+    pub(crate) show_sensitive: bool,
     #[command(flatten)]
     pub(crate) on: OnRunFlag,
 }
@@ -348,6 +357,9 @@ pub(crate) struct RejectsRetry {
     /// changed bytes, the others are left alone
     #[arg(long, value_name = "FOLDER")]
     pub(crate) from: Option<PathBuf>,
+    /// Refused, with a hint: a retry continues the newest run
+    #[arg(long = "run", value_name = "RUN", hide = true)]
+    pub(crate) stray: Option<String>,
     /// The plan, which names the target
     #[arg(long, short, value_name = "FILE", default_value = "whimbrel.toml")]
     pub(crate) plan: PathBuf,

@@ -109,6 +109,28 @@ fn analyze_answers_programs_with_the_profile() {
 }
 
 #[test]
+fn files_of_several_encodings_and_times_that_go_backwards_are_told() {
+    let folder = empty();
+    let write = |name: &str, bytes: &[u8]| {
+        fs::write(folder.path().join("legacy").join(name), bytes).unwrap()
+    };
+    let record = |at: u32| format!("{at},2024-05-{:02}T00:00:00Z\n", at + 1);
+    let times: String = (0..20).map(record).collect();
+    write("log_1.csv", format!("id,at\n{times}20,2024-05-03T00:00:00Z\n").as_bytes());
+    let utf16: Vec<u8> = format!("\u{feff}id,at\n{}", record(21))
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    write("log_2.csv", &utf16);
+    let shown = text(&whimbrel(folder.path(), &["analyze", "legacy"]).stdout);
+    let told: Vec<&str> =
+        shown.lines().map(str::trim).filter(|line| line.starts_with("!  ")).collect();
+    expect![[r#"
+        !    WB0505 csv, delimiter ',', utf-16le (1 file), csv, delimiter ',', utf-8 (1 file)
+        !    WB0509 `at` goes backwards 1 time within a file, 1 of them by more than 12 hours (midnight?); first: log_1.csv:22"#]].assert_eq(&told.join("\n"));
+}
+
+#[test]
 fn the_page_is_one_offline_file_without_values() {
     let folder = tiny();
     let output = whimbrel(folder.path(), &["analyze", "legacy", "--html", "page.html"]);

@@ -336,6 +336,47 @@ fn tablespaces_and_qualified_names_come_back() {
     }
 }
 
+/// A guard as administrators set it up: statements with this tag are refused.
+const GUARD: &str = "
+    CREATE FUNCTION guard() RETURNS event_trigger LANGUAGE plpgsql AS $$
+        BEGIN RAISE EXCEPTION 'nobody may do this here'; END $$;
+    CREATE EVENT TRIGGER guard ON ddl_command_start WHEN TAG IN ('STATEMENT') EXECUTE FUNCTION guard();";
+
+#[test]
+fn a_target_that_gives_no_index_away_is_loaded_with_them() {
+    let Some(world) = World::new(Some(Engine::Postgres)) else { return };
+    let before = world.definitions();
+    world.sql(&GUARD.replace("STATEMENT", "DROP INDEX"));
+    let said = world.ends(&["migrate", "--verbose"], 0);
+    assert!(said.contains("WB0631") && said.contains("stay while it is loaded"), "{said}");
+    assert!(!said.contains("are parked"), "{said}");
+    world.is_whole(&before);
+}
+
+#[test]
+fn indexes_that_cannot_be_made_at_the_end_are_told_and_made_by_the_next_run() {
+    let Some(world) = World::new(Some(Engine::Postgres)) else { return };
+    let before = world.definitions();
+    let text = fs::read_to_string(world.folder.path().join("t.csv")).unwrap();
+    world.write("t.csv", &text.replace("\n300,", "\nx,"));
+    let plan = world.plan("first", "t", "park").replace("max = \"50%\"", "max = 0");
+    world.write("whimbrel.toml", &plan);
+    // The ledger has indexes of its own.
+    world.write("p.csv", "id\n2\n");
+    world.write("other.toml", &world.plan("other", "p", "keep"));
+    world.ends(&["migrate", "other.toml"], 0);
+    world.sql(&GUARD.replace("STATEMENT", "CREATE INDEX"));
+    let said = world.ends(&["migrate", "--verbose"], 7);
+    assert!(said.contains("WB0632") && said.contains("the next run makes them again"), "{said}");
+    assert_eq!(world.recorded(), world.sort.parked);
+    let said = world.ends(&["status"], 0);
+    assert!(said.contains("parked indexes of `t`"), "{said}");
+    world.sql("DROP EVENT TRIGGER guard");
+    world.write("whimbrel.toml", &world.plan("first", "t", "park"));
+    world.ends(&["migrate"], 3);
+    assert_eq!((world.definitions(), world.recorded()), (before, vec![]));
+}
+
 #[cfg(feature = "failpoints")]
 mod killed {
     use super::*;

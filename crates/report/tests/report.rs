@@ -276,6 +276,25 @@ fn unreadable_notes_are_told_and_the_rest_is_reported() {
 }
 
 #[test]
+fn options_and_sources_that_cannot_be_read_are_told_and_left_out() {
+    let target = wait(told(&story(60), &Telling::undisturbed()));
+    let report = wait(async {
+        let mut run = whimbrel_ledger::run::get(&target, "aa11bb22").await.unwrap().unwrap();
+        (run.options, run.sources) = ("{\"sample\":".to_owned(), "[]".to_owned());
+        rewrite(&target, async |txn| whimbrel_ledger::run::put(txn, &run).await).await;
+        gather(&target, "aa11bb22", &options()).await.unwrap()
+    });
+    let remarks: Vec<_> =
+        report.outcome.remarks.shown.iter().map(|one| one.message.as_str()).collect();
+    assert_eq!(
+        remarks,
+        ["the run's `options` cannot be read", "the run's `sources` cannot be read"]
+    );
+    assert_eq!(report.outcome.remarks.shown[0].code, "WB0553");
+    assert!(report.outcome.sources.shown.is_empty() && report.outcome.balanced);
+}
+
+#[test]
 fn an_edited_checkpoint_breaks_the_chain() {
     let target = wait(told(&story(60), &Telling::undisturbed()));
     let report = wait(async {

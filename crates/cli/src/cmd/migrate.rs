@@ -10,7 +10,7 @@ use whimbrel_model::Class;
 use whimbrel_model::plan::quantity;
 use whimbrel_profile::shown::argument;
 
-use crate::args::{Global, LargeFilesArg, Migrate, SelectionArgs};
+use crate::args::{Global, LargeFilesArg, Migrate, OnRun, SelectionArgs};
 use crate::exit::{self, Exit};
 use crate::failure::Failure;
 use crate::machine::listen_for_signals;
@@ -247,7 +247,7 @@ async fn completed(
     }
     if rejects > 0 {
         text.push_str(&format!(
-            "! {} for you to look at: whimbrel rejects list {run}{}\n",
+            "! {} for you to look at: whimbrel rejects list --run {run}{}\n",
             count(rejects, "reject"),
             if plan.is_empty() { String::new() } else { format!(" --plan{plan}") }
         ));
@@ -324,6 +324,14 @@ pub(crate) async fn table_figures(
         figures.push(own);
     }
     Ok(figures)
+}
+
+/// `--run` is for verbs that take something else without a flag.
+pub(crate) fn takes_no_flag(verb: &str, on: &OnRun) -> Result<(), Failure> {
+    let Some(stray) = &on.stray else { return Ok(()) };
+    let stray = argument(&printable(stray, 80));
+    let message = format!("`{verb}` takes the run without a flag: {stray}");
+    Err(Failure::usage("WB0727", message, format!("whimbrel {verb} {stray}")))
 }
 
 /// The run that was asked for, or the newest of the plan.

@@ -4,13 +4,14 @@ use serde_json::json;
 use whimbrel_report::{GatherError, Options};
 
 use crate::args::{Format, Global, Report, ReportForm};
-use crate::cmd::migrate::find_run;
+use crate::cmd::migrate::{find_run, takes_no_flag};
 use crate::codes;
 use crate::failure::Failure;
 use crate::output::Answer;
 use crate::project::Project;
 
 pub(crate) async fn run(global: &Global, args: &Report) -> Result<Answer, Failure> {
+    takes_no_flag("report", &args.on)?;
     let project = Project::open(&args.on.plan)?;
     let target = project.target().await?;
     let run = find_run(&project, target.as_ref(), args.on.run.as_deref()).await?;

@@ -1,15 +1,19 @@
 //! `status`: how a run stands, and what to do next.
 
 use serde_json::json;
-use whimbrel_ledger::{ItemKind, RunStatus, item, parked, reject};
+use whimbrel_ledger::{ItemKind, RunStatus, item, parked, reject, step};
+use whimbrel_report::{CheckOutcome, RelateRow};
 
 use crate::args::OnRun;
-use crate::cmd::migrate::{TableFigures, find_run, plan_argument, plan_flag, table_figures};
+use crate::cmd::migrate::{
+    TableFigures, find_run, plan_argument, plan_flag, table_figures, takes_no_flag,
+};
 use crate::failure::Failure;
 use crate::output::{Answer, count, printable};
 use crate::project::Project;
 
 pub(crate) async fn run(args: &OnRun) -> Result<Answer, Failure> {
+    takes_no_flag("status", args)?;
     let project = Project::open(&args.plan)?;
     let target = project.target().await?;
     let run = find_run(&project, target.as_ref(), args.run.as_deref()).await?;
@@ -33,6 +37,12 @@ pub(crate) async fn run(args: &OnRun) -> Result<Answer, Failure> {
     let what = if tables_only { "source tables" } else { "files" };
     text.push_str(&format!("  {what}: {done} of {} done\n", items.len()));
     tables.iter().for_each(|table| text.push_str(&table.line()));
+    let steps = step::of_run(target.as_ref(), &run.id).await?;
+    let relates = whimbrel_report::relates(&run, &steps);
+    relates.shown.iter().for_each(|relate| text.push_str(&relate_line(relate)));
+    if relates.more > 0 {
+        text.push_str(&format!("  … and {}\n", count(relates.more, "more relate step")));
+    }
     if let Some(message) = &run.error_message {
         let code = run.error_code.as_deref().unwrap_or("");
         text.push_str(&format!("  stopped by {code}: {}\n", printable(message, 400)));
@@ -54,7 +64,7 @@ pub(crate) async fn run(args: &OnRun) -> Result<Answer, Failure> {
             format!("whimbrel migrate{}    (restores the indexes)", plan_argument(&project))
         }
         RunStatus::Completed if open > 0 => {
-            format!("whimbrel rejects list {}{}", run.id, plan_flag(&project))
+            format!("whimbrel rejects list --run {}{}", run.id, plan_flag(&project))
         }
         RunStatus::Completed => format!("whimbrel report {}{}", run.id, plan_flag(&project)),
         RunStatus::Running | RunStatus::Interrupted | RunStatus::Failed => {
@@ -84,6 +94,31 @@ pub(crate) async fn run(args: &OnRun) -> Result<Answer, Failure> {
             "definition": index.definition,
         })).collect::<Vec<_>>(),
         "tables": tables.iter().map(TableFigures::json).collect::<Vec<_>>(),
+        "relates": relates,
     });
     Ok(Answer::new(format!("run {} is {word}", run.id), text, data))
+}
+
+/// `  relate digits: completed, 10 rows changed; check passed; undo recorded`; names are escaped.
+fn relate_line(relate: &RelateRow) -> String {
+    let mut line = format!("  relate {}: {}", relate.name, relate.status);
+    if relate.left {
+        line.push_str(" by an earlier run");
+    }
+    if let Some(rows) = relate.rows {
+        line.push_str(&format!(", {} changed", count(rows, "row")));
+    }
+    line.push_str(&match relate.check {
+        CheckOutcome::NotYet => String::new(),
+        CheckOutcome::None => "; no check".to_owned(),
+        CheckOutcome::Passed | CheckOutcome::Failed | CheckOutcome::Unknown => {
+            format!("; check {}", relate.check.words())
+        }
+    });
+    line.push_str(match relate.undo {
+        Some(true) => "; undo recorded\n",
+        Some(false) => "; no undo\n",
+        None => "\n",
+    });
+    line
 }

@@ -80,11 +80,11 @@ fn a_new_file() {
         &project,
         3,
         expect![[r#"
-        Run RUN is complete.
-          people: read 2 = loaded 1 + rejected 1
-        ! 1 reject for you to look at: whimbrel rejects list RUN
-        Next: whimbrel report RUN
-    "#]],
+            Run RUN is complete.
+              people: read 2 = loaded 1 + rejected 1
+            ! 1 reject for you to look at: whimbrel rejects list --run RUN
+            Next: whimbrel report RUN
+        "#]],
     );
     assert_eq!(names(&project), "0n0 1n1 2n2 10n10 11n11 12n12 20New");
     nothing_to_do(&project);
@@ -107,11 +107,11 @@ fn records_appended_to_a_file() {
         &project,
         3,
         expect![[r#"
-        Run RUN is complete.
-          people: read 3 = loaded 2 + rejected 1
-        ! 1 reject for you to look at: whimbrel rejects list RUN
-        Next: whimbrel report RUN
-    "#]],
+            Run RUN is complete.
+              people: read 3 = loaded 2 + rejected 1
+            ! 1 reject for you to look at: whimbrel rejects list --run RUN
+            Next: whimbrel report RUN
+        "#]],
     );
     assert_eq!(names(&project), "0n0 1n1 2n2 3n3 4n4 10n10 11n11 12n12");
     let place =
@@ -292,11 +292,11 @@ fn a_changed_file_is_refused_row_by_row_unless_the_plan_says_update() {
         &project,
         3,
         expect![[r#"
-        Run RUN is complete.
-          people: read 4 = loaded 1 + unchanged 2 + rejected 1
-        ! 1 reject for you to look at: whimbrel rejects list RUN
-        Next: whimbrel report RUN
-    "#]],
+            Run RUN is complete.
+              people: read 4 = loaded 1 + unchanged 2 + rejected 1
+            ! 1 reject for you to look at: whimbrel rejects list --run RUN
+            Next: whimbrel report RUN
+        "#]],
     );
     assert_eq!(names(&project), "0n0 1n1 2n2 3n3 10n10 11n11 12n12");
     let reject: String = project
@@ -331,11 +331,11 @@ fn a_row_that_someone_edited_is_kept_and_the_record_rejected() {
         &project,
         3,
         expect![[r#"
-        Run RUN is complete.
-          people: read 3 = updated 1 + unchanged 1 + rejected 1
-        ! 1 reject for you to look at: whimbrel rejects list RUN
-        Next: whimbrel report RUN
-    "#]],
+            Run RUN is complete.
+              people: read 3 = updated 1 + unchanged 1 + rejected 1
+            ! 1 reject for you to look at: whimbrel rejects list --run RUN
+            Next: whimbrel report RUN
+        "#]],
     );
     assert_eq!(names(&project), "0n0 1mine 2new 10n10 11n11 12n12");
     assert_eq!(project.value::<String>("SELECT code FROM whimbrel_migration_rejects"), "WB0604");
@@ -717,11 +717,11 @@ fn a_last_line_with_broken_quoting_that_goes_on_later_is_read_again() {
         &project,
         3,
         expect![[r#"
-        Run RUN is complete.
-          people: read 2 = loaded 1 + rejected 1
-        ! 1 reject for you to look at: whimbrel rejects list RUN
-        Next: whimbrel report RUN
-    "#]],
+            Run RUN is complete.
+              people: read 2 = loaded 1 + rejected 1
+            ! 1 reject for you to look at: whimbrel rejects list --run RUN
+            Next: whimbrel report RUN
+        "#]],
     );
     assert_eq!(names(&project), "0n0 2n2");
     nothing_to_do(&project);

@@ -354,11 +354,11 @@ fn a_file_above_the_limit_is_rejected_where_that_is_asked_for() {
     project.run(&[&["migrate"], &rejecting[..]].concat()).check(
         3,
         expect![[r#"
-        Run RUN is complete.
-          people: read 7 = loaded 6 + rejected 1
-        ! 1 reject for you to look at: whimbrel rejects list RUN
-        Next: whimbrel report RUN
-    "#]],
+            Run RUN is complete.
+              people: read 7 = loaded 6 + rejected 1
+            ! 1 reject for you to look at: whimbrel rejects list --run RUN
+            Next: whimbrel report RUN
+        "#]],
     );
     project.holds();
     assert_eq!(accounts(&project), "data/a.csv 3 3 0 0, data/b.csv 1 0 1 0, data/c.csv 3 3 0 0");

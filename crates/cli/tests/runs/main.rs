@@ -7,9 +7,11 @@
 mod faults;
 mod incremental;
 mod limits;
+mod mistakes;
 mod project;
 mod relate;
 mod retry;
 mod sample;
+mod sensitive;
 mod signals;
 mod troubles;

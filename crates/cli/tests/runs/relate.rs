@@ -38,9 +38,15 @@ fn a_step_is_planned_done_and_reported() {
     let told: String = project.value(
         "SELECT rollback_data FROM whimbrel_migration_steps WHERE migration_step = 'relate:digits'",
     );
-    expect![[r#"{"rows":10,"undo":"DELETE FROM digits","writes":[{"after":10,"before":null,"table":"digits"}]}"#]].assert_eq(&told);
+    expect![[r#"{"checked":true,"rows":10,"undo":"DELETE FROM digits","writes":[{"after":10,"before":null,"table":"digits"}]}"#]].assert_eq(&told);
     let report = project.run(&["report"]).stdout;
-    assert!(report.contains("relate:digits"), "{report}");
+    let told = "| `digits` | ✔ completed | 10 | `digits` 10 rows |";
+    assert!(report.contains(told) && report.contains("| ✔ passed | recorded |"), "{report}");
+    let status = project.run(&["status"]).stdout;
+    let told = "  relate digits: completed, 10 rows changed; check passed; undo recorded\n";
+    assert!(status.contains(told), "{status}");
+    let document = project.run(&["status", "--format", "json"]).json();
+    assert_eq!(document["data"]["relates"]["shown"][0]["check"], "passed");
     assert_eq!(project.run(&["migrate"]).code, Some(0));
 }
 
@@ -88,6 +94,8 @@ fn a_check_that_finds_rows_takes_the_step_back() {
     "#]]);
     let tables: i64 = project.value("SELECT count(*) FROM sqlite_schema WHERE name = 'digits'");
     assert_eq!(tables, 0, "its table went with it");
+    let status = project.run(&["status"]).stdout;
+    assert!(status.contains("  relate digits: failed; check failed\n"), "{status}");
     project.replan("people > 2", "people > 3");
     project.finish(&[]);
     assert_eq!(digits(&project), "0:3 1:3 2:1 3:1 4:1 5:1 6:1 7:1 8:1 9:1");

@@ -3,7 +3,7 @@
 use expect_test::expect;
 use whimbrel_testkit::servers::Engine;
 
-use super::place::{Folder, server, url_of};
+use super::place::{Folder, number, people, said, server, url_of};
 
 #[test]
 fn who_may_not_create_the_ledger_on_postgresql() {
@@ -136,6 +136,29 @@ fn who_may_not_create_the_ledger_on_mariadb() {
         ))
         .unwrap();
     folder.succeeds(&["migrate"]);
+}
+
+#[test]
+fn who_may_not_alter_a_table_loads_it_with_its_indexes_on_mariadb() {
+    let Some(server) = server(Engine::Mysql) else { return };
+    let database = server.database("alter").unwrap();
+    let name = database.name();
+    database
+        .run(&format!(
+            "CREATE TABLE people (id BIGINT PRIMARY KEY, name VARCHAR(20), KEY by_name (name)); \
+             CREATE USER filler@'%' IDENTIFIED BY 'p'; \
+             GRANT CREATE, CREATE VIEW, DROP, SELECT, INSERT, UPDATE, DELETE ON {name}.* TO filler@'%'"
+        ))
+        .unwrap();
+    let folder = Folder::on(&database, &url_of(&database, "filler", "p"));
+    folder.aim(&url_of(&database, "filler", "p"), "[run]\nindexes = \"park\"\n");
+    let output = folder.run(&["migrate", "--verbose"]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let told = "warning[WB0631]: the indexes of `people` stay while it is loaded";
+    assert!(said(&output).contains(told), "{}", said(&output));
+    let keys = "SELECT count(*) FROM information_schema.statistics \
+                WHERE table_schema = DATABASE() AND index_name = 'by_name'";
+    assert_eq!((number(&database, keys), people(&database)), (1, 2));
 }
 
 #[test]

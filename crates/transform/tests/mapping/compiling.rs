@@ -233,8 +233,8 @@ fn a_table_with_two_key_columns_cannot_be_referred_to() {
 #[test]
 fn a_mark_carries_sixty_four_aggregates() {
     let of = |count: usize| {
-        let columns: String =
-            (0..count).map(|number| format!("c{number} = {{ last = \"a\" }}\n")).collect();
+        let column = |number| format!("c{number} = {{ last = \"a\" }}\n");
+        let columns = (0..count).map(column).collect::<Vec<_>>().concat();
         let plan = format!(
             "[source.s]\ncsv = \"*\"\n[[table]]\ninto = \"t\"\nfrom = \"s\"\neach = \"file\"\n\
              key = [\"zz\"]\n[table.columns]\nzz = {{ fact = \"file.path\" }}\n{columns}"

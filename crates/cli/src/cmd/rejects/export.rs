@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::io::Write as _;
+use std::os::unix::fs::DirBuilderExt as _;
 
 use serde_json::json;
 
@@ -32,9 +33,14 @@ pub(crate) async fn run(args: &RejectsExport) -> Result<Answer, Failure> {
     if let Some(parent) = folder.parent() {
         fs::create_dir_all(parent).map_err(failed)?;
     }
-    fs::create_dir(folder).map_err(failed)?;
+    let sensitive = project.plan.sources.iter().any(|source| !source.sensitive.is_empty());
+    let mut making = fs::DirBuilder::new();
+    if sensitive {
+        making.mode(0o700);
+    }
+    making.create(folder).map_err(failed)?;
     let mut index = fs::File::create(folder.join("index.jsonl")).map_err(failed)?;
-    let mut total = 0u64;
+    let (mut total, mut hidden) = (0u64, 0u64);
     for_each(target.as_ref(), &run, true, &mut |reject| {
         let mut entry = list::json(&reject);
         // A file that was rejected as a whole has no bytes of a record.
@@ -48,13 +54,18 @@ pub(crate) async fn run(args: &RejectsExport) -> Result<Answer, Failure> {
         }
         writeln!(index, "{entry}").map_err(failed)?;
         total += 1;
+        hidden += u64::from(project.plan.hides_records(&reject.source));
         Ok(())
     })
     .await?;
     index.sync_all().map_err(failed)?;
     let message = format!("{} written to {}", count(total, "reject"), folder.display());
+    let clear = match hidden {
+        0 => String::new(),
+        _ => format!("! {} with sensitive columns, in clear\n", count(hidden, "record")),
+    };
     let text = format!(
-        "{message}\nNext: edit the .bytes files, then whimbrel rejects retry --from {}{}\n",
+        "{message}\n{clear}Next: edit the .bytes files, then whimbrel rejects retry --from {}{}\n",
         folder.display(),
         plan_flag(&project)
     );

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 use whimbrel_ledger::{Reject, RejectStatus};
+use whimbrel_profile::shown::argument;
 
 use super::{for_each, name, place};
 use crate::args::RejectsList;
@@ -32,6 +33,12 @@ struct Group {
 }
 
 pub(crate) async fn run(args: &RejectsList) -> Result<Answer, Failure> {
+    if let Some(stray) = &args.stray {
+        let stray = argument(&printable(stray, 80));
+        let message = format!("`rejects list` takes the run by a flag: {stray}");
+        let hint = format!("whimbrel rejects list --run {stray}");
+        return Err(Failure::usage("WB0727", message, hint));
+    }
     let project = Project::open(&args.on.plan)?;
     let target = project.target().await?;
     let run = find_run(&project, target.as_ref(), args.on.run.as_deref()).await?;

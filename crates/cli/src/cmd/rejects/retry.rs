@@ -22,6 +22,13 @@ use crate::progress::Shown;
 use crate::project::Project;
 
 pub(crate) async fn run(global: &Global, args: &RejectsRetry) -> Result<Answer, Failure> {
+    if args.stray.is_some() {
+        return Err(Failure::usage(
+            "WB0727",
+            "`rejects retry` takes no run: it continues the newest one",
+            "what waits of the runs before it is read too; name rejects (`TABLE.UNIT`) or codes to choose",
+        ));
+    }
     let project = Project::open(&args.plan)?;
     let ports = project.ports(Arc::new(Shown::new(global))).await?;
     listen_for_signals(&ports.cancel)

@@ -4,6 +4,7 @@ use std::fs;
 
 use serde_json::json;
 use whimbrel_ledger::Reject;
+use whimbrel_transform::MASK;
 
 use super::{for_each, list, name, place};
 use crate::args::RejectsShow;
@@ -34,11 +35,20 @@ pub(crate) async fn run(args: &RejectsShow) -> Result<Answer, Failure> {
     let mut text = String::new();
     let mut data = Vec::new();
     for reject in &found {
-        let bytes = bytes(&project, reject)?;
-        text.push_str(&described(reject, &bytes));
         let mut document = list::json(reject);
-        document["text"] = json!(String::from_utf8_lossy(&bytes));
-        document["utf8"] = json!(std::str::from_utf8(&bytes).is_ok());
+        let hidden = !args.show_sensitive && project.plan.hides_records(&reject.source);
+        document["hidden"] = json!(hidden);
+        if hidden {
+            let record = format!("{MASK} (`--show-sensitive` prints it)");
+            text.push_str(&described(reject, &record));
+            document["text"] = json!(MASK);
+        } else {
+            let bytes = bytes(&project, reject)?;
+            let record = String::from_utf8_lossy(&bytes);
+            text.push_str(&described(reject, &printable(&record, SHOWN)));
+            document["text"] = json!(record);
+            document["utf8"] = json!(std::str::from_utf8(&bytes).is_ok());
+        }
         data.push(document);
     }
     Ok(Answer::new(count(found.len() as u64, "reject"), text, json!({ "rejects": data })))
@@ -62,7 +72,7 @@ pub(super) fn bytes(project: &Project, reject: &Reject) -> Result<Vec<u8>, Failu
     }
 }
 
-fn described(reject: &Reject, bytes: &[u8]) -> String {
+fn described(reject: &Reject, record: &str) -> String {
     let mut text = format!("reject {} ({})\n", name(reject), reject.status.word());
     let mut row = |label: &str, value: String| text.push_str(&format!("  {label:<9} {value}\n"));
     row(
@@ -92,7 +102,7 @@ fn described(reject: &Reject, bytes: &[u8]) -> String {
     if let Some(resolution) = &reject.resolution {
         row("resolved", printable(resolution, 400));
     }
-    row("record", printable(&String::from_utf8_lossy(bytes), SHOWN));
+    row("record", record.to_owned());
     text.push_str(&format!("  more      whimbrel explain {}\n", reject.code));
     text
 }
