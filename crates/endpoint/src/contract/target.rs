@@ -45,6 +45,7 @@ pub async fn target_contract(make: impl Fn() -> Connect) {
     a_released_fence_cannot_commit(make()).await;
     a_renewal_is_possible_in_a_transaction(make()).await;
     rows_meet_their_fates(make()).await;
+    expected_rows_go_in_only_when_they_are_written(make()).await;
     rows_without_a_key_are_all_new(make()).await;
     a_key_that_is_not_unique_is_refused(make()).await;
     what_is_undone_never_was(make()).await;
@@ -366,6 +367,34 @@ async fn rows_meet_their_fates(connect: Connect) {
         [
             vec![int(1), text("one"), Value::Null],
             vec![int(3), text("three"), text("last")],
+            vec![int(4), text("four"), Value::Null],
+        ]
+    );
+}
+
+async fn expected_rows_go_in_only_when_they_are_written(connect: Connect) {
+    let (target, fence) = ready(&connect).await;
+    let mut txn = begin(&*target, fence).await;
+    let first = Arc::new(item_rows(&[(1, "one", ""), (2, "two", "")]));
+    let second = Arc::new(item_rows(&[(2, "two again", ""), (3, "three", "")]));
+    let never = Arc::new(item_rows(&[(9, "never", "")]));
+    let another = Arc::new(item_rows(&[(4, "four", "")]));
+    txn.expect(&items(), &second);
+    let fates = txn.write(&items(), first, WriteMode::Insert).await.expect("write");
+    assert_eq!(fates, [RowFate::Inserted, RowFate::Inserted]);
+    txn.expect(&items(), &never);
+    let fates = txn.write(&items(), second, WriteMode::Insert).await.expect("write");
+    assert_eq!(fates, [RowFate::Taken, RowFate::Inserted]);
+    let fates = txn.write(&items(), another, WriteMode::Insert).await.expect("write");
+    assert_eq!(fates, [RowFate::Inserted]);
+    txn.expect(&items(), &never);
+    txn.commit().await.expect("commit");
+    assert_eq!(
+        all_items(&*target).await,
+        [
+            vec![int(1), text("one"), Value::Null],
+            vec![int(2), text("two"), Value::Null],
+            vec![int(3), text("three"), Value::Null],
             vec![int(4), text("four"), Value::Null],
         ]
     );
