@@ -1,7 +1,7 @@
 //! Crashes: every failpoint in every step of the course, then kills at random moments; each time the
 //! same command is run again until it is done, and the target must be as if nothing had happened.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,10 +12,11 @@ use whimbrel_testkit::Dice;
 
 use crate::binary::{Build, build, expect, root, run_armed, run_killed};
 use crate::course::{COURSE, Step};
-use crate::cuts::{self, Cuts};
+use crate::cuts;
 use crate::engine::{Engine, Ground};
 use crate::fixtures::{Legacy, Stage, System};
 use crate::site::Site;
+use crate::tally::{Kills, Tally, table};
 use crate::{checker, flag};
 
 /// What a whole course leaves in the ledger.
@@ -55,16 +56,10 @@ pub fn run_on(
     for ground in grounds {
         at_failpoints(binary, &undisturbed, ground.engine)?;
     }
-    let end = Instant::now() + Duration::from_secs(seconds);
-    let mut kills = Kills::default();
-    let mut dice = Dice::new(seed, "crash");
-    while Instant::now() < end {
-        let course = &undisturbed[kills.courses % undisturbed.len()];
-        at_random(binary, course, &mut dice, &mut kills)
-            .with_context(|| format!("reproduce with: cargo xtask crash --seed {seed}"))?;
-    }
-    println!("random kills: {kills}, seed {seed}, 0 breaks");
-    Ok(())
+    let mut storm = Storm::new("crash", seed, binary, &undisturbed);
+    let result = storm.share(Instant::now() + Duration::from_secs(seconds));
+    storm.print();
+    result
 }
 
 /// `soak`: by number.
@@ -74,47 +69,131 @@ pub fn soak(arguments: &[&str]) -> Result<()> {
     let seed = flag(arguments, "--seed", clock_seed())?;
     let binary = build(Build::Failpoints)?;
     let grounds = Ground::of(&Engine::wanted(arguments)?)?;
-    for course in &undisturbed(&binary, &System::wanted(arguments)?, &grounds)? {
-        let (name, engine) = (course.system.name, course.ground.engine);
-        let mut dice = Dice::new(seed, name);
-        let mut kills = Kills::default();
-        while kills.total() < wanted {
-            at_random(&binary, course, &mut dice, &mut kills)
-                .with_context(|| format!("reproduce with: cargo xtask soak --seed {seed}"))?;
+    let undisturbed = undisturbed(&binary, &System::wanted(arguments)?, &grounds)?;
+    let mut storm = Storm::new("soak", seed, &binary, &undisturbed);
+    let result = storm.number(wanted, wanted_cuts);
+    storm.print();
+    result
+}
+
+/// What disturbs a course.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Fault {
+    /// The process is killed.
+    Kill,
+    /// A connection to the server is cut.
+    Cut,
+}
+
+/// Each server and each file meets at least so many kills in a timed share, and each server as many
+/// cuts, of which one is at COMMIT …
+const LEAST: u64 = 3;
+/// … in at most so many courses.
+const COURSES_MAX: u64 = 10;
+/// So often one command is killed before it is let through: in a timed share, …
+const KILLS_SHARE: u64 = 8;
+/// … and by number.
+const KILLS_MAX: u64 = 40;
+
+/// Random faults, and what came of them.
+struct Storm<'a> {
+    chore: &'static str,
+    seed: u64,
+    binary: &'a Path,
+    courses: &'a [Course<'a>],
+    /// Of each course.
+    tallies: Vec<Tally>,
+    /// Of each course: for kills, for cuts. So one does not change the other.
+    dice: Vec<(Dice, Dice)>,
+}
+
+impl<'a> Storm<'a> {
+    fn new(chore: &'static str, seed: u64, binary: &'a Path, courses: &'a [Course<'a>]) -> Self {
+        let tally = |course: &Course<'_>| Tally::new(course.system.name, course.ground.engine);
+        let dice = |course: &Course<'_>| {
+            let of = |fault| format!("{} on {}, {fault}", course.system.name, course.ground.engine);
+            (Dice::new(seed, &of("kills")), Dice::new(seed, &of("cuts")))
+        };
+        let tallies = courses.iter().map(tally).collect();
+        let dice = courses.iter().map(dice).collect();
+        Self { chore, seed, binary, courses, tallies, dice }
+    }
+
+    /// One course in turn until the time is up, and until each engine has met enough.
+    fn share(&mut self, end: Instant) -> Result<()> {
+        let turns: Vec<(usize, Fault)> = (0..self.courses.len())
+            .flat_map(|at| [(at, Fault::Kill), (at, Fault::Cut)])
+            .filter(|(at, fault)| *fault == Fault::Kill || self.engine(*at) != Engine::Sqlite)
+            .collect();
+        for (at, fault) in turns.into_iter().cycle() {
+            let is_over = Instant::now() >= end;
+            if is_over && self.tallies.iter().all(|tally| self.has_met_enough(tally.engine)) {
+                break;
+            }
+            let engine = self.engine(at);
+            if !is_over || !self.has_met_enough(engine) {
+                self.course(at, fault, KILLS_SHARE)?;
+                let tally = &self.tallies[at];
+                let courses = tally.kills.courses.max(tally.cuts.courses);
+                let is_enough = courses < COURSES_MAX || self.has_met_enough(engine);
+                ensure!(is_enough, "{engine}: too few faults in {courses} courses");
+            }
         }
-        println!("{name} on {engine}: {kills}, seed {seed}, 0 breaks");
-        let mut cuts = Cuts::default();
-        while engine != Engine::Sqlite && cuts.total < wanted_cuts {
-            cuts::course(&binary, course, &mut dice, &mut cuts)
-                .with_context(|| format!("reproduce with: cargo xtask soak --seed {seed}"))?;
-        }
-        if engine != Engine::Sqlite {
-            println!("{name} on {engine}: {cuts}, seed {seed}, 0 breaks");
+        Ok(())
+    }
+
+    /// So many kills and cuts of each course.
+    fn number(&mut self, kills: u64, cuts: u64) -> Result<()> {
+        for at in 0..self.courses.len() {
+            while self.tallies[at].kills.total() < kills {
+                self.course(at, Fault::Kill, KILLS_MAX)?;
+            }
+            while self.engine(at) != Engine::Sqlite && self.tallies[at].cuts.total < cuts {
+                self.course(at, Fault::Cut, KILLS_MAX)?;
+            }
+            let Tally { system, engine, cuts, .. } = &self.tallies[at];
             // A quarter at least must be of the kind that only the ledger can settle.
-            ensure!(cuts.at_commit * 4 >= cuts.total, "too few cuts at COMMIT: {cuts}");
+            let is_enough = cuts.at_commit * 4 >= cuts.total;
+            ensure!(is_enough, "{system} on {engine}: too few cuts at COMMIT");
+            println!("{system} on {engine}: done");
         }
+        Ok(())
     }
-    Ok(())
-}
 
-/// How often a process was killed, by step.
-#[derive(Default)]
-struct Kills {
-    courses: usize,
-    steps: BTreeMap<Step, u64>,
-}
-
-impl Kills {
-    fn total(&self) -> u64 {
-        self.steps.values().sum()
+    /// One course with kills or cuts in every step.
+    fn course(&mut self, at: usize, fault: Fault, kills_max: u64) -> Result<()> {
+        let (course, tally) = (&self.courses[at], &mut self.tallies[at]);
+        let (of_kills, of_cuts) = &mut self.dice[at];
+        let began = Instant::now();
+        let result = match fault {
+            Fault::Kill => at_random(self.binary, course, of_kills, &mut tally.kills, kills_max),
+            Fault::Cut => cuts::course(self.binary, course, of_cuts, &mut tally.cuts),
+        };
+        tally.time += began.elapsed();
+        tally.breaks += u64::from(result.is_err());
+        let (chore, seed) = (self.chore, self.seed);
+        result.with_context(|| format!("reproduce with: cargo xtask {chore} --seed {seed}"))
     }
-}
 
-impl std::fmt::Display for Kills {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let steps: Vec<String> =
-            self.steps.iter().map(|(step, kills)| format!("{} {kills}", step.name())).collect();
-        write!(f, "{} in {} courses ({})", self.total(), self.courses, steps.join(", "))
+    fn engine(&self, at: usize) -> Engine {
+        self.courses[at].ground.engine
+    }
+
+    fn has_met_enough(&self, engine: Engine) -> bool {
+        let of = |count: fn(&Tally) -> u64| {
+            self.tallies.iter().filter(|it| it.engine == engine).map(count).sum::<u64>()
+        };
+        let cuts = match engine {
+            Engine::Sqlite => true,
+            Engine::Postgres | Engine::Mysql => {
+                of(|tally| tally.cuts.total) >= LEAST && of(|tally| tally.cuts.at_commit) > 0
+            }
+        };
+        cuts && of(|tally| tally.kills.total()) >= LEAST
+    }
+
+    fn print(&self) {
+        print!("random faults, seed {}:\n{}", self.seed, table(&self.tallies));
     }
 }
 
@@ -134,6 +213,8 @@ pub struct Course<'a> {
 /// One step of it.
 pub struct Scene<'a> {
     pub step: Step,
+    /// How long its command takes.
+    took: Duration,
     /// Where everything is ready for the command.
     ready: Site<'a>,
     /// What the target holds after it.
@@ -162,12 +243,14 @@ fn undisturbed<'a>(
     grounds: &'a [Ground],
 ) -> Result<Vec<Course<'a>>> {
     let mut courses = Vec::new();
-    for ground in grounds {
-        for system in systems.iter().filter(|system| matches!(system.legacy, Legacy::Folder)) {
+    // Engine after engine in turn, so that a share of time reaches all of them.
+    for system in systems.iter().filter(|system| matches!(system.legacy, Legacy::Folder)) {
+        for ground in grounds {
             let what = || format!("`{}` on {}", system.name, ground.engine);
             courses.push(play(binary, system, ground).with_context(what)?);
         }
     }
+    ensure!(!courses.is_empty(), "crashes are of systems whose legacy data is a folder");
     Ok(courses)
 }
 
@@ -177,9 +260,11 @@ fn play<'a>(binary: &Path, system: &'static System, ground: &'a Ground) -> Resul
     for step in COURSE {
         step.prepare(binary, system, &site)?;
         let ready = site.copy()?;
+        let began = Instant::now();
         expect(binary, &site, step.command(), &[3])?;
+        let took = began.elapsed();
         let wanted = checker::fingerprint(&site.look()?)?;
-        let scene = Scene { step, ready, wanted };
+        let scene = Scene { step, took, ready, wanted };
         scene.compare(system, &site).with_context(|| step.name().to_owned())?;
         scenes.push(scene);
     }
@@ -293,13 +378,19 @@ fn at_failpoint(binary: &Path, system: &System, scene: &Scene<'_>, point: &str) 
 }
 
 /// Kills at random moments of every step until it gets through.
-fn at_random(binary: &Path, course: &Course<'_>, dice: &mut Dice, kills: &mut Kills) -> Result<()> {
+fn at_random(
+    binary: &Path,
+    course: &Course<'_>,
+    dice: &mut Dice,
+    kills: &mut Kills,
+    kills_max: u64,
+) -> Result<()> {
     let system = course.system;
     let site = &Site::of(system, course.ground, Some(BATCH_SIZE))?;
     for scene in &course.scenes {
         scene.step.prepare(binary, system, site)?;
         let mut moments = Vec::new();
-        let killed = until_done(binary, site, scene.step, dice, &mut moments)
+        let killed = until_done(binary, site, scene, dice, kills_max, &mut moments)
             .and_then(|killed| scene.compare(system, site).map(|()| killed));
         let what = || {
             format!(
@@ -320,14 +411,16 @@ fn at_random(binary: &Path, course: &Course<'_>, dice: &mut Dice, kills: &mut Ki
 fn until_done(
     binary: &Path,
     site: &Site<'_>,
-    step: Step,
+    scene: &Scene<'_>,
     dice: &mut Dice,
+    kills_max: u64,
     moments: &mut Vec<Duration>,
 ) -> Result<u64> {
-    let mut kills = 0;
-    while kills < 40 {
-        // Most kills early, where schema and ledger come into being; some late.
-        let span = [5_000, 40_000, 250_000][usize::try_from(dice.below(3))?];
+    let (mut kills, step) = (0, scene.step);
+    let took = u64::try_from(scene.took.as_micros())?;
+    while kills < kills_max {
+        // Most kills early, where schema and ledger come into being; some until after its end.
+        let span = [5_000, took / 4 + 1, took * 5 / 4 + 1][usize::try_from(dice.below(3))?];
         let after = Duration::from_micros(dice.below(span) + 500);
         moments.push(after);
         let run = run_killed(binary, site, step.command(), after)?;

@@ -1,7 +1,6 @@
 //! Connections that are cut: every command of a course runs through a proxy that cuts it again and
 //! again, at random bytes and around COMMIT, and is run again until it gets through.
 
-use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,32 +11,12 @@ use whimbrel_testkit::proxy::{Cut, Proxy};
 use crate::binary::run;
 use crate::crash::{BATCH_SIZE, Course};
 use crate::site::Site;
+use crate::tally::Cuts;
 
 /// A cut later than that in a connection would seldom be met.
 const BYTES_MAX: u64 = 60_000;
 /// So often one command is run again before that is called a fault.
 const RUNS_MAX: u64 = 60;
-
-/// How often a connection was cut.
-#[derive(Default)]
-pub struct Cuts {
-    /// All of them.
-    pub total: u64,
-    /// Of these, between COMMIT and its reply, or such that the client cannot tell.
-    pub at_commit: u64,
-    courses: u64,
-    runs: u64,
-}
-
-impl fmt::Display for Cuts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { total, at_commit, courses, runs } = self;
-        write!(
-            f,
-            "{total} cuts, {at_commit} of them at COMMIT, in {runs} runs of {courses} courses"
-        )
-    }
-}
 
 /// One course, with every connection of it in danger.
 pub fn course(binary: &Path, course: &Course<'_>, dice: &mut Dice, cuts: &mut Cuts) -> Result<()> {

@@ -18,6 +18,7 @@ mod picture;
 mod repairs;
 mod sheet;
 mod site;
+mod tally;
 mod test;
 mod tidy;
 
@@ -32,15 +33,17 @@ usage: cargo xtask CHORE
                        the fixture systems, migrated, mended and taken along with their data, on each
                        engine; without a word also the inputs of fixtures/exactness
   crash [SYSTEM] [--engine NAME] [--seconds N] [--seed N]
-                       every failpoint in every kind of run, then random kills until the time is up
+                       every failpoint in every kind of run, then random kills, and cuts of connections to
+                       servers, until the time is up
   soak [SYSTEM] [--engine NAME] [--kills N] [--cuts N] [--seed N]
                        random kills by number (default 200 per system and engine), and as many cuts of
                        connections to servers, a quarter of them around COMMIT
-  bench [NAME] [--rows N] [--runs N] [--check]
+  bench [NAME] [--rows N] [--runs N] [--binary FILE] [--check] [--record]
                        whole migrations against the engines' own tools, in turns: load-sqlite,
-                       load-postgres, load-mysql, copy-database, heartbeat; all of them without a
-                       NAME; `impact`: latencies of a live workload beside a load. --check fails
-                       where a target is missed by more than the tolerance
+                       load-postgres, load-mysql, copy-database, heartbeat; impact: latencies of a
+                       live workload beside a load; all of them without a NAME. --check fails where
+                       a figure is worse than docs/benchmarks.md has it, beyond its tolerance;
+                       --record writes what was found there
 ";
 
 fn main() -> ExitCode {

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
@@ -11,37 +11,77 @@ use crate::engine::{Engine, Ground};
 use crate::fixtures::System;
 use crate::{crash, engine, exactness, fixtures, tidy};
 
-/// Runs everything; stops at the first stage that fails.
+/// Runs everything; stops at the first stage that fails. Which stages took how long is told in any
+/// case.
 pub fn run() -> Result<()> {
-    let began = Instant::now();
-    let stage = |name: &str| println!("── {name} ({:.0} s)", began.elapsed().as_secs_f64());
-    stage("format");
-    cargo(&["fmt", "--all", "--check"])?;
-    stage("tidy");
-    tidy::run()?;
-    stage("lints");
-    cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])?;
-    stage("servers");
-    engine::install()?;
-    let grounds = Ground::of(&Engine::ALL)?;
-    stage("unit, contract and command-line tests");
-    let (passed, skipped) = tests(&grounds)?;
-    stage("documentation");
-    documentation()?;
-    let binary = build(Build::Failpoints)?;
-    let systems = System::wanted(&[])?;
-    stage("fixtures");
-    fixtures::run_on(&binary, &systems, &grounds)?;
-    let inputs = exactness::run(&binary)?;
-    println!("exactness  sqlite    {inputs} inputs");
-    stage("faults");
-    crash::run_on(&binary, &systems, &grounds, &["--seconds", "60"])?;
-    stage("done");
+    let mut stages = Stages::default();
+    let result = all(&mut stages);
+    stages.end();
+    print!("{}", table(&stages.ended, result.is_err()));
+    let (passed, skipped) = result?;
     for test in &skipped {
         println!("skipped: {test}");
     }
     println!("total: {passed} passed, 0 failed, {} skipped", skipped.len());
     Ok(())
+}
+
+fn all(stages: &mut Stages) -> Result<(u64, Vec<String>)> {
+    stages.begin("format");
+    cargo(&["fmt", "--all", "--check"])?;
+    stages.begin("tidy");
+    tidy::run()?;
+    stages.begin("lints");
+    cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])?;
+    stages.begin("servers");
+    engine::install()?;
+    let grounds = Ground::of(&Engine::ALL)?;
+    stages.begin("unit, contract and command-line tests");
+    let tested = tests(&grounds)?;
+    stages.begin("documentation");
+    documentation()?;
+    stages.begin("build with failpoints");
+    let binary = build(Build::Failpoints)?;
+    let systems = System::wanted(&[])?;
+    stages.begin("fixtures");
+    fixtures::run_on(&binary, &systems, &grounds)?;
+    let inputs = exactness::run(&binary)?;
+    println!("exactness  sqlite    {inputs} inputs");
+    stages.begin("faults");
+    crash::run_on(&binary, &systems, &grounds, &["--seconds", "60"])?;
+    Ok(tested)
+}
+
+/// What is done one after another, and how long each took.
+#[derive(Default, Debug)]
+struct Stages {
+    ended: Vec<(&'static str, Duration)>,
+    current: Option<(&'static str, Instant)>,
+}
+
+impl Stages {
+    fn begin(&mut self, name: &'static str) {
+        self.end();
+        println!("── {name}");
+        self.current = Some((name, Instant::now()));
+    }
+
+    fn end(&mut self) {
+        if let Some((name, began)) = self.current.take() {
+            self.ended.push((name, began.elapsed()));
+        }
+    }
+}
+
+fn table(stages: &[(&str, Duration)], failed: bool) -> String {
+    let mut text = format!("{:<40} {:>7}\n", "stage", "seconds");
+    for (at, (name, time)) in stages.iter().enumerate() {
+        let mark = if failed && at + 1 == stages.len() { "  failed" } else { "" };
+        text.push_str(&format!("{name:<40} {:>7.0}{mark}\n", time.as_secs_f64()));
+    }
+    let all: Duration = stages.iter().map(|(_, time)| *time).sum();
+    text.push_str(&format!("{:<40} {:>7.0}\n", "all", all.as_secs_f64()));
+    text
 }
 
 /// Runs all tests; returns how many there were, and which could not do here what they are for. They
@@ -94,4 +134,26 @@ fn documentation() -> Result<()> {
         bail!("cargo doc failed");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_stage_has_its_time_and_the_last_one_failed() {
+        let seconds = Duration::from_secs;
+        let stages = [("format", seconds(1)), ("tidy", seconds(0)), ("faults", seconds(99))];
+        assert_eq!(
+            table(&stages, true),
+            "\
+stage                                    seconds
+format                                         1
+tidy                                           0
+faults                                        99  failed
+all                                          100
+"
+        );
+        assert!(!table(&stages, false).contains("failed"));
+    }
 }

@@ -14,15 +14,11 @@ use anyhow::Result;
 use whimbrel_testkit::servers::{Database, Engine, Server};
 
 use super::data::{self, Data};
+use super::figures::Figure;
 use super::load::{calm, holds};
-use super::measure::{Course, Took, beyond, print_ratio, print_times, too_large};
+use super::measure::{Course, Took, peak_memory, print_ratio, print_times};
 use super::place::{Reach, ServerProcess, durable_server, version};
 use super::{Bench, mysql, postgres};
-
-/// `--check` fails above these ratios to `pg_dump | psql` …
-const DUMP_RATIO_MAX: f64 = 2.0;
-/// … and to `mariadb | psql \copy`.
-const PIPE_RATIO_MAX: f64 = 2.0;
 
 const PLAN: &str = r#"name     = "bench-copy"
 target   = "${TARGET}"
@@ -40,20 +36,19 @@ key  = ["sample"]
 [table.columns]
 "#;
 
-/// From both engines; returns the targets that were missed.
-pub(super) fn databases(bench: &Bench) -> Result<Vec<String>> {
+/// From both engines.
+pub(super) fn databases(bench: &Bench) -> Result<Vec<Figure>> {
     let target = durable_server(Engine::Postgres)?;
-    let mut missed = Vec::new();
-    missed.extend(from_postgres(bench, &target)?);
-    missed.extend(from_mariadb(bench, &target)?);
-    Ok(missed)
+    let mut figures = from_postgres(bench, &target)?;
+    figures.extend(from_mariadb(bench, &target)?);
+    Ok(figures)
 }
 
-fn from_postgres(bench: &Bench, target: &Server) -> Result<Vec<String>> {
+fn from_postgres(bench: &Bench, target: &Server) -> Result<Vec<Figure>> {
     let old = target.database("old")?;
     fill(bench, &old, Engine::Postgres)?;
     let ground = Ground::new(bench, target, &old, &[target])?;
-    ground.copy("pg_dump | psql", DUMP_RATIO_MAX, &|new| {
+    ground.copy("pg_dump to psql", &|new| {
         let mut shell = pipe("pg_dump --no-owner --table=samples \"$OLD\" | psql -X -q");
         let (old, new) =
             (Reach::near(&old, Engine::Postgres)?, Reach::near(new, Engine::Postgres)?);
@@ -63,12 +58,12 @@ fn from_postgres(bench: &Bench, target: &Server) -> Result<Vec<String>> {
     })
 }
 
-fn from_mariadb(bench: &Bench, target: &Server) -> Result<Vec<String>> {
+fn from_mariadb(bench: &Bench, target: &Server) -> Result<Vec<Figure>> {
     let source = durable_server(Engine::Mysql)?;
     let old = source.database("old")?;
     fill(bench, &old, Engine::Mysql)?;
     let ground = Ground::new(bench, target, &old, &[target, &source])?;
-    ground.copy("mariadb | psql", PIPE_RATIO_MAX, &|new| {
+    ground.copy("mariadb to psql", &|new| {
         let client = Reach::near(&old, Engine::Mysql)?.mariadb();
         // What the client is told stands before the script's own words.
         let mut shell = pipe(
@@ -131,13 +126,12 @@ impl<'a> Ground<'a> {
         Ok(Self { bench, target, old, engine, processes: processes.collect::<Result<_>>()? })
     }
 
-    /// Ours and the peer's in turns; returns the targets that were missed.
+    /// Ours and the peer's in turns; returns what is watched.
     fn copy(
         &self,
         name: &str,
-        ratio_max: f64,
         peer: &dyn Fn(&Database<'_>) -> Result<Command>,
-    ) -> Result<Vec<String>> {
+    ) -> Result<Vec<Figure>> {
         let columns = Data::Telemetry.columns().iter().map(|name| format!("{name} = \"{name}\""));
         let plan = format!("{PLAN}{}\n", columns.collect::<Vec<_>>().join("\n"));
         let schema = Data::Telemetry.plain_schema("postgres");
@@ -163,10 +157,9 @@ impl<'a> Ground<'a> {
         } else {
             println!("pgloader           skipped: it is not installed");
         }
-        let what = format!("from {}, whimbrel / {name}", self.engine);
-        let mut missed = Vec::from_iter(beyond(&what, ratio, ratio_max));
-        missed.extend(too_large(&format!("from {}", self.engine), ours.iter()));
-        Ok(missed)
+        let from = format!("from {}", self.engine);
+        let ratio = Figure::new(format!("{from}: whimbrel / {name}"), ratio);
+        Ok(vec![ratio, peak_memory(&from, ours.iter())])
     }
 
     fn run(&self, command: impl FnOnce(&Database<'_>) -> Result<Command>) -> Result<Took> {

@@ -7,28 +7,29 @@ use anyhow::{Context as _, Result, ensure};
 use whimbrel_testkit::servers::{Database, Engine, Server};
 
 use super::data::Data;
-use super::measure::{Course, Took, beyond, print_ratio, print_times, too_large};
+use super::figures::Figure;
+use super::measure::{Course, Took, peak_memory, print_ratio, print_times};
 use super::place::ServerProcess;
-use super::{BAD_RATIO_MAX, Bench, Files};
+use super::{Bench, Files};
 
 /// Another loader of the same file.
 pub(super) struct Peer<'a> {
     pub(super) name: &'static str,
     /// Its command line, for a database in which the table stands ready.
     pub(super) command: &'a dyn Fn(&Database<'_>, Data, &Path) -> Result<Command>,
-    /// The most times its own time that ours may take; without it the peer runs once, for comparison.
-    pub(super) ratio_max: Option<f64>,
+    /// Runs once, for comparison, and is not watched.
+    pub(super) once: bool,
 }
 
-/// Loads both kinds of data, in turns with the peers; returns the targets that were missed.
-pub(super) fn against(bench: &Bench, server: &Server, peers: &[Peer<'_>]) -> Result<Vec<String>> {
+/// Loads both kinds of data, in turns with the peers; returns what is watched.
+pub(super) fn against(bench: &Bench, server: &Server, peers: &[Peer<'_>]) -> Result<Vec<Figure>> {
     let ground = Ground { bench, server, process: ServerProcess::of(server)? };
-    let mut missed = Vec::new();
+    let mut figures = Vec::new();
     for data in [Data::Telemetry, Data::Flights] {
         let files = bench.files(data, server.engine().name())?;
-        missed.extend(ground.load(&files, peers)?);
+        figures.extend(ground.load(&files, peers)?);
     }
-    Ok(missed)
+    Ok(figures)
 }
 
 struct Ground<'a> {
@@ -38,13 +39,13 @@ struct Ground<'a> {
 }
 
 impl Ground<'_> {
-    fn load(&self, files: &Files, peers: &[Peer<'_>]) -> Result<Vec<String>> {
+    fn load(&self, files: &Files, peers: &[Peer<'_>]) -> Result<Vec<Figure>> {
         let (mut ours, mut with_bad) = (Vec::new(), Vec::new());
         let mut theirs: Vec<Vec<Took>> = peers.iter().map(|_| Vec::new()).collect();
         for run in 0..self.bench.runs {
             ours.push(self.migrate(files, &files.clean, 0, files.written.good)?);
             for (peer, times) in peers.iter().zip(&mut theirs) {
-                if run == 0 || peer.ratio_max.is_some() {
+                if run == 0 || !peer.once {
                     times.push(self.peer(files, peer)?);
                 }
             }
@@ -54,17 +55,18 @@ impl Ground<'_> {
         let (data, rows) = (files.data.name(), self.bench.rows);
         print_times("whimbrel", &ours, rows, "rows");
         print_times("3% bad", &with_bad, rows, "rows");
-        let mut missed = Vec::new();
+        let mut figures = Vec::new();
         for (peer, times) in peers.iter().zip(&theirs) {
             print_times(peer.name, times, rows, "rows");
             let ratio = print_ratio(&format!("whimbrel / {}", peer.name), &ours, times);
-            let name = format!("{data}, whimbrel / {}", peer.name);
-            missed.extend(peer.ratio_max.and_then(|max| beyond(&name, ratio, max)));
+            if !peer.once {
+                figures.push(Figure::new(format!("{data}: whimbrel / {}", peer.name), ratio));
+            }
         }
         let ratio = print_ratio("3% bad / clean", &with_bad, &ours);
-        missed.extend(beyond(&format!("{data}, 3% bad / clean"), ratio, BAD_RATIO_MAX));
-        missed.extend(too_large(data, ours.iter().chain(&with_bad)));
-        Ok(missed)
+        figures.push(Figure::new(format!("{data}: 3% bad / clean"), ratio));
+        figures.push(peak_memory(data, ours.iter().chain(&with_bad)));
+        Ok(figures)
     }
 
     fn migrate(&self, files: &Files, folder: &Path, code: i32, rows: u64) -> Result<Took> {

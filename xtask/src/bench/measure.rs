@@ -9,12 +9,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
+use super::figures::Figure;
 use super::place::ServerProcess;
-
-/// Machines differ from minute to minute: `--check` allows this much above the ratios.
-const TOLERANCE: f64 = 1.15;
-/// Peak memory of a migration stays below this, whatever is loaded.
-const PEAK_BYTES_MAX: u64 = 100_000_000;
 
 /// What one run took.
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +43,12 @@ impl Course<'_> {
     }
 
     /// Runs it and looks at its memory meanwhile.
-    pub(super) fn timed(mut self) -> Result<Took> {
+    pub(super) fn timed(self) -> Result<Took> {
+        Ok(self.heard()?.0)
+    }
+
+    /// The same, with what it wrote to standard error.
+    pub(super) fn heard(mut self) -> Result<(Took, String)> {
         self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
         self.command.stdin(if self.script.is_some() { Stdio::piped() } else { Stdio::null() });
         let cpu_before = children_cpu()?;
@@ -81,12 +82,10 @@ impl Course<'_> {
             let (is, wanted) = (output.status.code(), self.code);
             bail!("`{name}` ended with {is:?} instead of {wanted}\n{}", said.concat());
         }
-        Ok(Took {
-            wall,
-            cpu: children_cpu()?.saturating_sub(cpu_before),
-            server_cpu: self.servers_cpu()?.saturating_sub(servers_before),
-            peak_kib,
-        })
+        let cpu = children_cpu()?.saturating_sub(cpu_before);
+        let server_cpu = self.servers_cpu()?.saturating_sub(servers_before);
+        let heard = String::from_utf8_lossy(&output.stderr).into_owned();
+        Ok((Took { wall, cpu, server_cpu, peak_kib }, heard))
     }
 
     fn servers_cpu(&self) -> Result<Duration> {
@@ -138,10 +137,10 @@ pub(super) fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
     values
 }
 
-/// Prints the times and returns how many a second there were by the median.
-pub(super) fn print_times(name: &str, times: &[Took], count: u64, unit: &str) -> f64 {
+/// Prints the times, and how many a second there were by the median.
+pub(super) fn print_times(name: &str, times: &[Took], count: u64, unit: &str) {
     let seconds = sorted(times.iter().map(|took| took.wall.as_secs_f64()));
-    let median = seconds[seconds.len() / 2];
+    let median = median_seconds(times);
     let cpu = sorted(times.iter().map(|took| took.cpu.as_secs_f64()));
     let server = sorted(times.iter().map(|took| took.server_cpu.as_secs_f64()));
     let server = server[server.len() / 2];
@@ -155,7 +154,12 @@ pub(super) fn print_times(name: &str, times: &[Took], count: u64, unit: &str) ->
         cpu[cpu.len() / 2],
         megabytes(peak(times.iter()))
     );
-    speed
+}
+
+/// The median of the times, in seconds.
+pub(super) fn median_seconds(times: &[Took]) -> f64 {
+    let seconds = sorted(times.iter().map(|took| took.wall.as_secs_f64()));
+    seconds[seconds.len() / 2]
 }
 
 /// Prints the ratios of each pair, and returns the median of those of wall time.
@@ -182,16 +186,7 @@ fn megabytes(bytes: u64) -> f64 {
     bytes as f64 / 1e6
 }
 
-/// The sentence to be said where peak memory is beyond its target.
-pub(super) fn too_large<'a>(name: &str, times: impl Iterator<Item = &'a Took>) -> Option<String> {
-    let peak = peak(times);
-    (peak >= PEAK_BYTES_MAX).then(|| {
-        let (peak, max) = (megabytes(peak), megabytes(PEAK_BYTES_MAX));
-        format!("{name}: peak memory {peak:.1} MB (target below {max:.0})")
-    })
-}
-
-/// The sentence to be said where a ratio is beyond its target and the tolerance.
-pub(super) fn beyond(name: &str, ratio: f64, max: f64) -> Option<String> {
-    (ratio > max * TOLERANCE).then(|| format!("{name} {ratio:.2} (target {max:.1})"))
+/// The most memory of all of them, as a figure.
+pub(super) fn peak_memory<'a>(of: &str, times: impl Iterator<Item = &'a Took>) -> Figure {
+    Figure::new(format!("{of}: peak memory, MB"), megabytes(peak(times)))
 }

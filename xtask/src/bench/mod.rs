@@ -11,9 +11,11 @@
 //! heartbeat       a fixture with a million rows          against its window
 //! impact          latencies of a live workload           without a run, with one
 //! ```
+//! What they find is compared with what that page has recorded (`figures`).
 
 mod copy;
 mod data;
+mod figures;
 mod heartbeat;
 mod impact;
 mod load;
@@ -22,11 +24,13 @@ mod mysql;
 mod place;
 mod postgres;
 mod sqlite;
+mod workload;
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use tempfile::TempDir;
 use whimbrel_testkit::telemetry::Written;
 
@@ -34,57 +38,87 @@ use crate::binary::{Build, build};
 use crate::flag;
 
 use data::Data;
+use figures::{Figure, Record};
 use measure::Course;
 
-/// A run with 3 % bad rows takes at most this many times its own time for clean ones.
-const BAD_RATIO_MAX: f64 = 1.3;
 const BAD_RATIO: f64 = 0.03;
+/// Rows, where nothing else is said. The figures that are recorded are of as many.
+const ROWS: u64 = 1_000_000;
 
-/// One benchmark; answers which targets it missed.
-type Benchmark = fn(&Bench) -> Result<Vec<String>>;
+/// One benchmark.
+#[derive(Clone, Copy, Debug)]
+struct Benchmark {
+    name: &'static str,
+    /// Prints what it measures; answers with what is compared.
+    measure: fn(&Bench) -> Result<Vec<Figure>>,
+    /// How often, where nothing else is said.
+    runs: u64,
+}
 
-/// Those that have targets: `bench` without a name runs all of them.
-const BENCHMARKS: &[(&str, Benchmark)] = &[
-    ("load-sqlite", sqlite::load),
-    ("load-postgres", postgres::load),
-    ("load-mysql", mysql::load),
-    ("copy-database", copy::databases),
-    ("heartbeat", heartbeat::moves),
+/// All of them, in this order.
+const BENCHMARKS: &[Benchmark] = &[
+    Benchmark { name: "load-sqlite", measure: sqlite::load, runs: 5 },
+    Benchmark { name: "load-postgres", measure: postgres::load, runs: 5 },
+    Benchmark { name: "load-mysql", measure: mysql::load, runs: 5 },
+    Benchmark { name: "copy-database", measure: copy::databases, runs: 5 },
+    Benchmark { name: "heartbeat", measure: heartbeat::moves, runs: 5 },
+    Benchmark { name: "impact", measure: impact::latencies, runs: 3 },
 ];
 
-/// Runs benchmarks: `[NAME] [--rows N] [--runs N] [--check]`.
+/// Runs benchmarks: `[NAME] [--rows N] [--runs N] [--binary FILE] [--check] [--record]`.
 pub fn run(arguments: &[&str]) -> Result<()> {
-    let (name, rest) = match arguments {
-        [name, rest @ ..] if !name.starts_with("--") => (Some(*name), rest),
-        rest => (None, rest),
-    };
-    let chosen: Vec<(&str, Benchmark)> = match name {
-        None => BENCHMARKS.to_vec(),
-        Some("impact") => vec![("impact", impact::latencies as Benchmark)],
-        Some(name) => BENCHMARKS.iter().filter(|(known, _)| *known == name).copied().collect(),
-    };
-    if chosen.is_empty() {
-        let names: Vec<&str> = BENCHMARKS.iter().map(|(name, _)| *name).collect();
-        bail!("there is no such benchmark; there are {}, impact", names.join(", "));
-    }
-    let rows = flag(rest, "--rows", 1_000_000)?;
-    let runs = flag(rest, "--runs", 5)?;
-    ensure!(rows > 0 && runs > 0, "--rows and --runs begin at 1");
-    let check = rest.contains(&"--check");
-    let binary = build(Build::Release)?;
+    let (chosen, rest) = chosen(arguments)?;
+    let rows = flag(rest, "--rows", ROWS)?;
+    ensure!(rows > 0 && flag(rest, "--runs", 1)? > 0, "--rows and --runs begin at 1");
+    let (check, keep) = (rest.contains(&"--check"), rest.contains(&"--record"));
+    let is_like = rows == ROWS;
+    ensure!(is_like || !(check || keep), "--check and --record are for {ROWS} rows: no --rows");
+    let mut record = Record::read()?;
+    let binary = binary(rest)?;
 
-    let mut missed = Vec::new();
-    for (name, benchmark) in chosen {
-        println!("== {name}");
+    let mut worse = Vec::new();
+    for benchmark in chosen {
+        println!("== {}", benchmark.name);
         // A folder each: what one leaves does not fill the disk of the next.
-        let bench = Bench { binary: binary.clone(), scratch: tempfile::tempdir()?, rows, runs };
-        missed.extend(benchmark(&bench)?.into_iter().map(|sentence| format!("{name}: {sentence}")));
+        let (binary, scratch) = (binary.clone(), tempfile::tempdir()?);
+        let runs = flag(rest, "--runs", benchmark.runs)?;
+        let found = (benchmark.measure)(&Bench { binary, scratch, rows, runs })?;
+        worse.extend(record.compare(benchmark.name, &found));
+        record.keep(benchmark.name, &found);
     }
-    for sentence in &missed {
-        println!("missed             {sentence}");
+    if !is_like {
+        println!("what is recorded is of {ROWS} rows, this of {rows}: they do not compare");
     }
-    ensure!(!check || missed.is_empty(), "{} beyond tolerance", missed.join("; "));
+    for sentence in worse.iter().filter(|_| is_like) {
+        println!("worse              {sentence}");
+    }
+    ensure!(!check || worse.is_empty(), "worse than docs/benchmarks.md has it");
+    if keep {
+        record.write()?;
+    }
     Ok(())
+}
+
+/// The benchmarks that are named, all without a name; the other arguments.
+fn chosen<'a, 'b>(arguments: &'a [&'b str]) -> Result<(Vec<Benchmark>, &'a [&'b str])> {
+    let (name, rest) = match arguments {
+        [name, rest @ ..] if !name.starts_with("--") => (*name, rest),
+        rest => return Ok((BENCHMARKS.to_vec(), rest)),
+    };
+    let Some(benchmark) = BENCHMARKS.iter().find(|benchmark| benchmark.name == name) else {
+        let names: Vec<&str> = BENCHMARKS.iter().map(|benchmark| benchmark.name).collect();
+        bail!("there is no such benchmark; there are {}", names.join(", "));
+    };
+    Ok((vec![*benchmark], rest))
+}
+
+/// What is measured: a release build of what is here, or another one that is named.
+fn binary(arguments: &[&str]) -> Result<PathBuf> {
+    let Some(at) = arguments.iter().position(|argument| *argument == "--binary") else {
+        return build(Build::Release);
+    };
+    let file = arguments.get(at + 1).context("--binary needs a file")?;
+    fs::canonicalize(file).with_context(|| (*file).to_owned())
 }
 
 struct Bench {

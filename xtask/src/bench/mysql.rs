@@ -8,16 +8,14 @@ use whimbrel_testkit::servers::{Database, Engine};
 
 use super::Bench;
 use super::data::Data;
+use super::figures::Figure;
 use super::load::{Peer, against};
 use super::place::{Reach, durable_server};
 
-/// `--check` fails above this ratio to `LOAD DATA LOCAL INFILE`.
-const LOAD_RATIO_MAX: f64 = 1.2;
-
-/// Both kinds of data; returns the targets that were missed.
-pub(super) fn load(bench: &Bench) -> Result<Vec<String>> {
+/// Both kinds of data.
+pub(super) fn load(bench: &Bench) -> Result<Vec<Figure>> {
     let server = durable_server(Engine::Mysql)?;
-    let peer = Peer { name: "LOAD DATA", command: &load_data, ratio_max: Some(LOAD_RATIO_MAX) };
+    let peer = Peer { name: "LOAD DATA", command: &load_data, once: false };
     against(bench, &server, &[peer])
 }
 

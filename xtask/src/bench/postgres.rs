@@ -9,21 +9,18 @@ use whimbrel_testkit::servers::{Database, Engine};
 
 use super::Bench;
 use super::data::Data;
+use super::figures::Figure;
 use super::load::{Peer, against};
 use super::place::{Reach, durable_server, version};
 
-/// `--check` fails above this ratio to `psql \copy`.
-const COPY_RATIO_MAX: f64 = 1.0;
-
-/// Both kinds of data; returns the targets that were missed.
-pub(super) fn load(bench: &Bench) -> Result<Vec<String>> {
+/// Both kinds of data.
+pub(super) fn load(bench: &Bench) -> Result<Vec<Figure>> {
     let server = durable_server(Engine::Postgres)?;
-    let mut peers =
-        vec![Peer { name: "psql \\copy", command: &copy, ratio_max: Some(COPY_RATIO_MAX) }];
+    let mut peers = vec![Peer { name: "psql \\copy", command: &copy, once: false }];
     match version("pgloader") {
         Some(version) => {
             println!("pgloader           {version}; it runs once");
-            peers.push(Peer { name: "pgloader", command: &pgloader, ratio_max: None });
+            peers.push(Peer { name: "pgloader", command: &pgloader, once: true });
         }
         None => println!("pgloader           skipped: it is not installed"),
     }
