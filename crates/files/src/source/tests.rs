@@ -398,6 +398,11 @@ async fn a_file_that_vanished_or_is_replaced_while_read_is_changed() {
     fs::write(&path, "a\n1\n2\n").unwrap();
     assert!(reader.finish().await.is_ok(), "the same bytes are the same file");
     let reader = drained().await;
+    fs::write(&path, "a\n9\n2\n").unwrap();
+    let error = reader.finish().await.unwrap_err();
+    assert_eq!((error.class, error.code), (ErrorClass::Changed, codes::CHANGED));
+    fs::write(&path, "a\n1\n2\n").unwrap();
+    let reader = drained().await;
     fs::write(&path, "a\n1\n2\n3\n").unwrap();
     assert!(reader.finish().await.is_ok(), "logs may grow while they are read");
 }
@@ -423,7 +428,12 @@ async fn a_torn_last_line_is_read_again_once_it_is_whole() {
     assert_eq!(tail.rows.row(0).get(0), ValueRef::Text("45"));
     assert_eq!(tail.records[0].position.record, 2);
     let error = source.open(&partition, &[], Some(&chunk.mark)).await.err().unwrap();
-    assert_eq!(error.class, ErrorClass::Changed, "behind the mark stands half a line");
+    let told = (error.class, error.code);
+    assert_eq!(
+        told,
+        (ErrorClass::Changed, codes::PREFIX_CHANGED),
+        "behind the mark stands half a line"
+    );
 }
 
 #[tokio::test]
