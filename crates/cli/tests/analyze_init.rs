@@ -112,7 +112,7 @@ fn analyze_answers_programs_with_the_profile() {
 fn files_of_several_encodings_and_times_that_go_backwards_are_told() {
     let folder = empty();
     let write = |name: &str, bytes: &[u8]| {
-        fs::write(folder.path().join("legacy").join(name), bytes).unwrap()
+        fs::write(folder.path().join("legacy").join(name), bytes).unwrap();
     };
     let record = |at: u32| format!("{at},2024-05-{:02}T00:00:00Z\n", at + 1);
     let times: String = (0..20).map(record).collect();
