@@ -107,49 +107,86 @@ pub(crate) async fn insert(
     rows: &Chunk,
     place: &Place,
 ) -> Result<Vec<RowFate>, EndpointError> {
+    let mut pieces = Pieces::new(into, rows, session.server.packet);
     let mut work = Work { session, into, rows, place, fates: vec![None; rows.len()] };
-    let good = work.checked();
-    let pieces: Vec<&[Good]> = pieces(&good, into, work.session.server.packet).collect();
-    let mut next = pieces.first().map(|piece| values(into, rows, piece));
-    for (index, piece) in pieces.iter().enumerate() {
-        let arguments = next.take().unwrap_or_default();
-        let after = pieces.get(index + 1);
-        // While the server works on one statement, the values of the next are laid out.
-        let (sent, made) = tokio::join!(send(work.session, into, piece.len(), arguments), async {
-            after.map(|piece| values(into, rows, piece))
-        });
-        next = made;
-        work.sent(piece, sent).await?;
+    let mut next = pieces.next();
+    while let Some(Piece { rows, arguments }) = next {
+        // While the server works on one statement, the rows of the next are checked and laid out.
+        let sending = send(work.session, into, rows.len(), arguments);
+        let (sent, after) = tokio::join!(sending, async { pieces.next() });
+        work.sent(rows, sent).await?;
+        next = after;
+    }
+    for (row, fate) in pieces.refused {
+        work.fates[row] = Some(fate);
     }
     let fates = work.fates.into_iter();
     Ok(fates.map(|fate| fate.expect("every row has met its fate")).collect())
 }
 
-/// A row that passed the checks, and about the bytes that it takes.
-#[derive(Clone, Copy)]
-struct Good {
-    row: usize,
-    bytes: usize,
+/// The rows of one statement, and their values as they are bound.
+struct Piece {
+    rows: Vec<usize>,
+    arguments: MySqlArguments,
 }
 
-fn pieces<'a>(
-    good: &'a [Good],
-    into: &Insertion,
+/// Rows on their way into statements. Each is checked when its statement is laid out; what does not
+/// pass is left out.
+struct Pieces<'a> {
+    into: &'a Insertion,
+    rows: &'a Chunk,
     packet: usize,
-) -> impl Iterator<Item = &'a [Good]> + use<'a> {
-    let (rows_max, bytes_max) = (into.rows_max, BYTES_MAX.min(packet / 2));
-    let mut rest = good;
-    std::iter::from_fn(move || {
+    /// The first row of the next statement.
+    next: usize,
+    /// Bytes of the statement before.
+    bytes: usize,
+    /// One per column: a row is spelled as a whole before any of it is bound.
+    scratch: Vec<Scratch>,
+    refused: Vec<(usize, RowFate)>,
+}
+
+impl<'a> Pieces<'a> {
+    fn new(into: &'a Insertion, rows: &'a Chunk, packet: usize) -> Self {
+        let scratch = into.slots.iter().map(|_slot| Scratch::default()).collect();
+        Self { into, rows, packet, next: 0, bytes: 0, scratch, refused: Vec::new() }
+    }
+
+    /// For rows of which each has to be written.
+    fn none_refused(&self) -> Result<(), EndpointError> {
+        let Some((_, RowFate::Refused { code, subject, message })) = self.refused.first() else {
+            return Ok(());
+        };
+        let column = subject.as_ref().map(|name| format!(", column `{name}`")).unwrap_or_default();
+        let what = format!("write to `{}`{column}: {message}", self.into.table.name);
+        Err(EndpointError::new(ErrorClass::Data, code, what))
+    }
+}
+
+impl Iterator for Pieces<'_> {
+    type Item = Piece;
+
+    fn next(&mut self) -> Option<Piece> {
+        let (into, bytes_max) = (self.into, BYTES_MAX.min(self.packet / 2));
+        let rows_max = into.rows_max.min(self.rows.len() - self.next);
+        let mut piece = Piece { rows: Vec::with_capacity(rows_max), arguments: none() };
+        piece.arguments.reserve(rows_max * into.slots.len(), self.bytes);
         let mut bytes = 0;
-        let over = rest.iter().take(rows_max).position(|row| {
-            bytes += row.bytes;
-            bytes > bytes_max
-        });
-        let len = over.unwrap_or(rest.len().min(rows_max)).max(rest.len().min(1));
-        let (piece, after) = rest.split_at(len);
-        rest = after;
-        (!piece.is_empty()).then_some(piece)
-    })
+        while self.next < self.rows.len() && piece.rows.len() < rows_max {
+            let row = self.rows.row(self.next);
+            match checked(into, row, self.packet, &mut self.scratch) {
+                Err(fate) => self.refused.push((self.next, fate)),
+                Ok((size, _)) if bytes + size > bytes_max && !piece.rows.is_empty() => break,
+                Ok((size, params)) => {
+                    bytes += size;
+                    params.into_iter().for_each(|param| bind(&mut piece.arguments, param));
+                    piece.rows.push(self.next);
+                }
+            }
+            self.next += 1;
+        }
+        self.bytes = bytes;
+        (!piece.rows.is_empty()).then_some(piece)
+    }
 }
 
 struct Work<'a> {
@@ -161,55 +198,35 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// The rows that the server is asked to take; the others have their fate.
-    fn checked(&mut self) -> Vec<Good> {
-        let into = self.into;
-        let packet = self.session.server.packet.saturating_sub(1024);
-        let mut scratch = Scratch::default();
-        let mut good = Vec::with_capacity(self.rows.len());
-        for (at, row) in self.rows.rows().enumerate() {
-            match check(into, row, &mut scratch) {
-                Ok(bytes) if bytes <= packet => good.push(Good { row: at, bytes }),
-                Ok(bytes) => {
-                    self.fates[at] = Some(RowFate::Refused {
-                        code: codes::PACKET,
-                        subject: None,
-                        message: format!("the row takes {bytes} bytes, a packet holds {packet}"),
-                    });
-                }
-                Err(fate) => self.fates[at] = Some(fate),
-            }
-        }
-        good
-    }
-
     async fn sent(
         &mut self,
-        piece: &[Good],
+        piece: Vec<usize>,
         outcome: Result<(), sqlx::Error>,
     ) -> Result<(), EndpointError> {
         match outcome {
             Ok(()) => {
-                self.all(piece, &RowFate::Inserted);
+                self.inserted(&piece);
                 Ok(())
             }
-            Err(error) => self.refused(piece.to_vec(), error).await,
+            Err(error) => self.refused(piece, error).await,
         }
     }
 
-    fn all(&mut self, piece: &[Good], fate: &RowFate) {
-        for good in piece {
-            self.fates[good.row] = Some(fate.clone());
-        }
+    fn inserted(&mut self, piece: &[usize]) {
+        piece.iter().for_each(|row| self.fates[*row] = Some(RowFate::Inserted));
     }
 
-    async fn send(&mut self, piece: &[Good]) -> Result<(), sqlx::Error> {
+    async fn send(&mut self, piece: &[usize]) -> Result<(), sqlx::Error> {
         let arguments = values(self.into, self.rows, piece);
         send(self.session, self.into, piece.len(), arguments).await
     }
 
     /// What an error means for the rows of the statement that met it.
-    async fn refused(&mut self, piece: Vec<Good>, error: sqlx::Error) -> Result<(), EndpointError> {
+    async fn refused(
+        &mut self,
+        piece: Vec<usize>,
+        error: sqlx::Error,
+    ) -> Result<(), EndpointError> {
         // Pieces that wait, the next one last; with the error where the piece has met one.
         let mut waiting = vec![(piece, Some(error))];
         let mut looked = false;
@@ -218,7 +235,7 @@ impl Work<'_> {
                 Some(error) => error,
                 None => match self.send(&piece).await {
                     Ok(()) => {
-                        self.all(&piece, &RowFate::Inserted);
+                        self.inserted(&piece);
                         continue;
                     }
                     Err(error) => error,
@@ -230,22 +247,22 @@ impl Work<'_> {
             };
             let keyed = !self.into.table.key.is_empty();
             let duplicate = keyed && fault::is_duplicate(&error);
-            if let ([good], false) = (piece.as_slice(), duplicate) {
-                self.fates[good.row] = Some(RowFate::Refused { code, subject, message });
+            if let ([row], false) = (piece.as_slice(), duplicate) {
+                self.fates[*row] = Some(RowFate::Refused { code, subject, message });
                 continue;
             }
             if duplicate && (!looked || piece.len() == 1) {
                 looked = true;
                 let (fresh, later) = self.untaken(&piece).await?;
-                if let ([good], []) = (fresh.as_slice(), later.as_slice())
+                if let ([row], []) = (fresh.as_slice(), later.as_slice())
                     && piece.len() == 1
                 {
                     // Another unique key, or one that only the collation holds equal.
-                    self.fates[good.row] = Some(RowFate::Refused { code, subject, message });
+                    self.fates[*row] = Some(RowFate::Refused { code, subject, message });
                     continue;
                 }
                 // What repeats a key of this piece is taken once the first has its fate.
-                let mut again: Vec<Vec<Good>> = Vec::new();
+                let mut again: Vec<Vec<usize>> = Vec::new();
                 again.extend((!later.is_empty()).then_some(later));
                 again.extend((!fresh.is_empty()).then_some(fresh));
                 let repeats = again.len() == 2;
@@ -264,17 +281,20 @@ impl Work<'_> {
 
     /// Gives the rows whose key is there their fate; the others, and those among them that repeat
     /// a key of an earlier one.
-    async fn untaken(&mut self, piece: &[Good]) -> Result<(Vec<Good>, Vec<Good>), EndpointError> {
+    async fn untaken(
+        &mut self,
+        piece: &[usize],
+    ) -> Result<(Vec<usize>, Vec<usize>), EndpointError> {
         let into = self.into;
         let mut keys = Vec::with_capacity(piece.len());
-        for good in piece {
-            let row = self.rows.row(good.row);
+        for row in piece {
+            let row = self.rows.row(*row);
             keys.push(key_of(into.key_slots(), into.table.key.iter().map(|at| row.get(*at))));
         }
         let mut present = BTreeMap::new();
         for some in piece.chunks(KEYS_MAX) {
-            let values = some.iter().map(|good| {
-                let row = self.rows.row(good.row);
+            let values = some.iter().map(|row| {
+                let row = self.rows.row(*row);
                 into.table.key.iter().map(|at| row.get(*at)).collect::<Vec<_>>()
             });
             let values: Vec<_> = values.collect();
@@ -287,29 +307,25 @@ impl Work<'_> {
         }
         let (mut fresh, mut later) = (Vec::new(), Vec::new());
         let mut seen = std::collections::BTreeSet::new();
-        for (good, key) in piece.iter().zip(keys) {
+        for (row, key) in piece.iter().zip(keys) {
             if present.contains_key(&key) {
-                self.fates[good.row] = Some(RowFate::Taken);
+                self.fates[*row] = Some(RowFate::Taken);
             } else if seen.insert(key) {
-                fresh.push(*good);
+                fresh.push(*row);
             } else {
-                later.push(*good);
+                later.push(*row);
             }
         }
         Ok((fresh, later))
     }
 }
 
-/// The values of some rows, as they are bound.
-fn values(into: &Insertion, rows: &Chunk, piece: &[Good]) -> MySqlArguments {
+/// The values of some rows that passed the checks, as they are bound.
+fn values(into: &Insertion, rows: &Chunk, piece: &[usize]) -> MySqlArguments {
     let mut arguments = none();
-    arguments.reserve(
-        piece.len() * into.slots.len(),
-        piece.iter().map(|good| good.bytes).sum::<usize>(),
-    );
     let mut scratch = Scratch::default();
-    for good in piece {
-        for (slot, value) in into.slots.iter().zip(rows.row(good.row).values()) {
+    for row in piece {
+        for (slot, value) in into.slots.iter().zip(rows.row(*row).values()) {
             let param = form(slot, value, &mut scratch).expect("the row passed the checks");
             bind(&mut arguments, param);
         }
@@ -332,27 +348,38 @@ async fn send(
     }
 }
 
-/// Whether the row may be sent, and about the bytes that it takes.
-fn check(into: &Insertion, row: Row<'_>, scratch: &mut Scratch) -> Result<usize, RowFate> {
+/// About the bytes that a row takes and its values as they are bound, or why it is not sent.
+fn checked<'a>(
+    into: &Insertion,
+    row: Row<'a>,
+    packet: usize,
+    scratch: &'a mut [Scratch],
+) -> Result<(usize, Vec<Param<'a>>), RowFate> {
     let table = &into.table;
-    if let Some(&column) = table.key.iter().find(|&&index| row.get(index).is_null()) {
-        return Err(RowFate::Refused {
-            code: whimbrel_endpoint::codes::KEY_NULL,
-            subject: Some(table.columns[column].name.clone()),
-            message: "the key is NULL".to_owned(),
-        });
+    let refused = |code, column: Option<usize>, message| {
+        let subject = column.map(|index| table.columns[index].name.clone());
+        RowFate::Refused { code, subject, message }
+    };
+    // Bookkeeping, which overwrites, has keys that may hold NULL.
+    let keyed = matches!(into.taken, Taken::Skip);
+    if let Some(&column) = table.key.iter().find(|&&index| keyed && row.get(index).is_null()) {
+        let message = "the key is NULL".to_owned();
+        return Err(refused(whimbrel_endpoint::codes::KEY_NULL, Some(column), message));
     }
-    let mut bytes = 0;
-    for (index, (slot, value)) in into.slots.iter().zip(row.values()).enumerate() {
-        match form(slot, value, scratch) {
-            Ok(param) => bytes += param.size(),
-            Err(Refusal { code, message }) => {
-                let subject = Some(table.columns[index].name.clone());
-                return Err(RowFate::Refused { code, subject, message });
-            }
-        }
+    let (mut bytes, mut params) = (0, Vec::with_capacity(into.slots.len()));
+    let slots = into.slots.iter().zip(row.values()).zip(scratch);
+    for (index, ((slot, value), scratch)) in slots.enumerate() {
+        let param = form(slot, value, scratch)
+            .map_err(|Refusal { code, message }| refused(code, Some(index), message))?;
+        bytes += param.size();
+        params.push(param);
     }
-    Ok(bytes)
+    let most = packet.saturating_sub(1024);
+    if bytes > most {
+        let message = format!("the row takes {bytes} bytes, a packet holds {most}");
+        return Err(refused(codes::PACKET, None, message));
+    }
+    Ok((bytes, params))
 }
 
 /// Rows found by their key's bytes, of these columns of the table.
@@ -489,24 +516,14 @@ pub(crate) async fn put(
     rows: &Chunk,
     place: &Place,
 ) -> Result<(), EndpointError> {
-    let mut scratch = Scratch::default();
-    let mut good = Vec::with_capacity(rows.len());
-    for (at, row) in rows.rows().enumerate() {
-        let mut bytes = 0;
-        for (index, (slot, value)) in into.slots.iter().zip(row.values()).enumerate() {
-            let param = form(slot, value, &mut scratch)
-                .map_err(|refusal| unwritten(&into.table, index, &refusal))?;
-            bytes += param.size();
-        }
-        good.push(Good { row: at, bytes });
+    let mut pieces = Pieces::new(into, rows, session.server.packet);
+    while let Some(Piece { rows, arguments }) = pieces.next() {
+        pieces.none_refused()?;
+        send(session, into, rows.len(), arguments)
+            .await
+            .map_err(|error| place.failed(&format!("write to `{}`", into.table.name), error))?;
     }
-    let failed = |error| place.failed(&format!("write to `{}`", into.table.name), error);
-    let packet = session.server.packet;
-    let mut work = Work { session, into, rows, place, fates: Vec::new() };
-    for piece in pieces(&good, into, packet) {
-        work.send(piece).await.map_err(failed)?;
-    }
-    Ok(())
+    pieces.none_refused()
 }
 
 fn unwritten(table: &Table, index: usize, refusal: &Refusal) -> EndpointError {
