@@ -8,13 +8,13 @@
 //! ended: only then do the marks say all. A writer is found by the advisory lock that it holds.
 
 use sqlx::mysql::MySqlRow;
-use whimbrel_endpoint::{
-    EndpointError, ErrorClass, Fence, Holder, LeaseAnswer, LeaseRequest, codes,
-};
+use whimbrel_endpoint::{EndpointError, Fence, Holder, LeaseAnswer, LeaseRequest};
 
 use super::encode::Param;
 use super::session::{Place, Session, bound, none};
 use super::{decode, fault};
+pub(crate) use crate::right::fenced;
+use crate::right::{self, Lease};
 
 /// The advisory lock of the session that writes rows.
 pub(crate) const WRITER: &str = "w";
@@ -25,13 +25,6 @@ pub(crate) const DEFINER: &str = "d";
 const FIRST: &str = "INSERT INTO whimbrel_lease (id, fence, expires_ms) VALUES (1, 0, 0) \
                      ON DUPLICATE KEY UPDATE id = id";
 
-struct Lease {
-    fence: Fence,
-    /// `None` where the right was given back.
-    holder: Option<Holder>,
-    expires_in_ms: i64,
-}
-
 /// Takes or renews the right in a transaction of its own.
 pub(crate) async fn ask(
     session: &mut Session,
@@ -40,7 +33,7 @@ pub(crate) async fn ask(
 ) -> Result<LeaseAnswer, EndpointError> {
     let doing = "ask for the right to write";
     let answer = match request.renew {
-        Some(fence) => renew(session, fence, request, place).await,
+        Some(_) => renew(session, request, place).await,
         None => take(session, request, place).await,
     };
     match answer {
@@ -60,23 +53,18 @@ pub(crate) async fn ask(
 
 async fn renew(
     session: &mut Session,
-    fence: Fence,
     request: &LeaseRequest,
     place: &Place,
 ) -> Result<LeaseAnswer, EndpointError> {
     let failed = |error| place.failed("renew the right to write", error);
     session.begin().await.map_err(failed)?;
-    match read(session, " FOR UPDATE").await.map_err(failed)? {
-        Some(Lease { fence: current, holder: Some(by), .. })
-            if current == fence && by == request.holder =>
-        {
+    let lease = read(session, " FOR UPDATE").await.map_err(failed)?;
+    match right::decide(lease, request)? {
+        Ok(fence) => {
             write(session, fence, request).await.map_err(failed)?;
             Ok(LeaseAnswer::Granted(fence))
         }
-        Some(Lease { holder: Some(by), expires_in_ms, .. }) if expires_in_ms > 0 => {
-            Ok(LeaseAnswer::Held { by, expires_in_ms: expires_in_ms as u64 })
-        }
-        Some(_) | None => Err(fenced()),
+        Err(held) => Ok(held),
     }
 }
 
@@ -88,7 +76,7 @@ async fn take(
     let failed = |error| place.failed("ask for the right to write", error);
     // Without a lock first: a writer that may be replaced is ended before anyone waits for it.
     let lease = read(session, "").await.map_err(failed)?;
-    if let Err(held) = grant(lease, request) {
+    if let Err(held) = right::taken(lease, request) {
         return Ok(held);
     }
     end_writers(session).await.map_err(failed)?;
@@ -101,25 +89,12 @@ async fn take(
             read(session, " FOR UPDATE").await.map_err(failed)?
         }
     };
-    match grant(lease, request) {
+    match right::taken(lease, request) {
         Ok(fence) => {
             write(session, fence, request).await.map_err(failed)?;
             Ok(LeaseAnswer::Granted(fence))
         }
         Err(held) => Ok(held),
-    }
-}
-
-/// A new fence, where nobody else holds the right.
-fn grant(lease: Option<Lease>, request: &LeaseRequest) -> Result<Fence, LeaseAnswer> {
-    match lease {
-        None => Ok(Fence(1)),
-        Some(Lease { holder: Some(by), expires_in_ms, .. })
-            if expires_in_ms > 0 && by != request.holder && request.dead.as_ref() != Some(&by) =>
-        {
-            Err(LeaseAnswer::Held { by, expires_in_ms: expires_in_ms as u64 })
-        }
-        Some(Lease { fence, .. }) => Ok(Fence(fence.0 + 1)),
     }
 }
 
@@ -181,14 +156,6 @@ pub(crate) async fn run(session: &mut Session) -> Result<Option<String>, sqlx::E
     Ok(rows.first().and_then(|row| decode::text(row, 0)))
 }
 
-pub(crate) fn fenced() -> EndpointError {
-    EndpointError::new(
-        ErrorClass::Fenced,
-        codes::FENCED,
-        "the right to write has passed to another run, or was given back",
-    )
-}
-
 async fn read(session: &mut Session, lock: &str) -> Result<Option<Lease>, sqlx::Error> {
     let sql = format!(
         "SELECT fence, run, host, boot, pid, started, \
@@ -218,7 +185,7 @@ async fn write(
     request: &LeaseRequest,
 ) -> Result<(), sqlx::Error> {
     let Holder { run, host, boot, pid, started } = &request.holder;
-    let ttl = i64::try_from(request.ttl.as_millis()).unwrap_or(i64::MAX).min(i64::MAX / 4);
+    let ttl = right::millis(request.ttl);
     session
         .run(
             "UPDATE whimbrel_lease SET fence = ?, run = ?, host = ?, boot = ?, pid = ?, \

@@ -9,15 +9,7 @@ use super::encode::Param;
 use super::session::{Place, Session, bound};
 use super::{catalogue, decode, script};
 use crate::codes;
-
-/// One step of the ledger's schema.
-struct Step {
-    /// The version that it leads to.
-    version: u32,
-    sql: &'static str,
-    /// What the step creates last: where it stands, the step has been taken.
-    probe: &'static str,
-}
+use crate::steps::{self, Step};
 
 const STEPS: &[Step] = &[
     Step {
@@ -86,32 +78,11 @@ async fn missing(
     session: &mut Session,
 ) -> Result<Result<Vec<&'static Step>, EndpointError>, sqlx::Error> {
     let recorded = version(session).await?.unwrap_or(0);
-    let newest = STEPS.last().map_or(0, |step| step.version);
-    if recorded > newest {
-        return Ok(Err(EndpointError::new(
-            ErrorClass::Changed,
-            codes::LEDGER_NEWER,
-            format!("the ledger has version {recorded}, this program knows up to: `{newest}`"),
-        )));
-    }
-    let mut missing = Vec::new();
+    let mut stands = Vec::with_capacity(STEPS.len());
     for step in STEPS {
-        match (step.version <= recorded, catalogue::exists(session, step.probe).await?) {
-            (true, true) => {}
-            (false, _) => missing.push(step),
-            (true, false) => {
-                return Ok(Err(EndpointError::new(
-                    ErrorClass::Changed,
-                    codes::LEDGER_DAMAGED,
-                    format!(
-                        "the ledger has version {recorded}, but a table is missing: `{}`",
-                        step.probe
-                    ),
-                )));
-            }
-        }
+        stands.push(catalogue::exists(session, step.probe).await?);
     }
-    Ok(Ok(missing))
+    Ok(steps::missing(STEPS, recorded, &stands))
 }
 
 async fn version(session: &mut Session) -> Result<Option<u32>, sqlx::Error> {

@@ -4,25 +4,18 @@
 //! no row lock of a run that is gone stands in the way. What makes the marks the truth is the row
 //! itself: a commit holds it shared from its check until it ends, a takeover changes it.
 
-use whimbrel_endpoint::{
-    EndpointError, ErrorClass, Fence, Holder, LeaseAnswer, LeaseRequest, codes,
-};
+use whimbrel_endpoint::{EndpointError, Fence, Holder, LeaseAnswer, LeaseRequest};
 use whimbrel_model::Value;
 
 use super::link::{Bound, Kept, Link};
 use crate::codes::LOCKED;
+pub(crate) use crate::right::fenced;
+use crate::right::{self, Lease};
 
 const DOING: &str = "ask for the right to write";
 
 /// The advisory lock of the one writer of a database: `whmb`, and which of ours.
 const WRITER: &str = "2003332450, 0";
-
-struct Lease {
-    fence: Fence,
-    /// `None` where the right was given back.
-    holder: Option<Holder>,
-    expires_in_ms: i64,
-}
 
 /// Takes or renews the right.
 pub(crate) async fn ask(
@@ -34,7 +27,7 @@ pub(crate) async fn ask(
         // session is what to end.
         Err(error) if error.code == LOCKED && request.renew.is_none() => {
             let lease = read(link, "").await?;
-            if taken(lease, request).is_err() {
+            if right::taken(lease, request).is_err() {
                 return Err(error);
             }
             end_writers(link).await?;
@@ -69,48 +62,12 @@ async fn decide(link: &mut Link, request: &LeaseRequest) -> Result<LeaseAnswer, 
         link.run(DOING, first).await?;
         lease = read(link, " FOR UPDATE").await?;
     }
-    let grant = match request.renew {
-        Some(fence) => renewed(fence, lease, &request.holder)?,
-        None => taken(lease, request),
-    };
-    match grant {
+    match right::decide(lease, request)? {
         Ok(fence) => {
             write(link, fence, request).await?;
             Ok(LeaseAnswer::Granted(fence))
         }
         Err(held) => Ok(held),
-    }
-}
-
-/// A renewal: the fence, where it is still current and held by the same holder.
-fn renewed(
-    fence: Fence,
-    lease: Option<Lease>,
-    holder: &Holder,
-) -> Result<Result<Fence, LeaseAnswer>, EndpointError> {
-    match lease {
-        Some(Lease { fence: current, holder: Some(by), .. })
-            if current == fence && by == *holder =>
-        {
-            Ok(Ok(fence))
-        }
-        Some(Lease { holder: Some(by), expires_in_ms, .. }) if expires_in_ms > 0 => {
-            Ok(Err(LeaseAnswer::Held { by, expires_in_ms: expires_in_ms as u64 }))
-        }
-        Some(_) | None => Err(fenced()),
-    }
-}
-
-/// A new fence, where nobody else holds the right.
-fn taken(lease: Option<Lease>, request: &LeaseRequest) -> Result<Fence, LeaseAnswer> {
-    match lease {
-        None => Ok(Fence(1)),
-        Some(Lease { holder: Some(by), expires_in_ms, .. })
-            if expires_in_ms > 0 && by != request.holder && request.dead.as_ref() != Some(&by) =>
-        {
-            Err(LeaseAnswer::Held { by, expires_in_ms: expires_in_ms as u64 })
-        }
-        Some(Lease { fence, .. }) => Ok(Fence(fence.0 + 1)),
     }
 }
 
@@ -141,14 +98,6 @@ pub(crate) async fn check(
     let found = link.rows("check the fence", sql, vec![], Kept::Yes).await?;
     let current = found.first().and_then(|row| row[0].as_int());
     if current == Some(fence.0.into()) { Ok(()) } else { Err(fenced()) }
-}
-
-pub(crate) fn fenced() -> EndpointError {
-    EndpointError::new(
-        ErrorClass::Fenced,
-        codes::FENCED,
-        "the right to write has passed to another run, or was given back",
-    )
 }
 
 /// Becomes the one writer until the transaction ends; false where another session is.
@@ -202,7 +151,7 @@ async fn read(link: &mut Link, lock: &str) -> Result<Option<Lease>, EndpointErro
 
 async fn write(link: &mut Link, fence: Fence, request: &LeaseRequest) -> Result<(), EndpointError> {
     let Holder { run, host, boot, pid, started } = &request.holder;
-    let ttl = i64::try_from(request.ttl.as_millis()).unwrap_or(i64::MAX / 2).min(i64::MAX / 2);
+    let ttl = right::millis(request.ttl);
     let sql = "UPDATE whimbrel.lease SET fence = $1, run = $2, host = $3, boot = $4, pid = $5, \
                       started = $6, \
                       expires_ms = $7 + (extract(epoch FROM clock_timestamp()) * 1000)::int8 \

@@ -1,18 +1,9 @@
 //! The ledger's schema in the database: its version, and the steps that lead to it.
 
-use whimbrel_endpoint::{EndpointError, ErrorClass, failpoint};
+use whimbrel_endpoint::{EndpointError, failpoint};
 
 use super::link::{Bound, Kept, Link};
-use crate::codes;
-
-/// One step of the ledger's schema.
-struct Step {
-    /// The version that it leads to.
-    version: u32,
-    sql: &'static str,
-    /// What the step creates last: where it stands, the step has been taken.
-    probe: &'static str,
-}
+use crate::steps::{self, Step};
 
 const STEPS: &[Step] = &[
     Step {
@@ -77,32 +68,11 @@ pub(crate) async fn stands(link: &mut Link) -> Result<bool, EndpointError> {
 /// The steps still to be taken, or why none can be.
 async fn missing(link: &mut Link) -> Result<Vec<&'static Step>, EndpointError> {
     let recorded = version(link).await?.unwrap_or(0);
-    let newest = STEPS.last().map_or(0, |step| step.version);
-    if recorded > newest {
-        return Err(EndpointError::new(
-            ErrorClass::Changed,
-            codes::LEDGER_NEWER,
-            format!("the ledger has version {recorded}, this program knows up to: `{newest}`"),
-        ));
-    }
-    let mut missing = Vec::new();
+    let mut stands = Vec::with_capacity(STEPS.len());
     for step in STEPS {
-        match (step.version <= recorded, exists(link, step.probe).await?) {
-            (true, true) => {}
-            (false, _) => missing.push(step),
-            (true, false) => {
-                return Err(EndpointError::new(
-                    ErrorClass::Changed,
-                    codes::LEDGER_DAMAGED,
-                    format!(
-                        "the ledger has version {recorded}, but a table is missing: `{}`",
-                        step.probe
-                    ),
-                ));
-            }
-        }
+        stands.push(exists(link, step.probe).await?);
     }
-    Ok(missing)
+    steps::missing(STEPS, recorded, &stands)
 }
 
 async fn exists(link: &mut Link, table: &str) -> Result<bool, EndpointError> {

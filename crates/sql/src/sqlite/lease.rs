@@ -3,18 +3,10 @@
 use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
-use whimbrel_endpoint::{
-    EndpointError, ErrorClass, Fence, Holder, LeaseAnswer, LeaseRequest, codes,
-};
+use whimbrel_endpoint::{EndpointError, Fence, Holder, LeaseAnswer, LeaseRequest};
 
 use super::fault;
-
-struct Lease {
-    fence: Fence,
-    /// `None` where the right was given back.
-    holder: Option<Holder>,
-    expires_in_ms: i64,
-}
+use crate::right::{self, Lease, fenced};
 
 /// Takes or renews the right inside the caller's transaction.
 pub(crate) fn ask(
@@ -24,49 +16,12 @@ pub(crate) fn ask(
 ) -> Result<LeaseAnswer, EndpointError> {
     let failed = |error| fault::failed(path, "ask for the right to write", error);
     let lease = read(connection).map_err(failed)?;
-    let grant = match request.renew {
-        Some(fence) => renewed(fence, lease, &request.holder)?,
-        None => taken(lease, request),
-    };
-    match grant {
+    match right::decide(lease, request)? {
         Ok(fence) => {
             write(connection, fence, request).map_err(failed)?;
             Ok(LeaseAnswer::Granted(fence))
         }
         Err(held) => Ok(held),
-    }
-}
-
-/// A renewal: the fence, where it is still current and held by the same holder.
-fn renewed(
-    fence: Fence,
-    lease: Option<Lease>,
-    holder: &Holder,
-) -> Result<Result<Fence, LeaseAnswer>, EndpointError> {
-    match lease {
-        Some(Lease { fence: current, holder: Some(by), .. })
-            if current == fence && by == *holder =>
-        {
-            Ok(Ok(fence))
-        }
-        Some(Lease { holder: Some(by), expires_in_ms, .. }) if expires_in_ms > 0 => {
-            Ok(Err(LeaseAnswer::Held { by, expires_in_ms: expires_in_ms as u64 }))
-        }
-        Some(_) | None => Err(fenced()),
-    }
-}
-
-/// A new fence, where nobody else holds the right.
-fn taken(lease: Option<Lease>, request: &LeaseRequest) -> Result<Fence, LeaseAnswer> {
-    match lease {
-        None => Ok(Fence(1)),
-        Some(Lease { fence, holder: Some(by), expires_in_ms })
-            if expires_in_ms > 0 && by != request.holder && request.dead.as_ref() != Some(&by) =>
-        {
-            let _ = fence;
-            Err(LeaseAnswer::Held { by, expires_in_ms: expires_in_ms as u64 })
-        }
-        Some(Lease { fence, .. }) => Ok(Fence(fence.0 + 1)),
     }
 }
 
@@ -100,14 +55,6 @@ pub(crate) fn check(
     if current == Some(fence.0 as i64) { Ok(()) } else { Err(fenced()) }
 }
 
-fn fenced() -> EndpointError {
-    EndpointError::new(
-        ErrorClass::Fenced,
-        codes::FENCED,
-        "the right to write has passed to another run, or was given back",
-    )
-}
-
 fn read(connection: &Connection) -> rusqlite::Result<Option<Lease>> {
     connection
         .prepare_cached(
@@ -138,7 +85,7 @@ fn read(connection: &Connection) -> rusqlite::Result<Option<Lease>> {
 
 fn write(connection: &Connection, fence: Fence, request: &LeaseRequest) -> rusqlite::Result<()> {
     let Holder { run, host, boot, pid, started } = &request.holder;
-    let ttl = i64::try_from(request.ttl.as_millis()).unwrap_or(i64::MAX / 2).min(i64::MAX / 2);
+    let ttl = right::millis(request.ttl);
     connection
         .prepare_cached(
             "INSERT INTO whimbrel_lease (id, fence, run, host, boot, pid, started, expires_ms)

@@ -1,20 +1,11 @@
 //! The ledger's schema in the database: its version, and the steps that lead to it.
 
 use rusqlite::{Connection, OptionalExtension as _};
-use whimbrel_endpoint::{EndpointError, ErrorClass, failpoint};
+use whimbrel_endpoint::{EndpointError, failpoint};
 
 use super::catalogue;
 use super::session::Session;
-use crate::codes;
-
-/// One step of the ledger's schema.
-struct Step {
-    /// The version that it leads to.
-    version: u32,
-    sql: &'static str,
-    /// What the step creates last: where it stands, the step has been taken.
-    probe: &'static str,
-}
+use crate::steps::{self, Step};
 
 const STEPS: &[Step] = &[
     Step {
@@ -61,32 +52,11 @@ pub(crate) fn stands(connection: &Connection) -> rusqlite::Result<bool> {
 /// The steps still to be taken, or why none can be.
 fn missing(connection: &Connection) -> rusqlite::Result<Result<Vec<&'static Step>, EndpointError>> {
     let recorded = version(connection)?.unwrap_or(0);
-    let newest = STEPS.last().map_or(0, |step| step.version);
-    if recorded > newest {
-        return Ok(Err(EndpointError::new(
-            ErrorClass::Changed,
-            codes::LEDGER_NEWER,
-            format!("the ledger has version {recorded}, this program knows up to: `{newest}`"),
-        )));
-    }
-    let mut missing = Vec::new();
+    let mut stands = Vec::with_capacity(STEPS.len());
     for step in STEPS {
-        match (step.version <= recorded, catalogue::exists(connection, step.probe)?) {
-            (true, true) => {}
-            (false, _) => missing.push(step),
-            (true, false) => {
-                return Ok(Err(EndpointError::new(
-                    ErrorClass::Changed,
-                    codes::LEDGER_DAMAGED,
-                    format!(
-                        "the ledger has version {recorded}, but a table is missing: `{}`",
-                        step.probe
-                    ),
-                )));
-            }
-        }
+        stands.push(catalogue::exists(connection, step.probe)?);
     }
-    Ok(Ok(missing))
+    Ok(steps::missing(STEPS, recorded, &stands))
 }
 
 fn version(connection: &Connection) -> rusqlite::Result<Option<u32>> {
