@@ -53,6 +53,7 @@ impl Exit {
 /// The code of a run's end.
 pub(crate) fn of_outcome(outcome: &Outcome) -> Exit {
     match outcome {
+        Outcome::Completed { outdated, .. } if !outdated.is_empty() => Exit::SomethingToDo,
         Outcome::Completed { rejects: 0, .. } | Outcome::NothingToDo { .. } => Exit::Done,
         Outcome::Completed { .. } => Exit::Rejects,
         Outcome::SourcesChanged { changes, .. } => of_changes(changes),

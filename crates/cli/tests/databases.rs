@@ -1,15 +1,18 @@
 //! `analyze` and `init` on a database, as a person runs them: what is said of its tables, and that
-//! the plan loads unedited, with the rejects that were announced.
+//! the plan loads unedited, with the rejects that were announced; and what a run says of a database that
+//! others have written while it was interrupted.
 
 #![allow(clippy::unwrap_used, clippy::needless_pass_by_value)] // tests
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, PipeReader, Read as _};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 
 use expect_test::{Expect, expect};
+use serde_json::Value as Json;
 use tempfile::TempDir;
-use whimbrel_testkit::servers;
+use whimbrel_testkit::servers::{self, Engine};
 
 const CANARY: &str = "canary-4711";
 
@@ -485,5 +488,245 @@ fn files_load_into_servers_by_the_plan_of_init() {
         assert_eq!(rows[1][0].as_deref(), Some(&b"1850-02-03"[..]));
         let rows = database.rows("SELECT count(*) FROM app").unwrap();
         assert_eq!(rows[0][0].as_deref(), Some(&b"2"[..]));
+    }
+}
+
+/// Three tables, loaded in this order; of the second there is much.
+const SHOP: &str = "
+    CREATE TABLE users (id int PRIMARY KEY, name varchar(20));
+    CREATE TABLE orders (id int PRIMARY KEY, user_no int NOT NULL, note varchar(20),
+        FOREIGN KEY (user_no) REFERENCES users (id));
+    CREATE TABLE tags (id int PRIMARY KEY, order_no int NOT NULL,
+        FOREIGN KEY (order_no) REFERENCES orders (id));
+    INSERT INTO users VALUES (1, 'Ann'), (3, 'Ben'), (5, 'Cy');
+    INSERT INTO tags VALUES (1, 1), (2, 300);
+";
+const ORDERS: usize = 300;
+
+/// An old database that somebody writes while a run is interrupted, and a plan that loads it.
+struct Written {
+    folder: TempDir,
+    url: String,
+    server: Option<servers::Database<'static>>,
+}
+
+impl Written {
+    fn new(engine: Option<Engine>) -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let server = match engine {
+            None => None,
+            Some(engine) => Some(servers::server_or_skip(engine)?.database("written").unwrap()),
+        };
+        let url = server.as_ref().map_or("sqlite:old.db".to_owned(), servers::Database::url);
+        let old = Self { folder, url, server };
+        let orders: Vec<String> = (1..=ORDERS).map(|id| format!("({id}, 1, 'n{id}')")).collect();
+        let (tables, tags) = SHOP.split_once("INSERT INTO tags").unwrap();
+        let orders = orders.join(", ");
+        old.run(&format!("{tables} INSERT INTO orders VALUES {orders}; INSERT INTO tags{tags}"));
+        let made = old.whimbrel(&["init", &old.url, "--target", "sqlite:new.db"]);
+        assert_eq!(made.status.code(), Some(0), "{}", said(&made));
+        Some(old)
+    }
+
+    /// On every engine there is.
+    fn all() -> Vec<Self> {
+        let engines = [None, Some(Engine::Postgres), Some(Engine::Mysql)];
+        engines.into_iter().filter_map(Self::new).collect()
+    }
+
+    fn run(&self, sql: &str) {
+        match &self.server {
+            None => drop(sqlite_with(sql, self.folder.path())),
+            Some(server) => server.run(sql).unwrap(),
+        }
+    }
+
+    fn whimbrel(&self, arguments: &[&str]) -> Output {
+        let environment = [("SOURCE", self.url.as_str()), ("TARGET", "sqlite:new.db")];
+        whimbrel(self.folder.path(), arguments, &environment)
+    }
+
+    /// A run that has loaded all users and some of the orders. It waits until somebody listens.
+    fn under_way(&self) -> (Child, BufReader<PipeReader>) {
+        let (reader, writer) = std::io::pipe().unwrap();
+        rustix::pipe::fcntl_setpipe_size(&reader, 4096).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_whimbrel"))
+            .args(["migrate", "--batch-size", "1", "--format", "jsonl"])
+            .current_dir(self.folder.path())
+            .env("SOURCE", &self.url)
+            .env("TARGET", "sqlite:new.db")
+            .stdin(Stdio::null())
+            .stdout(writer)
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::with_capacity(16, reader);
+        let mut heard = String::new();
+        while !(heard.contains("step_finished") && heard.ends_with("\"record\":9}\n")) {
+            assert_ne!(lines.read_line(&mut heard).unwrap(), 0, "it ended: {heard}");
+        }
+        (child, lines)
+    }
+
+    /// Kills a run under way, writes into the old database, and goes on.
+    fn killed(&self, meanwhile: &str) -> Output {
+        let (mut run, lines) = self.under_way();
+        run.kill().unwrap();
+        run.wait().unwrap();
+        drop(lines);
+        self.run(meanwhile);
+        self.whimbrel(&["migrate", "--format", "json", "--progress", "log"])
+    }
+
+    /// The first column of the rows.
+    fn loaded(&self, sql: &str) -> Vec<String> {
+        let target = rusqlite::Connection::open(self.folder.path().join("new.db")).unwrap();
+        let mut rows = target.prepare(sql).unwrap();
+        let rows = rows.query_map([], |row| row.get::<_, String>(0)).unwrap();
+        rows.collect::<Result<_, _>>().unwrap()
+    }
+}
+
+#[track_caller]
+fn json(output: &Output) -> Json {
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", said(output)))
+}
+
+/// Exit code, sources that changed as (source, whether appended), codes of warnings that matter here.
+#[track_caller]
+fn outcome(output: &Output) -> (i32, Vec<(String, bool)>, Vec<&'static str>) {
+    let changed = json(output)["data"]["sources_changed"].as_array().cloned().unwrap_or_default();
+    let one = |one: &Json| {
+        (one["source"].as_str().unwrap().to_owned(), one["appended"].as_bool().unwrap())
+    };
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let codes = ["WB0633", "WB0634"].into_iter().filter(|code| stderr.contains(code));
+    (output.status.code().unwrap(), changed.iter().map(one).collect(), codes.collect())
+}
+
+#[test]
+fn a_run_goes_on_with_an_unchanged_database_without_alarm() {
+    for old in Written::all() {
+        let ended = old.killed("SELECT 1");
+        let (code, changed, codes) = outcome(&ended);
+        assert_eq!((code, changed), (0, vec![]), "{}: {}", old.url, said(&ended));
+        if old.server.is_none() {
+            // On a server others write too, so that it may have to be compared.
+            assert_eq!(codes, [""; 0], "{}", said(&ended));
+        }
+        assert_eq!(old.loaded("SELECT count(*) || '' FROM orders"), ["300"]);
+    }
+}
+
+#[test]
+fn a_row_that_changed_in_a_finished_table_ends_with_5_and_can_be_taken() {
+    for old in Written::all() {
+        let ended = old.killed("UPDATE users SET name = 'Ada' WHERE id = 1");
+        let expected = (5, vec![("users".to_owned(), false)], vec!["WB0633", "WB0634"]);
+        assert_eq!(outcome(&ended), expected, "{}: {}", old.url, said(&ended));
+        let names = "SELECT name FROM users ORDER BY id";
+        assert_eq!(old.loaded(names), ["Ann", "Ben", "Cy"]);
+        assert_eq!(old.loaded("SELECT count(*) || '' FROM orders"), ["300"]);
+        let report = said(&old.whimbrel(&["report"]));
+        assert!(report.contains("WB0633") && report.contains("WB0634"), "{report}");
+        assert_eq!(old.whimbrel(&["migrate"]).status.code(), Some(5));
+        let plan = old.folder.path().join("whimbrel.toml");
+        let text = fs::read_to_string(&plan).unwrap();
+        let into = "into = \"users\"\n";
+        fs::write(&plan, text.replace(into, &format!("{into}existing = \"update\"\n"))).unwrap();
+        let taken = old.whimbrel(&["migrate", "--incremental", "--adopt"]);
+        assert_eq!(taken.status.code(), Some(0), "{}: {}", old.url, said(&taken));
+        assert_eq!(old.loaded(names), ["Ada", "Ben", "Cy"]);
+        assert_eq!(old.whimbrel(&["migrate"]).status.code(), Some(0));
+    }
+}
+
+#[test]
+fn rows_that_were_added_to_a_finished_table_end_with_5_and_can_be_taken() {
+    for old in Written::all() {
+        let ended = old.killed("INSERT INTO users VALUES (7, 'Di')");
+        let expected = (5, vec![("users".to_owned(), true)], vec!["WB0633", "WB0634"]);
+        assert_eq!(outcome(&ended), expected, "{}: {}", old.url, said(&ended));
+        let taken = old.whimbrel(&["migrate", "--incremental"]);
+        assert_eq!(taken.status.code(), Some(0), "{}: {}", old.url, said(&taken));
+        assert_eq!(old.loaded("SELECT name FROM users ORDER BY id"), ["Ann", "Ben", "Cy", "Di"]);
+    }
+}
+
+#[test]
+fn a_child_that_came_with_its_parent_waits_as_a_reject() {
+    for old in Written::all() {
+        let ended = old.killed(
+            "INSERT INTO users VALUES (7, 'Di'); INSERT INTO orders VALUES (301, 7, 'late')",
+        );
+        let expected = (5, vec![("users".to_owned(), true)], vec!["WB0633", "WB0634"]);
+        assert_eq!(outcome(&ended), expected, "{}: {}", old.url, said(&ended));
+        assert_eq!(json(&ended)["data"]["rejects"], 1);
+        assert_eq!(old.whimbrel(&["migrate", "--incremental"]).status.code(), Some(0));
+        assert_eq!(old.whimbrel(&["rejects", "retry"]).status.code(), Some(0));
+        assert_eq!(old.loaded("SELECT note FROM orders WHERE id > 300"), ["late"]);
+    }
+}
+
+#[test]
+fn what_changed_before_it_was_read_is_loaded_as_it_is_then() {
+    for old in Written::all() {
+        let ended = old.killed(
+            "UPDATE orders SET note = 'late' WHERE id = 300; DELETE FROM tags WHERE id = 1",
+        );
+        let (code, changed, codes) = outcome(&ended);
+        assert_eq!((code, changed), (0, vec![]), "{}: {}", old.url, said(&ended));
+        assert_eq!(codes, ["WB0633"], "{}: {}", old.url, said(&ended));
+        assert_eq!(old.loaded("SELECT note FROM orders WHERE id = 300"), ["late"]);
+        assert_eq!(old.loaded("SELECT id || '' FROM tags"), ["2"]);
+    }
+}
+
+#[test]
+fn what_changed_behind_a_mark_is_refused_until_it_is_put_back() {
+    for old in Written::all() {
+        let refused = old.killed("UPDATE orders SET note = 'x' WHERE id = 2");
+        assert_eq!(outcome(&refused).0, 6, "{}: {}", old.url, said(&refused));
+        assert_eq!(json(&refused)["error"], "WB0616");
+        old.run("UPDATE orders SET note = 'n2' WHERE id = 2");
+        let ended = old.whimbrel(&["migrate", "--format", "json"]);
+        let (code, changed, _) = outcome(&ended);
+        assert_eq!((code, changed), (0, vec![]), "{}: {}", old.url, said(&ended));
+    }
+}
+
+#[test]
+fn a_process_that_loses_its_state_of_the_database_notices_a_change() {
+    for (engine, list, end) in [
+        (
+            Engine::Postgres,
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database()
+                AND pid <> pg_backend_pid()",
+            "SELECT pg_terminate_backend",
+        ),
+        (
+            Engine::Mysql,
+            "SELECT id FROM information_schema.processlist WHERE db = database()
+                AND id <> connection_id()",
+            "KILL ",
+        ),
+    ] {
+        let Some(old) = Written::new(Some(engine)) else { continue };
+        let (mut run, mut lines) = old.under_way();
+        old.run("UPDATE users SET name = 'Ada' WHERE id = 1");
+        let sessions = old.server.as_ref().unwrap().rows(list).unwrap();
+        assert!(!sessions.is_empty(), "{list}");
+        for session in sessions {
+            let id = String::from_utf8(session[0].clone().unwrap()).unwrap();
+            // One may have ended by itself.
+            let _ended = old.server.as_ref().unwrap().run(&format!("{end}({id})"));
+        }
+        let mut heard = String::new();
+        lines.read_to_string(&mut heard).unwrap();
+        assert_eq!(run.wait().unwrap().code(), Some(5), "{heard}");
+        assert!(heard.contains("WB0633") && heard.contains("WB0634"), "{heard}");
+        assert_eq!(old.loaded("SELECT count(*) || '' FROM orders"), ["300"]);
+        assert_eq!(old.whimbrel(&["migrate"]).status.code(), Some(5));
     }
 }

@@ -66,7 +66,9 @@ pub(crate) fn new_run(
         .iter()
         .map(|(name, source)| {
             let parts = source.partitions.len();
-            let found = if source.database {
+            let found = if let Some(state) = &source.state {
+                json!({ "tables": parts, "files": 0, "bytes": 0, "state": state })
+            } else if source.database {
                 json!({ "tables": parts, "files": 0, "bytes": 0 })
             } else {
                 json!({ "files": parts, "bytes": source.bytes })

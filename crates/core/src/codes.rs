@@ -189,6 +189,25 @@ pub const CODES: &[(&str, &str, &str)] = &[
       `whimbrel_parked_indexes` (`whimbrel.parked_indexes` on PostgreSQL). The next `whimbrel migrate` \
       makes them again, also where it has nothing else to do; `whimbrel status` lists them.",
     ),
+    (
+        "WB0633",
+        "a database is read in a newer state",
+        "All sources of a URL are read in one state of the database, for as long as the process and its \
+      connections last. That state is gone, and the run goes on in a newer one. What stands behind a \
+      mark is the same there, or the run is refused (WB0616). Sources that were done before are read \
+      once more when everything is loaded and compared (WB0634), unless the engine can prove that \
+      nothing was written since. Keep others from writing to the old database until the run is \
+      complete; else there is nothing to do.",
+    ),
+    (
+        "WB0634",
+        "a source was changed while the run was interrupted",
+        "The source was read in one state of its database and other sources in a newer one, in which it \
+      is no longer the same: tables of the target are of two moments. Everything that was read is \
+      loaded and accounted for. Keep others from writing, and let `whimbrel migrate --incremental` \
+      read it again: added rows are inserted, changed ones become rejects, or updates where the plan \
+      says `existing = \"update\"`. Rows that are gone stay in the target.",
+    ),
 ];
 
 impl CoreError {

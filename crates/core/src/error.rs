@@ -6,6 +6,7 @@ use whimbrel_endpoint::{EndpointError, Holder};
 use whimbrel_transform::CompileError;
 
 use crate::cancel::StopReason;
+use crate::states::Outdated;
 use crate::survey::Found;
 
 /// How `migrate` ended without an error.
@@ -19,6 +20,9 @@ pub enum Outcome {
         rejects: u64,
         /// Tables that were filled with another mapping before: rows of then stay as they are.
         remapped: Vec<String>,
+        /// Sources of databases that were changed while the run was interrupted: tables are of two
+        /// moments until an incremental run takes them.
+        outdated: Vec<Outdated>,
     },
     /// The newest run is complete and the sources are as they were.
     NothingToDo {

@@ -18,10 +18,17 @@ use crate::load::{self, indexes};
 use crate::migrate::Job;
 use crate::patience::Patience;
 use crate::ports::{Ports, rfc3339};
-use crate::survey::{Found, Survey};
+use crate::states::{self, Compared};
+use crate::survey::Found;
 
 /// Checks conservation over everything that is committed, and closes the run.
-pub(crate) async fn finish(job: &Job<'_>, run: &mut Run, lease: &Lease) -> Result<u64, CoreError> {
+pub(crate) async fn finish(
+    job: &Job<'_>,
+    run: &mut Run,
+    lease: &Lease,
+    findings: &[Found],
+    compared: &[Compared],
+) -> Result<u64, CoreError> {
     let Job { ports, survey, .. } = *job;
     let target = ports.target.as_ref();
     let batches = batch::of_run(target, &run.id).await.in_ledger()?;
@@ -48,8 +55,11 @@ pub(crate) async fn finish(job: &Job<'_>, run: &mut Run, lease: &Lease) -> Resul
         let left = reject::taken_on(target, &run.id).await.in_ledger()?;
         checks.push(nothing_left(run, &now, left, checks.len() as u64));
     }
-    checks.extend(noted(survey, run, &now, checks.len() as u64));
     let failed = checks.iter().find(|check| check.status == CheckStatus::Failed).cloned();
+    // A source that has changed since is no gap in the accounts of what was read.
+    checks.extend(states::checks(compared, run, &now, checks.len() as u64));
+    checks.extend(noted(&survey.findings, run, &now, checks.len() as u64));
+    checks.extend(noted(findings, run, &now, checks.len() as u64));
     if failed.is_none() {
         run.status = RunStatus::Completed;
         run.phase = Phase::Finish;
@@ -225,7 +235,7 @@ fn items_agree(
 }
 
 /// What endpoints wanted to be known.
-fn noted(survey: &Survey, run: &Run, now: &str, first: u64) -> Vec<Check> {
+fn noted(findings: &[Found], run: &Run, now: &str, first: u64) -> Vec<Check> {
     let check = |(index, found): (usize, &Found)| Check {
         run: run.id.clone(),
         seq: first + index as u64,
@@ -239,7 +249,7 @@ fn noted(survey: &Survey, run: &Run, now: &str, first: u64) -> Vec<Check> {
         error_message: Some(format!("{}: {}", found.code, found.message)),
         created_at: now.to_owned(),
     };
-    survey.findings.iter().enumerate().map(check).collect()
+    findings.iter().enumerate().map(check).collect()
 }
 
 /// Every reject that a retry has taken on is resolved.

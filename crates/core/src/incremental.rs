@@ -62,6 +62,12 @@ async fn remember(ports: &Ports, last: &Run) -> Result<Memory, CoreError> {
     Ok(Memory { items, loaded })
 }
 
+/// What the run and its ancestors have read of databases completely, as it was read last.
+pub(crate) async fn read_whole(ports: &Ports, last: &Run) -> Result<Vec<Item>, CoreError> {
+    let items = remember(ports, last).await?.items.into_values();
+    Ok(items.filter(|item| item.kind == ItemKind::Table).collect())
+}
+
 /// A file that is there.
 struct Present<'a> {
     partition: &'a Partition,

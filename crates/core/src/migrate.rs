@@ -18,6 +18,7 @@ use crate::ports::Ports;
 use crate::prepare::prepare;
 use crate::relate;
 use crate::sample;
+use crate::states::{self, States};
 use crate::survey::{Survey, SurveyedStep, survey};
 use crate::window;
 
@@ -211,6 +212,7 @@ impl Job<'_> {
             Some(start) => begin(self, start, run, lease).await?,
             None => reopen(self, run, lease).await?,
         };
+        let mut states = States::at_the_beginning(self, run, start.is_none()).await?;
         for found in &self.survey.findings {
             let message = format!("{}: {}", found.at, found.message);
             self.ports.events.emit(Event::Warning { code: found.code, message });
@@ -219,7 +221,7 @@ impl Job<'_> {
         timer.next(Phase::Load);
         target.enter_load().await.during(|| "tuning the target for the load".to_owned())?;
         indexes::leftovers(self, run, lease).await?;
-        let loaded = self.load(run, lease).await;
+        let loaded = self.load(run, lease, &mut states).await;
         if !matches!(loaded, Ok(None)) {
             indexes::at_the_end(self, lease, loaded.as_ref().err()).await;
         }
@@ -234,17 +236,37 @@ impl Job<'_> {
         let stopped = loaded?;
         left?;
         if let Some(reason) = stopped {
-            set_status(self.ports, run, lease, RunStatus::Interrupted, None).await?;
-            return Ok(Outcome::Stopped { run: run.id.clone(), reason });
+            return self.stop(run, lease, reason).await;
         }
         timer.next(Phase::Finish);
         indexes::at_the_close(self, lease).await?;
-        let rejects = finish(self, run, lease).await?;
+        let compared = match states.compare(self, run).await? {
+            Ok(compared) => compared,
+            Err(reason) => return self.stop(run, lease, reason).await,
+        };
+        let outdated = states::outdated(&compared);
+        states::warn(self, &outdated);
+        let rejects = finish(self, run, lease, &states.findings, &compared).await?;
         timer.end();
-        Ok(Outcome::Completed { run: run.id.clone(), rejects, remapped })
+        Ok(Outcome::Completed { run: run.id.clone(), rejects, remapped, outdated })
     }
 
-    async fn load(&self, run: &Run, lease: &Lease) -> Result<Option<StopReason>, CoreError> {
+    async fn stop(
+        &self,
+        run: &mut Run,
+        lease: &Lease,
+        reason: StopReason,
+    ) -> Result<Outcome, CoreError> {
+        set_status(self.ports, run, lease, RunStatus::Interrupted, None).await?;
+        Ok(Outcome::Stopped { run: run.id.clone(), reason })
+    }
+
+    async fn load(
+        &self,
+        run: &Run,
+        lease: &Lease,
+        states: &mut States,
+    ) -> Result<Option<StopReason>, CoreError> {
         let mut sample = match self.options.selection.sample {
             Some(size) => Some(sample::choose(self, run, size).await?),
             None => None,
@@ -255,10 +277,14 @@ impl Job<'_> {
         let mut pace = load::Pace::new(self.ports, self.plan, self.options);
         for (index, surveyed) in self.survey.steps.iter().enumerate() {
             let units = sample.as_mut().and_then(|sample| sample.remove(&surveyed.table.name));
-            match load::step(self, surveyed, run, index as u64 + 1, lease, units, &mut pace).await?
-            {
+            let step = index as u64 + 1;
+            let began = states.before(self, surveyed, run, step).await?;
+            match load::step(self, surveyed, run, step, lease, units, &mut pace).await? {
                 LoadEnd::Done => {}
                 LoadEnd::Stopped(reason) => return Ok(Some(reason)),
+            }
+            if let Some(began) = began {
+                states.after(self, run, step, began).await?;
             }
         }
         Ok(None)

@@ -63,6 +63,8 @@ pub struct SourceSurvey {
     pub bytes: u64,
     /// Whether it is a database, whose one partition is no file.
     pub database: bool,
+    /// The name of the state in which it was looked at, where there is one.
+    pub state: Option<String>,
 }
 
 impl Survey {
@@ -217,12 +219,14 @@ async fn look_at(
         return Err(CoreError::NoFiles { source_name: name.to_owned(), globs });
     }
     let (limit, large) = options.file_limit(source);
+    let state = ports.sources[name].state().await.during(|| format!("looking at `{name}`"))?;
     let mut survey = SourceSurvey {
         partitions: Vec::new(),
         set_aside: Vec::new(),
         shapes: Vec::new(),
         bytes: 0,
         database: source.database().is_some(),
+        state,
     };
     for partition in discovery.partitions {
         let size = partition.facts.size;

@@ -24,6 +24,13 @@ pub trait Source: Send + Sync {
         Ok(Vec::new())
     }
 
+    /// The name of the one state in which everything of this source, and of those that share its
+    /// database, is read now: states of the same name have the same content, whoever reads them. It
+    /// is another one once that state was lost. `None` where there is no such state, as of files.
+    async fn state(&self) -> Result<Option<String>, EndpointError> {
+        Ok(None)
+    }
+
     /// Whether a partition holds at least so many records, where that is quicker to know than to read
     /// it; else false.
     async fn holds(&self, partition: &Partition, records: u64) -> Result<bool, EndpointError> {

@@ -167,6 +167,10 @@ impl Source for DatabaseSource {
         Ok(findings)
     }
 
+    async fn state(&self) -> Result<Option<String>, EndpointError> {
+        self.engine.state().await.map(Some)
+    }
+
     /// Reads so many: a small table is read twice, of a large one only the beginning.
     async fn holds(&self, _: &Partition, records: u64) -> Result<bool, EndpointError> {
         let mut rows = self.engine.rows(self.layout().await?).await?;

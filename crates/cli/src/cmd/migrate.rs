@@ -4,7 +4,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::sync::Arc;
 
 use serde_json::json;
-use whimbrel_core::{Changes, Options, Outcome, Ports, Selection, StopReason};
+use whimbrel_core::{Changes, Options, Outcome, Outdated, Ports, Selection, StopReason};
 use whimbrel_ledger::{Counts, Run, batch, step};
 use whimbrel_model::Class;
 use whimbrel_model::plan::quantity;
@@ -110,8 +110,8 @@ pub(crate) async fn answer(
     let exit = exit::of_outcome(&outcome);
     let plan = plan_argument(project);
     let answer = match outcome {
-        Outcome::Completed { run, rejects, remapped } => {
-            completed(ports, &run, rejects, &remapped, &plan).await?
+        Outcome::Completed { run, rejects, remapped, outdated } => {
+            completed(ports, &run, rejects, &remapped, &outdated, &plan).await?
         }
         Outcome::NothingToDo { run } => {
             let message =
@@ -232,11 +232,22 @@ pub(crate) fn remapped_text(tables: &[String]) -> String {
     tables.iter().map(line).collect()
 }
 
+/// That sources are not what the run has read of them.
+fn outdated_text(outdated: &[Outdated]) -> String {
+    let line = |one: &Outdated| {
+        let (source, rows_of) = (printable(&one.source, 80), printable(&one.rows_of, 80));
+        let how = if one.appended { "rows were added" } else { "it was changed" };
+        format!("! source `{source}`, `{rows_of}`: {how} while the run was interrupted (WB0634)\n")
+    };
+    outdated.iter().map(line).collect()
+}
+
 async fn completed(
     ports: &Ports,
     run: &str,
     rejects: u64,
     remapped: &[String],
+    outdated: &[Outdated],
     plan: &str,
 ) -> Result<Answer, Failure> {
     let target = ports.target.as_ref();
@@ -253,12 +264,22 @@ async fn completed(
         ));
     }
     let flag = if plan.is_empty() { String::new() } else { format!(" --plan{plan}") };
-    text.push_str(&format!("Next: whimbrel report {run}{flag}\n"));
-    let message = format!("run {run} is complete, {}", count(rejects, "reject"));
+    text.push_str(&outdated_text(outdated));
+    text.push_str(&if outdated.is_empty() {
+        format!("Next: whimbrel report {run}{flag}\n")
+    } else {
+        format!("Next: whimbrel migrate{plan} --incremental reads them again.\n")
+    });
+    let mut message = format!("run {run} is complete, {}", count(rejects, "reject"));
+    if !outdated.is_empty() {
+        let sources = count(outdated.len() as u64, "source");
+        message.push_str(&format!(", {sources} changed while it was interrupted"));
+    }
     let data = json!({
         "run": run,
         "rejects": rejects,
         "tables_remapped": remapped,
+        "sources_changed": outdated,
         "tables": tables.iter().map(TableFigures::json).collect::<Vec<_>>(),
     });
     Ok(Answer::new(message, text, data))

@@ -17,7 +17,7 @@ use crate::error::{CoreError, While};
 use crate::event::Event;
 use crate::lease::Lease;
 use crate::migrate::Job;
-use crate::patience::Patience;
+use crate::patience::{Patience, repeatedly};
 use crate::ports::{Ports, rfc3339};
 
 /// From so many bytes of sources on a load is large: below, three indexes are kept in less than a
@@ -92,8 +92,11 @@ async fn is_large(task: &Task<'_>) -> Result<bool, CoreError> {
         let found = survey.partitions.iter().find(|one| one.id.path == item.source_file);
         let Some(partition) = found.filter(|_| survey.database) else { continue };
         let source = &task.ports.sources[&item.source];
-        let holds = source.holds(partition, LARGE_ROWS).await;
-        if holds.during(|| format!("counting the rows of `{}`", item.source))? {
+        let counting = async || {
+            let holds = source.holds(partition, LARGE_ROWS).await;
+            holds.during(|| format!("counting the rows of `{}`", item.source))
+        };
+        if repeatedly(task.ports, retries(task.plan), counting).await? {
             return Ok(true);
         }
     }

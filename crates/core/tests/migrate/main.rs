@@ -17,6 +17,7 @@ mod ports;
 mod relate;
 mod resume;
 mod retry;
+mod states;
 mod trouble;
 mod troubled;
 mod waive;

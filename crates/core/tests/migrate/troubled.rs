@@ -333,6 +333,10 @@ impl Source for Sips {
         Ok(found)
     }
 
+    async fn state(&self) -> Result<Option<String>, EndpointError> {
+        self.inner.state().await
+    }
+
     async fn describe(&self, partition: &Partition) -> Result<Shape, EndpointError> {
         self.inner.describe(partition).await
     }

@@ -76,6 +76,11 @@ impl World {
         lines.lines().for_each(|line| self.sources[source].append(path, record(line)));
     }
 
+    /// Names the state of all sources, as one database has it.
+    pub(crate) fn in_state(&self, name: &str) {
+        self.sources.values().for_each(|source| source.name_state(name));
+    }
+
     /// Takes a file away.
     pub(crate) fn delete(&self, source: &str, path: &str) {
         self.sources[source].take_away(path);

@@ -53,6 +53,7 @@ pub struct MemorySource {
 struct State {
     partitions: BTreeMap<String, Arc<Vec<MemoryRecord>>>,
     unreadable: Vec<Unreadable>,
+    name: Option<String>,
 }
 
 impl MemorySource {
@@ -67,33 +68,39 @@ impl MemorySource {
 
     /// Sets a partition's records; a partition that was there is another version from now on.
     pub fn set(&self, path: &str, records: Vec<MemoryRecord>) {
-        self.state().partitions.insert(path.to_owned(), Arc::new(records));
+        self.lock().partitions.insert(path.to_owned(), Arc::new(records));
     }
 
     /// Appends a record to a partition.
     pub fn append(&self, path: &str, record: MemoryRecord) {
-        let mut state = self.state();
+        let mut state = self.lock();
         let partition = state.partitions.entry(path.to_owned()).or_default();
         Arc::make_mut(partition).push(record);
     }
 
     /// Takes a partition away.
     pub fn take_away(&self, path: &str) {
-        self.state().partitions.remove(path);
+        self.lock().partitions.remove(path);
     }
 
     /// Adds a path that discovery reports as unreadable.
     pub fn add_unreadable(&self, path: &str, reason: &str) {
         let unreadable = Unreadable { path: path.to_owned(), reason: reason.to_owned() };
-        self.state().unreadable.push(unreadable);
+        self.lock().unreadable.push(unreadable);
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    /// Names the state in which the partitions are, as a database does; what a name stands for is
+    /// for the caller to keep.
+    pub fn name_state(&self, name: &str) {
+        self.lock().name = Some(name.to_owned());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn records(&self, path: &str) -> Result<Arc<Vec<MemoryRecord>>, EndpointError> {
-        self.state().partitions.get(path).cloned().ok_or_else(|| {
+        self.lock().partitions.get(path).cloned().ok_or_else(|| {
             EndpointError::new(
                 ErrorClass::Changed,
                 codes::SOURCE_CHANGED,
@@ -110,7 +117,7 @@ impl Source for MemorySource {
     }
 
     async fn partitions(&self) -> Result<Discovery, EndpointError> {
-        let state = self.state();
+        let state = self.lock();
         let partition = |(path, records): (&String, &Arc<Vec<MemoryRecord>>)| Partition {
             id: PartitionId { source: self.name.clone(), path: path.clone() },
             facts: Arc::new(FileFacts {
@@ -123,6 +130,10 @@ impl Source for MemorySource {
             partitions: state.partitions.iter().map(partition).collect(),
             unreadable: state.unreadable.clone(),
         })
+    }
+
+    async fn state(&self) -> Result<Option<String>, EndpointError> {
+        Ok(self.lock().name.clone())
     }
 
     async fn describe(&self, _partition: &Partition) -> Result<Shape, EndpointError> {

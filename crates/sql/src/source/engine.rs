@@ -19,6 +19,9 @@ pub(super) trait Engine: Send + Sync {
     /// What a table or query holds, and the statement that reads it in a fixed order.
     async fn layout(&self, read: &Read, key: &[String]) -> Result<Layout, EndpointError>;
 
+    /// The name of that state, see [`whimbrel_endpoint::Source::state`].
+    async fn state(&self) -> Result<String, EndpointError>;
+
     /// All rows of a layout, in its order.
     async fn rows(&self, layout: &Layout) -> Result<Box<dyn Feed>, EndpointError>;
 

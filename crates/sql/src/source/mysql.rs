@@ -7,7 +7,7 @@
 //! ```
 //! These servers cannot hand a snapshot from one session to another. So as many readers as the sources
 //! of the URL need (at most [`READERS_MAX`], one to spare) take theirs together, and the server's count
-//! of commits tells whether all of them see one state. Where commits never cease that cannot be shown,
+//! of those who write tells whether all of them see one state. Where that never ceases it cannot be shown,
 //! and [`Engine::inspect`] says so. A session is used for one reader after another: one that stops early
 //! has its query ended, not its session.
 //!
@@ -76,6 +76,8 @@ struct Snapshot {
     turns: Arc<Semaphore>,
     /// Nothing was committed while they were opened.
     is_one: bool,
+    /// The state's name.
+    state: String,
     /// A session was lost, and its share of the state.
     is_lost: AtomicBool,
 }
@@ -151,27 +153,38 @@ impl MysqlEngine {
             let id = decode::integer(&row, 0).and_then(|id| u64::try_from(id).ok()).unwrap_or(0);
             sessions.push(Session { connection, id });
         }
-        let mut is_one = false;
+        let (mut is_one, mut state) = (false, None);
         for _ in 0..ATTEMPTS {
             let attempt = async {
-                let before = commits(&mut look).await?;
+                let before = Count::of(&mut look).await?;
                 for session in &mut sessions {
                     let begin = "ROLLBACK; SET TRANSACTION ISOLATION LEVEL REPEATABLE READ;
                         START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY";
                     sqlx::raw_sql(begin).execute(&mut session.connection).await?;
                 }
-                Ok(commits(&mut look).await? == before)
+                let after = Count::of(&mut look).await?;
+                Ok((before == after).then_some(after))
             };
-            is_one = attempt.await.map_err(|error| self.failed(doing, error))?;
-            if is_one {
+            let count = attempt.await.map_err(|error| self.failed(doing, error))?;
+            if let Some(count) = count {
+                (is_one, state) = (true, count.state());
                 break;
             }
         }
+        let state = match state {
+            Some(state) => state,
+            None => {
+                let row = one(&mut look, "SELECT UUID()").await;
+                let row = row.map_err(|error| self.failed(doing, error))?;
+                decode::text(&row, 0).unwrap_or_default()
+            }
+        };
         Ok(Snapshot {
             look: Mutex::new(look),
             turns: Arc::new(Semaphore::new(sessions.len())),
             free: StdMutex::new(sessions),
             is_one,
+            state,
             is_lost: AtomicBool::new(false),
         })
     }
@@ -215,6 +228,10 @@ impl Engine for MysqlEngine {
         let prepared = look.prepare(AssertSqlSafe(layout.sql.clone()).into_sql_str()).await;
         prepared.map_err(|error| self.failed("prepare to read the source", error))?;
         Ok(layout)
+    }
+
+    async fn state(&self) -> Answer<String> {
+        Ok(self.snapshot().await?.state.clone())
     }
 
     async fn rows(&self, layout: &Layout) -> Answer<Box<dyn Feed>> {
@@ -434,11 +451,48 @@ async fn one(connection: &mut MySqlConnection, sql: &'static str) -> Result<MySq
     sqlx::query(sql).persistent(false).fetch_one(connection).await
 }
 
-/// How often the server's engines have committed.
-async fn commits(connection: &mut MySqlConnection) -> Result<Option<String>, sqlx::Error> {
-    let row = one(connection, "SHOW GLOBAL STATUS LIKE 'Handler_commit'").await?;
-    Ok(decode::text(&row, 1))
+/// What a server counts of those who write.
+#[derive(PartialEq, Eq)]
+enum Count {
+    /// MariaDB: transactions of InnoDB, when they first write and when they commit, since the server
+    /// started; and whether all tables are InnoDB's.
+    Written { count: String, whole: bool },
+    /// How often the engines have committed. (MariaDB counts the taking of a snapshot, too.)
+    Committed(Option<String>),
 }
+
+impl Count {
+    async fn of(connection: &mut MySqlConnection) -> Result<Self, sqlx::Error> {
+        let row = one(connection, "SELECT VERSION()").await?;
+        if decode::text(&row, 0).unwrap_or_default().contains("MariaDB") {
+            let row = one(connection, WRITTEN).await?;
+            if let Some(count) = decode::text(&row, 0) {
+                return Ok(Self::Written { count, whole: decode::integer(&row, 1) == Some(0) });
+            }
+        }
+        let row = one(connection, "SHOW GLOBAL STATUS LIKE 'Handler_commit'").await?;
+        Ok(Self::Committed(decode::text(&row, 1)))
+    }
+
+    /// The name of the state, where equal counts are of equal content: reading counts as committing,
+    /// and other engines' tables are written uncounted.
+    fn state(self) -> Option<String> {
+        match self {
+            Self::Written { count, whole: true } => Some(count),
+            Self::Written { whole: false, .. } | Self::Committed(_) => None,
+        }
+    }
+}
+
+/// NULL where something of it is not known.
+const WRITTEN: &str = "SELECT CONCAT(@@hostname, ' ', @@port, ' ', COALESCE(DATABASE(), ''), ' ',
+        (SELECT UNIX_TIMESTAMP() - VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS
+         WHERE VARIABLE_NAME = 'UPTIME'), ' ',
+        (SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS
+         WHERE VARIABLE_NAME = 'INNODB_MAX_TRX_ID')),
+    (SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_TYPE = 'BASE TABLE'
+        AND ENGINE <> 'InnoDB'
+        AND TABLE_SCHEMA NOT IN ('mysql', 'information_schema', 'performance_schema', 'sys'))";
 
 /// What a statement answers.
 async fn columns(connection: &mut MySqlConnection, sql: &str) -> Result<Vec<Told>, sqlx::Error> {

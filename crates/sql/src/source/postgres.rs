@@ -50,6 +50,13 @@ const SESSION: &str = "SET TIME ZONE 'UTC';
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(15);
 
+/// A snapshot to be joined, and its name: the server's life since it started or crashed, the database,
+/// and which transactions of that life are visible. The same ones make the same content.
+const SNAPSHOT: &str = "
+    SELECT pg_export_snapshot(), concat_ws(' ', extract(epoch FROM pg_postmaster_start_time()),
+        (SELECT extract(epoch FROM stats_reset) FROM pg_stat_bgwriter),
+        (SELECT oid FROM pg_database WHERE datname = current_database()), pg_current_snapshot())";
+
 /// From this size on, keeping a state for as long as reading takes is worth a word.
 const LARGE_BYTES: i64 = 1 << 30;
 
@@ -64,6 +71,7 @@ pub(super) struct PostgresEngine {
 struct Holder {
     connection: PgConnection,
     snapshot: String,
+    state: String,
 }
 
 type Answer<T> = Result<T, EndpointError>;
@@ -102,11 +110,10 @@ impl PostgresEngine {
         let mut holder = self.holder.lock().await;
         if holder.is_none() {
             let mut connection = self.connect().await?;
-            let exported = sqlx::query_scalar("SELECT pg_export_snapshot()");
-            let snapshot: Result<String, _> = exported.fetch_one(&mut connection).await;
-            let snapshot =
-                snapshot.map_err(|error| fault::failed(&self.shown, "take a snapshot", error))?;
-            *holder = Some(Holder { connection, snapshot });
+            let exported = sqlx::query_as(SNAPSHOT).fetch_one(&mut connection).await;
+            let (snapshot, state): (String, String) =
+                exported.map_err(|error| fault::failed(&self.shown, "take a snapshot", error))?;
+            *holder = Some(Holder { connection, snapshot, state });
         }
         let held = holder.as_mut().expect("it was opened above");
         // A statement that fails must not end the transaction that keeps the state.
@@ -156,6 +163,10 @@ impl Engine for PostgresEngine {
         })
         .await?;
         Ok(layout)
+    }
+
+    async fn state(&self) -> Answer<String> {
+        self.with("look at the snapshot", async |held| Ok(held.state.clone())).await
     }
 
     async fn rows(&self, layout: &Layout) -> Answer<Box<dyn Feed>> {

@@ -11,7 +11,7 @@
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -38,6 +38,8 @@ pub(super) struct SqliteEngine {
     path: PathBuf,
     jobs: Option<mpsc::Sender<Job>>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    /// The state's name, once there is a connection.
+    state: Arc<OnceLock<String>>,
 }
 
 enum Job {
@@ -57,9 +59,11 @@ type Answer<T> = Result<T, EndpointError>;
 impl SqliteEngine {
     pub(super) fn new(path: &Path, options: &Options) -> Self {
         let (jobs, queue) = mpsc::channel();
-        let owner = Owner { path: path.to_owned(), busy: options.busy, queue };
+        let state = Arc::default();
+        let (path, named) = (path.to_owned(), Arc::clone(&state));
+        let owner = Owner { path: path.clone(), busy: options.busy, queue, state: named };
         let thread = std::thread::spawn(move || owner.run());
-        Self { path: path.to_owned(), jobs: Some(jobs), thread: Mutex::new(Some(thread)) }
+        Self { path, jobs: Some(jobs), thread: Mutex::new(Some(thread)), state }
     }
 
     fn jobs(&self) -> &mpsc::Sender<Job> {
@@ -105,6 +109,12 @@ impl Engine for SqliteEngine {
             Ok(layout)
         })
         .await
+    }
+
+    async fn state(&self) -> Answer<String> {
+        // With a connection it has a name.
+        self.look(|_, _| Ok(())).await?;
+        Ok(self.state.get().cloned().unwrap_or_default())
     }
 
     async fn rows(&self, layout: &Layout) -> Answer<Box<dyn Feed>> {
@@ -189,6 +199,39 @@ struct Owner {
     path: PathBuf,
     busy: Duration,
     queue: mpsc::Receiver<Job>,
+    state: Arc<OnceLock<String>>,
+}
+
+/// What tells of the database and its write-ahead log whether they were written: size, times and place
+/// of both files. They are not opened, which would let go of the locks that this process has on them.
+/// When the log's inode changed tells nothing: readers that are root give it to the database's owner.
+#[cfg(unix)]
+fn stamp(path: &Path) -> Option<String> {
+    use std::os::unix::fs::MetadataExt as _;
+    let of = |file: &std::fs::Metadata| {
+        format!(
+            "{} {} {} {}.{}",
+            file.dev(),
+            file.ino(),
+            file.size(),
+            file.mtime(),
+            file.mtime_nsec()
+        )
+    };
+    let database = std::fs::canonicalize(path).ok()?;
+    let mut log = database.clone().into_os_string();
+    log.push("-wal");
+    // An empty one comes and goes with those who read.
+    let log = std::fs::metadata(log).ok().filter(|log| log.size() > 0);
+    let log = log.as_ref().map_or(String::new(), of);
+    let file = std::fs::metadata(database).ok()?;
+    Some(format!("{} {}.{}, {log}", of(&file), file.ctime(), file.ctime_nsec()))
+}
+
+/// Without inodes nothing tells surely.
+#[cfg(not(unix))]
+fn stamp(_: &Path) -> Option<String> {
+    None
 }
 
 /// Why serving ended.
@@ -227,6 +270,7 @@ impl Owner {
                 format!("there is no such database: `{}`", self.path.display()),
             ));
         }
+        let before = stamp(&self.path);
         let open = || {
             let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let connection = Connection::open_with_flags(&self.path, flags)?;
@@ -234,6 +278,13 @@ impl Owner {
             connection.pragma_update(None, "query_only", true)?;
             connection.execute_batch("BEGIN")?;
             connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+            // Where nothing was written since, what the files were is what the transaction sees.
+            let same = before.filter(|before| Some(before) == stamp(&self.path).as_ref());
+            let state = match same {
+                Some(stamp) => stamp,
+                None => connection.query_row("SELECT hex(randomblob(16))", [], |row| row.get(0))?,
+            };
+            self.state.get_or_init(|| state);
             Ok(connection)
         };
         open().map_err(|error| fault::failed(&self.path, "open the source", error))

@@ -4,4 +4,5 @@
 mod mysql;
 mod postgres;
 mod sqlite;
+mod states;
 mod world;

@@ -56,7 +56,7 @@ pub(crate) async fn run(global: &Global, args: &RejectsRetry) -> Result<Answer, 
             let text = format!("Nothing to do: {message}.\n");
             Ok(Answer::new(message, text, json!({ "run": run, "open_rejects": open })))
         }
-        Outcome::Completed { run, rejects, remapped } => {
+        Outcome::Completed { run, rejects, remapped, .. } => {
             completed(&project, target, &run, rejects, &remapped).await
         }
         outcome @ (Outcome::SourcesChanged { .. } | Outcome::Stopped { .. }) => {
