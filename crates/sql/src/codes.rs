@@ -318,8 +318,12 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "a definition cannot be run here",
         "MariaDB and MySQL commit definitions (CREATE, ALTER, DROP …) by themselves. Whimbrel runs \
          them one by one on a connection of their own and notes each before and after, so that each \
-         happens once. What does not survive a lost connection (temporary tables, locked tables) \
-         cannot be part of such a file.",
+         happens once: after a crash it compares the definitions, or whether the names are there. What \
+         does not survive a lost connection (temporary tables, locked tables) cannot be part of such a \
+         file, nor what trades places and looks the same afterwards: RENAME TABLE a TO t, b TO a, t TO \
+         b; columns that trade names and places; EXCHANGE PARTITION. Give each its new name in a \
+         statement of its own; move rows with INSERT … SELECT. Where a crash of the server left a \
+         statement done in part (DROP TABLE a, b), finish it by hand and type the same command again.",
     ),
     (
         SETTING,

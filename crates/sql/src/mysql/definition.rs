@@ -9,9 +9,10 @@
 //! definer has its lock was not replaced before. The fence's row stays free meanwhile, so that the
 //! lease is renewed however long definitions take.
 //!
-//! A note names run, script, statement and what the object's definition was before. Found again as
-//! intent, the definition is compared: still as before, it did not happen. Statements that are no
-//! definitions commit together with their note. The notes go with the transaction that asked.
+//! A note names run, script, statement and what the definitions of its objects were before. Found again
+//! as intent, they are compared: still as before, it did not happen. What changes them and what would
+//! leave no trace is in [`trace`](super::trace). A refused statement leaves no intent. Statements that
+//! are no definitions commit together with their note. The notes go with the transaction that asked.
 //!
 //! What was defined stays when the transaction is undone, but for new tables of the mapping.
 
@@ -22,8 +23,9 @@ use whimbrel_model::{ChunkBuilder, Kind};
 
 use super::encode::Param;
 use super::lane::Lane;
-use super::script::{self, Object, Statement, What};
+use super::script::{self, Statement, What};
 use super::session::{IDLE_AT_MOST, Session, bound, none};
+use super::trace::{Object, Trace};
 use super::{decode, fault, lease, read};
 use crate::codes;
 
@@ -99,6 +101,9 @@ fn cut<'a>(words: Words<'a>) -> Result<Vec<(Statement<'a>, What)>, EndpointError
         match what {
             What::Forbidden(word) => {
                 return Err(forbidden(words, statement, codes::SCHEMA_FORBIDDEN, word));
+            }
+            What::Untold(reason) => {
+                return Err(forbidden(words, statement, codes::DEFINITION, reason));
             }
             What::Temporary if defines => {
                 let reason = "a temporary table beside definitions: it does not survive a crash";
@@ -180,7 +185,12 @@ pub(crate) async fn rehearse(
 ) -> Result<(), EndpointError> {
     for (statement, what) in cut(words)? {
         // What names another database would be done there.
-        if let What::Definition(Some(Object { schema: Some(schema), .. })) = &what {
+        let objects = match &what {
+            What::Definition(Some(trace)) => trace.objects.as_slice(),
+            What::Definition(None) | What::Rows | What::Setting | What::Temporary => &[],
+            What::Forbidden(_) | What::Untold(_) => &[],
+        };
+        if let Some(schema) = objects.iter().find_map(|object| object.schema.as_ref()) {
             let reason = format!("a definition in another database ({schema})");
             return Err(forbidden(words, &statement, codes::DEFINITION, &reason));
         }
@@ -243,44 +253,103 @@ async fn define_all(
         if !lease::is_current(definer, fence).await.map_err(noting)? {
             return Err(lease::fenced());
         }
-        let object = match what {
+        let trace = match what {
             // A setting is the session's: it is made in every attempt.
             What::Setting => {
                 definer.command(statement.sql).await.map_err(refused)?;
                 continue;
             }
-            What::Definition(object) => object.as_ref(),
-            What::Rows | What::Temporary | What::Forbidden(_) => None,
+            What::Definition(trace) => trace.as_ref(),
+            What::Rows | What::Temporary | What::Forbidden(_) | What::Untold(_) => None,
         };
         let digest = digest(definer, statement.sql.as_bytes()).await.map_err(noting)?;
         let known = notes.get(&number).filter(|note| note.digest == digest);
         if known.is_some_and(|note| note.done) {
             continue;
         }
-        let is_definition = matches!(what, What::Definition(_));
-        let before = standing(definer, object).await.map_err(noting)?;
-        if let (Some(note), Some(_)) = (known, object)
-            && note.before != before
+        let now = standing(definer, trace).await.map_err(noting)?;
+        if let (Some(note), Some(trace)) = (known, trace)
+            && note.before != now.digest
         {
+            if !now.is_after(trace) {
+                return Err(in_part(words, statement, trace, &now));
+            }
             done(definer, words.note, number).await.map_err(noting)?;
             continue;
         }
         let about = About { note: words.note, number, run: &run, digest: &digest };
-        if is_definition {
-            intend(definer, &about, before.as_deref(), "intent").await.map_err(noting)?;
+        if matches!(what, What::Definition(_)) {
+            intend(definer, &about, now.digest.as_deref(), "intent").await.map_err(noting)?;
             failpoint!("sql.definition.intended");
-            rows += definer.command_counted(statement.sql).await.map_err(refused)?;
+            match definer.command_counted(statement.sql).await {
+                Ok(changed) => rows += changed,
+                Err(error) => {
+                    withdraw(definer, words.note, number, trace, &now).await;
+                    return Err(refused(error));
+                }
+            }
             failpoint!("sql.definition.made");
             done(definer, words.note, number).await.map_err(noting)?;
         } else {
             definer.begin().await.map_err(noting)?;
             rows += definer.command_counted(statement.sql).await.map_err(refused)?;
+            still_open(lane, definer, words).await?;
             intend(definer, &about, None, "done").await.map_err(noting)?;
             definer.command("COMMIT").await.map_err(noting)?;
         }
         failpoint!("sql.definition.done");
     }
     Ok(rows)
+}
+
+/// Takes back the intent of a statement that the server refused, if it changed nothing: what stands
+/// there later is not its work. Where this fails the refusal is what counts.
+async fn withdraw(
+    definer: &mut Session,
+    note: &str,
+    number: u64,
+    trace: Option<&Trace>,
+    before: &Standing,
+) {
+    if !definer.is_sound() {
+        return;
+    }
+    if let Ok(now) = standing(definer, trace).await
+        && now.digest == before.digest
+    {
+        let arguments = bound([Param::Text(note), Param::Unsigned(number)]);
+        let sql = "DELETE FROM whimbrel_definitions WHERE `script` = ? AND `statement` = ?";
+        drop(definer.run(sql, arguments).await);
+    }
+}
+
+/// A statement of several objects that was interrupted in the middle.
+fn in_part(
+    words: Words<'_>,
+    statement: &Statement<'_>,
+    trace: &Trace,
+    now: &Standing,
+) -> EndpointError {
+    let wrong = trace.objects.iter().zip(trace.there.iter().flatten()).zip(&now.objects);
+    let wrong = wrong.filter(|((_, there), now)| **there != now.is_some());
+    let wrong: Vec<String> = wrong
+        .map(|((object, there), _)| {
+            let place = place(object);
+            if *there { format!("{place} is missing") } else { format!("{place} is there") }
+        })
+        .collect();
+    EndpointError::new(
+        ErrorClass::Configuration,
+        codes::DEFINITION,
+        format!(
+            "{}:{}: an interrupted attempt has done this in part; finish it by hand, then go on: {}: \
+             `{}`",
+            words.name,
+            statement.line,
+            wrong.join(", "),
+            beginning(statement.sql)
+        ),
+    )
 }
 
 async fn notes(
@@ -366,17 +435,51 @@ async fn digest(session: &mut Session, bytes: &[u8]) -> Result<Vec<u8>, sqlx::Er
     Ok(rows.first().and_then(|row| decode::raw(row, 0)).unwrap_or_default().to_vec())
 }
 
-/// A digest of how an object is defined now, `None` where it is not there.
-async fn standing(
-    session: &mut Session,
-    object: Option<&Object>,
-) -> Result<Option<Vec<u8>>, sqlx::Error> {
-    let Some(Object { kind, name, schema }) = object else { return Ok(None) };
-    let place = match schema {
-        Some(schema) => format!("{schema}.{name}"),
-        None => name.clone(),
+/// How the objects of a statement are defined at a moment.
+struct Standing {
+    /// Of each, `None` where it is not there.
+    objects: Vec<Option<Vec<u8>>>,
+    /// Of all of them; `None` where there is nothing to compare, or the only one is not there.
+    digest: Option<Vec<u8>>,
+}
+
+impl Standing {
+    /// Whether this can be how the statement leaves them, given that they are no more as before it.
+    fn is_after(&self, trace: &Trace) -> bool {
+        let Some(there) = &trace.there else { return true };
+        self.objects.iter().map(Option::is_some).eq(there.iter().copied())
+    }
+}
+
+async fn standing(session: &mut Session, trace: Option<&Trace>) -> Result<Standing, sqlx::Error> {
+    let mut objects = Vec::new();
+    for object in trace.map_or([].as_slice(), |trace| trace.objects.as_slice()) {
+        objects.push(defined(session, object).await?);
+    }
+    let digest = match objects.as_slice() {
+        [] => None,
+        [only] => only.clone(),
+        all => {
+            let parts = all.iter().map(|one| one.as_deref().unwrap_or_default());
+            let whole: Vec<u8> =
+                parts.flat_map(|part| [&[part.len() as u8], part].concat()).collect();
+            Some(digest(session, &whole).await?)
+        }
     };
-    let rows = match session.look(&format!("SHOW CREATE {kind} {place}")).await {
+    Ok(Standing { objects, digest })
+}
+
+fn place(object: &Object) -> String {
+    match &object.schema {
+        Some(schema) => format!("{schema}.{}", object.name),
+        None => object.name.clone(),
+    }
+}
+
+/// A digest of how an object is defined now, `None` where it is not there.
+async fn defined(session: &mut Session, object: &Object) -> Result<Option<Vec<u8>>, sqlx::Error> {
+    let Object { kind, .. } = object;
+    let rows = match session.look(&format!("SHOW CREATE {kind} {}", place(object))).await {
         Ok(rows) => rows,
         // No such table, routine, trigger, event, sequence; or it is of another kind.
         Err(error)

@@ -19,6 +19,7 @@ mod ledger;
 mod read;
 mod script;
 pub(crate) mod session;
+mod trace;
 mod txn;
 mod write;
 

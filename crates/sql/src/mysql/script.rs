@@ -4,6 +4,8 @@
 //! (`BEGIN … END`, `IF`, `CASE`, `LOOP`, `REPEAT`, `WHILE` and their ends are counted) a semicolon
 //! ends nothing. Comments between statements belong to none; `/*! … */` is text that the server runs.
 
+use super::trace::{self, Trace};
+
 /// One statement and the line, from 1, that its first word stands in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Statement<'a> {
@@ -16,24 +18,16 @@ pub(crate) struct Statement<'a> {
 pub(crate) enum What {
     /// It reads or changes rows.
     Rows,
-    /// It commits by itself; the object, where it is one whose definition can be looked up.
-    Definition(Option<Object>),
+    /// It commits by itself; its objects, where they are ones whose definitions can be looked up.
+    Definition(Option<Trace>),
+    /// It commits by itself, and nothing tells whether it was done: why, and what to do instead.
+    Untold(&'static str),
     /// It sets something for the session.
     Setting,
     /// It begins or ends transactions, or leaves the database: the words for it.
     Forbidden(&'static str),
     /// It makes something that a lost connection takes with it.
     Temporary,
-}
-
-/// Something with a definition.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Object {
-    /// What `SHOW CREATE` calls it.
-    pub(crate) kind: &'static str,
-    /// Its name, quoted, with its schema where that is given.
-    pub(crate) name: String,
-    pub(crate) schema: Option<String>,
 }
 
 /// A file that cannot be cut.
@@ -44,7 +38,7 @@ pub(crate) struct Uncut {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Token<'a> {
+pub(crate) enum Token<'a> {
     Word(&'a str),
     /// In backticks (or double quotes), with them.
     Quoted(&'a str),
@@ -246,7 +240,7 @@ pub(crate) fn what(sql: &str) -> What {
             inside.trim_start_matches(|letter: char| letter.is_ascii_digit()).trim_start(),
         );
     }
-    let tokens = tokens(sql, 64);
+    let tokens = tokens(sql);
     let words: Vec<String> = tokens
         .iter()
         .map(|token| match token {
@@ -268,11 +262,9 @@ pub(crate) fn what(sql: &str) -> What {
         "CREATE" | "DROP" if matches!(word(1), "DATABASE" | "SCHEMA") => {
             What::Forbidden("CREATE and DROP DATABASE")
         }
-        "CREATE" | "ALTER" | "DROP" | "RENAME" | "TRUNCATE" => {
-            What::Definition(object(&tokens, &words))
-        }
+        "CREATE" | "ALTER" | "DROP" | "RENAME" => trace::definition(&tokens),
         "GRANT" | "REVOKE" | "ANALYZE" | "OPTIMIZE" | "REPAIR" | "CHECK" | "FLUSH" | "INSTALL"
-        | "UNINSTALL" | "RESET" | "CACHE" => What::Definition(None),
+        | "UNINSTALL" | "RESET" | "CACHE" | "TRUNCATE" => What::Definition(None),
         _ => What::Rows,
     }
 }
@@ -292,54 +284,40 @@ fn setting(tokens: &[Token<'_>], words: &[String]) -> What {
     }
 }
 
-fn tokens(sql: &str, most: usize) -> Vec<Token<'_>> {
+/// Tokens of rows' statements that are looked at.
+const BEGINNING: usize = 64;
+
+/// All tokens of a definition, else the first ones. What stands in `/*!40000 … */` is run as well.
+fn tokens(sql: &str) -> Vec<Token<'_>> {
     let (mut at, mut tokens) = (0, Vec::new());
-    while at < sql.len() && tokens.len() < most {
-        let Ok((len, token)) = token(&sql[at..]) else { break };
+    while at < sql.len() {
+        let rest = &sql[at..];
+        if let Some(inside) = rest.strip_prefix("/*!").or_else(|| rest.strip_prefix("/*M!")) {
+            at = sql.len() - inside.trim_start_matches(|it: char| it.is_ascii_digit()).len();
+            continue;
+        }
+        if rest.starts_with("*/") {
+            at += 2;
+            continue;
+        }
+        let Ok((len, token)) = token(rest) else { break };
         tokens.extend(token);
         at += len;
+        if tokens.len() == BEGINNING && !defines(tokens[0]) {
+            break;
+        }
     }
     tokens
 }
 
-/// Words for what has a definition; an index is part of its table's.
-const KINDS: &[&str] =
-    &["TABLE", "VIEW", "TRIGGER", "PROCEDURE", "FUNCTION", "EVENT", "SEQUENCE", "INDEX"];
-
-/// The object of a definition: what stands behind the word for its kind.
-fn object(tokens: &[Token<'_>], words: &[String]) -> Option<Object> {
-    if words.first().is_some_and(|word| word == "TRUNCATE") {
-        // Its definition does not change, and doing it twice does no harm.
-        return None;
-    }
-    let (at, kind) = words
-        .iter()
-        .enumerate()
-        .find_map(|(at, word)| KINDS.iter().find(|kind| *kind == word).map(|kind| (at, *kind)))?;
-    let after = if kind == "INDEX" {
-        at + 1 + words[at + 1..].iter().position(|word| word == "ON")?
-    } else {
-        at
-    };
-    let mut next = after + 1;
-    while words.get(next).is_some_and(|word| matches!(word.as_str(), "IF" | "NOT" | "EXISTS")) {
-        next += 1;
-    }
-    let name = |index: usize| match tokens.get(index)? {
-        Token::Word(word) => Some(format!("`{}`", word.replace('`', "``"))),
-        Token::Quoted(name) => Some((*name).to_owned()),
-        Token::Text | Token::Sign(_) => None,
-    };
-    let first = name(next)?;
-    let kind = if kind == "INDEX" { "TABLE" } else { kind };
-    if tokens.get(next + 1) == Some(&Token::Sign('.')) {
-        return Some(Object { kind, name: name(next + 2)?, schema: Some(first) });
-    }
-    Some(Object { kind, name: first, schema: None })
+fn defines(first: Token<'_>) -> bool {
+    let Token::Word(word) = first else { return false };
+    ["CREATE", "ALTER", "DROP", "RENAME"].iter().any(|own| word.eq_ignore_ascii_case(own))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::trace::Object;
     use super::*;
 
     fn check(sql: &str, expected: &[(usize, &str)]) {
@@ -390,21 +368,25 @@ mod tests {
         assert_eq!(statements("/* open").unwrap_err().line, 1);
     }
 
+    fn object(kind: &'static str, schema: Option<&str>, name: &str) -> What {
+        let object = Object { kind, name: name.to_owned(), schema: schema.map(str::to_owned) };
+        What::Definition(Some(Trace { objects: vec![object], there: None }))
+    }
+
     fn table(name: &str) -> What {
-        let name = name.to_owned();
-        What::Definition(Some(Object { kind: "TABLE", name, schema: None }))
+        object("TABLE", None, name)
     }
 
     #[test]
     fn definitions_name_their_object() {
         assert_eq!(what("CREATE TABLE IF NOT EXISTS t (a int)"), table("`t`"));
         assert_eq!(what("alter table `a b` add c int"), table("`a b`"));
-        assert_eq!(what("/*!50001 DROP TABLE t */"), table("`t`"));
+        assert_eq!(what("/*!50001 ALTER TABLE t DROP a */"), table("`t`"));
         assert_eq!(what("CREATE UNIQUE INDEX i ON t (a)"), table("`t`"));
         assert_eq!(what("DROP INDEX i ON t"), table("`t`"));
         assert_eq!(what("TRUNCATE t"), What::Definition(None));
-        let view = Object { kind: "VIEW", name: "`v`".to_owned(), schema: Some("`s`".to_owned()) };
-        assert_eq!(what("CREATE OR REPLACE VIEW s.v AS SELECT 1"), What::Definition(Some(view)));
+        let view = object("VIEW", Some("`s`"), "`v`");
+        assert_eq!(what("CREATE OR REPLACE VIEW s.v AS SELECT 1"), view);
     }
 
     #[test]

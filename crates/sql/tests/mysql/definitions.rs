@@ -97,6 +97,155 @@ async fn an_intent_is_settled_by_looking() {
     assert_eq!(indexes.len(), 2, "{indexes:?}");
 }
 
+/// As after a crash behind the only statement, before it was noted.
+fn as_if_killed(place: &Place) {
+    place.sql("UPDATE whimbrel_definitions SET state = 'intent'");
+}
+
+#[tokio::test]
+async fn tables_that_took_each_others_names_stay_so() {
+    let Some(place) = Place::new("renamed") else { return };
+    let two = "CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE fresh (id int PRIMARY KEY);
+        INSERT INTO a VALUES (1); INSERT INTO fresh VALUES (2);";
+    let (target, fence) = place.ready(two).await;
+    let renaming = script("RENAME TABLE a TO old, fresh TO a");
+    let mut txn = target.begin(fence).await.unwrap();
+    txn.execute(&renaming).await.unwrap();
+    drop(txn);
+    as_if_killed(&place);
+    let mut txn = target.begin(fence).await.unwrap();
+    txn.execute(&renaming).await.unwrap();
+    txn.commit().await.unwrap();
+    assert_eq!(place.rows("SELECT id FROM a"), ["2"]);
+    assert_eq!(place.rows("SELECT id FROM old"), ["1"]);
+    assert!(place.rows("SELECT * FROM whimbrel_definitions").is_empty());
+}
+
+#[tokio::test]
+async fn what_would_be_undone_when_done_twice_is_refused_before_it_is_done() {
+    let Some(place) = Place::new("trades") else { return };
+    let tables = "CREATE TABLE a (id int PRIMARY KEY) PARTITION BY RANGE (id)
+            (PARTITION p VALUES LESS THAN (10), PARTITION q VALUES LESS THAN (20));
+        CREATE TABLE b (id int PRIMARY KEY); INSERT INTO a VALUES (1); INSERT INTO b VALUES (2);";
+    let (target, fence) = place.ready(tables).await;
+    let mut txn = target.begin(fence).await.unwrap();
+    for (sql, advice) in [
+        ("RENAME TABLE a TO t, b TO a, t TO b", "in a statement of its own"),
+        ("ALTER TABLE a EXCHANGE PARTITION p WITH TABLE b", "INSERT … SELECT"),
+        ("ALTER TABLE b CHANGE id n int FIRST, ADD id int", "in a statement of its own"),
+    ] {
+        let (class, code, what) = refusal(txn.execute(&script(sql)).await);
+        assert_eq!((class, code), (ErrorClass::Configuration, "WB0473"), "{what}");
+        assert!(what.contains(advice) && what.contains("relate \"tree\":1:"), "{what}");
+        let (_, code, _) = refusal(target.describe_schema(&[file(sql)]).await);
+        assert_eq!(code, "WB0473", "{sql}");
+    }
+    txn.rollback().await.unwrap();
+    assert_eq!(place.rows("SELECT id FROM a"), ["1"]);
+    assert_eq!(place.rows("SHOW COLUMNS FROM b LIKE 'id'").len(), 1);
+}
+
+#[tokio::test]
+async fn what_was_done_in_part_is_named_and_gone_on_with_when_it_is_whole() {
+    let Some(place) = Place::new("part") else { return };
+    let (target, fence) = place.ready("CREATE TABLE a (id int); CREATE TABLE b (id int)").await;
+    let dropping = script("DROP TABLE a, b");
+    let mut txn = target.begin(fence).await.unwrap();
+    txn.execute(&dropping).await.unwrap();
+    drop(txn);
+    // As after a crash of the server between the two.
+    as_if_killed(&place);
+    place.sql("CREATE TABLE b (id int)");
+    let mut txn = target.begin(fence).await.unwrap();
+    let (class, code, what) = refusal(txn.execute(&dropping).await);
+    assert_eq!((class, code), (ErrorClass::Configuration, "WB0473"), "{what}");
+    assert!(what.contains("`b` is there"), "{what}");
+    drop(txn);
+    place.sql("DROP TABLE b");
+    let mut txn = target.begin(fence).await.unwrap();
+    txn.execute(&dropping).await.unwrap();
+    txn.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_the_server_refused_is_done_once_it_can_be() {
+    let Some(place) = Place::new("refused") else { return };
+    let (target, fence) = place.ready("").await;
+    let altering = script("ALTER TABLE t ADD COLUMN n int");
+    let mut txn = target.begin(fence).await.unwrap();
+    let (_, code, what) = refusal(txn.execute(&altering).await);
+    assert_eq!(code, "WB0423", "{what}");
+    drop(txn);
+    place.sql("CREATE TABLE t (id int)");
+    let mut txn = target.begin(fence).await.unwrap();
+    txn.execute(&altering).await.unwrap();
+    txn.commit().await.unwrap();
+    assert_eq!(place.rows("SHOW COLUMNS FROM t LIKE 'n'").len(), 1);
+}
+
+#[tokio::test]
+async fn a_procedure_that_commits_beside_definitions_is_found_out() {
+    let Some(place) = Place::new("beside") else { return };
+    let (target, fence) = place
+        .ready(
+            "DELIMITER //
+CREATE PROCEDURE p() BEGIN CREATE TABLE n (id int); END//
+DELIMITER ;",
+        )
+        .await;
+    let mut txn = target.begin(fence).await.unwrap();
+    let (_, code, _) = refusal(txn.execute(&script("CREATE TABLE t (id int); CALL p()")).await);
+    assert_eq!(code, "WB0440");
+    txn.rollback().await.unwrap();
+}
+
+/// A process of its own, killed at a point.
+#[cfg(feature = "failpoints")]
+mod killed {
+    use std::process::Command;
+
+    use whimbrel_endpoint::{Fence, failpoint};
+
+    use super::*;
+    use crate::place::opened;
+
+    const RENAMING: &str = "RENAME TABLE a TO old, fresh TO a";
+    const WHERE: &str = "WHIMBREL_TEST_KILLED_AT";
+
+    /// What the process does; nothing in a run of all tests.
+    #[tokio::test]
+    #[allow(clippy::disallowed_methods)] // its parent's words
+    async fn process() {
+        let Ok(told) = std::env::var(WHERE) else { return };
+        let [point, fence, url] = told.splitn(3, ' ').collect::<Vec<_>>().try_into().unwrap();
+        failpoint::arm(point.to_owned(), 1);
+        let target = opened(url).await;
+        let mut txn = target.begin(Fence(fence.parse().unwrap())).await.unwrap();
+        txn.execute(&script(RENAMING)).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn anywhere_around_a_rename_it_is_made_once() {
+        for point in ["sql.definition.intended", "sql.definition.made", "sql.definition.done"] {
+            let Some(place) = Place::new("killed") else { return };
+            let two =
+                "CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE fresh (id int PRIMARY KEY);
+                INSERT INTO a VALUES (1); INSERT INTO fresh VALUES (2);";
+            let (target, fence) = place.ready(two).await;
+            let mut process = Command::new(std::env::current_exe().unwrap());
+            process.args(["--exact", "definitions::killed::process"]);
+            process.env(WHERE, format!("{point} {} {}", fence.0, place.database.url()));
+            let output = process.output().unwrap();
+            assert_eq!(output.status.code(), None, "{point} is not passed: {output:?}");
+            let mut txn = target.begin(fence).await.unwrap();
+            txn.execute(&script(RENAMING)).await.unwrap();
+            txn.commit().await.unwrap();
+            assert_eq!(place.rows("SELECT id FROM a"), ["2"], "{point}");
+            assert_eq!(place.rows("SELECT id FROM old"), ["1"], "{point}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_table_of_an_interrupted_attempt_is_adopted() {
     let Some(place) = Place::new("adopted") else { return };
