@@ -1,7 +1,15 @@
-//! Rows that a task fetches ahead of who reads them.
+//! Rows that a task fetches ahead of who reads them, bounded by their bytes.
+//!
+//! ```text
+//! task ── batch ─▶ room for it? ─▶ channel ─▶ the reader's batch ── the next is asked for: room again
+//! ```
+//! A batch has its room until the reader asks for the one after it. One that takes all the room, as a
+//! very large row does, is alone: the task fetches nothing while the reader is at it.
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use whimbrel_endpoint::EndpointError;
 use whimbrel_model::{Chunk, ChunkBuilder};
@@ -11,16 +19,25 @@ use super::engine::{BATCH_BYTES, BATCH_ROWS, Feed};
 /// Batches that wait for the reader.
 const AHEAD: usize = 2;
 
+/// Bytes of batches that wait, together with the reader's own.
+const BYTES_AHEAD: usize = 4 * BATCH_BYTES;
+
+/// A batch and its room, or the last word.
+type Message = Result<(Chunk, OwnedSemaphorePermit), EndpointError>;
+
 /// The reader's end of a task.
 pub(super) struct Pump {
-    batches: mpsc::Receiver<Result<Chunk, EndpointError>>,
+    batches: mpsc::Receiver<Message>,
+    /// The room of the batch that the reader has.
+    held: Option<OwnedSemaphorePermit>,
     /// Ends a task of the reader's own when the reader goes.
     _task: JoinSet<()>,
 }
 
 /// The task's end.
 pub(super) struct Pipe {
-    batches: mpsc::Sender<Result<Chunk, EndpointError>>,
+    batches: mpsc::Sender<Message>,
+    room: Arc<Semaphore>,
 }
 
 /// Nobody reads any more.
@@ -33,10 +50,9 @@ impl Pump {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let (sender, batches) = mpsc::channel(AHEAD);
         let mut task = JoinSet::new();
-        task.spawn(fill(Pipe { batches: sender }));
-        Self { batches, _task: task }
+        let pump = Self::start_in(&mut task, fill);
+        Self { _task: task, ..pump }
     }
 
     /// Runs a task that fills the pipe, and has something to put in order when the reader goes.
@@ -45,22 +61,34 @@ impl Pump {
         F: Future<Output = ()> + Send + 'static,
     {
         let (sender, batches) = mpsc::channel(AHEAD);
-        tasks.spawn(fill(Pipe { batches: sender }));
-        Self { batches, _task: JoinSet::new() }
+        let room = Arc::new(Semaphore::new(BYTES_AHEAD));
+        tasks.spawn(fill(Pipe { batches: sender, room }));
+        Self { batches, held: None, _task: JoinSet::new() }
     }
 }
 
 #[async_trait]
 impl Feed for Pump {
     async fn next(&mut self) -> Result<Option<Chunk>, EndpointError> {
-        self.batches.recv().await.transpose()
+        self.held = None;
+        let Some((batch, held)) = self.batches.recv().await.transpose()? else { return Ok(None) };
+        self.held = Some(held);
+        Ok(Some(batch))
     }
 }
 
 impl Pipe {
-    /// Hands a batch on as soon as there is room.
+    /// Hands a batch on as soon as there is room, and waits until there is some for another.
     pub(super) async fn send(&self, batch: Chunk) -> Result<(), Gone> {
-        self.batches.send(Ok(batch)).await.map_err(|_| Gone)
+        let room = self.room(batch.size().min(BYTES_AHEAD)).await?;
+        self.batches.send(Ok((batch, room))).await.map_err(|_| Gone)?;
+        self.room(1).await.map(drop)
+    }
+
+    async fn room(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Gone> {
+        let room = Arc::clone(&self.room).acquire_many_owned(bytes as u32);
+        // Whoever goes gives back what was held.
+        room.await.map_err(|_| Gone)
     }
 
     /// Waits until nobody reads any more.
@@ -84,4 +112,61 @@ pub(super) fn is_full(batch: &ChunkBuilder) -> bool {
 pub(super) fn taken(batch: &mut ChunkBuilder, width: usize) -> Chunk {
     let fresh = ChunkBuilder::with_capacity(width, BATCH_ROWS, 0);
     std::mem::replace(batch, fresh).finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use whimbrel_model::ValueRef;
+
+    use super::*;
+
+    fn row(bytes: usize) -> Chunk {
+        let mut row = ChunkBuilder::new(1);
+        row.push(ValueRef::Text(&"x".repeat(bytes)));
+        row.end_row();
+        row.finish()
+    }
+
+    /// How many rows of so many bytes a task has fetched when it rests, for each that was read.
+    async fn fetched(bytes: usize) -> Vec<usize> {
+        let count = Arc::new(AtomicUsize::new(0));
+        let own = Arc::clone(&count);
+        let mut pump = Pump::start(async move |pipe| {
+            for _ in 0..6 {
+                own.fetch_add(1, Ordering::Relaxed);
+                pipe.send(row(bytes)).await.unwrap();
+            }
+        });
+        let mut fetched = Vec::new();
+        while pump.next().await.unwrap().is_some() {
+            // On one thread, the task comes to rest before this goes on.
+            tokio::task::yield_now().await;
+            tokio::task::yield_now().await;
+            fetched.push(count.load(Ordering::Relaxed));
+        }
+        fetched
+    }
+
+    #[tokio::test]
+    async fn large_rows_are_fetched_one_by_one_and_small_ones_ahead() {
+        assert_eq!(fetched(BYTES_AHEAD).await, [1, 2, 3, 4, 5, 6]);
+        assert_eq!(fetched(100).await[0], 4);
+    }
+
+    #[tokio::test]
+    async fn a_task_that_waits_for_room_ends_when_the_reader_goes() {
+        let mut tasks = JoinSet::new();
+        let mut pump =
+            Pump::start_in(
+                &mut tasks,
+                async |pipe| {
+                    while pipe.send(row(BYTES_AHEAD)).await.is_ok() {}
+                },
+            );
+        assert!(pump.next().await.unwrap().is_some());
+        drop(pump);
+        assert!(tasks.join_next().await.unwrap().is_ok());
+    }
 }

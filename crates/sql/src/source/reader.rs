@@ -18,6 +18,9 @@ use crate::codes;
 /// Rows that room is made for at once.
 const ROWS_AHEAD: usize = 4096;
 
+/// A batch of so many bytes is handed on as it is.
+const LARGE: usize = 1 << 20;
+
 /// Reads the rows of a table or query.
 pub(super) struct RowReader {
     layout: Arc<Layout>,
@@ -73,8 +76,10 @@ impl RowReader {
     /// True with a row at hand, false at the end.
     async fn fill(&mut self) -> Result<bool, EndpointError> {
         while self.at == self.batch.len() {
+            // The rows behind us make room before others come.
+            (self.batch, self.at) = (Chunk::default(), 0);
             let Some(batch) = self.rows.next().await? else { return Ok(false) };
-            (self.batch, self.at) = (batch, 0);
+            self.batch = batch;
         }
         Ok(true)
     }
@@ -166,6 +171,44 @@ impl RowReader {
         Ok(())
     }
 
+    /// Spells the row at hand behind what is there.
+    fn record(&self, raw: &mut String) -> Record {
+        let start = raw.len();
+        self.writer.write(raw, self.batch.row(self.at));
+        let position = Position { record: self.records + 1, line: 0, byte: self.bytes };
+        Record { position, raw: (start, raw.len()), defect: None }
+    }
+
+    /// The batch at hand as a chunk of its own: what is large in it is not copied.
+    fn whole(&mut self) -> Result<SourceChunk, EndpointError> {
+        let mut raw = String::with_capacity(self.batch.size());
+        let mut records: Vec<Record> = Vec::with_capacity(self.batch.len());
+        while self.at < self.batch.len() {
+            let record = self.record(&mut raw);
+            self.pass(&raw[record.raw.0..])?;
+            records.push(record);
+        }
+        let batch = std::mem::take(&mut self.batch);
+        self.at = 0;
+        let rows = match selected(&self.takes) {
+            Some(columns) => batch.select(&columns),
+            None => {
+                let mut out = ChunkBuilder::with_capacity(self.takes.len(), batch.len(), 0);
+                for (row, record) in batch.rows().zip(&records) {
+                    push(&self.takes, &mut out, row, &raw[record.raw.0..record.raw.1]);
+                    out.end_row();
+                }
+                out.finish()
+            }
+        };
+        Ok(self.chunk(rows, records, raw))
+    }
+
+    fn chunk(&self, rows: Chunk, records: Vec<Record>, raw: String) -> SourceChunk {
+        let (raw, mark) = (raw.into_bytes(), self.mark());
+        SourceChunk { rows, records, raw, mark, repairs: Vec::new() }
+    }
+
     fn token(&self) -> Token {
         Token { layout: self.digest, bytes: self.bytes, chain: self.chain }
     }
@@ -178,34 +221,29 @@ impl RowReader {
 #[async_trait]
 impl Reader for RowReader {
     async fn next(&mut self, limit: Limit) -> Result<Option<SourceChunk>, EndpointError> {
-        let rows = limit.rows.min(ROWS_AHEAD);
+        let rows = limit.rows.clamp(1, ROWS_AHEAD);
         let mut out = ChunkBuilder::with_capacity(self.takes.len(), rows, 0);
         let mut records: Vec<Record> = Vec::with_capacity(rows);
         let mut raw = String::new();
-        while records.len() < limit.rows.max(1) && self.fill().await? {
-            let start = raw.len();
-            let row = self.batch.row(self.at);
-            self.writer.write(&mut raw, row);
-            if raw.len() > limit.bytes && !records.is_empty() {
-                raw.truncate(start);
+        while records.len() < limit.rows.max(1) && raw.len() < limit.bytes && self.fill().await? {
+            let large = self.at == 0 && self.batch.size() >= limit.bytes.max(LARGE);
+            if large && !records.is_empty() {
                 break;
             }
-            push(&self.takes, &mut out, row, &raw[start..]);
+            if large && self.batch.len() <= limit.rows {
+                return self.whole().map(Some);
+            }
+            let record = self.record(&mut raw);
+            let row = self.batch.row(self.at);
+            push(&self.takes, &mut out, row, &raw[record.raw.0..]);
             out.end_row();
-            let position = Position { record: self.records + 1, line: 0, byte: self.bytes };
-            records.push(Record { position, raw: (start, raw.len()), defect: None });
-            self.pass(&raw[start..])?;
+            self.pass(&raw[record.raw.0..])?;
+            records.push(record);
         }
         if records.is_empty() {
             return Ok(None);
         }
-        Ok(Some(SourceChunk {
-            rows: out.finish(),
-            records,
-            raw: raw.into_bytes(),
-            mark: self.mark(),
-            repairs: Vec::new(),
-        }))
+        Ok(Some(self.chunk(out.finish(), records, raw)))
     }
 
     /// A snapshot does not change.
@@ -279,6 +317,13 @@ fn within(text: &str, find: &dyn Fn(&str) -> Option<usize>) -> Take {
             Err(_) => Take::Absent,
         },
     }
+}
+
+/// The columns that are taken, `None` for one that is absent; nothing where some field has to be made.
+fn selected(takes: &[Take]) -> Option<Vec<Option<usize>>> {
+    let is_made = |take: &Take| matches!(take, Take::Within(..) | Take::Whole);
+    let column = |take: &Take| if let Take::Column(column) = take { Some(*column) } else { None };
+    (!takes.iter().any(is_made)).then(|| takes.iter().map(column).collect())
 }
 
 /// Pushes the fields of one row and leaves the row open.
