@@ -102,6 +102,47 @@ async fn bad_rows_among_many_cost_little() {
     assert_eq!(count, [[Some(b"1980".to_vec())]]);
 }
 
+#[tokio::test]
+async fn wide_rows_go_in_by_their_bytes_and_what_no_packet_carries_is_refused_alone() {
+    // A server of its own, whose packets hold a mebibyte: statements take half of it.
+    let settings = Settings::default().set("max-allowed-packet", "1M");
+    let Some(server) = private_or_skip(Engine::Mysql, &settings) else { return };
+    let database = server.database("packets").unwrap();
+    let target = opened(&database.url()).await;
+    target.prepare_ledger().await.unwrap();
+    let fence = lease(&*target, "run").await;
+    database.run("CREATE TABLE t (id int PRIMARY KEY, x longtext) ENGINE=InnoDB").unwrap();
+    let table = described(&*target, "t").await;
+    let (wide, over) = ("w".repeat(100_000), "o".repeat(1_048_576));
+    let mut rows = ChunkBuilder::new(2);
+    for id in 0..12 {
+        let text = if [0, 5, 11].contains(&id) { &over } else { &wide };
+        rows.push(if id == 7 { ValueRef::Null } else { INT(id) });
+        rows.push(ValueRef::Text(text));
+        rows.end_row();
+    }
+    let mut txn = target.begin(fence).await.unwrap();
+    // The first write also looks at the table.
+    assert_eq!(write(&mut txn, &table, &[&[INT(99), ValueRef::Null]]).await, [RowFate::Inserted]);
+    let before = statements(&database);
+    let fates = txn.write(&table, Arc::new(rows.finish()), WriteMode::Insert).await.unwrap();
+    let sent = statements(&database) - before;
+    txn.commit().await.unwrap();
+    let told: Vec<String> = fates.iter().map(told).collect();
+    let packet = "WB0472 -";
+    let (fine, null) = ("inserted", "WB0397 id");
+    assert_eq!(
+        told,
+        [packet, fine, fine, fine, fine, packet, fine, null, fine, fine, fine, packet]
+    );
+    // Five rows are the most that half a mebibyte holds, then three are left.
+    assert_eq!(sent, 2);
+    let stored =
+        database.rows("SELECT GROUP_CONCAT(id ORDER BY id), SUM(LENGTH(x)) FROM t").unwrap();
+    let cells = [b"1,2,3,4,6,8,9,10,99".to_vec(), b"800000".to_vec()];
+    assert_eq!(stored, [cells.map(Some)]);
+}
+
 fn statements(database: &Database<'_>) -> i64 {
     let rows = database.rows("SHOW GLOBAL STATUS LIKE 'Com_stmt_execute'").unwrap();
     String::from_utf8(rows[0][1].clone().unwrap()).unwrap().parse().unwrap()
