@@ -15,6 +15,7 @@
 //! plan says what becomes of it.
 
 mod engine;
+mod held;
 mod layout;
 mod mysql;
 mod postgres;

@@ -29,14 +29,15 @@ pub(super) trait Engine: Send + Sync {
     async fn inspect(&self, read: &Read) -> Result<Vec<Finding>, EndpointError>;
 }
 
-/// Rows on their way, with all columns of the layout: a few hundred at a time, some of them ahead.
+/// Rows on their way, with all columns of the layout: a few hundred at a time, some of them ahead. A
+/// very large one comes alone, and nothing is fetched behind it before it is asked for.
 #[async_trait]
 pub(super) trait Feed: Send {
     /// The next rows, at least one; `None` at the end.
     async fn next(&mut self) -> Result<Option<Chunk>, EndpointError>;
 }
 
-/// Rows in a batch of a feed, and bytes after which it is closed early.
+/// Rows in a batch of a feed, and bytes after which it is closed early, by the row that passes them.
 pub(super) const BATCH_ROWS: usize = 512;
 pub(super) const BATCH_BYTES: usize = 512 << 10;
 

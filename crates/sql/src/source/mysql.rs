@@ -2,14 +2,15 @@
 //!
 //! ```text
 //! look      catalogue, KILL QUERY
-//! reader 1  START TRANSACTION WITH CONSISTENT SNAPSHOT ┐ all at once; no commit in between,
-//! reader 2  START TRANSACTION WITH CONSISTENT SNAPSHOT ┘ else again, a few times
+//! reader 1  START TRANSACTION WITH CONSISTENT SNAPSHOT ┐ all at once; nobody writes in between,
+//! reader 2  START TRANSACTION WITH CONSISTENT SNAPSHOT ┘ else again, and then commits are held up
 //! ```
 //! These servers cannot hand a snapshot from one session to another. So as many readers as the sources
 //! of the URL need (at most [`READERS_MAX`], one to spare) take theirs together, and the server's count
-//! of those who write tells whether all of them see one state. Where that never ceases it cannot be shown,
-//! and [`Engine::inspect`] says so. A session is used for one reader after another: one that stops early
-//! has its query ended, not its session.
+//! of those who write tells whether all of them see one state. On a busy server it does not stand still;
+//! then commits are held up for that moment, where the user may do that (see [`held`]). Where not,
+//! [`Engine::inspect`] says so. A session is used for one reader after another: one that stops early has
+//! its query ended, not its session.
 //!
 //! Values come by the binary protocol and are decoded from their bytes. Text is ordered by its bytes
 //! (`CAST(… AS BINARY)`), for which the server sorts. `BIT(1)` is a boolean, other `BIT`s and geometry
@@ -35,6 +36,7 @@ use whimbrel_model::{ChunkBuilder, Kind};
 
 use super::Read;
 use super::engine::{Engine, Feed};
+use super::held::{self, Unheld};
 use super::layout::{Carried, Known, Layout, SourceColumn, Told, inner, no_table, refused};
 use super::pump::{Gone, Pipe, Pump, is_full, taken};
 use crate::codes;
@@ -74,8 +76,8 @@ struct Snapshot {
     look: Mutex<MySqlConnection>,
     free: StdMutex<Vec<Session>>,
     turns: Arc<Semaphore>,
-    /// Nothing was committed while they were opened.
-    is_one: bool,
+    /// Why others may have committed while they were opened; `None` where nobody has.
+    doubt: Option<Unheld>,
     /// The state's name.
     state: String,
     /// A session was lost, and its share of the state.
@@ -153,24 +155,30 @@ impl MysqlEngine {
             let id = decode::integer(&row, 0).and_then(|id| u64::try_from(id).ok()).unwrap_or(0);
             sessions.push(Session { connection, id });
         }
-        let (mut is_one, mut state) = (false, None);
+        let mut same = None;
         for _ in 0..ATTEMPTS {
             let attempt = async {
                 let before = Count::of(&mut look).await?;
-                for session in &mut sessions {
-                    let begin = "ROLLBACK; SET TRANSACTION ISOLATION LEVEL REPEATABLE READ;
-                        START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY";
-                    sqlx::raw_sql(begin).execute(&mut session.connection).await?;
-                }
+                sessions = begun(std::mem::take(&mut sessions)).await?;
                 let after = Count::of(&mut look).await?;
                 Ok((before == after).then_some(after))
             };
-            let count = attempt.await.map_err(|error| self.failed(doing, error))?;
-            if let Some(count) = count {
-                (is_one, state) = (true, count.state());
+            same = attempt.await.map_err(|error| self.failed(doing, error))?;
+            if same.is_some() {
                 break;
             }
         }
+        let together = match same {
+            Some(count) => Ok(count),
+            None => {
+                let taken = Self::held(&mut look, &mut sessions).await;
+                taken.map_err(|error| self.failed(doing, error))?
+            }
+        };
+        let (doubt, state) = match together {
+            Ok(count) => (None, count.state()),
+            Err(doubt) => (Some(doubt), None),
+        };
         let state = match state {
             Some(state) => state,
             None => {
@@ -183,10 +191,30 @@ impl MysqlEngine {
             look: Mutex::new(look),
             turns: Arc::new(Semaphore::new(sessions.len())),
             free: StdMutex::new(sessions),
-            is_one,
+            doubt,
             state,
             is_lost: AtomicBool::new(false),
         })
+    }
+}
+
+impl MysqlEngine {
+    /// Takes the snapshots while commits are held up; where this fails `look` is to be dropped.
+    async fn held(
+        look: &mut MySqlConnection,
+        sessions: &mut Vec<Session>,
+    ) -> Result<Result<Count, Unheld>, sqlx::Error> {
+        if let Err(why) = held::hold(look).await? {
+            return Ok(Err(why));
+        }
+        let take = tokio::time::timeout(held::HOLD, async {
+            *sessions = begun(std::mem::take(sessions)).await?;
+            Count::of(look).await
+        });
+        let late = |_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into());
+        let count = take.await.unwrap_or_else(late)?;
+        held::let_go(look).await?;
+        Ok(Ok(count))
     }
 }
 
@@ -254,11 +282,12 @@ impl Engine for MysqlEngine {
         let mut find = |message| {
             findings.push(Finding { code: codes::SOURCE_SNAPSHOT, blocks: false, message });
         };
-        if !snapshot.is_one {
+        if let Some(doubt) = snapshot.doubt {
+            let advice = doubt.advice();
             find(format!(
                 "the sessions that read took their snapshots while others were committing: tables \
-                 may be read as of slightly different moments; run it when fewer programs write: \
-                 `{}`",
+                 may be read as of slightly different moments; {advice}, or run it when fewer \
+                 programs write: `{}`",
                 self.shown
             ));
         }
@@ -403,6 +432,8 @@ impl Pour {
                         wires = decode::wires(&row);
                     }
                     decode::push(&row, &self.kinds, &wires, &mut spelled, &mut batch);
+                    // A large row is not kept twice while it waits.
+                    drop(row);
                     if !is_full(&batch) {
                         continue;
                     }
@@ -445,6 +476,20 @@ impl Pour {
         let mut look = self.snapshot.look.lock().await;
         sqlx::raw_sql(AssertSqlSafe(format!("KILL QUERY {id}"))).execute(&mut *look).await.map(drop)
     }
+}
+
+/// Has all sessions take their snapshots at the same time.
+async fn begun(sessions: Vec<Session>) -> Result<Vec<Session>, sqlx::Error> {
+    let mut tasks = JoinSet::new();
+    for mut session in sessions {
+        tasks.spawn(async move {
+            let begin = "ROLLBACK; SET TRANSACTION ISOLATION LEVEL REPEATABLE READ;
+                START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY";
+            sqlx::raw_sql(begin).execute(&mut session.connection).await?;
+            Ok(session)
+        });
+    }
+    tasks.join_all().await.into_iter().collect()
 }
 
 async fn one(connection: &mut MySqlConnection, sql: &'static str) -> Result<MySqlRow, sqlx::Error> {

@@ -286,6 +286,8 @@ async fn pour(
                     outcome = Err(garbled(&shown));
                     break;
                 }
+                // A large row is not kept twice while it waits.
+                drop(message);
                 if is_full(&batch) {
                     let full = taken(&mut batch, forms.len());
                     if let Err(Gone) = pipe.send(full).await {

@@ -6,7 +6,7 @@
 //! fetch 2   ┘                 └ all in one read transaction
 //! ```
 //! Readers ask the thread for rows, some of them ahead, so that it works while the rows before are
-//! made into records. While the transaction lasts, a database with a rollback journal cannot be
+//! made into records; behind a large one only when they need the next. While the transaction lasts, a database with a rollback journal cannot be
 //! written by others.
 
 use std::collections::VecDeque;
@@ -33,6 +33,9 @@ use crate::{Options, codes};
 /// Batches that are asked for ahead.
 const AHEAD: usize = 2;
 
+/// Behind a batch of so many bytes none is made ahead.
+const LARGE: usize = 2 * BATCH_BYTES;
+
 /// A file of SQLite.
 pub(super) struct SqliteEngine {
     path: PathBuf,
@@ -48,9 +51,23 @@ enum Job {
     /// Opens a statement under a number.
     Open { number: u64, sql: String, kinds: Vec<Kind>, reply: oneshot::Sender<Answer<()>> },
     /// The next rows of the statement.
-    Fetch { number: u64, reply: oneshot::Sender<Answer<Option<Chunk>>> },
+    Fetch { number: u64, when: When, reply: oneshot::Sender<Answer<Fetched>> },
     /// The statement is no longer needed.
     Close { number: u64 },
+}
+
+/// Whether the reader needs rows now.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum When {
+    Now,
+    Ahead,
+}
+
+enum Fetched {
+    Rows(Chunk),
+    /// The rows before were large: these are to be asked for when they are needed.
+    Later,
+    End,
 }
 
 type Look = Box<dyn FnOnce(Answer<&Connection>) + Send>;
@@ -158,25 +175,38 @@ impl Engine for SqliteEngine {
 struct SqliteFeed {
     number: u64,
     jobs: mpsc::Sender<Job>,
-    asked: VecDeque<oneshot::Receiver<Answer<Option<Chunk>>>>,
+    asked: VecDeque<oneshot::Receiver<Answer<Fetched>>>,
     ended: bool,
 }
 
 #[async_trait]
 impl Feed for SqliteFeed {
     async fn next(&mut self) -> Answer<Option<Chunk>> {
-        if self.ended {
-            return Ok(None);
+        while !self.ended {
+            if self.asked.is_empty() {
+                self.ask(When::Now);
+            }
+            let answer = self.asked.pop_front().expect("one was asked for above");
+            match answer.await.unwrap_or_else(|_| Err(gone()))? {
+                Fetched::Rows(rows) => {
+                    while rows.size() < LARGE && self.asked.len() < AHEAD {
+                        self.ask(When::Ahead);
+                    }
+                    return Ok(Some(rows));
+                }
+                Fetched::Later => {}
+                Fetched::End => self.ended = true,
+            }
         }
-        while self.asked.len() < AHEAD {
-            let (reply, answer) = oneshot::channel();
-            let _ = self.jobs.send(Job::Fetch { number: self.number, reply });
-            self.asked.push_back(answer);
-        }
-        let answer = self.asked.pop_front().expect("one was asked for above");
-        let rows = answer.await.unwrap_or_else(|_| Err(gone()))?;
-        self.ended = rows.is_none();
-        Ok(rows)
+        Ok(None)
+    }
+}
+
+impl SqliteFeed {
+    fn ask(&mut self, when: When) {
+        let (reply, answer) = oneshot::channel();
+        let _ = self.jobs.send(Job::Fetch { number: self.number, when, reply });
+        self.asked.push_back(answer);
     }
 }
 
@@ -301,8 +331,8 @@ impl Owner {
         while let Some(job) = first.take().or_else(|| self.queue.recv().ok()) {
             match job {
                 Job::Look(work) => work(Ok(connection)),
-                Job::Fetch { number, reply } => {
-                    let _ = reply.send(cursors.fetch(number, &self.path));
+                Job::Fetch { number, when, reply } => {
+                    let _ = reply.send(cursors.fetch(number, when, &self.path));
                 }
                 Job::Close { number } => {
                     cursors.close(number);
@@ -320,7 +350,8 @@ impl Owner {
                     };
                     let rows = Some(statement.raw_query());
                     let spelled = String::new();
-                    let mut cursor = Cursor { number, kinds, rows, spelled, below: &mut *cursors };
+                    let below = &mut *cursors;
+                    let mut cursor = Cursor { number, kinds, rows, spelled, large: false, below };
                     let _ = reply.send(Ok(()));
                     if self.serve(connection, None, &mut cursor) == Ended::Queue {
                         return Ended::Queue;
@@ -338,7 +369,7 @@ impl Owner {
 
 /// The open statements.
 trait Cursors {
-    fn fetch(&mut self, number: u64, path: &Path) -> Answer<Option<Chunk>>;
+    fn fetch(&mut self, number: u64, when: When, path: &Path) -> Answer<Fetched>;
     fn close(&mut self, number: u64);
     /// The innermost is closed.
     fn is_closed(&self) -> bool;
@@ -348,8 +379,8 @@ trait Cursors {
 struct NoCursor;
 
 impl Cursors for NoCursor {
-    fn fetch(&mut self, _: u64, _: &Path) -> Answer<Option<Chunk>> {
-        Ok(None)
+    fn fetch(&mut self, _: u64, _: When, _: &Path) -> Answer<Fetched> {
+        Ok(Fetched::End)
     }
 
     fn close(&mut self, _: u64) {}
@@ -365,22 +396,28 @@ struct Cursor<'below, 'statement> {
     kinds: Vec<Kind>,
     rows: Option<Rows<'statement>>,
     spelled: String,
+    /// The last batch was.
+    large: bool,
     below: &'below mut dyn Cursors,
 }
 
 impl Cursors for Cursor<'_, '_> {
-    fn fetch(&mut self, number: u64, path: &Path) -> Answer<Option<Chunk>> {
+    fn fetch(&mut self, number: u64, when: When, path: &Path) -> Answer<Fetched> {
         if number != self.number {
-            return self.below.fetch(number, path);
+            return self.below.fetch(number, when, path);
         }
-        let Some(rows) = &mut self.rows else { return Ok(None) };
+        let Some(rows) = &mut self.rows else { return Ok(Fetched::End) };
+        if self.large && when == When::Ahead {
+            return Ok(Fetched::Later);
+        }
         let batch = batch(rows, &self.kinds, &mut self.spelled);
         let batch = batch.map_err(|error| fault::failed(path, "read rows of the source", error))?;
         if batch.len() < BATCH_ROWS && batch.size() < BATCH_BYTES {
             // To step a statement past its end would begin it again.
             self.rows = None;
         }
-        Ok((!batch.is_empty()).then_some(batch))
+        self.large = batch.size() >= LARGE;
+        Ok(if batch.is_empty() { Fetched::End } else { Fetched::Rows(batch) })
     }
 
     fn close(&mut self, number: u64) {
