@@ -182,6 +182,13 @@ pub trait Txn: Send {
     /// Applies a schema file. Class `Configuration` names the file and the statement that failed.
     async fn apply_schema(&mut self, file: &SchemaFile) -> Result<(), EndpointError>;
 
+    /// Whether an interrupted attempt of this run has left some of the file's definitions. Only
+    /// engines whose definitions commit by themselves leave any; applying the file again completes
+    /// them.
+    async fn is_half_applied(&mut self, _file: &SchemaFile) -> Result<bool, EndpointError> {
+        Ok(false)
+    }
+
     /// Runs the statements of a script in this transaction; returns how many rows they changed
     /// altogether. Statements that begin or end transactions are refused (class `Configuration`).
     /// Where an engine commits definitions by itself (MySQL), they are done exactly once all the

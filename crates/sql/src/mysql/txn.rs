@@ -161,12 +161,7 @@ impl MysqlTxn {
     ) -> Result<u64, EndpointError> {
         let count = self.ran.entry(name.to_owned()).or_insert(0);
         *count += 1;
-        // Long names are told apart by their end, where the file's name is.
-        let tail: String = {
-            let letters: Vec<char> = name.chars().collect();
-            letters[letters.len().saturating_sub(480)..].iter().collect()
-        };
-        let note = format!("{tail}#{count}");
+        let note = note_of_words(name, *count);
         let fence = self.fence;
         self.insertions.clear();
         let (lane, session) = self.parts()?;
@@ -245,6 +240,14 @@ async fn undo(session: &mut Session, created: &[String]) -> Result<(), sqlx::Err
 
 fn note_of(table: &str) -> String {
     format!("table {table}")
+}
+
+/// The note of words that run for the `count`th time. Long names are told apart by their end, where
+/// the file's name is.
+fn note_of_words(name: &str, count: u32) -> String {
+    let letters: Vec<char> = name.chars().collect();
+    let tail: String = letters[letters.len().saturating_sub(480)..].iter().collect();
+    format!("{tail}#{count}")
 }
 
 #[async_trait]
@@ -348,6 +351,13 @@ impl Txn for MysqlTxn {
 
     async fn apply_schema(&mut self, file: &SchemaFile) -> Result<(), EndpointError> {
         self.run(&file.name, &file.sql, codes::SCHEMA).await.map(drop)
+    }
+
+    async fn is_half_applied(&mut self, file: &SchemaFile) -> Result<bool, EndpointError> {
+        let (lane, session) = self.parts()?;
+        let outcome = definition::is_noted(session, &note_of_words(&file.name, 1)).await;
+        let outcome = outcome.map_err(|error| lane.place.failed("look for definitions", error));
+        self.judged(outcome)
     }
 
     async fn execute(&mut self, script: &Script) -> Result<u64, EndpointError> {
