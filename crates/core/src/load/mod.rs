@@ -446,8 +446,11 @@ impl Task<'_> {
         shared: &Shared,
         flow: &mut Flow<'_>,
     ) -> Result<(), AttemptError> {
-        let began = self.ports.clock.monotonic();
         let (rows, _, open) = writer.load();
+        if rows > 0 {
+            flow.pace.before_commit().await;
+        }
+        let began = self.ports.clock.monotonic();
         let Some(committed) = writer.commit().await? else { return Ok(()) };
         let took = self.ports.clock.monotonic().saturating_sub(began);
         shared.busy.write(took);

@@ -2,7 +2,7 @@
 //! second, and less while others on the target have to wait.
 //!
 //! ```text
-//! batch ─▶ commit ─▶ rate: behind the limit? ─▶ pressure, once a second ─▶ rest ─▶ next batch
+//! batch ─▶ pressure, once a second ─▶ commit ─▶ rate: behind the limit? ─▶ rest ─▶ next batch
 //! strain      0 ── lock waits, lag, slow answers: +1, up to 4 ──▶ batches halve, rests double
 //! ```
 //! Rests lie between transactions: nothing is locked meanwhile. What is loaded does not depend on it.
@@ -89,8 +89,21 @@ impl Pace {
     pub(crate) async fn after_batch(&mut self, rows: u64, began: Duration, commit: Duration) {
         self.adapt(rows, commit);
         let behind = self.behind(rows, began);
-        let strained = self.look().await;
+        let strained = if self.strain == 0 { Duration::ZERO } else { REST * (1 << self.strain) };
         self.rest(behind.max(strained)).await;
+    }
+
+    /// Asks the target how it is, if it is time to. While the batch is still open: whoever waits for
+    /// its locks can be seen now.
+    pub(crate) async fn before_commit(&mut self) {
+        let now = self.clock.monotonic();
+        if self.asked.is_none_or(|asked| now.saturating_sub(asked) >= ASK_EVERY) {
+            self.asked = Some(now);
+            // A target that cannot be asked says so at the commit.
+            if let Ok(pressure) = self.target.pressure().await {
+                self.feel(pressure);
+            }
+        }
     }
 
     /// Batches that are slow to commit become smaller, small ones that are quick grow again.
@@ -108,19 +121,6 @@ impl Pace {
         let allowance = Duration::from_secs_f64(rows as f64 / rate as f64);
         self.ready = self.ready.max(began) + allowance;
         self.ready.saturating_sub(self.clock.monotonic())
-    }
-
-    /// Asks the target how it is, if it is time to; how long to leave it alone.
-    async fn look(&mut self) -> Duration {
-        let now = self.clock.monotonic();
-        if self.asked.is_none_or(|asked| now.saturating_sub(asked) >= ASK_EVERY) {
-            self.asked = Some(now);
-            // A target that cannot be asked says so at the next batch.
-            if let Ok(pressure) = self.target.pressure().await {
-                self.feel(pressure);
-            }
-        }
-        if self.strain == 0 { Duration::ZERO } else { REST * (1 << self.strain) }
     }
 
     fn feel(&mut self, pressure: Pressure) {
