@@ -578,3 +578,35 @@ fn keys(connection: &Connection, table: &str) -> rusqlite::Result<(Vec<String>, 
     unique.retain(|set| !set.is_empty());
     Ok((required, unique))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn behind_a_large_row_nothing_is_made_ahead() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("old.db");
+        let rows = format!(
+            "CREATE TABLE t (id INTEGER PRIMARY KEY, v BLOB);
+             INSERT INTO t VALUES (1, zeroblob({LARGE})), (2, zeroblob({LARGE})), (3, 'small')"
+        );
+        Connection::open(&path).unwrap().execute_batch(&rows).unwrap();
+        let engine = SqliteEngine::new(&path, &Options::default());
+        let (reply, answer) = oneshot::channel();
+        let (sql, kinds) = ("SELECT v FROM t ORDER BY id".to_owned(), vec![Kind::Any]);
+        engine.jobs().send(Job::Open { number: 1, sql, kinds, reply }).unwrap();
+        answer.await.unwrap().unwrap();
+        let mut told = Vec::new();
+        for when in [When::Ahead, When::Ahead, When::Now, When::Ahead, When::Now, When::Ahead] {
+            let (reply, answer) = oneshot::channel();
+            engine.jobs().send(Job::Fetch { number: 1, when, reply }).unwrap();
+            told.push(match answer.await.unwrap().unwrap() {
+                Fetched::Rows(rows) => rows.len().to_string(),
+                Fetched::Later => "later".to_owned(),
+                Fetched::End => "end".to_owned(),
+            });
+        }
+        assert_eq!(told, ["1", "later", "1", "later", "1", "end"]);
+    }
+}
