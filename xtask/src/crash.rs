@@ -29,17 +29,19 @@ pub fn run(arguments: &[&str]) -> Result<()> {
     let binary = build(Build::Failpoints)?;
     let grounds = Ground::of(&Engine::wanted(arguments)?)?;
     run_on(&binary, &System::wanted(arguments)?, &grounds, arguments)?;
-    around_parked_indexes()
+    by_tests()
 }
 
-/// Kills at the points around parked indexes, on every engine: no system here has loads that large, so
-/// tests do it that ask for parking.
-fn around_parked_indexes() -> Result<()> {
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(root()).args(["test", "--quiet", "--package", "whimbrel-cli"]);
-    cargo.args(["--features", "failpoints", "--test", "indexes", "killed"]);
-    let status = cargo.status().context("cargo could not be started")?;
-    ensure!(status.success(), "killed around parked indexes, something was lost");
+/// Tests that kill at points around what no system here has: loads that park indexes, and definitions
+/// that rename.
+fn by_tests() -> Result<()> {
+    for (package, test) in [("whimbrel-cli", "indexes"), ("whimbrel-sql", "mysql")] {
+        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo.current_dir(root()).args(["test", "--quiet", "--package", package]);
+        cargo.args(["--features", "failpoints", "--test", test, "killed"]);
+        let status = cargo.status().context("cargo could not be started")?;
+        ensure!(status.success(), "killed in the tests `{test}`, something was lost");
+    }
     Ok(())
 }
 
