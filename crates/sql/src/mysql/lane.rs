@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::task::JoinSet;
 use whimbrel_endpoint::{EndpointError, ErrorClass};
 
 use super::catalogue::{self, Facts};
@@ -60,7 +61,7 @@ impl Lane {
                 "a transaction is open already",
             ));
         }
-        let mut out = Out { lane: Arc::clone(self), session: None };
+        let mut out = Out { lane: Arc::clone(self), session: None, apart: None };
         let rested = self.rest().take();
         let session = match rested {
             Some(mut session) => session.is_there().await.then_some(session),
@@ -160,11 +161,40 @@ impl Lane {
 #[derive(Debug)]
 pub(crate) struct Out {
     pub(crate) lane: Arc<Lane>,
-    /// `None` once it was given back, or was lost.
+    /// `None` once it was given back, or was lost, and while a task has it.
     pub(crate) session: Option<Session>,
+    /// The session that a task has, or had when it ended.
+    apart: Option<u64>,
 }
 
 impl Out {
+    /// Has a task of its own carry out an exchange of many statements, on a thread that hears the
+    /// server itself: any other would have to be woken for each answer. It ends when it is not waited
+    /// for any more.
+    pub(crate) async fn apart<T, F>(
+        &mut self,
+        exchange: impl FnOnce(Session) -> F,
+    ) -> Result<T, EndpointError>
+    where
+        T: Send + 'static,
+        F: Future<Output = (Session, T)> + Send + 'static,
+    {
+        let mut tasks = JoinSet::new();
+        if let Some(session) = self.session.take() {
+            self.apart = Some(session.server.id);
+            tasks.spawn(exchange(session));
+        }
+        match tasks.join_next().await {
+            Some(Ok((session, done))) => {
+                self.session = Some(session);
+                self.apart = None;
+                Ok(done)
+            }
+            Some(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Some(Err(_)) | None => Err(self.lane.place.lost()),
+        }
+    }
+
     /// The transaction has ended: others may begin one.
     pub(crate) async fn give_back(mut self) {
         if let Some(mut session) = self.session.take() {
@@ -183,8 +213,9 @@ impl Out {
 /// Dropped with its session, that is left to the server, which undoes the transaction.
 impl Drop for Out {
     fn drop(&mut self) {
-        if let Some(session) = self.session.take() {
-            self.lane.left.store(session.server.id, Ordering::SeqCst);
+        let own = self.session.take().map(|session| session.server.id);
+        if let Some(id) = own.or(self.apart) {
+            self.lane.left.store(id, Ordering::SeqCst);
             self.lane.ended(false);
         }
         self.lane.open.store(false, Ordering::SeqCst);

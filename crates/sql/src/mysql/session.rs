@@ -71,6 +71,12 @@ impl Place {
         fault::failed(&self.shown, doing, error)
     }
 
+    /// There was a session, and there is none any more.
+    pub(crate) fn lost(&self) -> EndpointError {
+        let what = format!("the connection was lost: `{}`", self.shown);
+        EndpointError::new(ErrorClass::Transient, codes::CONNECTION_LOST, what)
+    }
+
     /// How long another's lock is waited for, in whole seconds as the servers count.
     pub(crate) fn busy_seconds(&self) -> u64 {
         self.busy.as_millis().div_ceil(1000).clamp(1, 3600) as u64

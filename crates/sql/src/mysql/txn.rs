@@ -60,11 +60,7 @@ impl MysqlTxn {
         }
         match &mut self.out.session {
             Some(session) if session.is_sound() => Ok((&self.out.lane, session)),
-            Some(_) | None => Err(EndpointError::new(
-                ErrorClass::Transient,
-                codes::CONNECTION_LOST,
-                format!("the connection was lost: `{}`", self.out.lane.place.shown),
-            )),
+            Some(_) | None => Err(self.out.lane.place.lost()),
         }
     }
 
@@ -261,8 +257,12 @@ impl Txn for MysqlTxn {
         let WriteMode::Insert = mode;
         fits(table.columns.len(), &rows)?;
         let into = self.insertion(table, Taken::Skip).await?;
-        let (lane, session) = self.parts()?;
-        let outcome = write::insert(session, &into, &rows, &lane.place).await;
+        let place = Arc::clone(&self.parts()?.0.place);
+        let exchange = |mut session| async move {
+            let outcome = write::insert(&mut session, &into, &rows, &place).await;
+            (session, outcome)
+        };
+        let outcome = self.out.apart(exchange).await.flatten();
         let fates = self.written(outcome).await?;
         failpoint!("sql.write.after");
         Ok(fates)

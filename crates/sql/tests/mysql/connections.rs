@@ -136,7 +136,7 @@ async fn a_takeover_ends_a_writer_that_holds_locks() {
     assert_eq!(refusal(stuck.commit().await).0, ErrorClass::Fenced);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_write_that_was_given_up_leaves_nothing() {
     let Some(place) = Place::new("given_up") else { return };
     let (target, fence) = place.ready(TABLE).await;
