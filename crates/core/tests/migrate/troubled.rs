@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::pending;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -62,7 +62,8 @@ pub(crate) struct Script {
     pub(crate) lie: Option<Lie>,
     /// Rows of this bookkeeping table are not written in this batch.
     pub(crate) forgets: Option<(&'static str, u64)>,
-    /// What the target answers when it is asked how it is, one after the other.
+    /// What the target answers when it is asked how it is, one after the other: while rows are
+    /// written and not committed, as nobody else waits for them.
     pub(crate) pressures: Mutex<VecDeque<Pressure>>,
     /// What it wants to be known.
     pub(crate) findings: Vec<Finding>,
@@ -72,6 +73,7 @@ pub(crate) struct Script {
     pub(crate) batches: AtomicU64,
     pub(crate) reads: AtomicU64,
     pub(crate) died: Notify,
+    writing: AtomicBool,
 }
 
 /// A target that follows a script.
@@ -139,6 +141,9 @@ impl Target for Troubled {
     }
 
     async fn pressure(&self) -> Result<Pressure, EndpointError> {
+        if !self.script.writing.load(Ordering::SeqCst) {
+            return Ok(Pressure::default());
+        }
         let mut pressures = self.script.pressures.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(pressures.pop_front().unwrap_or_default())
     }
@@ -172,6 +177,7 @@ impl Txn for TroubledTxn {
         if self.script.lie == Some(Lie::Taken) {
             return Ok(vec![RowFate::Taken; count]);
         }
+        self.script.writing.store(true, Ordering::SeqCst);
         let mut fates = self.inner.write(table, rows, mode).await?;
         match self.script.lie {
             Some(Lie::Silence) => fates.truncate(count - 1),
@@ -266,6 +272,7 @@ impl Txn for TroubledTxn {
     }
 
     async fn commit(self: Box<Self>) -> Result<(), EndpointError> {
+        self.script.writing.store(false, Ordering::SeqCst);
         let commit = At::Commit(self.script.commits.fetch_add(1, Ordering::SeqCst) + 1);
         let batch =
             self.batch.then(|| At::Batch(self.script.batches.fetch_add(1, Ordering::SeqCst) + 1));
