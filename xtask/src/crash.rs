@@ -314,8 +314,8 @@ fn at_failpoints(binary: &Path, undisturbed: &[Course<'_>], engine: Engine) -> R
     Ok(())
 }
 
-/// Whether a point is one of steps that no course has: `xtask crash` kills at those of relate steps
-/// by themselves, the tests of the command line at those around parked indexes.
+/// Whether a point is one of steps that no course has: systems whose legacy data is a database are
+/// killed at those of relate steps, the tests of the command line at those around parked indexes.
 fn is_elsewhere(point: &str) -> bool {
     ["core.relate.", "core.indexes.", "sql.indexes."].iter().any(|steps| point.starts_with(steps))
 }

@@ -98,7 +98,7 @@ pub(crate) async fn pause(ports: &Ports, attempt: u32, message: String) {
     ports.clock.sleep(wait).await;
 }
 
-/// 0.2 s, 0.4 s, 0.8 s … up to 30 s, and up to half as much again, so that two runs do not meet.
+/// 0.2 s, 0.4 s, 0.8 s … up to 15 s, and up to as much again, so that two runs do not meet.
 fn backoff(attempt: u32, salt: Duration) -> Duration {
     let base =
         Duration::from_millis(200).saturating_mul(1 << attempt.min(8)).min(Duration::from_secs(30));

@@ -50,7 +50,8 @@ pub trait Target: Send + Sync {
         Ok(Vec::new())
     }
 
-    /// How hard the target is at work for others, where it can tell; asked between batches.
+    /// How hard the target is at work for others, where it can tell; asked while a batch
+    /// is open, so that those who wait for its locks are seen.
     async fn pressure(&self) -> Result<Pressure, EndpointError> {
         Ok(Pressure::default())
     }

@@ -94,7 +94,7 @@ impl Read {
 /// taken when the first of them is looked at. Nothing is opened yet.
 ///
 /// A URL that is not understood has class `Configuration` and code `WB0400`.
-#[allow(clippy::needless_pass_by_value)] // every later engine keeps the options
+#[allow(clippy::needless_pass_by_value)] // as `open` takes them
 pub fn sources(
     specs: Vec<SourceSpec>,
     options: Options,

@@ -306,6 +306,7 @@ struct Update {
     key: Vec<u8>,
     before: Vec<u8>,
 }
+
 /// The first unit that was refused although others rest on it, with its end.
 fn relied_upon(
     written: &Written,
@@ -366,6 +367,7 @@ fn is_itself(seen: &Seen, item: &Item, unit: &Unit) -> bool {
         && seen.source_file == item.source_file
         && seen.record == unit.position.record
 }
+
 enum Decision {
     Update,
     Keep,

@@ -635,8 +635,7 @@ impl<'a> Flow<'a> {
             file: self.file.clone(),
             read: self.read,
             committed: writer.committed.read,
-            rejected: self.rejected
-                + writer.committed.class(Class::Rejected).saturating_sub(self.rejected),
+            rejected: self.rejected.max(writer.committed.class(Class::Rejected)),
             bytes: self.bytes,
             bytes_total: self.bytes_total,
             elapsed,

@@ -36,7 +36,7 @@ pub(crate) struct Words<'a> {
     pub(crate) sql: &'a str,
     /// The code of a statement that the server refuses.
     pub(crate) code: &'static str,
-    /// What the notes are under; `None` where the same words were run in this transaction already.
+    /// What the notes are under; empty where none are written.
     pub(crate) note: &'a str,
 }
 

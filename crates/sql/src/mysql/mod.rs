@@ -41,7 +41,7 @@ use crate::dialect::Dialect;
 use crate::{Options, codes};
 
 /// Names the database; connects with the first use.
-#[allow(clippy::unused_async)]
+#[allow(clippy::unused_async)] // so that an engine may connect here
 pub(crate) async fn open(
     url: &str,
     shown: String,
