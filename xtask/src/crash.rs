@@ -277,12 +277,18 @@ fn play<'a>(binary: &Path, system: &'static System, ground: &'a Ground) -> Resul
 fn is_beside(step: Step, point: &str) -> bool {
     match step {
         Step::Migrate => point == "core.retry.chunk_read",
-        // The ledger is there already.
-        Step::Incremental => point == "core.retry.chunk_read" || point.contains("ledger"),
+        Step::Incremental => point == "core.retry.chunk_read" || is_done(point),
         // Single records are read, no whole file.
-        Step::Mended => point == "core.load.chunk_read" || point.contains("ledger"),
-        Step::Again => point.contains("ledger"),
+        Step::Mended => point == "core.load.chunk_read" || is_done(point),
+        Step::Again => is_done(point),
     }
+}
+
+/// Whether a point is of what the first step does once for all: the ledger, the tables.
+fn is_done(point: &str) -> bool {
+    point.contains("ledger")
+        || point.starts_with("core.prepare.")
+        || point.starts_with("sql.definition.")
 }
 
 fn at_failpoints(binary: &Path, undisturbed: &[Course<'_>], engine: Engine) -> Result<()> {

@@ -1,6 +1,6 @@
 //! Steps: what a run does in order, with the digest of the mapping each was compiled from.
 
-use whimbrel_endpoint::{EndpointError, Operator, Order, Target, Txn};
+use whimbrel_endpoint::{EndpointError, Operator, Order, Query, Target, Txn};
 use whimbrel_model::{Table, Value};
 
 use crate::cells::{self, Cells, Stored};
@@ -99,5 +99,14 @@ pub async fn forget_behind(txn: &mut dyn Txn, run: &str, step: u64) -> Result<()
 
 /// The steps of a run, in order.
 pub async fn of_run(target: &dyn Target, run: &str) -> Result<Vec<Step>, EndpointError> {
-    cells::select(target, cells::query::<Step>().is("run", run).by("step", Order::Rising)).await
+    cells::select(target, steps(run)).await
+}
+
+/// The same as a transaction sees them.
+pub async fn of_run_in(txn: &mut dyn Txn, run: &str) -> Result<Vec<Step>, EndpointError> {
+    cells::rows(&txn.select(&steps(run)).await?)
+}
+
+fn steps(run: &str) -> Query {
+    cells::query::<Step>().is("run", run).by("step", Order::Rising)
 }

@@ -2,7 +2,12 @@
 //!
 //! Inserts are one blob per batch: for each row, in the order they were written,
 //! `varint(length of key) || WCE-1 of the key's values || 16 bytes of the output digest`,
-//! compressed with zstd. Updates keep both images, typed by WCE-1.
+//! compressed with zstd, in one frame or several, one behind the other. Updates keep both images, typed
+//! by WCE-1.
+
+use std::io;
+use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
 
 use whimbrel_endpoint::{EndpointError, Order, Target, Txn};
 use whimbrel_model::{Table, Value};
@@ -10,11 +15,49 @@ use whimbrel_model::{Table, Value};
 use crate::cells::{self, Cells, Stored};
 use crate::tables;
 
-/// Collects the inserts of a batch.
+/// Bytes that become a frame. A large batch has several: compressed at its end only, they would let the
+/// target wait.
+const FRAME: usize = 512 << 10;
+
+/// Collects the inserts of a batch, and compresses them beside.
 #[derive(Default, Debug)]
 pub struct InsertJournal {
     rows: u64,
+    size: usize,
+    frames: Vec<Frame>,
     entries: Vec<u8>,
+}
+
+/// A part of the entries: on its way, or compressed.
+#[derive(Debug)]
+enum Frame {
+    Under(JoinHandle<io::Result<Vec<u8>>>),
+    Done(io::Result<Vec<u8>>),
+}
+
+impl Frame {
+    /// On a thread of its own, where there may be one more.
+    fn new(entries: Vec<u8>) -> Self {
+        let entries = Arc::new(entries);
+        let its = Arc::clone(&entries);
+        match Builder::new().name("undo".to_owned()).spawn(move || compress(&its)) {
+            Ok(thread) => Self::Under(thread),
+            Err(_) => Self::Done(compress(&entries)),
+        }
+    }
+
+    fn finish(self) -> io::Result<Vec<u8>> {
+        match self {
+            Self::Under(thread) => {
+                thread.join().unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))
+            }
+            Self::Done(outcome) => outcome,
+        }
+    }
+}
+
+fn compress(entries: &[u8]) -> io::Result<Vec<u8>> {
+    zstd::bulk::compress(entries, 1)
 }
 
 impl InsertJournal {
@@ -29,6 +72,11 @@ impl InsertJournal {
         self.entries.extend_from_slice(key);
         self.entries.extend_from_slice(&digest);
         self.rows += 1;
+        if self.entries.len() >= FRAME {
+            self.size += self.entries.len();
+            let next = Vec::with_capacity(self.entries.capacity());
+            self.frames.push(Frame::new(std::mem::replace(&mut self.entries, next)));
+        }
     }
 
     /// Rows noted.
@@ -36,16 +84,22 @@ impl InsertJournal {
         self.rows
     }
 
-    /// Bytes of memory.
+    /// Bytes that were noted.
     pub fn size(&self) -> usize {
-        self.entries.len()
+        self.size + self.entries.len()
     }
 
-    fn compressed(&self) -> Result<Vec<u8>, EndpointError> {
-        zstd::bulk::compress(&self.entries, 1).map_err(|error| {
-            let class = whimbrel_endpoint::ErrorClass::System;
-            EndpointError::new(class, "WB0302", "compressing the undo journal").because(error)
-        })
+    fn compressed(self) -> Result<Vec<u8>, EndpointError> {
+        let mut compressed = Vec::with_capacity(self.size / 2);
+        let last = (!self.entries.is_empty() || self.frames.is_empty())
+            .then(|| Frame::Done(compress(&self.entries)));
+        for frame in self.frames.into_iter().chain(last) {
+            compressed.extend(frame.finish().map_err(|error| {
+                let class = whimbrel_endpoint::ErrorClass::System;
+                EndpointError::new(class, "WB0302", "compressing the undo journal").because(error)
+            })?);
+        }
+        Ok(compressed)
     }
 }
 
@@ -182,7 +236,7 @@ pub async fn put(
     step: u64,
     batch: u64,
     target_table: &str,
-    inserts: &InsertJournal,
+    inserts: InsertJournal,
     updates: &[UndoUpdate],
 ) -> Result<(), EndpointError> {
     if inserts.rows > 0 {
@@ -213,6 +267,19 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    #[test]
+    fn a_large_journal_comes_back_from_several_frames() {
+        let entries: Vec<(Vec<u8>, [u8; 16])> = (0..60_000u32)
+            .map(|row| (row.to_be_bytes().repeat(5), [row.to_le_bytes()[0]; 16]))
+            .collect();
+        let mut journal = InsertJournal::default();
+        entries.iter().for_each(|(key, digest)| journal.push(key, *digest));
+        assert_eq!(journal.size(), 60_000 * (1 + 20 + 16));
+        assert_eq!(journal.frames.len(), journal.size() / FRAME);
+        let blob = journal.compressed().unwrap();
+        assert_eq!(decode(60_000, &blob), Some(entries));
+    }
+
     proptest! {
         #[test]
         fn a_journal_comes_back_in_order(
@@ -222,8 +289,9 @@ mod tests {
         ) {
             let mut journal = InsertJournal::default();
             entries.iter().for_each(|(key, digest)| journal.push(key, *digest));
+            prop_assert_eq!(journal.rows(), entries.len() as u64);
             let blob = journal.compressed().unwrap();
-            prop_assert_eq!(decode(journal.rows(), &blob), Some(entries));
+            prop_assert_eq!(decode(entries.len() as u64, &blob), Some(entries));
         }
 
         #[test]

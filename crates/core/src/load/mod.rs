@@ -22,6 +22,7 @@ mod work;
 mod writer;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -411,9 +412,23 @@ impl Task<'_> {
         writer: &mut Writer<'_>,
         flow: &mut Flow<'_>,
     ) -> Result<Option<StopReason>, AttemptError> {
-        while let Some(mut announcement) = announced.recv().await {
-            let mut next = announcement.produced.recv().await;
-            while let Some(message) = next.take() {
+        loop {
+            let mut announcement = match self.waited(announced.recv(), writer, shared, flow).await?
+            {
+                Waited::For(Some(announcement)) => announcement,
+                Waited::For(None) => break,
+                Waited::Stopped(reason) => return Ok(Some(reason)),
+            };
+            let mut next = None;
+            loop {
+                if next.is_none() {
+                    let receiving = announcement.produced.recv();
+                    next = match self.waited(receiving, writer, shared, flow).await? {
+                        Waited::For(message) => message,
+                        Waited::Stopped(reason) => return Ok(Some(reason)),
+                    };
+                }
+                let Some(message) = next.take() else { break };
                 let produced = message?;
                 next = announcement.produced.try_recv().ok();
                 let after = next.as_ref().and_then(|message| message.as_ref().ok());
@@ -430,14 +445,35 @@ impl Task<'_> {
                         return Ok(stop);
                     }
                 }
-                if next.is_none() {
-                    next = announcement.produced.recv().await;
-                }
             }
             shared.gate.drained(announcement.cost);
         }
         self.commit(writer, shared, flow).await?;
         Ok(self.over_budget(writer, flow))
+    }
+
+    /// Waits for what workers send. However long that takes, an open batch is closed in its time, and
+    /// whoever asks for a stop is heard.
+    async fn waited<T>(
+        &self,
+        receiving: impl Future<Output = T>,
+        writer: &mut Writer<'_>,
+        shared: &Shared,
+        flow: &mut Flow<'_>,
+    ) -> Result<Waited<T>, AttemptError> {
+        let mut receiving = pin!(receiving);
+        loop {
+            if let Ok(received) = tokio::time::timeout(LOOK_EVERY, &mut receiving).await {
+                return Ok(Waited::For(received));
+            }
+            let stop = self.stop_reason(flow);
+            if stop.is_some() || self.full(writer, flow) {
+                self.commit(writer, shared, flow).await?;
+                if let Some(reason) = stop.or_else(|| self.over_budget(writer, flow)) {
+                    return Ok(Waited::Stopped(reason));
+                }
+            }
+        }
     }
 
     async fn commit(
@@ -544,6 +580,15 @@ impl Task<'_> {
         Ok(())
     }
 }
+
+/// What came of waiting.
+enum Waited<T> {
+    For(T),
+    Stopped(StopReason),
+}
+
+/// Whoever waits looks this often whether to stop.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// What is told about a load while it goes on, and when it has to stop.
 struct Flow<'a> {

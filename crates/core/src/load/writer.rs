@@ -163,7 +163,7 @@ impl<'a> Writer<'a> {
             context.step,
             self.next_batch,
             table,
-            &open.undo_inserts,
+            std::mem::take(&mut open.undo_inserts),
             &open.undo_updates,
         )
         .await?;
