@@ -243,8 +243,8 @@ pub const CODES: &[(&str, &str, &str)] = &[
     (
         CONNECTION_GONE,
         "the connection has ended",
-        "The thread that owns the database connection has ended. This is a defect; please report \
-         it with the log.",
+        "The thread that owns the database connection, or the task that reads rows of it, has ended \
+         before its work was done. This is a defect; please report it with the log.",
     ),
     (
         UNREACHABLE,

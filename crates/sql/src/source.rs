@@ -29,7 +29,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tokio::sync::OnceCell;
+use tokio::sync::Mutex;
 use whimbrel_endpoint::{
     Discovery, EndpointError, ErrorClass, Field, FileFacts, Finding, Freshness, Partition, Reader,
     Shape, ShapeColumn, Source,
@@ -37,11 +37,11 @@ use whimbrel_endpoint::{
 use whimbrel_model::plan::HashAlgorithm;
 use whimbrel_model::{PartitionId, Position, SourceChunk, SourceMark};
 
-use self::engine::Engine;
+use self::engine::{Engine, Feed};
 use self::layout::Layout;
 use self::reader::RowReader;
 use self::token::Token;
-use crate::{Location, Options};
+use crate::{Location, Options, codes};
 
 /// The most bytes that a source is as one text (`file.text`).
 const TEXT_BYTES_MAX: u64 = 64 << 20;
@@ -114,7 +114,7 @@ pub fn sources(
                 engine
             }
         };
-        sources.push(Arc::new(DatabaseSource { spec, engine, layout: OnceCell::new() }));
+        sources.push(Arc::new(DatabaseSource { spec, engine, layout: Mutex::default() }));
     }
     Ok(sources)
 }
@@ -123,20 +123,42 @@ pub fn sources(
 struct DatabaseSource {
     spec: SourceSpec,
     engine: Arc<dyn Engine>,
-    /// What is read and how, looked up once.
-    layout: OnceCell<Arc<Layout>>,
+    /// A state's name, and what is read of it and how: after a state was lost, tables may be others.
+    layout: Mutex<Option<(String, Arc<Layout>)>>,
 }
 
 impl DatabaseSource {
-    async fn layout(&self) -> Result<&Arc<Layout>, EndpointError> {
-        let look = async || self.engine.layout(&self.spec.read, &self.spec.key).await.map(Arc::new);
-        self.layout.get_or_try_init(look).await
+    /// What is read and how, looked up once in each state.
+    async fn layout(&self) -> Result<Arc<Layout>, EndpointError> {
+        let mut known = self.layout.lock().await;
+        let state = self.engine.state().await?;
+        if let Some((of, layout)) = &*known
+            && *of == state
+        {
+            return Ok(Arc::clone(layout));
+        }
+        let layout = Arc::new(self.engine.layout(&self.spec.read, &self.spec.key).await?);
+        *known = Some((state, Arc::clone(&layout)));
+        Ok(layout)
+    }
+
+    /// The rows, and what they are: both of one state.
+    async fn rows(&self) -> Result<(Arc<Layout>, Box<dyn Feed>), EndpointError> {
+        let layout = self.layout().await?;
+        let rows = self.engine.rows(&layout).await?;
+        if !Arc::ptr_eq(&layout, &self.layout().await?) {
+            return Err(EndpointError::new(
+                ErrorClass::Transient,
+                codes::CONNECTION_LOST,
+                format!("the state was lost when reading began: `{}`", self.spec.read.path()),
+            ));
+        }
+        Ok((layout, rows))
     }
 
     async fn reader(&self, fields: &[Field]) -> Result<RowReader, EndpointError> {
-        let layout = self.layout().await?;
-        let rows = self.engine.rows(layout).await?;
-        Ok(RowReader::new(Arc::clone(layout), rows, fields, self.spec.read.path()))
+        let (layout, rows) = self.rows().await?;
+        Ok(RowReader::new(layout, rows, fields, self.spec.read.path()))
     }
 
     fn changed(&self) -> EndpointError {
@@ -174,7 +196,7 @@ impl Source for DatabaseSource {
 
     /// Reads so many: a small table is read twice, of a large one only the beginning.
     async fn holds(&self, _: &Partition, records: u64) -> Result<bool, EndpointError> {
-        let mut rows = self.engine.rows(self.layout().await?).await?;
+        let (_, mut rows) = self.rows().await?;
         let mut seen = 0;
         while seen < records {
             let Some(chunk) = rows.next().await? else { return Ok(false) };
@@ -218,7 +240,7 @@ impl Source for DatabaseSource {
         fields: &[Field],
         records: &[(Position, Vec<u8>)],
     ) -> Result<SourceChunk, EndpointError> {
-        Ok(reader::parse(self.layout().await?, fields, records))
+        Ok(reader::parse(&*self.layout().await?, fields, records))
     }
 
     async fn checksum(

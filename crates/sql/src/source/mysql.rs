@@ -242,20 +242,11 @@ impl Snapshot {
 impl Engine for MysqlEngine {
     async fn layout(&self, read: &Read, key: &[String]) -> Answer<Layout> {
         let snapshot = self.snapshot().await?;
-        let mut look = snapshot.look.lock().await;
-        let known = match read {
-            Read::Table(name) => self.table(&mut look, name).await?,
-            Read::Query(query) => {
-                let columns = columns(&mut look, inner(query)).await;
-                let columns = columns
-                    .map_err(|error| self.failed("prepare the query of the source", error))?;
-                known(columns, Vec::new(), "query")
-            }
-        };
-        let layout = Layout::new(known, read, key)?;
-        let prepared = look.prepare(AssertSqlSafe(layout.sql.clone()).into_sql_str()).await;
-        prepared.map_err(|error| self.failed("prepare to read the source", error))?;
-        Ok(layout)
+        let looked = self.look(&mut *snapshot.look.lock().await, read, key).await;
+        if looked.as_ref().is_err_and(|error| error.code == codes::CONNECTION_LOST) {
+            snapshot.is_lost.store(true, Ordering::Relaxed);
+        }
+        looked
     }
 
     async fn state(&self) -> Answer<String> {
@@ -317,6 +308,27 @@ impl Engine for MysqlEngine {
 }
 
 impl MysqlEngine {
+    async fn look(
+        &self,
+        look: &mut MySqlConnection,
+        read: &Read,
+        key: &[String],
+    ) -> Answer<Layout> {
+        let known = match read {
+            Read::Table(name) => self.table(look, name).await?,
+            Read::Query(query) => {
+                let columns = columns(look, inner(query)).await;
+                let columns = columns
+                    .map_err(|error| self.failed("prepare the query of the source", error))?;
+                known(columns, Vec::new(), "query")
+            }
+        };
+        let layout = Layout::new(known, read, key)?;
+        let prepared = look.prepare(AssertSqlSafe(layout.sql.clone()).into_sql_str()).await;
+        prepared.map_err(|error| self.failed("prepare to read the source", error))?;
+        Ok(layout)
+    }
+
     async fn table(&self, look: &mut MySqlConnection, name: &str) -> Answer<Known> {
         let doing = "read the catalogue";
         let sql = format!("SELECT * FROM {}", Dialect::Mysql.table(name));
@@ -444,6 +456,7 @@ impl Pour {
                     if !rest.is_empty() {
                         let _ = pipe.send(rest).await;
                     }
+                    pipe.end().await;
                     return Ended::Rested;
                 }
                 Ok(Some(Err(error))) => {
@@ -596,6 +609,11 @@ struct DeclaredColumn {
     nullable: bool,
 }
 
+/// Servers without checks, or that tell nobody of them, have no such table in the catalogue.
+fn has_no_such_catalogue(error: &sqlx::Error) -> bool {
+    matches!(fault::number(error), Some(1109 | 1146))
+}
+
 async fn declared(connection: &mut MySqlConnection, name: &str) -> Result<Declared, sqlx::Error> {
     let (schema, table) = Dialect::Mysql.place(name);
     let mut ask = async |sql: &'static str| {
@@ -645,8 +663,10 @@ async fn declared(connection: &mut MySqlConnection, name: &str) -> Result<Declar
                 ON t.constraint_schema = c.constraint_schema
                 AND t.constraint_name = c.constraint_name AND t.constraint_type = 'CHECK'
          WHERE t.table_schema = COALESCE(?, DATABASE()) AND t.table_name = ?");
-    // Servers without such checks have no such catalogue.
-    let checks = checks.await.unwrap_or_default();
+    let checks = match checks.await {
+        Err(error) if has_no_such_catalogue(&error) => Vec::new(),
+        checks => checks?,
+    };
     let documents = checks.iter().filter_map(|row| {
         let clause = text(row, 0).to_lowercase();
         let inside = clause.trim_matches(['(', ')']).strip_prefix("json_valid(")?.to_owned();
@@ -660,4 +680,28 @@ async fn declared(connection: &mut MySqlConnection, name: &str) -> Result<Declar
         unique: unique.into_iter().filter_map(|(_, set)| set).collect(),
         documents,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::Connection as _;
+    use whimbrel_testkit::servers;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn only_a_catalogue_that_is_not_there_passes_for_one_without_checks() {
+        let Some(server) = servers::mysql_or_skip() else { return };
+        let database = server.database("checks").unwrap();
+        let mut look = MySqlConnection::connect(&database.url()).await.unwrap();
+        let mut passes = async |sql: &'static str| {
+            let error = one(&mut look, sql).await.unwrap_err();
+            has_no_such_catalogue(&error)
+        };
+        assert!(passes("SELECT 1 FROM information_schema.no_such_table").await);
+        assert!(!passes("SELECT no_such_column FROM information_schema.tables").await);
+        assert!(!passes("KILL QUERY CONNECTION_ID()").await);
+        assert!(!passes("KILL CONNECTION_ID()").await);
+        assert!(!passes("SELECT 1").await);
+    }
 }

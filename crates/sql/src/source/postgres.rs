@@ -304,6 +304,7 @@ async fn pour(
     }
     match outcome {
         Ok(()) => {
+            pipe.end().await;
             // It only read: how it ends makes no difference.
             let _ = sqlx::Connection::close(connection).await;
         }

@@ -4,17 +4,19 @@
 //! task ── batch ─▶ room for it? ─▶ channel ─▶ the reader's batch ── the next is asked for: room again
 //! ```
 //! A batch has its room until the reader asks for the one after it. One that takes all the room, as a
-//! very large row does, is alone: the task fetches nothing while the reader is at it.
+//! very large row does, is alone: the task fetches nothing while the reader is at it. The end is a
+//! message too: a task that goes without one was lost, and rows with it.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
-use whimbrel_endpoint::EndpointError;
+use whimbrel_endpoint::{EndpointError, ErrorClass};
 use whimbrel_model::{Chunk, ChunkBuilder};
 
 use super::engine::{BATCH_BYTES, BATCH_ROWS, Feed};
+use crate::codes;
 
 /// Batches that wait for the reader.
 const AHEAD: usize = 2;
@@ -22,14 +24,22 @@ const AHEAD: usize = 2;
 /// Bytes of batches that wait, together with the reader's own.
 const BYTES_AHEAD: usize = 4 * BATCH_BYTES;
 
-/// A batch and its room, or the last word.
-type Message = Result<(Chunk, OwnedSemaphorePermit), EndpointError>;
+enum Message {
+    /// A batch and its room.
+    Batch(Chunk, OwnedSemaphorePermit),
+    /// There are no more.
+    End,
+    /// Why there are no more.
+    Failed(EndpointError),
+}
 
 /// The reader's end of a task.
 pub(super) struct Pump {
     batches: mpsc::Receiver<Message>,
     /// The room of the batch that the reader has.
     held: Option<OwnedSemaphorePermit>,
+    /// The end was heard.
+    ended: bool,
     /// Ends a task of the reader's own when the reader goes.
     _task: JoinSet<()>,
 }
@@ -63,7 +73,7 @@ impl Pump {
         let (sender, batches) = mpsc::channel(AHEAD);
         let room = Arc::new(Semaphore::new(BYTES_AHEAD));
         tasks.spawn(fill(Pipe { batches: sender, room }));
-        Self { batches, held: None, _task: JoinSet::new() }
+        Self { batches, held: None, ended: false, _task: JoinSet::new() }
     }
 }
 
@@ -71,17 +81,38 @@ impl Pump {
 impl Feed for Pump {
     async fn next(&mut self) -> Result<Option<Chunk>, EndpointError> {
         self.held = None;
-        let Some((batch, held)) = self.batches.recv().await.transpose()? else { return Ok(None) };
-        self.held = Some(held);
-        Ok(Some(batch))
+        if self.ended {
+            return Ok(None);
+        }
+        match self.batches.recv().await {
+            Some(Message::Batch(batch, room)) => {
+                self.held = Some(room);
+                Ok(Some(batch))
+            }
+            Some(Message::End) => {
+                self.ended = true;
+                Ok(None)
+            }
+            Some(Message::Failed(error)) => Err(error),
+            None => Err(lost()),
+        }
     }
+}
+
+/// A panic ends a task without a word.
+fn lost() -> EndpointError {
+    EndpointError::new(
+        ErrorClass::System,
+        codes::CONNECTION_GONE,
+        "the task that reads rows of the source has ended before their end",
+    )
 }
 
 impl Pipe {
     /// Hands a batch on as soon as there is room, and waits until there is some for another.
     pub(super) async fn send(&self, batch: Chunk) -> Result<(), Gone> {
         let room = self.room(batch.size().min(BYTES_AHEAD)).await?;
-        self.batches.send(Ok((batch, room))).await.map_err(|_| Gone)?;
+        self.batches.send(Message::Batch(batch, room)).await.map_err(|_| Gone)?;
         self.room(1).await.map(drop)
     }
 
@@ -96,10 +127,16 @@ impl Pipe {
         self.batches.closed().await;
     }
 
+    /// Says that all rows were sent.
+    pub(super) async fn end(&self) {
+        // Whoever reads may have gone.
+        let _ = self.batches.send(Message::End).await;
+    }
+
     /// Hands an error on; it is the last that the reader gets.
     pub(super) async fn fail(&self, error: EndpointError) {
         // Whoever reads may have gone.
-        let _ = self.batches.send(Err(error)).await;
+        let _ = self.batches.send(Message::Failed(error)).await;
     }
 }
 
@@ -138,6 +175,7 @@ mod tests {
                 own.fetch_add(1, Ordering::Relaxed);
                 pipe.send(row(bytes)).await.unwrap();
             }
+            pipe.end().await;
         });
         let mut fetched = Vec::new();
         while pump.next().await.unwrap().is_some() {
@@ -153,6 +191,25 @@ mod tests {
     async fn large_rows_are_fetched_one_by_one_and_small_ones_ahead() {
         assert_eq!(fetched(BYTES_AHEAD).await, [1, 2, 3, 4, 5, 6]);
         assert_eq!(fetched(100).await[0], 4);
+    }
+
+    #[tokio::test]
+    async fn after_the_end_there_is_nothing_however_often_it_is_asked_for() {
+        let mut pump = Pump::start(async |pipe| pipe.end().await);
+        assert!(pump.next().await.unwrap().is_none());
+        assert!(pump.next().await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_task_that_panics_is_an_error_and_not_the_end_of_the_rows() {
+        let mut pump = Pump::start(async |pipe| {
+            pipe.send(row(1)).await.unwrap();
+            panic!("a defect");
+        });
+        assert_eq!(pump.next().await.unwrap().unwrap().len(), 1);
+        let error = pump.next().await.unwrap_err();
+        assert_eq!((error.class, error.code), (ErrorClass::System, "WB0444"));
+        assert!(pump.next().await.is_err());
     }
 
     #[tokio::test]

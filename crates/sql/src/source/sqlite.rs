@@ -379,8 +379,9 @@ trait Cursors {
 struct NoCursor;
 
 impl Cursors for NoCursor {
+    /// A statement that is not open has no end either.
     fn fetch(&mut self, _: u64, _: When, _: &Path) -> Answer<Fetched> {
-        Ok(Fetched::End)
+        Err(gone())
     }
 
     fn close(&mut self, _: u64) {}
@@ -608,5 +609,8 @@ mod tests {
             });
         }
         assert_eq!(told, ["1", "later", "1", "later", "1", "end"]);
+        let (reply, answer) = oneshot::channel();
+        engine.jobs().send(Job::Fetch { number: 2, when: When::Now, reply }).unwrap();
+        assert!(answer.await.unwrap().is_err(), "there is no such statement");
     }
 }

@@ -338,6 +338,36 @@ async fn a_session_that_ends_in_the_middle_is_transient_and_reading_goes_on() {
     assert_eq!(next.records[0].position.record, mark.records + 1);
 }
 
+#[tokio::test]
+async fn a_column_that_was_altered_when_the_state_was_lost_is_read_as_what_it_is_now() {
+    let Some(server) = servers::mysql_or_skip() else { return };
+    let database = server.database("altered").unwrap();
+    database
+        .run("CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, '[7]');")
+        .unwrap();
+    let source = source(&table(&database.url(), "t"));
+    assert_eq!(rows(&*source).await.unwrap()[0][1], text("[7]"));
+    let sessions = database
+        .rows("SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()")
+        .unwrap();
+    for session in sessions {
+        let id = String::from_utf8(session[0].clone().unwrap()).unwrap();
+        database.run(&format!("KILL {id}")).unwrap();
+    }
+    database.run("ALTER TABLE t MODIFY v json").unwrap();
+    // Those who read learn that the state is lost.
+    let mut attempts = 0;
+    let found = loop {
+        attempts += 1;
+        match rows(&*source).await {
+            Ok(found) => break found,
+            Err(error) => assert_eq!(error.class, ErrorClass::Transient, "{error:?}"),
+        }
+        assert!(attempts < 5);
+    };
+    assert_eq!(found[0][1], Value::Json("[7]".to_owned()));
+}
+
 async fn refusal(spec: &SourceSpec) -> EndpointError {
     match sources(vec![spec.clone()], Options::default()) {
         Err(error) => error,

@@ -3,7 +3,7 @@
 use whimbrel_endpoint::contract::{parse_equals_reading, source_contract};
 use whimbrel_endpoint::{EndpointError, ErrorClass, Field, Freshness, Limit};
 use whimbrel_model::time::{Date, DateTime, Time};
-use whimbrel_model::{Kind, Value};
+use whimbrel_model::{Kind, Value, ValueRef};
 use whimbrel_sql::{Options, SourceSpec, sources};
 use whimbrel_testkit::servers::{self, Database};
 
@@ -323,6 +323,44 @@ async fn a_session_that_ends_in_the_middle_is_transient_and_reading_goes_on() {
     };
     let next = rest.next(Limit::default()).await.unwrap().unwrap();
     assert_eq!(next.records[0].position.record, mark.records + 1);
+}
+
+/// Ends the sessions that hold the state.
+fn lose(database: &Database<'_>) {
+    let sql = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    database.run(sql).unwrap();
+}
+
+#[tokio::test]
+async fn a_column_that_was_altered_when_the_state_was_lost_is_read_as_what_it_is_now() {
+    let Some(server) = servers::postgres_or_skip() else { return };
+    let database = server.database("altered").unwrap();
+    database
+        .run("CREATE TABLE t (id int PRIMARY KEY, v bigint); INSERT INTO t VALUES (1, 7), (2, 8);")
+        .unwrap();
+    let source = source(&table(&database.url(), "t"));
+    let partition = partition(&*source).await.unwrap();
+    let v = [Field::Column("v".to_owned())];
+    let mut reader = source.open(&partition, &v, None).await.unwrap();
+    let one = Limit { rows: 1, bytes: usize::MAX };
+    let first = reader.next(one).await.unwrap().unwrap();
+    assert_eq!(first.rows.row(0).get(0), ValueRef::Int(7));
+    drop(reader);
+    lose(&database);
+    database.run("ALTER TABLE t ALTER v TYPE double precision").unwrap();
+    // The first to ask learns that the state is lost.
+    let error = source.state().await.unwrap_err();
+    assert_eq!(error.class, ErrorClass::Transient, "{error:?}");
+    let mut reader = source.open(&partition, &v, None).await.unwrap();
+    let now = reader.next(one).await.unwrap().unwrap();
+    assert_eq!(now.rows.row(0).get(0), ValueRef::Float(7.0));
+    let shape = source.describe(&partition).await.unwrap();
+    assert_eq!(shape.columns[1].kind, Some(Kind::Float));
+    let Err(error) = source.open(&partition, &v, Some(&first.mark)).await else {
+        panic!("it goes on after rows that are others now")
+    };
+    assert_eq!((error.class, error.code), (ErrorClass::Changed, "WB0393"), "{error:?}");
 }
 
 async fn refusal(spec: &SourceSpec) -> EndpointError {
