@@ -183,12 +183,13 @@ pub(crate) async fn read_through(
         let handle = tokio::runtime::Handle::current();
         threads.spawn_blocking(move || stage::work(&shared, &handle));
     }
-    let result = feed(job.ports, items, &shared, &mut announced, see).await;
+    let table = &surveyed.table.name;
+    let result = feed(job.ports, table, items, &shared, &mut announced, see).await;
     shared.gate.close();
     drop(announced);
     while let Some(ended) = threads.join_next().await {
         if ended.is_err() && result.is_ok() {
-            return Err(CoreError::ThreadLost(surveyed.table.name.clone()));
+            return Err(CoreError::ThreadLost(table.clone()));
         }
     }
     result
@@ -196,6 +197,7 @@ pub(crate) async fn read_through(
 
 async fn feed(
     ports: &Ports,
+    table: &str,
     items: &[Item],
     shared: &Shared,
     announced: &mut Announced,
@@ -213,6 +215,9 @@ async fn feed(
             if seen.is_break() || ports.cancel.reason().is_some() {
                 return Ok(ControlFlow::Break(()));
             }
+        }
+        if !announcement.done.is_done() {
+            return Err(CoreError::ThreadLost(table.to_owned()));
         }
         shared.gate.drained(announcement.cost);
     }

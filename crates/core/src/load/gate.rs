@@ -6,7 +6,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 
 use tokio::sync::mpsc;
 
-use super::outbox::{BYTES_TOGETHER, Message, Outbox};
+use super::outbox::{BYTES_TOGETHER, Done, Message, Outbox};
 use super::work::Work;
 
 /// Bytes of items that are taken and not yet written.
@@ -25,6 +25,7 @@ pub(crate) type Announced = mpsc::UnboundedReceiver<Announcement>;
 pub(crate) struct Announcement {
     pub(crate) cost: u64,
     pub(crate) produced: mpsc::Receiver<Message>,
+    pub(crate) done: Done,
 }
 
 /// Hands out items.
@@ -62,12 +63,14 @@ impl Gate {
                 let works = state.queue.drain(..count).collect();
                 let (sender, produced) = mpsc::channel(self.chunks);
                 state.in_flight += cost;
-                let heard = state.announce.as_ref()?.send(Announcement { cost, produced }).is_ok();
+                let done = Done::default();
+                let announcement = Announcement { cost, produced, done: done.clone() };
+                let heard = state.announce.as_ref()?.send(announcement).is_ok();
                 if state.queue.is_empty() {
                     state.announce = None;
                     self.changed.notify_all();
                 }
-                return heard.then(|| (works, Outbox::new(sender, self.together)));
+                return heard.then(|| (works, Outbox::new(sender, done, self.together)));
             }
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }

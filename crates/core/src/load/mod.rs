@@ -446,6 +446,11 @@ impl Task<'_> {
                     }
                 }
             }
+            if !announcement.done.is_done() {
+                // Nothing that comes after what is missing may be written before it.
+                let table = self.surveyed.table.name.clone();
+                return Err(AttemptError::Core(CoreError::ThreadLost(table)));
+            }
             shared.gate.drained(announcement.cost);
         }
         self.commit(writer, shared, flow).await?;

@@ -7,6 +7,9 @@
 //!         c ─▶ ┘
 //! ```
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use tokio::sync::mpsc;
 use whimbrel_endpoint::EndpointError;
 
@@ -29,17 +32,28 @@ pub(crate) struct Failed {
 #[derive(Debug)]
 pub(crate) struct Unheard;
 
+/// Whether a worker has sent all of what it took. A channel that closes before has lost the worker.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Done(Arc<AtomicBool>);
+
+impl Done {
+    pub(crate) fn is_done(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
 /// The way from a worker to the writer, for the items that it took together.
 pub(crate) struct Outbox {
     sender: mpsc::Sender<Message>,
+    done: Done,
     units_together: u64,
     held: Option<Produced>,
 }
 
 impl Outbox {
     /// At most `units_together` units make a message, except where they come at once.
-    pub(crate) fn new(sender: mpsc::Sender<Message>, units_together: u64) -> Self {
-        Self { sender, units_together, held: None }
+    pub(crate) fn new(sender: mpsc::Sender<Message>, done: Done, units_together: u64) -> Self {
+        Self { sender, done, units_together, held: None }
     }
 
     /// Sends what follows in source order, now or with what comes after it.
@@ -60,7 +74,9 @@ impl Outbox {
     /// Sends what is held back: nothing follows.
     pub(crate) fn finish(mut self) -> Result<(), Unheard> {
         let last = self.held.take();
-        self.pass(last.map(Ok))
+        self.pass(last.map(Ok))?;
+        self.done.0.store(true, Ordering::Release);
+        Ok(())
     }
 
     /// Sends what is held back, and why nothing follows.
@@ -126,7 +142,7 @@ mod tests {
     /// Each message: its items, `!` where they have ended, and its units.
     fn sent(together: u64, all: Vec<Produced>) -> Vec<String> {
         let (sender, mut receiver) = mpsc::channel(100);
-        let mut outbox = Outbox::new(sender, together);
+        let mut outbox = Outbox::new(sender, Done::default(), together);
         for one in all {
             outbox.send(one).unwrap();
         }
@@ -190,7 +206,7 @@ mod tests {
     #[test]
     fn a_failure_comes_after_what_was_held_back() {
         let (sender, mut receiver) = mpsc::channel(100);
-        let mut outbox = Outbox::new(sender, 100);
+        let mut outbox = Outbox::new(sender, Done::default(), 100);
         outbox.send(units(0, b"a", 1, true)).unwrap();
         let error = EndpointError::new(ErrorClass::System, "WB0622", "unreadable");
         outbox.fail(Failed { path: "b".to_owned(), error }).unwrap();
@@ -200,10 +216,25 @@ mod tests {
     }
 
     #[test]
+    fn only_who_has_sent_everything_is_done() {
+        let (sender, mut receiver) = mpsc::channel(100);
+        let done = Done::default();
+        let mut outbox = Outbox::new(sender.clone(), done.clone(), 100);
+        outbox.send(units(0, b"a", 1, true)).unwrap();
+        drop(outbox);
+        assert!(!done.is_done());
+        let mut outbox = Outbox::new(sender, done.clone(), 100);
+        outbox.send(units(0, b"a", 1, true)).unwrap();
+        outbox.finish().unwrap();
+        assert!(done.is_done());
+        assert!(receiver.try_recv().is_ok());
+    }
+
+    #[test]
     fn nobody_listening_is_noticed() {
         let (sender, receiver) = mpsc::channel(1);
         drop(receiver);
-        let mut outbox = Outbox::new(sender, 1);
+        let mut outbox = Outbox::new(sender, Done::default(), 1);
         outbox.send(units(0, b"a", 1, true)).unwrap();
         assert!(outbox.send(units(1, b"b", 1, true)).is_err());
         assert!(outbox.finish().is_err());

@@ -356,6 +356,12 @@ fn file(
         }
         Some(_) | None => state,
     };
+    let producer = Producer { shared, handle, work, partition, source, outbox, parents, text: 0 };
+    let again = work.again.as_ref().filter(|again| again.is_of_records());
+    if let Some(again) = again {
+        // Before there is a reader: a database may have no session for a second one.
+        producer.unchanged(again)?;
+    }
     let opened = source.adapter.open(partition, &source.fields, work.item.mark.as_ref());
     let reader = handle.block_on(opened)?;
     // What is no file does not tell its size beforehand.
@@ -363,8 +369,7 @@ fn file(
     let most = if is_file { partition.facts.size / RECORD_BYTES + 1 } else { u64::MAX };
     let limit = Limit { rows: most.min(shared.chunk.rows as u64) as usize, ..shared.chunk };
     let direct = Direct { reader, limit, handle, busy: &shared.busy, key: &source.key };
-    let producer = Producer { shared, handle, work, partition, source, outbox, parents, text: 0 };
-    if let Some(again) = work.again.as_ref().filter(|again| again.is_of_records()) {
+    if let Some(again) = again {
         return producer.run_again(direct, state, again);
     }
     if is_file && partition.facts.size <= LARGE {
@@ -372,8 +377,11 @@ fn file(
     }
     std::thread::scope(|scope| {
         let (ahead, chunks) = mpsc::sync_channel((READ_AHEAD / shared.chunk.rows.max(1)).max(1));
-        scope.spawn(move || read_ahead(direct, &ahead));
-        producer.run(ReadAhead { chunks, end: None }, state)
+        let reading = scope.spawn(move || read_ahead(direct, &ahead));
+        let done = producer.run(ReadAhead { chunks, end: None }, state);
+        // Where that panicked, no end was sent, and the error is at hand.
+        let _ended = reading.join();
+        done
     })
 }
 
@@ -521,14 +529,14 @@ impl Producer<'_> {
         }
     }
 
-    /// Sends the wanted records of a file that was read before, and only those.
+    /// Sends the wanted records of a file that was read before, and only those. It was compared with
+    /// what it was, and is once more.
     fn run_again(
         mut self,
         mut feed: impl Feed,
         mut state: State,
         again: &Again,
     ) -> Result<(), Stop> {
-        self.unchanged(again)?;
         let stateless = !self.shared.step.has_state();
         let marked = again.mark.as_ref().map_or(0, |mark| mark.records);
         let mut read = 0;
@@ -563,6 +571,7 @@ impl Producer<'_> {
         if !again.done_after(read) {
             return Err(self.shorter().into());
         }
+        drop(feed);
         self.unchanged(again)?;
         let ended = ItemEnd { lines: None, skipped: None, aside: None };
         let state = if stateless { Some(state.save()) } else { at_mark };

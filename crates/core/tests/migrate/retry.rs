@@ -198,3 +198,13 @@ fn batches_and_workers_change_nothing_of_a_retry() {
         assert_eq!(same(&undisturbed, &world), Ok(()), "with batches of {rows}");
     }
 }
+
+#[test]
+fn a_retry_needs_one_session_of_a_database() {
+    let (undisturbed, rejects) = mended();
+    undisturbed.process().retry(rejects).run();
+    let (world, rejects) = mended();
+    let ended = world.process().sessions(1).retry(rejects).run().result;
+    assert!(matches!(ended, Some(Ok(Outcome::Completed { .. }))), "{ended:?}");
+    assert_eq!(same(&undisturbed, &world), Ok(()));
+}

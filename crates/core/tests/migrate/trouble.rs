@@ -110,6 +110,49 @@ fn a_source_that_breaks_ends_the_run_where_it_can_go_on() {
     }
 }
 
+#[test]
+fn a_thread_that_panics_ends_the_run_where_it_can_go_on() {
+    let undisturbed = legacy::small();
+    undisturbed.migrate_to_the_end();
+    for read in 1..20 {
+        for workers in [1, 3] {
+            let world = undisturbed.afresh();
+            let process = world.process().workers(workers).batch_size(1);
+            let ended = process.trouble(At::Read(read), Trouble::Panic).run();
+            assert!(matches!(ended.result, Some(Err(CoreError::ThreadLost(_)))), "at read {read}");
+            assert_eq!(newest(&world.target).error_code.as_deref(), Some("WB0622"));
+            world.migrate_to_the_end();
+            assert_eq!(same(&undisturbed, &world), Ok(()), "at read {read}");
+        }
+    }
+}
+
+#[test]
+fn behind_what_a_thread_has_lost_nothing_is_written() {
+    let plan = r#"
+[source.s]
+csv = "*"
+[[table]]
+into = "t"
+from = "s"
+key  = ["id"]
+columns = { id = "id" }
+"#;
+    for read in 1..8 {
+        let world = "abcdefgh"
+            .split_inclusive(|_: char| true)
+            .fold(World::new(plan, &[("s", "id")]), |world, name| world.file("s", name, name));
+        let process = world.process().workers(3).batch_size(1);
+        let ended = process.trouble(At::Read(read), Trouble::Panic).run();
+        assert!(matches!(ended.result, Some(Err(CoreError::ThreadLost(_)))), "{:?}", ended.result);
+        let loaded: String =
+            world.target.rows("t").iter().map(|row| row[0].as_ref().to_string()).collect();
+        assert!("abcdefgh".starts_with(&loaded) && loaded.len() < 8, "{loaded}");
+        world.migrate_to_the_end();
+        assert_eq!(world.target.rows("t").len(), 8);
+    }
+}
+
 /// The run failed for its accounts, and goes on well once the target speaks the truth.
 #[track_caller]
 fn check_found_out(ended: &Ended, world: &World) {

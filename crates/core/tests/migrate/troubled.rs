@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use whimbrel_endpoint::memory::{MemorySource, MemoryTarget};
 use whimbrel_endpoint::{
     Discovery, EndpointError, ErrorClass, Fence, Finding, Freshness, LeaseAnswer, LeaseRequest,
@@ -18,7 +18,7 @@ use whimbrel_ledger::tables;
 use whimbrel_model::plan::HashAlgorithm;
 use whimbrel_model::{Chunk, Field, Position, Shape, SourceChunk, SourceMark, Table, Value};
 
-/// What happens at a commit; when records are read, only `Refused`.
+/// What happens at a commit; when records are read, only `Refused` and `Panic`, which commits do not.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Trouble {
     /// It is not carried out; the error has this class.
@@ -29,6 +29,8 @@ pub(crate) enum Trouble {
     DeathBefore,
     /// The process dies when it has been carried out.
     DeathAfter,
+    /// The thread that reads has a defect.
+    Panic,
 }
 
 /// What a target says of rows that it was to write.
@@ -71,6 +73,8 @@ pub(crate) struct Script {
     pub(crate) meanwhile: Mutex<Option<(u64, Event)>>,
     pub(crate) commits: AtomicU64,
     pub(crate) batches: AtomicU64,
+    /// The source is a database with so many sessions, each for one reader or comparison.
+    pub(crate) sessions: Option<Arc<Semaphore>>,
     pub(crate) reads: AtomicU64,
     pub(crate) died: Notify,
     writing: AtomicBool,
@@ -297,6 +301,7 @@ impl Txn for TroubledTxn {
                 self.script.died.notify_one();
                 pending().await
             }
+            Some(Trouble::Panic) => panic!("only readers panic"),
         }
     }
 
@@ -354,8 +359,10 @@ impl Source for Sips {
         fields: &[Field],
         after: Option<&SourceMark>,
     ) -> Result<Box<dyn Reader>, EndpointError> {
+        let session = self.session()?;
         let inner = self.inner.open(partition, fields, after).await?;
-        Ok(Box::new(SipReader { inner, records: self.records, script: Arc::clone(&self.script) }))
+        let (records, script) = (self.records, Arc::clone(&self.script));
+        Ok(Box::new(SipReader { inner, records, script, _session: session }))
     }
 
     async fn parse(
@@ -384,7 +391,17 @@ impl Source for Sips {
         partition: &Partition,
         mark: &SourceMark,
     ) -> Result<Freshness, EndpointError> {
+        let _session = self.session()?;
         self.inner.compare(partition, mark).await
+    }
+}
+
+impl Sips {
+    fn session(&self) -> Result<Option<OwnedSemaphorePermit>, EndpointError> {
+        let Some(sessions) = &self.script.sessions else { return Ok(None) };
+        Arc::clone(sessions).try_acquire_owned().map(Some).map_err(|_| {
+            EndpointError::new(ErrorClass::System, "WB0610", "all sessions are in use")
+        })
     }
 }
 
@@ -392,14 +409,20 @@ struct SipReader {
     inner: Box<dyn Reader>,
     records: usize,
     script: Arc<Script>,
+    _session: Option<OwnedSemaphorePermit>,
 }
 
 #[async_trait]
 impl Reader for SipReader {
     async fn next(&mut self, limit: Limit) -> Result<Option<SourceChunk>, EndpointError> {
         let read = At::Read(self.script.reads.fetch_add(1, Ordering::SeqCst) + 1);
-        if let Some(Trouble::Refused(class)) = self.script.troubles.get(&read) {
-            return Err(EndpointError::new(*class, "WB0610", "the test's source does not answer"));
+        match self.script.troubles.get(&read) {
+            Some(Trouble::Refused(class)) => {
+                let what = "the test's source does not answer";
+                return Err(EndpointError::new(*class, "WB0610", what));
+            }
+            Some(Trouble::Panic) => panic!("the test's source has a defect"),
+            _ => {}
         }
         self.inner.next(Limit { rows: limit.rows.min(self.records), ..limit }).await
     }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use expect_test::Expect;
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Semaphore;
 use whimbrel_core::event::Emitter;
 use whimbrel_core::{
     Cancel, Chosen, Clock, CoreError, Depth, Identity, Options, Outcome, Ports, Preview,
@@ -282,6 +283,12 @@ impl Process<'_> {
 
     pub(crate) fn trouble(mut self, at: At, trouble: Trouble) -> Self {
         self.script.troubles.insert(at, trouble);
+        self
+    }
+
+    /// Sources are databases with so many sessions.
+    pub(crate) fn sessions(mut self, sessions: usize) -> Self {
+        self.script.sessions = Some(Arc::new(Semaphore::new(sessions)));
         self
     }
 
