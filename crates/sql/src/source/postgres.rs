@@ -302,6 +302,21 @@ async fn pour(
     if !rest.is_empty() && pipe.send(rest).await.is_err() {
         return;
     }
+    if outcome.is_ok() {
+        outcome = match rewritten(&mut connection).await {
+            Ok(None) => Ok(()),
+            Ok(Some(table)) => Err(EndpointError::new(
+                ErrorClass::Changed,
+                whimbrel_endpoint::codes::SOURCE_CHANGED,
+                format!(
+                    "a table was emptied or rewritten (TRUNCATE, ALTER TABLE, VACUUM FULL) after the \
+                     state that is read was taken, and may come without its rows; run again to read a \
+                     newer state: `{table}` of `{shown}`"
+                ),
+            )),
+            Err(error) => Err(failed(&shown, doing, error)),
+        };
+    }
     match outcome {
         Ok(()) => {
             pipe.end().await;
@@ -310,6 +325,16 @@ async fn pour(
         }
         Err(error) => pipe.fail(error).await,
     }
+}
+
+/// A table among those that the transaction has read which is in another file than in its snapshot: the
+/// rows of old are not in that, and nothing else says so. Since they were read, locks keep them as they are.
+async fn rewritten(connection: &mut PgConnection) -> Result<Option<String>, sqlx::Error> {
+    let sql =
+        "SELECT c.oid::regclass::text FROM pg_locks AS l JOIN pg_class AS c ON c.oid = l.relation
+         WHERE l.pid = pg_backend_pid() AND l.locktype = 'relation' AND c.relkind IN ('r', 'm')
+            AND c.relfilenode <> 0 AND c.relfilenode <> pg_relation_filenode(c.oid) LIMIT 1";
+    sqlx::query_scalar(sql).fetch_optional(connection).await
 }
 
 /// Behind `PGCOPY\n\xff\r\n\0`, the flags and an extension of a length that is given.

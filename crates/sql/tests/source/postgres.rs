@@ -363,6 +363,39 @@ async fn a_column_that_was_altered_when_the_state_was_lost_is_read_as_what_it_is
     assert_eq!((error.class, error.code), (ErrorClass::Changed, "WB0393"), "{error:?}");
 }
 
+#[tokio::test]
+async fn a_table_that_was_emptied_or_rewritten_behind_the_state_is_no_empty_one() {
+    let Some(server) = servers::postgres_or_skip() else { return };
+    let database = server.database("rewritten").unwrap();
+    let after = async |spec: &SourceSpec, change: &str| {
+        database
+            .run(
+                "DROP TABLE IF EXISTS t CASCADE; CREATE TABLE t (id int PRIMARY KEY, v bigint) PARTITION BY RANGE (id);
+                 CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (0) TO (2);
+                 CREATE TABLE t2 PARTITION OF t FOR VALUES FROM (2) TO (9);
+                 CREATE VIEW w AS SELECT id, v + 1 AS n FROM t; INSERT INTO t VALUES (1, 7), (2, 8);",
+            )
+            .unwrap();
+        let source = source(spec);
+        source.state().await.unwrap();
+        database.run(change).unwrap();
+        rows(&*source).await.map(|rows| rows.len()).map_err(|error| (error.class, error.code))
+    };
+    let changed = Err((ErrorClass::Changed, "WB0393"));
+    let url = database.url();
+    for spec in [table(&url, "t"), table(&url, "w"), query(&url, "SELECT id FROM t", &["id"])] {
+        assert_eq!(after(&spec, "TRUNCATE t").await, changed);
+        assert_eq!(after(&spec, "TRUNCATE t2").await, changed);
+        assert_eq!(after(&spec, "DELETE FROM t").await, Ok(2));
+        assert_eq!(
+            after(&spec, "ALTER TABLE t ADD x int; REINDEX TABLE t1; ANALYZE t").await,
+            Ok(2)
+        );
+    }
+    let spec = table(&url, "t");
+    assert_eq!(after(&spec, "DROP VIEW w; ALTER TABLE t ALTER v TYPE int").await, changed);
+}
+
 async fn refusal(spec: &SourceSpec) -> EndpointError {
     match sources(vec![spec.clone()], Options::default()) {
         Err(error) => error,
