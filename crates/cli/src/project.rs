@@ -84,7 +84,11 @@ impl Project {
     }
 
     fn sql_options(&self) -> whimbrel_sql::Options {
-        whimbrel_sql::Options { base: self.base.clone(), ..whimbrel_sql::Options::default() }
+        whimbrel_sql::Options {
+            base: self.base.clone(),
+            hides_values: self.plan.sources.iter().any(|source| !source.sensitive.is_empty()),
+            ..whimbrel_sql::Options::default()
+        }
     }
 
     /// The plan's target.

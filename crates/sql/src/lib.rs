@@ -16,6 +16,7 @@ mod nodelay;
 mod parameters;
 mod postgres;
 mod right;
+mod shown;
 mod single;
 mod source;
 pub mod sqlite;
@@ -43,11 +44,19 @@ pub struct Options {
     pub busy: Duration,
     /// Bytes of pages that the writing connection keeps in memory while loading.
     pub cache_bytes: usize,
+    /// What the engine says of a statement is left out where it may quote a value: columns of the
+    /// plan are `sensitive`. What it says of a row is told: whoever asked knows its columns.
+    pub hides_values: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { base: PathBuf::from("."), busy: Duration::from_secs(2), cache_bytes: 24 << 20 }
+        Self {
+            base: PathBuf::from("."),
+            busy: Duration::from_secs(2),
+            cache_bytes: 24 << 20,
+            hides_values: false,
+        }
     }
 }
 
@@ -60,7 +69,7 @@ pub async fn open(url: &str, options: Options) -> Result<Box<dyn Target>, Endpoi
         Location::Sqlite { path, shown } => {
             Ok(Box::new(sqlite::SqliteTarget::new(path, shown, options)))
         }
-        Location::Postgres { url, shown } => postgres::open(&url, shown, options).await,
-        Location::Mysql { url, shown } => mysql::open(&url, shown, options).await,
+        Location::Postgres { url, shown } => postgres::open(&url, &shown, options).await,
+        Location::Mysql { url, shown } => mysql::open(&url, &shown, options).await,
     }
 }

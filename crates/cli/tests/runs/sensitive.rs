@@ -239,6 +239,25 @@ fn a_check_of_a_relate_step_shows_no_sensitive_column() {
     silent("report", &project.run(&["report", "--form", "html"]));
 }
 
+#[test]
+fn what_a_trigger_says_of_a_whole_statement_is_left_out() {
+    let project = project();
+    let plan = project.read("whimbrel.toml");
+    let relate = "\n[[relate]]\nname = \"more\"\nsql = \"INSERT INTO alert (id, configuration) \
+                  VALUES (99, 'it refuses')\"\nwrites = \"alert\"\nundo = \"DELETE FROM alert WHERE \
+                  id = 99\"\n";
+    project.write("whimbrel.toml", format!("{plan}{relate}"));
+    let failed = project.run(&["migrate", "-vv"]);
+    assert_eq!(failed.code, Some(2), "{failed:?}");
+    let said = "relate `more`, sql:1: what the database says of it may quote a sensitive column";
+    assert!(failed.stderr.contains(said), "{}", failed.stderr);
+    silent("migrate", &failed);
+    silent("status", &project.run(&["status", "--format", "json"]));
+    let ledger = ledger(&project);
+    let leaks: Vec<&str> = ledger.lines().filter(|line| has_canary(line)).collect();
+    assert!(leaks.is_empty(), "{leaks:#?}");
+}
+
 /// The alerts of a service as it was: the word `canary` stands in every secret of theirs.
 #[test]
 fn no_verb_prints_a_secret_of_the_heartbeat_fixture() {

@@ -231,3 +231,85 @@ fn no_password_of_postgresql_stands_anywhere() {
 fn no_password_of_mariadb_stands_anywhere() {
     check(Engine::Mysql);
 }
+
+/// What a step's SQL runs into quotes a mail address.
+fn quoting(engine: Engine, statements: &[(&str, &str)]) {
+    let Some(server) = server(engine) else { return };
+    let database = server.database("quoting").unwrap();
+    database
+        .run("CREATE TABLE mails (mail varchar(50) UNIQUE); CREATE TABLE numbers (n int NOT NULL)")
+        .unwrap();
+    let folder = Folder::new("sqlite:none.db");
+    folder.write("people.csv", "id,mail\n1,canary-mail\n2,canary-mail\n");
+    let aim = |sensitive: &str, sql: &str| {
+        let plan = format!(
+            "name = \"quoting\"\ntarget = \"{}\"\n\n[source.people]\ncsv = \"people.csv\"\n\
+             {sensitive}\n\n[[table]]\ninto = \"people\"\nfrom = \"people\"\nkey = [\"id\"]\n\
+             [table.columns]\nid = {{ from = \"id\", type = \"integer\" }}\nmail = \"mail\"\n\n\
+             [[relate]]\nname = \"step\"\nsql = \"\"\"{sql}\"\"\"\nundo = \"DELETE FROM mails\"\n\
+             writes = [\"mails\"]\n",
+            database.url(),
+        );
+        folder.write("whimbrel.toml", &plan);
+    };
+    for (sql, words) in statements {
+        aim("sensitive = [\"mail\"]", sql);
+        let failed = folder.run(&["migrate", "-vv", "--log-format", "json"]);
+        assert_eq!(failed.status.code(), Some(2), "{}", said(&failed));
+        assert!(said(&failed).contains(words), "{words}: {}", said(&failed));
+        let status = folder.run(&["status", "--format", "json"]);
+        let report = folder.run(&["report", "--form", "json"]);
+        for output in [&failed, &status, &report] {
+            assert!(!said(output).contains("canary"), "{sql}: {}", said(output));
+        }
+    }
+    // The ledger's own words of why the run stopped.
+    let ledger =
+        if engine == Engine::Postgres { "whimbrel.migration_" } else { "whimbrel_migration_" };
+    let why = format!("SELECT error_message FROM {ledger}runs");
+    let why = String::from_utf8(database.rows(&why).unwrap()[0][0].clone().unwrap()).unwrap();
+    assert!(why.contains("step") && !why.contains("canary"), "{why}");
+    for (sql, _) in statements {
+        aim("", sql);
+        let failed = folder.run(&["migrate"]);
+        assert!(said(&failed).contains("canary-mail"), "{sql}: {}", said(&failed));
+    }
+}
+
+#[test]
+fn postgresql_quotes_no_sensitive_column_for_a_whole_statement() {
+    quoting(
+        Engine::Postgres,
+        &[
+            (
+                "INSERT INTO mails SELECT mail FROM people",
+                "duplicate key value violates unique constraint",
+            ),
+            (
+                "INSERT INTO numbers SELECT mail::int FROM people",
+                "what the database says of it may quote a sensitive column",
+            ),
+            (
+                "DO 'BEGIN RAISE ''no %'', (SELECT min(mail) FROM people); END'",
+                "what the database says of it may quote a sensitive column",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn mariadb_quotes_no_sensitive_column_for_a_whole_statement() {
+    quoting(
+        Engine::Mysql,
+        &[
+            (
+                "INSERT INTO mails SELECT mail FROM people",
+                "what the database says of it may quote a sensitive column (about `mail`)",
+            ),
+            (
+                "INSERT INTO numbers SELECT mail FROM people",
+                "what the database says of it may quote a sensitive column",
+            ),
+        ],
+    );
+}

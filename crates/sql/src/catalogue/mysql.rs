@@ -13,6 +13,7 @@ use super::{CONNECT, Look, look as ask, spell, suggest};
 use crate::codes;
 use crate::dialect::Dialect;
 use crate::mysql::fault;
+use crate::shown::Shown;
 
 const MYSQL: Dialect = Dialect::Mysql;
 
@@ -57,15 +58,16 @@ const REFERENCES: &str = "
      ORDER BY table_schema, table_name, constraint_name, ordinal_position";
 
 pub(super) async fn read(url: &str, shown: String, look: Look) -> Result<Catalogue, EndpointError> {
-    let failed = |error| fault::failed(&shown, "read the catalogue", error);
-    let mut connection = connect(url, &shown).await?;
+    let place = Shown::new(&shown, false);
+    let failed = |error| fault::failed(&place, "read the catalogue", error);
+    let mut connection = connect(url, &place).await?;
     let outcome = whole(&mut connection, shown.clone(), look).await.map_err(failed);
     // What was read is there already; a farewell that fails changes nothing.
     let _ = connection.close().await;
     outcome
 }
 
-async fn connect(url: &str, shown: &str) -> Result<MySqlConnection, EndpointError> {
+async fn connect(url: &str, shown: &Shown) -> Result<MySqlConnection, EndpointError> {
     // The driver's words may repeat the URL, and with it the password.
     let refused = |why: &str| {
         EndpointError::new(ErrorClass::Configuration, codes::URL, format!("{why}: `{shown}`"))

@@ -16,6 +16,7 @@ use super::{CONNECT, Look, look as ask, suggest};
 use crate::codes;
 use crate::dialect::Dialect;
 use crate::postgres::fault;
+use crate::shown::Shown;
 
 const POSTGRES: Dialect = Dialect::Postgres;
 
@@ -79,15 +80,16 @@ const CONSTRAINTS: &str = "
      ORDER BY c.conname";
 
 pub(super) async fn read(url: &str, shown: String, look: Look) -> Result<Catalogue, EndpointError> {
-    let failed = |error| fault::failed(&shown, "read the catalogue", error);
-    let mut connection = connect(url, &shown).await?;
+    let place = Shown::new(&shown, false);
+    let failed = |error| fault::failed(&place, "read the catalogue", error);
+    let mut connection = connect(url, &place).await?;
     let outcome = whole(&mut connection, shown.clone(), look).await.map_err(failed);
     // What was read is there already; a farewell that fails changes nothing.
     let _ = connection.close().await;
     outcome
 }
 
-async fn connect(url: &str, shown: &str) -> Result<PgConnection, EndpointError> {
+async fn connect(url: &str, shown: &Shown) -> Result<PgConnection, EndpointError> {
     // The driver's words may repeat the URL, and with it the password.
     let refused = |_| {
         let what = format!("a server is named as `postgres://USER@HOST/DATABASE`: `{shown}`");

@@ -10,6 +10,7 @@ use super::session::{Session, bound};
 use crate::codes;
 use crate::dialect::Dialect;
 use crate::dialect::mysql::{noted_kind, parts};
+use crate::shown::Shown;
 
 const WORDS: Dialect = Dialect::Mysql;
 
@@ -167,7 +168,7 @@ pub(crate) async fn named(session: &mut Session, table: &str) -> Result<Named, s
 pub(crate) async fn facts(
     session: &mut Session,
     table: &str,
-    shown: &str,
+    shown: &Shown,
 ) -> Result<Facts, EndpointError> {
     let found = named(session, table).await;
     match found.map_err(|error| super::fault::failed(shown, "read the catalogue", error))? {

@@ -28,6 +28,7 @@ use super::session::{IDLE_AT_MOST, Session, bound, none};
 use super::trace::{Object, Trace};
 use super::{decode, fault, lease, read};
 use crate::codes;
+use crate::shown::Shown;
 
 /// A file or a script, as messages and notes name it.
 #[derive(Clone, Copy)]
@@ -148,13 +149,13 @@ fn refused(
 }
 
 fn told(
-    shown: &str,
+    shown: &Shown,
     words: Words<'_>,
     statement: &Statement<'_>,
     error: sqlx::Error,
 ) -> EndpointError {
     let place = format!("{}:{}", words.name, statement.line);
-    let reason = fault::words(&error);
+    let reason = fault::told(&error, shown);
     let sql = beginning(statement.sql);
     let told = fault::failed(shown, &place, error);
     match (told.class, told.code) {
@@ -180,7 +181,7 @@ fn told(
 /// Makes the tables that the files create in a database that has nothing else.
 pub(crate) async fn rehearse(
     session: &mut Session,
-    shown: &str,
+    shown: &Shown,
     words: Words<'_>,
 ) -> Result<(), EndpointError> {
     for (statement, what) in cut(words)? {

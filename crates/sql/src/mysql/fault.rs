@@ -5,12 +5,13 @@ use std::fmt;
 use sqlx::mysql::MySqlDatabaseError;
 use whimbrel_endpoint::{EndpointError, ErrorClass};
 
+use crate::shown::{self, Shown};
 use crate::{codes, tls};
 
 /// What could not be done, where and why; the server's number for it as the cause.
 #[allow(clippy::needless_pass_by_value)] // made for `map_err`
-pub(crate) fn failed(shown: &str, doing: &str, error: sqlx::Error) -> EndpointError {
-    let (class, code, reason) = classify(&error);
+pub(crate) fn failed(shown: &Shown, doing: &str, error: sqlx::Error) -> EndpointError {
+    let (class, code, reason) = classify(&error, told(&error, shown));
     let failed = EndpointError::new(class, code, format!("{doing}: {reason}: `{shown}`"));
     match number(&error) {
         Some(number) => failed.because(ErrorNumber(number)),
@@ -19,7 +20,7 @@ pub(crate) fn failed(shown: &str, doing: &str, error: sqlx::Error) -> EndpointEr
 }
 
 /// As `failed`, for an attempt to connect.
-pub(crate) fn unreachable(shown: &str, reached: bool, error: sqlx::Error) -> EndpointError {
+pub(crate) fn unreachable(shown: &Shown, reached: bool, error: sqlx::Error) -> EndpointError {
     // MariaDB refuses a login without encryption in the words of a wrong password.
     let is_plain = shown.to_ascii_lowercase().contains("mode=disabled");
     match error {
@@ -95,6 +96,45 @@ pub(crate) fn number(error: &sqlx::Error) -> Option<u16> {
 /// The server's own words, bounded.
 pub(crate) fn words(error: &sqlx::Error) -> String {
     bounded(&server(error).map_or_else(|| error.to_string(), |error| error.message().to_owned()))
+}
+
+/// The server's words as an error that is not about one row may have them.
+pub(crate) fn told(error: &sqlx::Error, shown: &Shown) -> String {
+    match server(error) {
+        Some(said) if shown.hides_values() && may_quote(said) => {
+            let words = said.message();
+            let key = is_duplicate(error).then(|| subject(said.number(), words)).flatten();
+            shown::untold(key.as_deref())
+        }
+        Some(_) | None => words(error),
+    }
+}
+
+/// Whether the server's words may have a value in them: those of most refused rows do, and a trigger
+/// says what it likes.
+fn may_quote(said: &MySqlDatabaseError) -> bool {
+    // These name columns, keys and constraints.
+    let names_only = matches!(
+        said.number(),
+        1048 | 1118
+            | 1153
+            | 1216
+            | 1217
+            | 1263
+            | 1264
+            | 1265
+            | 1364
+            | 1406
+            | 1451
+            | 1452
+            | 3819
+            | 4025
+    );
+    match class(said.number(), said.message()) {
+        (ErrorClass::Data | ErrorClass::Constraint, _) => !names_only,
+        (ErrorClass::System, codes::ENGINE) => true,
+        _ => said.code() == Some("45000"),
+    }
 }
 
 fn bounded(text: &str) -> String {
@@ -179,18 +219,17 @@ fn class(number: u16, words: &str) -> (ErrorClass, &'static str) {
     }
 }
 
-fn classify(error: &sqlx::Error) -> (ErrorClass, &'static str, String) {
+fn classify(error: &sqlx::Error, told: String) -> (ErrorClass, &'static str, String) {
     use ErrorClass::{Configuration, System, Transient};
-    let words = words(error);
     match (number(error), error) {
         (Some(number), _) => {
-            let (mut class, mut code) = class(number, &words);
+            let (mut class, mut code) = class(number, &words(error));
             // A condition that a trigger or a procedure signals has a number of its own at times.
             if class == System && server(error).and_then(MySqlDatabaseError::code) == Some("45000")
             {
                 (class, code) = (ErrorClass::Constraint, codes::TRIGGER);
             }
-            (class, code, advice(number, words))
+            (class, code, advice(number, told))
         }
         (None, sqlx::Error::Io(error)) => {
             (Transient, codes::CONNECTION_LOST, format!("the connection broke ({error})"))
@@ -199,8 +238,8 @@ fn classify(error: &sqlx::Error) -> (ErrorClass, &'static str, String) {
             (Configuration, codes::TLS, tls::reason(&error.to_string(), &tls::MYSQL))
         }
         (None, sqlx::Error::Configuration(error)) => (Configuration, codes::URL, error.to_string()),
-        (None, sqlx::Error::Protocol(_)) => (System, codes::ENGINE, words),
-        (None, _) => (System, codes::ENGINE, words),
+        (None, sqlx::Error::Protocol(_)) => (System, codes::ENGINE, told),
+        (None, _) => (System, codes::ENGINE, told),
     }
 }
 

@@ -15,6 +15,7 @@ use super::session::{Place, Session, bound, none};
 use super::{decode, fault};
 pub(crate) use crate::right::fenced;
 use crate::right::{self, Lease};
+use crate::shown::Shown;
 
 /// The advisory lock of the session that writes rows.
 pub(crate) const WRITER: &str = "w";
@@ -132,7 +133,7 @@ pub(crate) async fn release(
 pub(crate) async fn check(
     session: &mut Session,
     fence: Fence,
-    shown: &str,
+    shown: &Shown,
 ) -> Result<(), EndpointError> {
     let current = session
         .number(

@@ -38,16 +38,17 @@ use self::lane::Lane;
 use self::session::{Link, Place, Session, none};
 use self::txn::MysqlTxn;
 use crate::dialect::Dialect;
+use crate::shown::Shown;
 use crate::{Options, codes};
 
 /// Names the database; connects with the first use.
 #[allow(clippy::unused_async)] // so that an engine may connect here
 pub(crate) async fn open(
     url: &str,
-    shown: String,
+    shown: &str,
     options: Options,
 ) -> Result<Box<dyn Target>, EndpointError> {
-    let place = Arc::new(Place::new(url, shown, options.busy)?);
+    let place = Arc::new(Place::new(url, Shown::new(shown, options.hides_values), options.busy)?);
     let lane = Arc::new(Lane::new(Arc::clone(&place)));
     Ok(Box::new(MysqlTarget { lease: Link::new(Arc::clone(&place)), place, lane }))
 }
@@ -82,7 +83,7 @@ impl Target for MysqlTarget {
         Ok(TargetFacts {
             engine: "mysql",
             version: session.server.version.clone(),
-            location: self.place.shown.clone(),
+            location: self.place.shown.to_string(),
             exists: true,
             read_only: inspect::read_only(&mut session).await.map_err(failed)?,
             free_bytes: None,

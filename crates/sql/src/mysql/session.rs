@@ -19,6 +19,7 @@ use whimbrel_endpoint::{EndpointError, ErrorClass};
 
 use super::encode::Param;
 use super::{decode, fault};
+use crate::shown::Shown;
 use crate::{codes, nodelay};
 
 /// How long a server may take to answer a new connection.
@@ -33,7 +34,7 @@ pub(crate) const IDLE_AT_MOST: &str = "SET SESSION idle_transaction_timeout = 60
 /// Where sessions lead, and how they are set.
 pub(crate) struct Place {
     options: MySqlConnectOptions,
-    pub(crate) shown: String,
+    pub(crate) shown: Shown,
     busy: Duration,
     /// The server has answered once.
     reached: AtomicBool,
@@ -47,7 +48,7 @@ impl std::fmt::Debug for Place {
 }
 
 impl Place {
-    pub(crate) fn new(url: &str, shown: String, busy: Duration) -> Result<Self, EndpointError> {
+    pub(crate) fn new(url: &str, shown: Shown, busy: Duration) -> Result<Self, EndpointError> {
         let refused = |why: &str| {
             EndpointError::new(ErrorClass::Configuration, codes::URL, format!("{why}: `{shown}`"))
         };
@@ -452,11 +453,11 @@ impl Drop for Lent<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Duration, Place, numbers};
+    use super::{Duration, Place, Shown, numbers};
 
     #[test]
     fn a_place_shows_no_password() {
-        let shown = "mysql://me:***@h/d".to_owned();
+        let shown = Shown::new("mysql://me:***@h/d", false);
         let place = Place::new("mysql://me:canary@h/d", shown, Duration::ZERO);
         assert!(!format!("{:?}", place.unwrap()).contains("canary"));
     }

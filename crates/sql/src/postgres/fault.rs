@@ -6,12 +6,13 @@ use sqlx::Error;
 use sqlx::postgres::{PgDatabaseError, PgErrorPosition, PgSeverity};
 use whimbrel_endpoint::{EndpointError, ErrorClass, RowFate};
 
+use crate::shown::{self, Shown};
 use crate::{codes, tls};
 
 /// What could not be done, where and why; the SQLSTATE as the cause, where there is one.
 #[allow(clippy::needless_pass_by_value)] // made for `map_err`
-pub(crate) fn failed(shown: &str, doing: &str, error: Error) -> EndpointError {
-    let (class, code, reason) = classify(&error);
+pub(crate) fn failed(shown: &Shown, doing: &str, error: Error) -> EndpointError {
+    let (class, code, reason) = classify(&error, told(&error, shown));
     let failed = EndpointError::new(class, code, format!("{doing}: {reason}: `{shown}`"));
     match server(&error) {
         Some(told) => failed.because(SqlState(told.code().to_owned())),
@@ -51,6 +52,32 @@ pub(crate) fn words(error: &Error) -> String {
         None => error.to_string(),
     };
     words.chars().take(500).collect()
+}
+
+/// The server's words as an error that is not about one row may have them.
+pub(crate) fn told(error: &Error, shown: &Shown) -> String {
+    match server(error) {
+        Some(told) if shown.hides_values() && may_quote(told) => {
+            shown::untold(told.constraint().or_else(|| told.column()))
+        }
+        // Details quote whole rows.
+        Some(told) if shown.hides_values() => told.message().chars().take(500).collect(),
+        Some(_) | None => words(error),
+    }
+}
+
+/// Whether the message itself may have a value in it: those of conversions do, and a function says
+/// what it likes.
+fn may_quote(told: &PgDatabaseError) -> bool {
+    const NAMES_ONLY: [&str; 20] = [
+        "08", "0A", "21", "23", "25", "28", "2B", "2F", "34", "3D", "3F", "40", "42", "44", "53",
+        "54", "55", "57", "58", "26",
+    ];
+    let state = told.code();
+    let names_only = NAMES_ONLY.iter().any(|class| state.starts_with(class))
+        // Too long, and a division by zero.
+        || matches!(state, "22001" | "22012");
+    !names_only || told.r#where().is_some_and(|context| context.contains("PL/"))
 }
 
 /// Whether the connection is of no use any more.
@@ -113,10 +140,10 @@ fn is_of_a_trigger(told: &PgDatabaseError) -> bool {
     is_ours && told.r#where().is_some_and(|context| context.contains("PL/"))
 }
 
-fn classify(error: &Error) -> (ErrorClass, &'static str, String) {
+fn classify(error: &Error, words: String) -> (ErrorClass, &'static str, String) {
     use ErrorClass::{Configuration, System, Transient};
     match server(error) {
-        Some(told) => by_state(told.code(), told, words(error)),
+        Some(told) => by_state(told.code(), told, words),
         None => match error {
             Error::Io(why) => {
                 (Transient, codes::CONNECTION_LOST, format!("the connection broke ({why})"))
@@ -215,7 +242,7 @@ fn login(words: &str) -> (ErrorClass, &'static str, String) {
 
 /// Why no connection came about.
 #[allow(clippy::needless_pass_by_value)] // made for `map_err`
-pub(crate) fn unconnected(shown: &str, error: Error) -> EndpointError {
+pub(crate) fn unconnected(shown: &Shown, error: Error) -> EndpointError {
     use std::io::ErrorKind;
     let Error::Io(why) = &error else {
         return failed(shown, "connect", error);

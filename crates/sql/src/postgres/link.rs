@@ -19,13 +19,14 @@ use whimbrel_model::{Value, ValueRef};
 use super::decode::decode;
 use super::fault;
 use super::form::Form;
+use crate::shown::Shown;
 use crate::{Options, codes, nodelay};
 
 /// Where to connect, and how.
 pub(crate) struct Place {
     options: PgConnectOptions,
     /// The URL without secrets.
-    pub(crate) shown: String,
+    pub(crate) shown: Shown,
     /// How long to wait for a lock.
     pub(crate) busy: Duration,
 }
@@ -47,7 +48,7 @@ const IDLE: Duration = Duration::from_secs(1);
 const IDLE_IN_TRANSACTION: Duration = Duration::from_mins(5);
 
 impl Place {
-    pub(crate) fn new(url: &str, shown: String, options: &Options) -> Result<Self, EndpointError> {
+    pub(crate) fn new(url: &str, shown: &str, options: &Options) -> Result<Self, EndpointError> {
         let url = url
             .strip_prefix("postgresql://")
             .map_or_else(|| url.to_owned(), |rest| format!("postgres://{rest}"));
@@ -60,6 +61,7 @@ impl Place {
             )
         })?;
         let parsed = parsed.application_name("whimbrel").disable_statement_logging();
+        let shown = Shown::new(shown, options.hides_values);
         Ok(Self { options: parsed, shown, busy: options.busy })
     }
 
@@ -509,7 +511,7 @@ mod tests {
     #[test]
     fn a_place_shows_no_password() {
         let url = "postgres://me:canary@h/d";
-        let place = Place::new(url, "postgres://me:***@h/d".to_owned(), &Options::default());
+        let place = Place::new(url, "postgres://me:***@h/d", &Options::default());
         assert!(!format!("{:?}", place.unwrap()).contains("canary"));
     }
 }

@@ -51,7 +51,7 @@ use txn::PostgresTxn;
 #[allow(clippy::unused_async)] // so that an engine may connect here
 pub(crate) async fn open(
     url: &str,
-    shown: String,
+    shown: &str,
     options: Options,
 ) -> Result<Box<dyn Target>, EndpointError> {
     let place = Arc::new(Place::new(url, shown, &options)?);
@@ -271,7 +271,7 @@ impl Target for PostgresTarget {
         Ok(TargetFacts {
             engine: "postgres",
             version: cell(0).as_text().unwrap_or_default().to_owned(),
-            location: self.shared.place.shown.clone(),
+            location: self.shared.place.shown.to_string(),
             exists: true,
             read_only,
             free_bytes: None,

@@ -206,7 +206,7 @@ fn refused(
         newlines(&before)
     });
     let line = statement.line + at.unwrap_or(0);
-    let said = fault::words(&error);
+    let said = fault::told(&error, &link.place.shown);
     let state = fault::state(&error).to_owned();
     let told = link.told(&format!("apply `{}`", words.name), error);
     // What is not the statement's fault keeps its class.

@@ -11,6 +11,7 @@ use super::layout::Layout;
 use super::mysql::MysqlEngine;
 use super::postgres::PostgresEngine;
 use super::sqlite::SqliteEngine;
+use crate::shown::Shown;
 use crate::{Location, Options};
 
 /// A database and the one state of it that every source sees.
@@ -47,9 +48,12 @@ pub(super) fn at(
     options: &Options,
     sources: usize,
 ) -> Result<Arc<dyn Engine>, EndpointError> {
+    let named = |shown: &str| Shown::new(shown, options.hides_values);
     match location {
         Location::Sqlite { path, .. } => Ok(Arc::new(SqliteEngine::new(path, options))),
-        Location::Postgres { url, shown } => Ok(Arc::new(PostgresEngine::new(url, shown)?)),
-        Location::Mysql { url, shown } => Ok(Arc::new(MysqlEngine::new(url, shown, sources)?)),
+        Location::Postgres { url, shown } => Ok(Arc::new(PostgresEngine::new(url, named(shown))?)),
+        Location::Mysql { url, shown } => {
+            Ok(Arc::new(MysqlEngine::new(url, named(shown), sources)?))
+        }
     }
 }

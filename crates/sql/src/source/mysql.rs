@@ -43,6 +43,7 @@ use crate::codes;
 use crate::dialect::Dialect;
 use crate::mysql::decode::{self, Wire};
 use crate::mysql::fault;
+use crate::shown::Shown;
 
 /// Sessions that read at the same time, at most.
 const READERS_MAX: usize = 8;
@@ -64,7 +65,7 @@ const SESSION_MYSQL: &str = "SET SESSION max_execution_time = 0";
 /// A database of a server.
 pub(super) struct MysqlEngine {
     options: MySqlConnectOptions,
-    shown: Arc<str>,
+    shown: Shown,
     readers: usize,
     snapshot: Mutex<Option<Arc<Snapshot>>>,
     /// What fetches rows, or puts a session in order after it.
@@ -92,7 +93,7 @@ struct Session {
 type Answer<T> = Result<T, EndpointError>;
 
 impl MysqlEngine {
-    pub(super) fn new(url: &str, shown: &str, sources: usize) -> Answer<Self> {
+    pub(super) fn new(url: &str, shown: Shown, sources: usize) -> Answer<Self> {
         // The driver's words may repeat the URL.
         let options = MySqlConnectOptions::from_str(url)
             .map_err(|_| refused(codes::URL, format!("the URL is not understood: `{shown}`")))?;
@@ -103,7 +104,7 @@ impl MysqlEngine {
             .disable_statement_logging();
         Ok(Self {
             options,
-            shown: shown.into(),
+            shown,
             readers: sources.min(READERS_MAX) + 1,
             snapshot: Mutex::new(None),
             tasks: StdMutex::new(JoinSet::new()),
@@ -258,7 +259,7 @@ impl Engine for MysqlEngine {
         let (session, turn) = snapshot.session(&self.shown).await?;
         let pour = Pour {
             snapshot,
-            shown: Arc::clone(&self.shown),
+            shown: self.shown.clone(),
             sql: layout.sql.clone(),
             kinds: layout.columns.iter().map(|column| column.kind).collect(),
         };
@@ -365,7 +366,7 @@ fn known(columns: Vec<Told>, unique: Vec<Vec<String>>, what: &str) -> Known {
 }
 
 /// What the server has against a statement of the plan is the plan's mistake.
-fn failed(shown: &str, doing: &str, error: sqlx::Error) -> EndpointError {
+fn failed(shown: &Shown, doing: &str, error: sqlx::Error) -> EndpointError {
     match fault::number(&error) {
         Some(
             1052
@@ -386,7 +387,7 @@ fn failed(shown: &str, doing: &str, error: sqlx::Error) -> EndpointError {
             | 1792,
         ) => refused(
             codes::SOURCE_QUERY,
-            format!("the server does not take it: {}: `{shown}`", fault::words(&error)),
+            format!("the server does not take it: {}: `{shown}`", fault::told(&error, shown)),
         ),
         // Its definition is newer than the snapshot.
         Some(1412) => EndpointError::new(
@@ -401,7 +402,7 @@ fn failed(shown: &str, doing: &str, error: sqlx::Error) -> EndpointError {
 /// What fetches rows.
 struct Pour {
     snapshot: Arc<Snapshot>,
-    shown: Arc<str>,
+    shown: Shown,
     sql: String,
     kinds: Vec<Kind>,
 }

@@ -16,7 +16,6 @@
 //! hide rows make the reading fail instead.
 
 use std::str::FromStr as _;
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -39,6 +38,7 @@ use crate::dialect::Dialect;
 use crate::postgres::decode::decode;
 use crate::postgres::fault;
 use crate::postgres::form::Form;
+use crate::shown::Shown;
 
 /// What every session is set to.
 const SESSION: &str = "SET TIME ZONE 'UTC';
@@ -63,7 +63,7 @@ const LARGE_BYTES: i64 = 1 << 30;
 /// A database of a server.
 pub(super) struct PostgresEngine {
     options: PgConnectOptions,
-    shown: Arc<str>,
+    shown: Shown,
     holder: Mutex<Option<Holder>>,
 }
 
@@ -77,12 +77,12 @@ struct Holder {
 type Answer<T> = Result<T, EndpointError>;
 
 impl PostgresEngine {
-    pub(super) fn new(url: &str, shown: &str) -> Answer<Self> {
+    pub(super) fn new(url: &str, shown: Shown) -> Answer<Self> {
         // The driver's words may repeat the URL.
         let options = PgConnectOptions::from_str(url)
             .map_err(|_| refused(codes::URL, format!("the URL is not understood: `{shown}`")))?;
         let options = options.application_name("whimbrel").disable_statement_logging();
-        Ok(Self { options, shown: shown.into(), holder: Mutex::new(None) })
+        Ok(Self { options, shown, holder: Mutex::new(None) })
     }
 
     async fn connect(&self) -> Answer<PgConnection> {
@@ -179,12 +179,12 @@ impl Engine for PostgresEngine {
         .await?;
         let copy = format!("COPY ({}) TO STDOUT (FORMAT binary)", layout.sql);
         let forms = layout.columns.iter().map(|column| form(&column.carried)).collect();
-        let shown = Arc::clone(&self.shown);
+        let shown = self.shown.clone();
         Ok(Box::new(Pump::start(|pipe| pour(connection, copy, forms, shown, pipe))))
     }
 
     async fn inspect(&self, read: &Read) -> Answer<Vec<Finding>> {
-        let shown = Arc::clone(&self.shown);
+        let shown = self.shown.clone();
         self.with("look at the source", async |held| {
             let connection = &mut held.connection;
             let mut findings = Vec::new();
@@ -233,14 +233,14 @@ impl Engine for PostgresEngine {
 }
 
 /// What the server has against a statement of the plan is the plan's mistake.
-fn failed(shown: &str, doing: &str, error: sqlx::Error) -> EndpointError {
+fn failed(shown: &Shown, doing: &str, error: sqlx::Error) -> EndpointError {
     let state = fault::state(&error);
     let mistaken = matches!(state.get(..2), Some("42" | "0A" | "3F" | "2F")) && state != "42501";
     if !mistaken {
         return fault::failed(shown, doing, error);
     }
     let place = fault::position(&error).map_or(String::new(), |at| format!(" at character {at}"));
-    let words = fault::words(&error);
+    let words = fault::told(&error, shown);
     refused(codes::SOURCE_QUERY, format!("PostgreSQL does not take it{place}: {words}: `{shown}`"))
 }
 
@@ -260,7 +260,7 @@ async fn pour(
     mut connection: PgConnection,
     copy: String,
     forms: Vec<Form>,
-    shown: Arc<str>,
+    shown: Shown,
     pipe: Pipe,
 ) {
     let doing = "read rows of the source";

@@ -6,7 +6,7 @@ use std::path::Path;
 use rusqlite::ffi::{self, ErrorCode};
 use whimbrel_endpoint::{EndpointError, ErrorClass};
 
-use crate::codes;
+use crate::{codes, shown};
 
 /// What could not be done, where and why; SQLite's number for it as the cause, where it has one.
 #[allow(clippy::needless_pass_by_value)] // made for `map_err`
@@ -32,6 +32,32 @@ impl fmt::Display for ResultCode {
 }
 
 impl std::error::Error for ResultCode {}
+
+/// As `failed`; SQLite's words are left out where values are hidden and they may quote one.
+pub(crate) fn told(
+    path: &Path,
+    doing: &str,
+    error: rusqlite::Error,
+    hides_values: bool,
+) -> EndpointError {
+    let untold = hides_values && may_quote(&error);
+    let failed = failed(path, doing, error);
+    if !untold {
+        return failed;
+    }
+    let what = format!("{doing}: {}: `{}`", shown::untold(None), path.display());
+    EndpointError { what, ..failed }
+}
+
+/// Whether SQLite's words may have a value in them: a trigger says what it likes, and functions quote
+/// what they were given.
+pub(crate) fn may_quote(error: &rusqlite::Error) -> bool {
+    let words = words(error);
+    let names_only = words.starts_with("no such ") || words.ends_with(" already exists");
+    extended(error) == ffi::SQLITE_CONSTRAINT_TRIGGER
+        || matches!(error, rusqlite::Error::SqliteFailure(failure, _)
+            if failure.code == ErrorCode::Unknown && !names_only)
+}
 
 /// SQLite's own words, bounded, without its prefix.
 pub(crate) fn words(error: &rusqlite::Error) -> String {

@@ -8,17 +8,27 @@ use whimbrel_endpoint::{EndpointError, ErrorClass, SchemaFile, Script};
 use whimbrel_model::{Chunk, ChunkBuilder, Kind, Table};
 
 use super::{catalogue, fault, value};
-use crate::codes;
+use crate::{codes, shown};
 
 /// Runs a file's statements in the open transaction. An error names the file and the line.
-pub(crate) fn apply(connection: &Connection, file: &SchemaFile) -> Result<(), EndpointError> {
-    guarded(connection, Words { name: &file.name, sql: &file.sql, what: What::Schema }, run)
+pub(crate) fn apply(
+    connection: &Connection,
+    file: &SchemaFile,
+    hides_values: bool,
+) -> Result<(), EndpointError> {
+    let words = Words { name: &file.name, sql: &file.sql, what: What::Schema, hides_values };
+    guarded(connection, words, run)
 }
 
 /// Runs a script's statements in the open transaction; returns how many rows they changed.
-pub(crate) fn execute(connection: &Connection, script: &Script) -> Result<u64, EndpointError> {
+pub(crate) fn execute(
+    connection: &Connection,
+    script: &Script,
+    hides_values: bool,
+) -> Result<u64, EndpointError> {
     let before = connection.total_changes();
-    guarded(connection, Words { name: &script.name, sql: &script.sql, what: What::Script }, run)?;
+    let words = Words { name: &script.name, sql: &script.sql, what: What::Script, hides_values };
+    guarded(connection, words, run)?;
     Ok(connection.total_changes() - before)
 }
 
@@ -27,8 +37,9 @@ pub(crate) fn query(
     connection: &Connection,
     script: &Script,
     limit: u64,
+    hides_values: bool,
 ) -> Result<(Vec<String>, Chunk), EndpointError> {
-    let words = Words { name: &script.name, sql: &script.sql, what: What::Script };
+    let words = Words { name: &script.name, sql: &script.sql, what: What::Script, hides_values };
     let mut answers = Vec::new();
     guarded(connection, words, |connection, sql| {
         answers.push(ask(connection, sql, limit)?);
@@ -73,6 +84,7 @@ struct Words<'a> {
     name: &'a str,
     sql: &'a str,
     what: What,
+    hides_values: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -119,7 +131,7 @@ pub(crate) fn in_scratch<T>(
     };
     let connection = opened().map_err(failed)?;
     for file in files {
-        apply(&connection, file)?;
+        apply(&connection, file, false)?;
     }
     look(&connection).map_err(failed)
 }
@@ -178,6 +190,7 @@ fn refused(
         _ => statement.line,
     };
     let words = fault::words(&error);
+    let untold = file.hides_values && fault::may_quote(&error);
     let (failed, place) = match file.what {
         What::Schema => (codes::SCHEMA, "a schema file"),
         What::Script => (codes::SCRIPT, "a script"),
@@ -190,6 +203,7 @@ fn refused(
         None if words.ends_with("already exists") => {
             (whimbrel_endpoint::codes::TABLE_EXISTS, words)
         }
+        None if untold => (failed, shown::untold(None)),
         None => (failed, words),
     };
     let class = match fault::primary(&error) {
@@ -199,8 +213,9 @@ fn refused(
         Some(_) | None => ErrorClass::Configuration,
     };
     let beginning: String = statement.sql.lines().next().unwrap_or("").chars().take(80).collect();
-    EndpointError::new(class, code, format!("{}:{line}: {reason}: `{beginning}`", file.name))
-        .because(error)
+    let what = format!("{}:{line}: {reason}: `{beginning}`", file.name);
+    let refused = EndpointError::new(class, code, what);
+    if untold { refused } else { refused.because(error) }
 }
 
 /// One statement and the line, from 1, that its first word stands in.

@@ -57,8 +57,9 @@ impl SqliteTxn {
         let number = self.number;
         self.lane
             .run(move |session| {
+                let hides_values = session.options().hides_values;
                 session.within(number, |connection, open, path| {
-                    work(&mut Place { connection, open, path })
+                    work(&mut Place { connection, open, path, hides_values })
                 })
             })
             .await
@@ -140,7 +141,7 @@ impl Txn for SqliteTxn {
         let file = file.clone();
         self.within(move |place| {
             place.open.forget();
-            schema::apply(place.connection, &file)
+            schema::apply(place.connection, &file, place.hides_values)
         })
         .await
     }
@@ -149,7 +150,7 @@ impl Txn for SqliteTxn {
         let script = script.clone();
         self.within(move |place| {
             place.open.forget();
-            schema::execute(place.connection, &script)
+            schema::execute(place.connection, &script, place.hides_values)
         })
         .await
     }
@@ -160,7 +161,10 @@ impl Txn for SqliteTxn {
         limit: u64,
     ) -> Result<(Vec<String>, Rows), EndpointError> {
         let script = script.clone();
-        self.within(move |place| schema::query(place.connection, &script, limit)).await
+        self.within(move |place| {
+            schema::query(place.connection, &script, limit, place.hides_values)
+        })
+        .await
     }
 
     async fn count(&mut self, table: &str) -> Result<Option<u64>, EndpointError> {
@@ -274,6 +278,8 @@ struct Place<'a> {
     connection: &'a Connection,
     open: &'a mut Open,
     path: &'a Path,
+    /// See [`crate::Options`].
+    hides_values: bool,
 }
 
 /// How rows go into one table, worked out once a transaction.
@@ -312,7 +318,8 @@ impl Place<'_> {
     }
 
     fn failed(&self, doing: &str, table: &Table, error: rusqlite::Error) -> EndpointError {
-        fault::failed(self.path, &format!("{doing} `{}`", table.name), error)
+        let doing = format!("{doing} `{}`", table.name);
+        fault::told(self.path, &doing, error, self.hides_values)
     }
 
     fn facts(&mut self, table: &Table) -> Result<Arc<Facts>, EndpointError> {
