@@ -20,7 +20,7 @@ use whimbrel_endpoint::{EndpointError, ErrorClass};
 use super::encode::Param;
 use super::{decode, fault};
 use crate::shown::Shown;
-use crate::{codes, nodelay};
+use crate::{codes, sockets};
 
 /// How long a server may take to answer a new connection.
 const CONNECT_WAIT: Duration = Duration::from_secs(10);
@@ -94,7 +94,7 @@ impl Place {
             })?
             .map_err(|error| fault::unreachable(&self.shown, reached, error))?;
         if self.options.get_socket().is_none() {
-            nodelay::set(self.options.get_port());
+            sockets::set(self.options.get_port());
         }
         let mut session = Session {
             connection,

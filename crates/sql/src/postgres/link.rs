@@ -20,7 +20,7 @@ use super::decode::decode;
 use super::fault;
 use super::form::Form;
 use crate::shown::Shown;
-use crate::{Options, codes, nodelay};
+use crate::{Options, codes, sockets};
 
 /// Where to connect, and how.
 pub(crate) struct Place {
@@ -110,7 +110,7 @@ impl Place {
                 }
             };
         if self.is_tcp() {
-            nodelay::set(self.options.get_port());
+            sockets::set(self.options.get_port());
         }
         let mut link = Link {
             place: Arc::clone(self),

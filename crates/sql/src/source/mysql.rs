@@ -39,11 +39,11 @@ use super::engine::{Engine, Feed};
 use super::held::{self, Unheld};
 use super::layout::{Carried, Known, Layout, SourceColumn, Told, inner, no_table, refused};
 use super::pump::{Gone, Pipe, Pump, is_full, taken};
-use crate::codes;
 use crate::dialect::Dialect;
 use crate::mysql::decode::{self, Wire};
 use crate::mysql::fault;
 use crate::shown::Shown;
+use crate::{codes, sockets};
 
 /// Sessions that read at the same time, at most.
 const READERS_MAX: usize = 8;
@@ -121,6 +121,7 @@ impl MysqlEngine {
             .unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()));
         let mut connection =
             connected.map_err(|error| fault::unreachable(&self.shown, false, error))?;
+        sockets::set(self.options.get_port());
         let set_up = async {
             let row = one(&mut connection, "SELECT VERSION()").await?;
             let version = decode::text(&row, 0).unwrap_or_default();

@@ -33,12 +33,12 @@ use super::Read;
 use super::engine::{Engine, Feed};
 use super::layout::{Carried, Known, Layout, SourceColumn, Told, inner, no_table, refused};
 use super::pump::{Gone, Pipe, Pump, is_full, taken};
-use crate::codes;
 use crate::dialect::Dialect;
 use crate::postgres::decode::decode;
 use crate::postgres::fault;
 use crate::postgres::form::Form;
 use crate::shown::Shown;
+use crate::{codes, sockets};
 
 /// What every session is set to.
 const SESSION: &str = "SET TIME ZONE 'UTC';
@@ -96,6 +96,7 @@ impl PostgresEngine {
                 fault::unconnected(&self.shown, error)
             }
         })?;
+        sockets::set(self.options.get_port());
         let set = sqlx::raw_sql(SESSION).execute(&mut connection).await;
         set.map_err(|error| fault::failed(&self.shown, "set the session up", error))?;
         Ok(connection)
