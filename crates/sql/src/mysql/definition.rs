@@ -431,6 +431,16 @@ pub(crate) async fn settle(writer: &mut Session, notes: &[String]) -> Result<(),
     Ok(())
 }
 
+/// What was done under these names is about to be undone: whoever finds the notes looks what stands.
+pub(crate) async fn doubt(writer: &mut Session, notes: &[String]) -> Result<(), sqlx::Error> {
+    for note in notes {
+        let arguments = bound([Param::Text(note)]);
+        let sql = "UPDATE whimbrel_definitions SET `state` = 'intent' WHERE `script` = ?";
+        writer.run(sql, arguments).await?;
+    }
+    Ok(())
+}
+
 async fn digest(session: &mut Session, bytes: &[u8]) -> Result<Vec<u8>, sqlx::Error> {
     let rows = session.rows("SELECT UNHEX(SHA2(?, 256))", bound([Param::Bytes(bytes)])).await?;
     Ok(rows.first().and_then(|row| decode::raw(row, 0)).unwrap_or_default().to_vec())

@@ -227,8 +227,13 @@ async fn undo(session: &mut Session, created: &[String]) -> Result<(), sqlx::Err
         let table = WORDS.table(name);
         let any = format!("SELECT 1 FROM {table} LIMIT 1");
         if session.rows_once(&any, super::session::none()).await?.is_empty() {
+            let note = [note_of(name)];
+            // A note that says `done` of a table that is not there would keep it from being made.
+            definition::doubt(session, &note).await?;
+            failpoint!("sql.undo.doubted");
             session.command(&format!("DROP TABLE {table}")).await?;
-            definition::settle(session, &[note_of(name)]).await?;
+            failpoint!("sql.undo.dropped");
+            definition::settle(session, &note).await?;
         }
     }
     Ok(())

@@ -224,6 +224,39 @@ mod killed {
         txn.execute(&script(RENAMING)).await.unwrap();
     }
 
+    const UNDONE_AT: &str = "WHIMBREL_TEST_UNDONE_AT";
+
+    /// What the other process does; nothing in a run of all tests.
+    #[tokio::test]
+    #[allow(clippy::disallowed_methods)] // its parent's words
+    async fn undoing() {
+        let Ok(told) = std::env::var(UNDONE_AT) else { return };
+        let [point, fence, url] = told.splitn(3, ' ').collect::<Vec<_>>().try_into().unwrap();
+        failpoint::arm(point.to_owned(), 1);
+        let target = opened(url).await;
+        let mut txn = target.begin(Fence(fence.parse().unwrap())).await.unwrap();
+        txn.create_table(&table()).await.unwrap();
+        txn.rollback().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn anywhere_while_a_new_table_is_undone_it_is_made_again() {
+        for point in ["sql.undo.doubted", "sql.undo.dropped"] {
+            let Some(place) = Place::new("undone") else { return };
+            let (target, fence) = place.ready("").await;
+            let mut process = Command::new(std::env::current_exe().unwrap());
+            process.args(["--exact", "definitions::killed::undoing"]);
+            process.env(UNDONE_AT, format!("{point} {} {}", fence.0, place.database.url()));
+            let output = process.output().unwrap();
+            assert_eq!(output.status.code(), None, "{point} is not passed: {output:?}");
+            let mut txn = target.begin(fence).await.unwrap();
+            txn.create_table(&table()).await.unwrap();
+            txn.commit().await.unwrap();
+            assert_eq!(target.describe("t").await.unwrap(), Some(table()), "{point}");
+            assert!(place.rows("SELECT * FROM whimbrel_definitions").is_empty(), "{point}");
+        }
+    }
+
     #[tokio::test]
     async fn anywhere_around_a_rename_it_is_made_once() {
         for point in ["sql.definition.intended", "sql.definition.made", "sql.definition.done"] {
@@ -246,13 +279,18 @@ mod killed {
     }
 }
 
+/// Its column's kind is more than the declared type says.
+fn table() -> Table {
+    let column =
+        Column { name: "id".to_owned(), kind: Kind::Uuid, nullable: false, has_default: false };
+    Table { name: "t".to_owned(), columns: vec![column], key: vec![0] }
+}
+
 #[tokio::test]
 async fn a_table_of_an_interrupted_attempt_is_adopted() {
     let Some(place) = Place::new("adopted") else { return };
     let (target, fence) = place.ready("").await;
-    let column =
-        Column { name: "id".to_owned(), kind: Kind::Uuid, nullable: false, has_default: false };
-    let table = Table { name: "t".to_owned(), columns: vec![column], key: vec![0] };
+    let table = table();
     let mut txn = target.begin(fence).await.unwrap();
     txn.create_table(&table).await.unwrap();
     drop(txn);
@@ -260,7 +298,6 @@ async fn a_table_of_an_interrupted_attempt_is_adopted() {
     txn.create_table(&table).await.unwrap();
     assert_eq!(refusal(txn.create_table(&table).await).1, "WB0396");
     txn.commit().await.unwrap();
-    // The kind is more than the declared type says.
     assert_eq!(target.describe("t").await.unwrap(), Some(table));
 }
 
