@@ -125,7 +125,7 @@ impl MysqlTxn {
         let key: Vec<&str> =
             table.key.iter().map(|&index| table.columns[index].name.as_str()).collect();
         // Some of the ledger's keys are longer than an index can be: a digest makes them unique.
-        let by_digest = table.name.starts_with("whimbrel_");
+        let by_digest = WORDS.is_ledger(&table.name);
         if !key.is_empty() && !by_digest && facts.unique_by(&key).is_none() {
             return Err(EndpointError::new(
                 ErrorClass::Configuration,

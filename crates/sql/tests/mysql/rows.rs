@@ -436,3 +436,16 @@ async fn long_identifiers_in_the_ledger_stay_apart() {
     let query = Query::table(&table.name, &["legacy_id"]).is("legacy_id", ids[2].as_str());
     assert_eq!(target.select(&query).await.unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn a_table_that_is_called_like_the_ledger_needs_a_unique_key_all_the_same() {
+    let Some(place) = Place::new("called_alike") else { return };
+    let (target, fence) = place.ready("CREATE TABLE whimbrel_birds (id int) ENGINE=InnoDB").await;
+    let table = Table { key: vec![0], ..described(&*target, "whimbrel_birds").await };
+    let mut txn = target.begin(fence).await.unwrap();
+    let rows = Arc::new(chunk(&[&[ValueRef::Int(1)]]));
+    let (class, code, what) =
+        crate::place::refusal(txn.write(&table, rows, WriteMode::Insert).await);
+    assert_eq!((class, code), (whimbrel_endpoint::ErrorClass::Configuration, "WB0418"), "{what}");
+    txn.rollback().await.unwrap();
+}
