@@ -199,9 +199,8 @@ fn class(number: u16, words: &str) -> (ErrorClass, &'static str) {
         number if is_lost(number) => (Transient, codes::CONNECTION_LOST),
         1290 | 1792 | 1836 | 1874 => (System, codes::READ_ONLY),
         1021 | 1114 => (System, codes::DISK_FULL),
-        3 | 1026 | 1030 if words.contains("28") || words.contains("No space") => {
-            (System, codes::DISK_FULL)
-        }
+        3 | 1026 | 1030 if below(words) == Some(NO_SPACE) => (System, codes::DISK_FULL),
+        1030 if below(words) == Some(OUT_OF_MEMORY) => (System, codes::MEMORY),
         1037 | 1038 | 1041 | 1135 => (System, codes::MEMORY),
         1153 => (Data, codes::PACKET),
         1118 | 1301 => (Data, codes::TOO_BIG),
@@ -217,6 +216,20 @@ fn class(number: u16, words: &str) -> (ErrorClass, &'static str) {
         1442 | 1643 | 1644 => (Constraint, codes::TRIGGER),
         _ => (System, codes::ENGINE),
     }
+}
+
+/// Of the system below the server.
+const NO_SPACE: u32 = 28;
+/// Of a storage engine.
+const OUT_OF_MEMORY: u32 = 128;
+
+/// The number of the error below the server that its words name: `Got error 28 "No space left on
+/// device" from storage engine`, `Error writing file '/tmp/f' (Errcode: 28 "No space left on device")`.
+fn below(words: &str) -> Option<u32> {
+    let named = ["Got error ", "(Errcode: ", "(errno: "];
+    let (_, rest) = named.iter().find_map(|before| words.rsplit_once(before))?;
+    let digits = rest.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(rest.len());
+    rest[..digits].parse().ok()
 }
 
 fn classify(error: &sqlx::Error, told: String) -> (ErrorClass, &'static str, String) {
@@ -238,7 +251,10 @@ fn classify(error: &sqlx::Error, told: String) -> (ErrorClass, &'static str, Str
             (Configuration, codes::TLS, tls::reason(&error.to_string(), &tls::MYSQL))
         }
         (None, sqlx::Error::Configuration(error)) => (Configuration, codes::URL, error.to_string()),
-        (None, sqlx::Error::Protocol(_)) => (System, codes::ENGINE, told),
+        (None, sqlx::Error::Protocol(why)) => {
+            let what = format!("the connection is out of step ({})", bounded(why));
+            (Transient, codes::CONNECTION_LOST, what)
+        }
         (None, _) => (System, codes::ENGINE, told),
     }
 }
@@ -316,6 +332,28 @@ mod tests {
              `c_ibfk_1` FOREIGN KEY (`p`) REFERENCES `parents` (`id`))",
             "p → parents",
         );
+    }
+
+    #[test]
+    fn a_full_disk_is_told_from_other_numbers_with_a_28() {
+        let check = |number, words, code| assert_eq!(class(number, words).1, code, "{words}");
+        let full = codes::DISK_FULL;
+        check(1030, "Got error 28 \"No space left on device\" from storage engine InnoDB", full);
+        check(3, "Error writing file '/tmp/x' (Errcode: 28 \"No space left on device\")", full);
+        check(1026, "Error writing file './d/t.frm' (errno: 28 - No space left on device)", full);
+        let memory = "Got error 128 \"Out of memory in engine\" from storage engine";
+        check(1030, memory, codes::MEMORY);
+        let read_only = "Error writing file '/tmp/#sql_28' (Errcode: 30 \"Read-only file system\")";
+        check(3, read_only, codes::ENGINE);
+        check(1030, "Got error 280", codes::ENGINE);
+    }
+
+    #[test]
+    fn a_connection_that_is_out_of_step_is_lost() {
+        let error = sqlx::Error::Protocol("unexpected packet".to_owned());
+        let (class, code, what) = classify(&error, String::new());
+        assert_eq!((class, code), (ErrorClass::Transient, codes::CONNECTION_LOST));
+        assert_eq!(what, "the connection is out of step (unexpected packet)");
     }
 
     #[test]
