@@ -1,7 +1,7 @@
 //! What the transaction and its target share: the session that writes, and what is known of tables.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::task::JoinSet;
@@ -22,8 +22,8 @@ pub(crate) struct Lane {
     pub(crate) read: Link,
     resting: Mutex<Option<Session>>,
     open: AtomicBool,
-    /// The session that a dropped transaction left to the server to end.
-    left: AtomicU64,
+    /// Sessions that were left to the server to end: one of them may still hold the writer's lock.
+    left: Mutex<Vec<u64>>,
     facts: Mutex<BTreeMap<String, Arc<Facts>>>,
     /// A commit was acknowledged on the resting session. Where the server does not flush each commit
     /// it may fall and lose it; only in the same session is that ruled out.
@@ -37,7 +37,7 @@ impl Lane {
             place,
             resting: Mutex::new(None),
             open: AtomicBool::new(false),
-            left: AtomicU64::new(0),
+            left: Mutex::default(),
             facts: Mutex::default(),
             has_committed: AtomicBool::new(false),
         }
@@ -89,13 +89,14 @@ impl Lane {
         let session = out.session.insert(session);
         let failed = |error| self.place.failed("begin a transaction", error);
         let lock = session.server.lock(WRITER);
-        let left = self.left.load(Ordering::SeqCst);
-        let patience = if left == 0 {
+        let left = self.left().clone();
+        let patience = if left.is_empty() {
             self.place.busy_seconds()
         } else {
             // Sessions are numbered anew when the server starts: the number may be another's.
-            if session.holder(&lock).await.map_err(failed)? == Some(left) {
-                session.kill(left).await.map_err(failed)?;
+            let holder = session.holder(&lock).await.map_err(failed)?;
+            if let Some(holder) = holder.filter(|holder| left.contains(holder)) {
+                session.kill(holder).await.map_err(failed)?;
             }
             LEFT_SECONDS
         };
@@ -108,7 +109,7 @@ impl Lane {
                 format!("begin a transaction: another run has one open: `{}`", self.place.shown),
             ));
         }
-        self.left.store(0, Ordering::SeqCst);
+        self.left().clear();
         session.begin().await.map_err(failed)?;
         Ok(out)
     }
@@ -150,6 +151,10 @@ impl Lane {
 
     fn known(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Arc<Facts>>> {
         self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn left(&self) -> std::sync::MutexGuard<'_, Vec<u64>> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn rest(&self) -> std::sync::MutexGuard<'_, Option<Session>> {
@@ -197,11 +202,14 @@ impl Out {
 
     /// The transaction has ended: others may begin one.
     pub(crate) async fn give_back(mut self) {
-        if let Some(mut session) = self.session.take() {
-            let lock = session.server.lock(WRITER);
-            if session.unlock(&lock).await.is_ok() {
-                self.rest(Some(session));
-            }
+        let Some(mut session) = self.session.take() else { return };
+        let id = session.server.id;
+        // Until it answers, also where nobody waits for that any more.
+        self.lane.left().push(id);
+        let lock = session.server.lock(WRITER);
+        if session.unlock(&lock).await.is_ok() {
+            self.lane.left().retain(|left| *left != id);
+            self.rest(Some(session));
         }
     }
 
@@ -215,7 +223,7 @@ impl Drop for Out {
     fn drop(&mut self) {
         let own = self.session.take().map(|session| session.server.id);
         if let Some(id) = own.or(self.apart) {
-            self.lane.left.store(id, Ordering::SeqCst);
+            self.lane.left().push(id);
             self.lane.ended(false);
         }
         self.lane.open.store(false, Ordering::SeqCst);
