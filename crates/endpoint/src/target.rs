@@ -170,8 +170,10 @@ pub trait Txn: Send {
         keys: &Chunk,
     ) -> Result<Vec<Option<Vec<Value>>>, EndpointError>;
 
-    /// Overwrites existing rows by key with all columns of `table`; every key must exist.
-    async fn update(&mut self, table: &Table, rows: &Chunk) -> Result<(), EndpointError>;
+    /// Overwrites existing rows by key with all columns of `table`; one fate per row, in order:
+    /// [`RowFate::Updated`], or [`RowFate::Refused`], which leaves the row as it stood and the others
+    /// as they are. Every key must exist, else the error has class `Changed`.
+    async fn update(&mut self, table: &Table, rows: &Chunk) -> Result<Vec<RowFate>, EndpointError>;
 
     /// Removes the rows under these keys (a chunk of key columns in the table's key order);
     /// returns how many there were.
@@ -279,6 +281,8 @@ pub enum RowFate {
     Inserted,
     /// Its key is taken; nothing was written.
     Taken,
+    /// It stands in the place of what its key had; of [`Txn::update`] only.
+    Updated,
     /// The target refused it.
     Refused {
         /// A code that `explain` knows.

@@ -12,7 +12,7 @@ use whimbrel_model::{Date, DateTime, Kind, Time, Value, ValueRef as V};
 fn refusal(fate: &RowFate) -> (&'static str, Option<&str>, &str) {
     match fate {
         RowFate::Refused { code, subject, message } => (*code, subject.as_deref(), message),
-        RowFate::Inserted | RowFate::Taken => panic!("not refused: {fate:?}"),
+        RowFate::Inserted | RowFate::Taken | RowFate::Updated => panic!("not refused: {fate:?}"),
     }
 }
 

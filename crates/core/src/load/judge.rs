@@ -1,7 +1,7 @@
 //! What becomes of rows at the target: written, taken, refused; and of units: won over by an earlier
 //! one, torn, ended.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use whimbrel_endpoint::{EndpointError, ErrorClass, RowFate, WriteMode, failpoint};
@@ -36,7 +36,7 @@ impl OpenBatch {
     /// Finds duplicates, writes the rows, and gives every unit its end.
     ///
     /// A unit may have been refused when others had already lost to it, or found a key taken by its
-    /// rows. Then what was inserted of the chunk is taken back, and all of it is judged again
+    /// rows. Then what was written of the chunk is taken back, and all of it is judged again
     /// without the first such unit: its own end rests on earlier units only, so it is final.
     pub(super) async fn settle(
         &mut self,
@@ -50,9 +50,18 @@ impl OpenBatch {
             without.iter().for_each(|(unit, end)| ends[*unit] = Some(end.clone()));
             let losers = self.find_duplicates(context, items, produced, &mut ends).await?;
             let rows = wanted(&produced.rows, &ends);
-            let (written, updates) = self.write(context, items, produced, rows, &mut ends).await?;
-            let Some((unit, end)) = relied_upon(&written, losers.as_ref(), &ends) else {
-                self.apply_updates(context, &written, updates).await?;
+            let (mut written, updates) =
+                self.write(context, items, produced, rows, &mut ends).await?;
+            let mut refused = relied_upon(&written, losers.as_ref(), &ends);
+            if refused.is_none() {
+                self.apply_updates(context, &mut written, &updates, &mut ends).await?;
+                refused = relied_upon(&written, losers.as_ref(), &ends);
+                if refused.is_some() {
+                    self.put_back(context, &written, &updates).await?;
+                }
+            }
+            let Some((unit, end)) = refused else {
+                self.journal(context, &written, updates);
                 self.close(&written, produced, &mut ends);
                 return Ok(Settled { written, ends, losers });
             };
@@ -126,7 +135,8 @@ impl OpenBatch {
         ends: &mut [Option<UnitEnd>],
     ) -> Result<(Written, Vec<Update>), EndpointError> {
         let mut updates = Vec::new();
-        let mut written = Written { classes: vec![None; rows.len()], rows };
+        let classes = vec![None; rows.len()];
+        let mut written = Written { classes, rows, owners: BTreeSet::new() };
         if written.rows.len() == 0 {
             return Ok((written, updates));
         }
@@ -155,18 +165,10 @@ impl OpenBatch {
             match fate {
                 RowFate::Inserted => written.classes[row] = Some(RowClass::Inserted),
                 RowFate::Taken => taken.push(row),
+                RowFate::Updated => return Err(untrue("updated", "insert")),
                 RowFate::Refused { code, subject, message } => {
                     let unit = written.rows.units[row] as usize;
-                    let message = if context.sensitive { UNTOLD } else { message.as_str() };
-                    ends[unit] = Some(UnitEnd::Refused(Box::new(Refusal {
-                        stage: Stage::Target,
-                        code: (*code).to_owned(),
-                        column: subject.clone(),
-                        field: None,
-                        value: None,
-                        rule: None,
-                        message: message.to_owned(),
-                    })));
+                    ends[unit] = Some(at_target(context, code, subject.as_ref(), message));
                 }
             }
         }
@@ -181,6 +183,7 @@ impl OpenBatch {
         for (row, before) in taken.into_iter().zip(stored) {
             let unit = rows.units[row] as usize;
             if let Some(&owner) = owners.get(rows.key(row)) {
+                written.owners.insert(rows.units[owner] as usize);
                 if rows.digests[owner] == rows.digests[row] {
                     written.classes[row] = Some(RowClass::Unchanged);
                     continue;
@@ -210,7 +213,7 @@ impl OpenBatch {
                 Decision::Update => {
                     written.classes[row] = Some(RowClass::Updated);
                     owners.insert(rows.key(row), row);
-                    updates.push(Update { row, key, before: image });
+                    updates.push(Update { row, key, before, image });
                 }
                 Decision::Keep => {
                     if ends[unit].is_none() {
@@ -248,11 +251,13 @@ impl OpenBatch {
         self.txn.remove(&context.table, &keys).await.map(|_removed| ())
     }
 
+    /// Overwrites rows; one that the target refuses ends its unit, and stands as it stood.
     async fn apply_updates(
         &mut self,
         context: &StepContext<'_>,
-        written: &Written,
-        updates: Vec<Update>,
+        written: &mut Written,
+        updates: &[Update],
+        ends: &mut [Option<UnitEnd>],
     ) -> Result<(), EndpointError> {
         if updates.is_empty() {
             return Ok(());
@@ -260,11 +265,68 @@ impl OpenBatch {
         let chunk = &written.rows.chunk;
         let mut builder = ChunkBuilder::new(chunk.width());
         for update in updates {
-            let row = chunk.row(update.row);
-            row.values().for_each(|value| builder.push(value));
+            chunk.row(update.row).values().for_each(|value| builder.push(value));
             builder.end_row();
+        }
+        let fates = self.txn.update(&context.table, &builder.finish()).await?;
+        one_each("rows it was given to update", fates.len(), updates.len())?;
+        for (Update { row, .. }, fate) in updates.iter().zip(&fates) {
+            match fate {
+                RowFate::Updated => {}
+                RowFate::Refused { code, subject, message } => {
+                    written.classes[*row] = None;
+                    let unit = written.rows.units[*row] as usize;
+                    let end = || at_target(context, code, subject.as_ref(), message);
+                    ends[unit].get_or_insert_with(end);
+                }
+                RowFate::Inserted => return Err(untrue("inserted", "update")),
+                RowFate::Taken => return Err(untrue("taken", "update")),
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives the rows that were overwritten what they held before, the last one first: then each
+    /// meets the rows that were there when it was overwritten.
+    async fn put_back(
+        &mut self,
+        context: &StepContext<'_>,
+        written: &Written,
+        updates: &[Update],
+    ) -> Result<(), EndpointError> {
+        let mut builder = ChunkBuilder::new(written.rows.chunk.width());
+        let is_updated = |update: &&Update| written.classes[update.row].is_some();
+        for update in updates.iter().rev().filter(is_updated) {
+            update.before.iter().for_each(|value| builder.push(value.as_ref()));
+            builder.end_row();
+        }
+        let before = builder.finish();
+        if before.is_empty() {
+            return Ok(());
+        }
+        let fates = self.txn.update(&context.table, &before).await?;
+        match fates.into_iter().find(|fate| *fate != RowFate::Updated) {
+            None => Ok(()),
+            Some(RowFate::Refused { code, message, .. }) => {
+                let message = if context.sensitive { UNTOLD } else { message.as_str() };
+                let table = &context.table.name;
+                let what = format!("give a row of `{table}` back what it held: {message}");
+                Err(EndpointError::new(ErrorClass::Constraint, code, what))
+            }
+            Some(RowFate::Inserted | RowFate::Taken | RowFate::Updated) => {
+                Err(untrue("written", "update"))
+            }
+        }
+    }
+
+    /// Notes what was overwritten, for the undo.
+    fn journal(&mut self, context: &StepContext<'_>, written: &Written, updates: Vec<Update>) {
+        for update in updates {
+            if written.classes[update.row].is_none() {
+                continue;
+            }
             let mut after = Vec::new();
-            context.digester.encode(row, &mut after);
+            context.digester.encode(written.rows.chunk.row(update.row), &mut after);
             self.undo_updates.push(UndoUpdate {
                 run: context.run.to_owned(),
                 step: context.step,
@@ -272,11 +334,10 @@ impl OpenBatch {
                 seq: self.undo_updates.len() as u64,
                 target_table: context.table.name.clone(),
                 row_key: update.key,
-                before: update.before,
+                before: update.image,
                 after,
             });
         }
-        self.txn.update(&context.table, &builder.finish()).await
     }
 }
 
@@ -284,6 +345,8 @@ impl OpenBatch {
 pub(super) struct Written {
     pub(super) rows: Arc<Rows>,
     pub(super) classes: Vec<Option<RowClass>>,
+    /// Units whose rows own a key that other rows of the chunk have too.
+    owners: BTreeSet<usize>,
 }
 
 impl Written {
@@ -304,7 +367,9 @@ impl Written {
 struct Update {
     row: usize,
     key: Vec<u8>,
-    before: Vec<u8>,
+    before: Vec<Value>,
+    /// The same as it is journalled.
+    image: Vec<u8>,
 }
 
 /// The first unit that was refused although others rest on it, with its end.
@@ -314,13 +379,33 @@ fn relied_upon(
     ends: &[Option<UnitEnd>],
 ) -> Option<(usize, UnitEnd)> {
     let winners = losers.into_iter().flat_map(BTreeMap::values).filter_map(|winner| winner.unit);
-    let refused = winners.filter(|unit| matches!(ends[*unit], Some(UnitEnd::Refused(_))));
+    let refused = winners
+        .chain(written.owners.iter().copied())
+        .filter(|unit| matches!(ends[*unit], Some(UnitEnd::Refused(_))));
     let unit = written.torn(ends).chain(refused).min()?;
     ends[unit].clone().map(|end| (unit, end))
 }
 
 /// In the place of what a target says of a row with sensitive columns.
 const UNTOLD: &str = "the target refused the row; its words may quote a sensitive column";
+
+/// The end of a unit of which the target has refused a row.
+fn at_target(
+    context: &StepContext<'_>,
+    code: &str,
+    subject: Option<&String>,
+    message: &str,
+) -> UnitEnd {
+    let message = if context.sensitive { UNTOLD } else { message };
+    let refusal = refusal(code, message.to_owned());
+    UnitEnd::Refused(Box::new(Refusal { column: subject.cloned(), ..refusal }))
+}
+
+/// A target that tells of what it was not asked for cannot be accounted for either.
+fn untrue(told: &str, asked: &str) -> EndpointError {
+    let message = format!("the target told of a row {told} that it was given to {asked}");
+    EndpointError::new(ErrorClass::System, "WB0618", message)
+}
 
 /// A target that says nothing of a row, or too much, cannot be accounted for.
 fn one_each(what: &str, told: usize, asked: usize) -> Result<(), EndpointError> {

@@ -122,6 +122,89 @@ fn a_row_that_somebody_edited_is_not_overwritten() {
 }
 
 #[test]
+fn an_update_that_the_target_refuses_costs_its_record() {
+    for sip in [1, 10] {
+        check(
+            &world("existing = \"update\"").sips(sip),
+            |world| world.set("people", "a.csv", "1,Ada L.\n2,unfit\n4,Edsger"),
+            &expect![[r#"
+                run 1 full completed
+                  step 1: 3 read = 3 loaded
+                run 2 incremental completed
+                  step 1: 3 read = 1 loaded + 1 updated + 1 rejected
+                  open a.csv:2 WB0411 the row is unfit
+                people
+                  1 | Ada L.
+                  2 | Grace
+                  3 | Alan
+                  4 | Edsger
+            "#]],
+        );
+    }
+}
+
+#[test]
+fn what_rests_on_a_refused_update_is_judged_without_it() {
+    for sip in [1, 10] {
+        check(
+            &world("existing = \"update\"").sips(sip),
+            |world| world.set("people", "a.csv", "2,unfit\n2,unfit\n2,Hopper"),
+            &expect![[r#"
+                run 1 full completed
+                  step 1: 3 read = 3 loaded
+                run 2 incremental completed
+                  step 1: 3 read = 1 updated + 2 rejected
+                  open a.csv:1 WB0411 the row is unfit
+                  open a.csv:2 WB0411 the row is unfit
+                people
+                  1 | Ada
+                  2 | Hopper
+                  3 | Alan
+            "#]],
+        );
+    }
+}
+
+const TAGS: &str = r#"
+[source.docs]
+jsonl = "*.jsonl"
+[[table]]
+into = "tags"
+from = "docs"
+each = "/tags"
+key  = ["tag"]
+existing = "update"
+columns = { tag = { fact = "element" }, doc = "id" }
+"#;
+
+#[test]
+fn a_record_of_several_rows_is_updated_whole_or_not_at_all() {
+    for sip in [1, 10] {
+        let records = [("1", "[\"a\",\"b\"]"), ("2", "[\"c\",\"d\"]")];
+        let old = World::new(TAGS, &[("docs", "id,tags")]).documents("docs", "a.jsonl", &records);
+        // When the second record's `c` is refused, its `e` is the third's.
+        let changed = [("3", "[\"a\",\"b\"]"), ("unfit", "[\"e\",\"c\"]"), ("4", "[\"e\",\"d\"]")];
+        check(
+            &old.sips(sip),
+            |world| drop(world.clone().documents("docs", "a.jsonl", &changed)),
+            &expect![[r#"
+                run 1 full completed
+                  step 1: 2 read = 2 loaded
+                run 2 incremental completed
+                  step 1: 3 read = 1 loaded + 1 updated + 1 rejected
+                  open a.jsonl:2 WB0411 the row is unfit
+                tags
+                  a | 3
+                  b | 3
+                  c | 2
+                  d | 4
+                  e | 4
+            "#]],
+        );
+    }
+}
+
+#[test]
 fn the_first_of_two_records_with_one_key_stays_in_a_changed_file_too() {
     check(
         &world("existing = \"update\"\nlegacy_key = [\"id\"]").sips(10),

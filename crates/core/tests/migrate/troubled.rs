@@ -16,7 +16,10 @@ use whimbrel_endpoint::{
 };
 use whimbrel_ledger::tables;
 use whimbrel_model::plan::HashAlgorithm;
-use whimbrel_model::{Chunk, Field, Position, Shape, SourceChunk, SourceMark, Table, Value};
+use whimbrel_model::{
+    Chunk, ChunkBuilder, Field, Position, Row, Shape, SourceChunk, SourceMark, Table, Value,
+    ValueRef,
+};
 
 /// What happens at a commit; when records are read, only `Refused` and `Panic`, which commits do not.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,6 +46,9 @@ pub(crate) enum Lie {
     /// That their keys are taken, although it holds none of them.
     Taken,
 }
+
+/// A value that no row may be updated to.
+pub(crate) const UNFIT: &str = "unfit";
 
 /// When it happens, counted from 1.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -216,8 +222,24 @@ impl Txn for TroubledTxn {
         self.inner.read_for_update(table, keys).await
     }
 
-    async fn update(&mut self, table: &Table, rows: &Chunk) -> Result<(), EndpointError> {
-        self.inner.update(table, rows).await
+    async fn update(&mut self, table: &Table, rows: &Chunk) -> Result<Vec<RowFate>, EndpointError> {
+        let is_unfit = |row: &Row<'_>| {
+            row.values().any(|value| matches!(value, ValueRef::Text(text) if text == UNFIT))
+        };
+        let mut fit = ChunkBuilder::new(rows.width());
+        for row in rows.rows().filter(|row| !is_unfit(row)) {
+            row.values().for_each(|value| fit.push(value));
+            fit.end_row();
+        }
+        let mut fates = self.inner.update(table, &fit.finish()).await?.into_iter();
+        let refused = || RowFate::Refused {
+            code: "WB0411",
+            subject: Some("fitness".to_owned()),
+            message: "the row is unfit".to_owned(),
+        };
+        let fate =
+            |row: Row<'_>| if is_unfit(&row) { refused() } else { fates.next().expect("one each") };
+        Ok(rows.rows().map(fate).collect())
     }
 
     async fn remove(&mut self, table: &Table, keys: &Chunk) -> Result<u64, EndpointError> {

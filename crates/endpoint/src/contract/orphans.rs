@@ -67,7 +67,7 @@ async fn ids(target: &dyn Target) -> Vec<Vec<Value>> {
 fn refused(fates: &[RowFate]) -> Vec<usize> {
     let is_refused = |fate: &RowFate| match fate {
         RowFate::Inserted => false,
-        RowFate::Taken => panic!("no key is taken: {fates:?}"),
+        RowFate::Taken | RowFate::Updated => panic!("no key is taken: {fates:?}"),
         RowFate::Refused { code, message, .. } => {
             assert!(code.starts_with("WB") && !message.is_empty(), "{fates:?}");
             true

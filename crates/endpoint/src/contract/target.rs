@@ -57,6 +57,7 @@ pub async fn target_contract(make: impl Fn() -> Connect) {
     rows_are_deleted_by_condition(make()).await;
     rows_are_read_updated_and_removed_by_key(make()).await;
     a_missing_row_cannot_be_overwritten(make()).await;
+    a_refused_update_costs_its_row(make()).await;
     a_table_is_created_once(make()).await;
     missing_tables_and_columns_are_named(make()).await;
     values_come_back_as_they_went_in(make()).await;
@@ -583,7 +584,8 @@ async fn rows_are_read_updated_and_removed_by_key(connect: Connect) {
         found,
         [Some(vec![int(3), text("c"), text("z")]), None, Some(vec![int(1), text("a"), text("x")]),]
     );
-    txn.update(&items(), &item_rows(&[(1, "A", ""), (3, "C", "Z")])).await.expect("update");
+    let fates = txn.update(&items(), &item_rows(&[(1, "A", ""), (3, "C", "Z")])).await;
+    assert_eq!(fates.expect("update"), [RowFate::Updated, RowFate::Updated]);
     assert_eq!(txn.remove(&items(), &ids(&[2, 9])).await.expect("remove"), 1);
     txn.commit().await.expect("commit");
     assert_eq!(
@@ -598,6 +600,40 @@ async fn a_missing_row_cannot_be_overwritten(connect: Connect) {
     let outcome = txn.update(&items(), &item_rows(&[(7, "a", "")])).await;
     assert_eq!(class(outcome), ErrorClass::Changed);
     txn.rollback().await.expect("rollback");
+}
+
+async fn a_refused_update_costs_its_row(connect: Connect) {
+    let (target, fence) = ready(&connect).await;
+    let mut txn = begin(&*target, fence).await;
+    let old =
+        [(1, "a", ""), (2, "b", "x"), (3, "c", ""), (4, "d", ""), (5, "e", "y"), (6, "f", "")];
+    write(&mut txn, &items(), item_rows(&old)).await;
+    let mut rows = ChunkBuilder::new(3);
+    for (id, name) in [(1, Some("A")), (2, None), (3, Some("C")), (4, Some("D")), (5, None)] {
+        rows.push(ValueRef::Int(id));
+        rows.push(name.map_or(ValueRef::Null, ValueRef::Text));
+        rows.push(ValueRef::Text("new"));
+        rows.end_row();
+    }
+    let fates = txn.update(&items(), &rows.finish()).await.expect("update");
+    let updated: Vec<bool> = fates.iter().map(|fate| *fate == RowFate::Updated).collect();
+    assert_eq!(updated, [true, false, true, true, false], "{fates:?}");
+    assert!(is_refused(&fates[1], "name") && is_refused(&fates[4], "name"), "{fates:?}");
+    // What comes after it in the transaction stands like what came before.
+    let after = txn.update(&items(), &item_rows(&[(6, "F", "")])).await.expect("update");
+    assert_eq!(after, [RowFate::Updated]);
+    txn.commit().await.expect("commit");
+    assert_eq!(
+        all_items(&*target).await,
+        [
+            vec![int(1), text("A"), text("new")],
+            vec![int(2), text("b"), text("x")],
+            vec![int(3), text("C"), text("new")],
+            vec![int(4), text("D"), text("new")],
+            vec![int(5), text("e"), text("y")],
+            vec![int(6), text("F"), Value::Null],
+        ]
+    );
 }
 
 async fn a_table_is_created_once(connect: Connect) {

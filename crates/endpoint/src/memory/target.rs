@@ -296,20 +296,13 @@ impl Txn for MemoryTxn {
         Ok(keys.rows().map(|row| stored.rows.get(&whole(row)).map(read)).collect())
     }
 
-    async fn update(&mut self, table: &Table, rows: &Chunk) -> Result<(), EndpointError> {
+    async fn update(&mut self, table: &Table, rows: &Chunk) -> Result<Vec<RowFate>, EndpointError> {
         if table.key.is_empty() {
             return Err(no_key(table));
         }
         let stored = self.stored(table)?;
         let layout = stored.layout(table, rows)?;
-        for row in rows.rows() {
-            let key = stored.key_of(table, row);
-            let mut values = stored.rows.get(&key).cloned().ok_or_else(|| gone(table, &key))?;
-            layout.fill(&mut values, row);
-            stored.complete(&values)?;
-            stored.rows.insert(key, values);
-        }
-        Ok(())
+        rows.rows().map(|row| stored.overwrite(table, &layout, row)).collect()
     }
 
     async fn remove(&mut self, table: &Table, keys: &Chunk) -> Result<u64, EndpointError> {
@@ -457,15 +450,36 @@ impl Stored {
         }
         let mut values = vec![Value::Null; self.table.columns.len()];
         layout.fill(&mut values, row);
-        if let Some(column) = self.required(&values) {
-            return RowFate::Refused {
-                code: codes::NOT_NULL,
-                message: format!("NOT NULL constraint failed: {}.{column}", table.name),
-                subject: Some(column),
-            };
+        if let Some(refused) = self.refused(&values) {
+            return refused;
         }
         self.rows.insert(key, values);
         RowFate::Inserted
+    }
+
+    fn overwrite(
+        &mut self,
+        table: &Table,
+        layout: &Layout,
+        row: Row<'_>,
+    ) -> Result<RowFate, EndpointError> {
+        let key = self.key_of(table, row);
+        let mut values = self.rows.get(&key).cloned().ok_or_else(|| gone(table, &key))?;
+        layout.fill(&mut values, row);
+        if let Some(refused) = self.refused(&values) {
+            return Ok(refused);
+        }
+        self.rows.insert(key, values);
+        Ok(RowFate::Updated)
+    }
+
+    fn refused(&self, values: &[Value]) -> Option<RowFate> {
+        let column = self.required(values)?;
+        Some(RowFate::Refused {
+            code: codes::NOT_NULL,
+            message: format!("NOT NULL constraint failed: {}.{column}", self.table.name),
+            subject: Some(column),
+        })
     }
 
     /// A column that must not be NULL, but is.

@@ -308,7 +308,7 @@ impl Txn for MysqlTxn {
         self.written(outcome).await
     }
 
-    async fn update(&mut self, table: &Table, rows: &Chunk) -> Result<(), EndpointError> {
+    async fn update(&mut self, table: &Table, rows: &Chunk) -> Result<Vec<RowFate>, EndpointError> {
         fits(table.columns.len(), rows)?;
         let into = self.keyed(table).await?;
         let (lane, session) = self.parts()?;

@@ -526,22 +526,14 @@ pub(crate) async fn put(
     pieces.none_refused()
 }
 
-fn unwritten(table: &Table, index: usize, refusal: &Refusal) -> EndpointError {
-    let column = &table.columns[index].name;
-    EndpointError::new(
-        ErrorClass::Data,
-        refusal.code,
-        format!("write to `{}`, column `{column}`: {}", table.name, refusal.message),
-    )
-}
-
-/// Overwrites rows by their key; each must be there.
+/// Overwrites rows by their key; each must be there. A statement takes one row, so that one which is
+/// refused leaves nothing to be looked for.
 pub(crate) async fn update(
     session: &mut Session,
     into: &Insertion,
     rows: &Chunk,
     place: &Place,
-) -> Result<(), EndpointError> {
+) -> Result<Vec<RowFate>, EndpointError> {
     let table = &into.table;
     let all_key = table.key.len() == table.columns.len();
     let sets: Vec<usize> =
@@ -556,39 +548,47 @@ pub(crate) async fn update(
         assignments.join(", "),
         by_key(into)
     );
-    let mut scratch = Scratch::default();
+    let mut scratch: Vec<Scratch> = into.slots.iter().map(|_slot| Scratch::default()).collect();
+    let mut fates = Vec::with_capacity(rows.len());
     for row in rows.rows() {
+        let params = match checked(into, row, session.server.packet, &mut scratch) {
+            Ok((_, params)) => params,
+            Err(fate) => {
+                fates.push(fate);
+                continue;
+            }
+        };
         let mut arguments = none();
-        for index in &sets {
-            let param = form(&into.slots[*index], row.get(*index), &mut scratch)
-                .map_err(|refusal| unwritten(table, *index, &refusal))?;
-            bind(&mut arguments, param);
+        sets.iter().for_each(|index| bind(&mut arguments, params[*index]));
+        for (index, collated) in table.key.iter().zip(&into.collated) {
+            bind(&mut arguments, params[*index]);
+            if *collated {
+                bind(&mut arguments, params[*index]);
+            }
         }
-        let key = table.key.iter().map(|index| row.get(*index));
-        bind_key(&mut arguments, into, key, &mut scratch)
-            .map_err(|(index, refusal)| unwritten(table, index, &refusal))?;
-        let count = session
-            .run(&sql, arguments)
-            .await
-            .map_err(|error| place.failed(&format!("update `{}`", table.name), error))?;
-        if count != 1 {
-            let shown: Vec<String> = table
-                .key
-                .iter()
-                .map(|index| row.get(*index).to_string().chars().take(80).collect())
-                .collect();
-            return Err(EndpointError::new(
-                ErrorClass::Changed,
-                whimbrel_endpoint::codes::ROW_GONE,
-                format!(
-                    "no row to overwrite in `{}` under its key: `{}`",
-                    table.name,
-                    shown.join(", ")
-                ),
-            ));
-        }
+        fates.push(match session.run(&sql, arguments).await {
+            Ok(1) => RowFate::Updated,
+            Ok(_) => return Err(gone(table, row)),
+            Err(error) => match fault::refusal(&error) {
+                Some((code, subject, message)) => RowFate::Refused { code, subject, message },
+                None => return Err(place.failed(&format!("update `{}`", table.name), error)),
+            },
+        });
     }
-    Ok(())
+    Ok(fates)
+}
+
+fn gone(table: &Table, row: Row<'_>) -> EndpointError {
+    let shown: Vec<String> = table
+        .key
+        .iter()
+        .map(|index| row.get(*index).to_string().chars().take(80).collect())
+        .collect();
+    EndpointError::new(
+        ErrorClass::Changed,
+        whimbrel_endpoint::codes::ROW_GONE,
+        format!("no row to overwrite in `{}` under its key: `{}`", table.name, shown.join(", ")),
+    )
 }
 
 /// Removes the rows under these keys; returns how many there were.

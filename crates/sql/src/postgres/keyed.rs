@@ -2,14 +2,16 @@
 
 use std::collections::HashMap;
 
-use whimbrel_endpoint::{EndpointError, ErrorClass};
+use whimbrel_endpoint::{EndpointError, ErrorClass, RowFate};
 use whimbrel_model::wce::RowLayout;
 use whimbrel_model::{Chunk, Table, Value, ValueRef};
 
 use super::catalogue::{Facts, Slot};
 use super::encode::{self, Refusal};
-use super::link::{Kept, Link, types, value};
+use super::fault;
+use super::link::{Bound, Kept, Link, types, value};
 use super::read::{is_flat, list, no_column, typed};
+use super::write::{Savepoint, halve, skipped};
 use crate::codes;
 use crate::dialect::{Dialect, rest};
 
@@ -69,13 +71,23 @@ fn lists(
     slots: &[&Slot],
     rows: &Chunk,
     indexes: &[usize],
-) -> Result<Vec<super::link::Bound>, EndpointError> {
+) -> Result<Vec<Bound>, EndpointError> {
+    listed(slots, rows, indexes)
+        .map_err(|(column, refusal)| refused(doing, table, &slots[column].name, &refusal))
+}
+
+/// The same, or the column that cannot hold one of the values.
+fn listed(
+    slots: &[&Slot],
+    rows: &Chunk,
+    indexes: &[usize],
+) -> Result<Vec<Bound>, (usize, Refusal)> {
     slots
         .iter()
         .enumerate()
         .map(|(column, slot)| {
             list(slot, indexes.iter().map(|&row| rows.row(row).get(column)))
-                .map_err(|refusal| refused(doing, table, &slot.name, &refusal))
+                .map_err(|refusal| (column, refusal))
         })
         .collect()
 }
@@ -137,14 +149,49 @@ fn last_of_each(table: &Table, rows: &Chunk) -> Vec<usize> {
     indexes
 }
 
-/// Overwrites the rows under their keys; every one must be there.
+/// Overwrites the rows under their keys; every one must be there. Those that are refused are found by
+/// halves, each attempt behind a savepoint.
 pub(crate) async fn update(
     link: &mut Link,
+    savepoint: &mut Savepoint,
     facts: &Facts,
     table: &Table,
     rows: &Chunk,
-) -> Result<(), EndpointError> {
+) -> Result<Vec<RowFate>, EndpointError> {
     let slots = slots(facts, table)?;
+    let sql = overwrite(table, &slots);
+    let mut fates: Vec<Option<RowFate>> = vec![None; rows.len()];
+    let all: Vec<usize> = (0..rows.len()).collect();
+    let mut open: Vec<Vec<usize>> = all.chunks(ROWS_MAX).rev().map(<[usize]>::to_vec).collect();
+    while let Some(places) = open.pop() {
+        let fate = match listed(&slots, rows, &places) {
+            Ok(binds) => match attempt(link, savepoint, table, &sql, binds).await? {
+                Attempt::Changed(count) if count == places.len() as u64 => RowFate::Updated,
+                Attempt::Changed(_) => {
+                    savepoint.undo(link, &doing_update(table)).await?;
+                    gone(link, facts, table, rows, &places).await?;
+                    skipped()
+                }
+                Attempt::Refused(fate) => fate,
+            },
+            Err((column, Refusal { code, message })) => {
+                RowFate::Refused { code, subject: Some(slots[column].name.clone()), message }
+            }
+        };
+        if fate == RowFate::Updated || places.len() == 1 {
+            places.iter().for_each(|row| fates[*row] = Some(fate.clone()));
+        } else {
+            halve(&places, &mut open);
+        }
+    }
+    Ok(fates.into_iter().map(|fate| fate.expect("every row was decided on")).collect())
+}
+
+fn doing_update(table: &Table) -> String {
+    format!("update `{}`", table.name)
+}
+
+fn overwrite(table: &Table, slots: &[&Slot]) -> String {
     let mut sets: Vec<usize> = rest(table).collect();
     if sets.is_empty() {
         sets.clone_from(&table.key);
@@ -155,57 +202,68 @@ pub(crate) async fn update(
             format!("{} = {}", WORDS.quote(&slots[index].name), given(slots[index], index))
         })
         .collect();
-    let sql = format!(
+    format!(
         "UPDATE {} AS t SET {} FROM {} WHERE {}",
         WORDS.table(&table.name),
         sets.join(", "),
         bound_rows(slots.len()),
-        matches(table, &slots, |place| table.key[place])
-    );
-    let doing = "update";
-    let indexes: Vec<usize> = (0..rows.len()).collect();
-    for indexes in indexes.chunks(ROWS_MAX) {
-        let binds = lists(doing, table, &slots, rows, indexes)?;
-        let count = match link.change(&sql, binds, Kept::Yes).await {
-            Ok(count) => count,
-            Err(error) => return Err(link.told(&format!("{doing} `{}`", table.name), error)),
-        };
-        if count != indexes.len() as u64 {
-            return Err(gone(link, facts, table, rows, indexes).await);
-        }
-    }
-    Ok(())
+        matches(table, slots, |place| table.key[place])
+    )
 }
 
-/// Names a row that should have been there.
+/// What came of an attempt to overwrite rows.
+enum Attempt {
+    /// So many.
+    Changed(u64),
+    /// None: the server refused one of them.
+    Refused(RowFate),
+}
+
+async fn attempt(
+    link: &mut Link,
+    savepoint: &mut Savepoint,
+    table: &Table,
+    sql: &str,
+    binds: Vec<Bound>,
+) -> Result<Attempt, EndpointError> {
+    let doing = doing_update(table);
+    savepoint.set(link, &doing).await?;
+    let error = match link.change(sql, binds, Kept::Yes).await {
+        Ok(count) => return Ok(Attempt::Changed(count)),
+        Err(error) => error,
+    };
+    match fault::fate(&error).filter(|_| !link.lost) {
+        Some(fate) => savepoint.undo(link, &doing).await.map(|()| Attempt::Refused(fate)),
+        None => Err(link.told(&doing, error)),
+    }
+}
+
+/// An error that names a row which should have been there, if one is missing.
 async fn gone(
     link: &mut Link,
     facts: &Facts,
     table: &Table,
     rows: &Chunk,
     indexes: &[usize],
-) -> EndpointError {
+) -> Result<(), EndpointError> {
     let mut keys = whimbrel_model::ChunkBuilder::new(table.key.len());
     for &index in indexes {
         table.key.iter().for_each(|&column| keys.push(rows.row(index).get(column)));
         keys.end_row();
     }
     let keys = keys.finish();
-    let found = match read(link, facts, table, &keys, "").await {
-        Ok(found) => found,
-        Err(error) => return error,
-    };
-    let missing = found.iter().position(Option::is_none).unwrap_or(0);
+    let found = read(link, facts, table, &keys, "").await?;
+    let Some(missing) = found.iter().position(Option::is_none) else { return Ok(()) };
     let shown: Vec<String> = keys
         .row(missing)
         .values()
         .map(|value| value.to_string().chars().take(80).collect())
         .collect();
-    EndpointError::new(
+    Err(EndpointError::new(
         ErrorClass::Changed,
         whimbrel_endpoint::codes::ROW_GONE,
         format!("no row to overwrite in `{}` under its key: `{}`", table.name, shown.join(", ")),
-    )
+    ))
 }
 
 /// Removes the rows under these keys; returns how many there were.

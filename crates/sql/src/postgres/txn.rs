@@ -202,6 +202,22 @@ impl PostgresTxn {
         Ok(fates.into_iter().map(|fate| fate.expect("every row was decided on")).collect())
     }
 
+    async fn update_to(
+        &mut self,
+        link: &mut Link,
+        table: &Table,
+        rows: &Chunk,
+    ) -> Result<Vec<RowFate>, EndpointError> {
+        let facts = self.existing(link, &table.name).await?;
+        self.defers |= facts.defers;
+        self.waiting.watch(table, &facts.own_keys());
+        self.unpark(link, &table.name, facts.oid, rows).await?;
+        let fates = keyed::update(link, &mut self.savepoint, &facts, table, rows).await?;
+        let updated = rows.rows().zip(&fates).filter(|(_, fate)| **fate == RowFate::Updated);
+        updated.for_each(|(row, _)| self.waiting.note(table, row));
+        Ok(fates)
+    }
+
     /// Before a row that an index might refuse is written, indexes are there.
     async fn unpark(
         &mut self,
@@ -386,24 +402,10 @@ impl Txn for PostgresTxn {
         self.named(&table.name, outcome).await
     }
 
-    async fn update(&mut self, table: &Table, rows: &Chunk) -> Result<(), EndpointError> {
+    async fn update(&mut self, table: &Table, rows: &Chunk) -> Result<Vec<RowFate>, EndpointError> {
         keyed::fits(table.columns.len(), rows)?;
         keyed::keyed(table)?;
-        self.savepoint.passed();
-        let outcome = within!(self, link, {
-            match self.existing(link, &table.name).await {
-                Ok(facts) => {
-                    self.defers |= facts.defers;
-                    self.waiting.watch(table, &facts.own_keys());
-                    rows.rows().for_each(|row| self.waiting.note(table, row));
-                    match self.unpark(link, &table.name, facts.oid, rows).await {
-                        Ok(()) => keyed::update(link, &facts, table, rows).await,
-                        Err(error) => Err(error),
-                    }
-                }
-                Err(error) => Err(error),
-            }
-        });
+        let outcome = within!(self, link, self.update_to(link, table, rows).await);
         self.named(&table.name, outcome).await
     }
 

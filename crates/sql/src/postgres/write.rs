@@ -45,6 +45,29 @@ impl Savepoint {
             *self = Self::Used;
         }
     }
+
+    /// What comes next is an attempt.
+    pub(crate) async fn set(&mut self, link: &mut Link, doing: &str) -> Result<(), EndpointError> {
+        match *self {
+            Self::Fresh => {}
+            Self::None => {
+                link.run(doing, "SAVEPOINT whimbrel_write").await?;
+            }
+            Self::Used => {
+                let sql = "RELEASE SAVEPOINT whimbrel_write; SAVEPOINT whimbrel_write";
+                link.run(doing, sql).await?;
+            }
+        }
+        *self = Self::Used;
+        Ok(())
+    }
+
+    /// Undoes the attempt.
+    pub(crate) async fn undo(&mut self, link: &mut Link, doing: &str) -> Result<(), EndpointError> {
+        link.run(doing, "ROLLBACK TO SAVEPOINT whimbrel_write").await?;
+        *self = Self::Fresh;
+        Ok(())
+    }
 }
 
 /// How rows go into one table, worked out once a transaction.
@@ -400,17 +423,7 @@ impl Writing<'_> {
 
     async fn attempt(&mut self, places: &[usize]) -> Result<Attempt, EndpointError> {
         let doing = self.doing();
-        match *self.savepoint {
-            Savepoint::Fresh => {}
-            Savepoint::None => {
-                self.link.run(&doing, "SAVEPOINT whimbrel_write").await?;
-            }
-            Savepoint::Used => {
-                let sql = "RELEASE SAVEPOINT whimbrel_write; SAVEPOINT whimbrel_write";
-                self.link.run(&doing, sql).await?;
-            }
-        }
-        *self.savepoint = Savepoint::Used;
+        self.savepoint.set(self.link, &doing).await?;
         let copied = if places.len() == self.encoded.rows.len() {
             self.copied(&self.encoded.bytes).await
         } else {
@@ -422,8 +435,7 @@ impl Writing<'_> {
             Err(error) if self.link.lost => return Err(self.link.told(&doing, error)),
             Err(error) => Attempt::Failed(error),
         };
-        self.link.run(&doing, "ROLLBACK TO SAVEPOINT whimbrel_write").await?;
-        *self.savepoint = Savepoint::Fresh;
+        self.savepoint.undo(self.link, &doing).await?;
         Ok(attempt)
     }
 
@@ -571,13 +583,13 @@ fn has(places: &[usize], place: usize) -> bool {
 }
 
 /// The first half is tried first.
-fn halve(places: &[usize], open: &mut Vec<Vec<usize>>) {
+pub(crate) fn halve(places: &[usize], open: &mut Vec<Vec<usize>>) {
     let (first, second) = places.split_at(places.len().div_ceil(2));
     open.push(second.to_vec());
     open.push(first.to_vec());
 }
 
-fn skipped() -> RowFate {
+pub(crate) fn skipped() -> RowFate {
     RowFate::Refused {
         code: codes::TRIGGER,
         subject: None,
@@ -593,6 +605,6 @@ pub(crate) fn fate_of_orphan(fate: &RowFate) -> RowFate {
             subject: subject.clone(),
             message: message.split(" (Key ").next().unwrap_or(message).to_owned(),
         },
-        RowFate::Inserted | RowFate::Taken => fate.clone(),
+        RowFate::Inserted | RowFate::Taken | RowFate::Updated => fate.clone(),
     }
 }

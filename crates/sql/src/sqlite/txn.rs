@@ -122,7 +122,7 @@ impl Txn for SqliteTxn {
         self.within(move |place| place.read_for_update(&table, &keys)).await
     }
 
-    async fn update(&mut self, table: &Table, rows: &Chunk) -> Result<(), EndpointError> {
+    async fn update(&mut self, table: &Table, rows: &Chunk) -> Result<Vec<RowFate>, EndpointError> {
         let (table, rows) = (self.shared(table), rows.clone());
         self.within(move |place| place.update(&table, &rows)).await
     }
@@ -422,7 +422,8 @@ impl Place<'_> {
             let fate = if let Some(fate) = refused {
                 fate.clone()
             } else if into.is_careful {
-                self.write_carefully(&into, row, &mut statement, &mut scratch)?
+                let write = || self.write_row(&into, row, &mut statement, &mut scratch);
+                self.carefully(&into, write)?
             } else {
                 self.write_row(&into, row, &mut statement, &mut scratch)?
             };
@@ -464,13 +465,18 @@ impl Place<'_> {
         }
         match statement.raw_execute() {
             Ok(0) => self.skipped(into, row),
-            Ok(_) => self.with_parents(into, row),
+            Ok(_) => self.with_parents(into, row, RowFate::Inserted),
             Err(error) => self.refused(into, row, error),
         }
     }
 
     /// A row that was written stays where its parents are there.
-    fn with_parents(&self, into: &Insertion, row: Row<'_>) -> Result<RowFate, EndpointError> {
+    fn with_parents(
+        &self,
+        into: &Insertion,
+        row: Row<'_>,
+        written: RowFate,
+    ) -> Result<RowFate, EndpointError> {
         for parent in &into.parents {
             let found = parent.stands(self.connection, &into.slots, row);
             if !found.map_err(|error| self.failed("look for the parents of", &into.table, error))? {
@@ -481,17 +487,15 @@ impl Place<'_> {
                 });
             }
         }
-        Ok(RowFate::Inserted)
+        Ok(written)
     }
 
-    /// As `write_row`, but what was written for a refused row is undone: by triggers, as RAISE(FAIL)
+    /// Writes a row, but what was written for a refused one is undone: by triggers, as RAISE(FAIL)
     /// leaves it, and the row itself, where its parents are looked for afterwards.
-    fn write_carefully(
+    fn carefully(
         &self,
         into: &Insertion,
-        row: Row<'_>,
-        statement: &mut rusqlite::Statement<'_>,
-        scratch: &mut Scratch,
+        write: impl FnOnce() -> Result<RowFate, EndpointError>,
     ) -> Result<RowFate, EndpointError> {
         let control = |sql: &str| {
             self.connection
@@ -500,7 +504,7 @@ impl Place<'_> {
                 .map_err(|error| self.failed("write to", &into.table, error))
         };
         control("SAVEPOINT whimbrel_row")?;
-        let fate = self.write_row(into, row, statement, scratch)?;
+        let fate = write()?;
         if self.connection.is_autocommit() {
             return Ok(fate);
         }
@@ -516,11 +520,7 @@ impl Place<'_> {
         if self.is_taken(into, row)? {
             return Ok(RowFate::Taken);
         }
-        Ok(RowFate::Refused {
-            code: codes::TRIGGER,
-            subject: None,
-            message: "a trigger skipped the row".to_owned(),
-        })
+        Ok(skipped())
     }
 
     fn is_taken(&self, into: &Insertion, row: Row<'_>) -> Result<bool, EndpointError> {
@@ -541,9 +541,23 @@ impl Place<'_> {
         found.map_err(|error| self.failed("read", table, error))
     }
 
-    /// What an error of the engine means for the row that met it.
+    /// What an error of the engine means for the new row that met it.
     fn refused(
         &self,
+        into: &Insertion,
+        row: Row<'_>,
+        error: rusqlite::Error,
+    ) -> Result<RowFate, EndpointError> {
+        let is_unique = fault::primary(&error) == Some(rusqlite::ErrorCode::ConstraintViolation)
+            && fault::constraint_code(fault::extended(&error)) == codes::UNIQUE;
+        let fate = self.refusal("write to", into, row, error)?;
+        // Where several unique constraints are violated, the key is the one that counts.
+        if is_unique && self.is_taken(into, row)? { Ok(RowFate::Taken) } else { Ok(fate) }
+    }
+
+    fn refusal(
+        &self,
+        doing: &str,
         into: &Insertion,
         row: Row<'_>,
         error: rusqlite::Error,
@@ -551,7 +565,7 @@ impl Place<'_> {
         use rusqlite::ErrorCode::{ConstraintViolation, TooBig, TypeMismatch};
         let table = &into.table;
         if self.connection.is_autocommit() {
-            return Err(self.failed("write to", table, error));
+            return Err(self.failed(doing, table, error));
         }
         let (code, message) = match fault::primary(&error) {
             Some(ConstraintViolation) => {
@@ -559,12 +573,8 @@ impl Place<'_> {
             }
             Some(TypeMismatch) => (codes::STORED_TYPE, fault::words(&error)),
             Some(TooBig) => (codes::TOO_BIG, fault::words(&error)),
-            _ => return Err(self.failed("write to", table, error)),
+            _ => return Err(self.failed(doing, table, error)),
         };
-        // Where several unique constraints are violated, the key is the one that counts.
-        if code == codes::UNIQUE && self.is_taken(into, row)? {
-            return Ok(RowFate::Taken);
-        }
         let subject = match code {
             codes::FOREIGN_KEY => self.missing_parent(into, row)?,
             _ => subject(table, &message),
@@ -601,35 +611,57 @@ impl Place<'_> {
         Ok(())
     }
 
-    fn update(&mut self, table: &Table, rows: &Chunk) -> Result<(), EndpointError> {
+    fn update(&mut self, table: &Arc<Table>, rows: &Chunk) -> Result<Vec<RowFate>, EndpointError> {
         fits(table.columns.len(), rows)?;
         keyed(table)?;
-        let mut order: Vec<usize> = rest(table).collect();
-        let sets = order.len();
-        order.extend(&table.key);
-        let slots = self.slots(table, order.iter().copied())?;
-        let own = deferred::own_keys(table, &*self.facts(table)?);
-        self.open.waiting.watch(table, &own);
-        rows.rows().for_each(|row| self.open.waiting.note(table, row));
+        let order: Vec<usize> = rest(table).chain(table.key.iter().copied()).collect();
+        let into = self.insertion(table, Taken::Skip)?;
         let mut statement = self.prepare("update", table, &WORDS.update(table))?;
+        let mut scratch = Scratch::new();
+        let mut fates = Vec::with_capacity(rows.len());
         for row in rows.rows() {
-            let count = self.execute("update", table, &slots, &order, row, &mut statement)?;
-            if count != 1 {
-                let key: Vec<String> =
-                    order[sets..].iter().map(|&index| shown(row.get(index))).collect();
-                return Err(EndpointError::new(
-                    ErrorClass::Changed,
-                    whimbrel_endpoint::codes::ROW_GONE,
-                    format!(
-                        "no row to overwrite in `{}` under its key: `{}`",
-                        table.name,
-                        key.join(", ")
-                    ),
-                ));
-            }
+            fates.push(if into.is_careful {
+                let update = || self.update_row(&into, &order, row, &mut statement, &mut scratch);
+                self.carefully(&into, update)?
+            } else {
+                self.update_row(&into, &order, row, &mut statement, &mut scratch)?
+            });
         }
         statement.clear_bindings();
-        Ok(())
+        drop(statement);
+        let updated = rows.rows().zip(&fates).filter(|(_, fate)| **fate == RowFate::Updated);
+        updated.for_each(|(row, _)| self.open.waiting.note(table, row));
+        Ok(fates)
+    }
+
+    fn update_row(
+        &self,
+        into: &Insertion,
+        order: &[usize],
+        row: Row<'_>,
+        statement: &mut rusqlite::Statement<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<RowFate, EndpointError> {
+        let table = &into.table;
+        for (place, &index) in order.iter().enumerate() {
+            match bind(statement, place, into.slots[index], row.get(index), scratch) {
+                Ok(()) => {}
+                Err(Trouble::Refused(refusal)) => {
+                    return Ok(RowFate::Refused {
+                        code: refusal.code,
+                        subject: Some(table.columns[index].name.clone()),
+                        message: refusal.message,
+                    });
+                }
+                Err(Trouble::Engine(error)) => return self.refusal("update", into, row, error),
+            }
+        }
+        match statement.raw_execute() {
+            Ok(1) => self.with_parents(into, row, RowFate::Updated),
+            Ok(_) if self.is_taken(into, row)? => Ok(skipped()),
+            Ok(_) => Err(gone(table, row)),
+            Err(error) => self.refusal("update", into, row, error),
+        }
     }
 
     fn remove(&mut self, table: &Table, keys: &Chunk) -> Result<u64, EndpointError> {
@@ -739,6 +771,23 @@ pub(super) fn bind(
         }
     }
     Ok(())
+}
+
+fn skipped() -> RowFate {
+    RowFate::Refused {
+        code: codes::TRIGGER,
+        subject: None,
+        message: "a trigger skipped the row".to_owned(),
+    }
+}
+
+fn gone(table: &Table, row: Row<'_>) -> EndpointError {
+    let key: Vec<String> = table.key.iter().map(|&index| shown(row.get(index))).collect();
+    EndpointError::new(
+        ErrorClass::Changed,
+        whimbrel_endpoint::codes::ROW_GONE,
+        format!("no row to overwrite in `{}` under its key: `{}`", table.name, key.join(", ")),
+    )
 }
 
 fn key_null(column: &str) -> RowFate {

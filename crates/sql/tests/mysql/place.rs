@@ -101,6 +101,7 @@ pub(crate) fn told(fate: &RowFate) -> String {
     match fate {
         RowFate::Inserted => "inserted".to_owned(),
         RowFate::Taken => "taken".to_owned(),
+        RowFate::Updated => "updated".to_owned(),
         RowFate::Refused { code, subject, message } => {
             assert!(!message.is_empty());
             format!("{code} {}", subject.as_deref().unwrap_or("-"))

@@ -89,7 +89,7 @@ pub(crate) async fn all(target: &dyn Target, table: &str, columns: &[&str]) -> V
 pub(crate) fn refusal(fate: &RowFate) -> (&'static str, &str) {
     match fate {
         RowFate::Refused { code, subject, .. } => (code, subject.as_deref().unwrap_or("")),
-        RowFate::Inserted | RowFate::Taken => panic!("{fate:?}"),
+        RowFate::Inserted | RowFate::Taken | RowFate::Updated => panic!("{fate:?}"),
     }
 }
 

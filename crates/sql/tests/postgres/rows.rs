@@ -388,6 +388,51 @@ async fn refused_rows_are_told_apart_from_a_thousand_others() {
 }
 
 #[tokio::test]
+async fn refused_updates_are_found_among_a_thousand_rows() {
+    let Some(database) = database("updates") else { return };
+    let (target, fence) = ready(
+        &database,
+        "CREATE TABLE p (id int PRIMARY KEY); INSERT INTO p VALUES (1); \
+         CREATE TABLE t (id int PRIMARY KEY, v int CONSTRAINT small CHECK (v < 100), \
+             u smallint CONSTRAINT only_one UNIQUE, up int CONSTRAINT has_parent REFERENCES p); \
+         INSERT INTO t SELECT n, 0, n FROM generate_series(1, 1000) AS n; \
+         CREATE FUNCTION skip() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+             IF NEW.v = 7 THEN RETURN NULL; END IF; RETURN NEW; END $$; \
+         CREATE TRIGGER skip BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION skip();",
+    )
+    .await;
+    let table = described(&*target, "t").await;
+    let row = |id: i128| match id {
+        100 => [Int(id), Int(100), Int(id), Int(1)],
+        200 => [Int(id), Int(1), Int(999), Int(1)],
+        300 => [Int(id), Int(1), Int(id), Int(9)],
+        400 => [Int(id), Int(1), Int(70_000), Int(1)],
+        500 => [Int(id), Int(7), Int(id), Int(1)],
+        id => [Int(id), Int(1), Int(id), Int(1)],
+    };
+    let rows: Vec<[ValueRef<'_>; 4]> = (1..=1_000).map(row).collect();
+    let rows: Vec<&[ValueRef<'_>]> = rows.iter().map(<[_; 4]>::as_slice).collect();
+    let mut txn = target.begin(fence).await.unwrap();
+    let fates = txn.update(&table, &chunk(&rows)).await.unwrap();
+    txn.commit().await.unwrap();
+    let refused: Vec<(usize, (&str, &str))> = (1..)
+        .zip(&fates)
+        .filter(|(_, fate)| **fate != RowFate::Updated)
+        .map(|(id, fate)| (id, refusal(fate)))
+        .collect();
+    let expected = [
+        (100, ("WB0411", "small")),
+        (200, ("WB0410", "only_one")),
+        (300, ("WB0412", "has_parent")),
+        (400, ("WB0415", "u")),
+        (500, ("WB0413", "")),
+    ];
+    assert_eq!(refused, expected);
+    let query = whimbrel_endpoint::Query::table("t", &["id"]).is("v", 0i64);
+    assert_eq!(target.select(&query).await.unwrap().len(), 5);
+}
+
+#[tokio::test]
 async fn taken_keys_and_doubles_are_found_among_a_thousand_rows() {
     let Some(database) = database("taken") else { return };
     let (target, fence) = ready(
