@@ -174,6 +174,9 @@ codes! {
     RECORD_SKIPPED = "WB0271", "records that cannot be read did not count in their file's aggregates",
         "The file became a row all the same. A table that takes the records themselves rejects them one \
          by one.";
+    PART_SEPARATOR = "WB0272", "a part of a key holds the character between the parts",
+        "The parts of a key (`uuid5`, `ref … by`, `legacy_key`, `hash`) are joined by U+001F: with that \
+         character in one of several, different records would get the same key.";
     ROWS_TOO_LARGE = "WB0280", "the rows of one record are too large",
         "Together with those before it they would take more than 3 GiB of memory at once, for example \
          because a long text is repeated for every element of an array. Leave the text to a table of its \

@@ -635,7 +635,8 @@ fn is_of_the_file(fact: Fact) -> bool {
     }
 }
 
-/// Appends the parts' text forms with U+001F between them; [`codes::NULL_PART`] where one is NULL.
+/// Appends the parts' text forms with U+001F between them; [`codes::NULL_PART`] where one is NULL,
+/// [`codes::PART_SEPARATOR`] where one of several holds that character.
 pub(crate) fn append_parts<'a>(
     out: &mut String,
     parts: &'a [Node],
@@ -646,6 +647,7 @@ pub(crate) fn append_parts<'a>(
         if index > 0 {
             out.push(UNIT_SEPARATOR);
         }
+        let start = out.len();
         let value = part.eval(cx, pending).map_err(Failure::Final)?;
         if !text::append(out, value.as_ref()) {
             let which = match &part.field {
@@ -653,6 +655,10 @@ pub(crate) fn append_parts<'a>(
                 None => format!("number {}", index + 1),
             };
             return Err(Fault::new(codes::NULL_PART, format!("part {which} is NULL")).into());
+        }
+        if parts.len() > 1 && out[start..].contains(UNIT_SEPARATOR) {
+            let what = "a part holds the character U+001F, which stands between parts";
+            return Err(Fault::new(codes::PART_SEPARATOR, what.to_owned()).into());
         }
     }
     Ok(())

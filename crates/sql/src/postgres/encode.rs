@@ -107,6 +107,7 @@ pub(crate) fn encode(form: &Form, value: ValueRef<'_>, out: &mut Vec<u8>) -> Enc
             if escapes_nul(document) {
                 return Err(unholdable("jsonb holds no NUL characters: `\\u0000`"));
             }
+            once_each(document)?;
             out.push(1);
             out.extend_from_slice(document.as_bytes());
         }
@@ -618,6 +619,18 @@ fn document<'a>(form: &Form, value: ValueRef<'a>) -> Result<&'a str, Refusal> {
     }
 }
 
+/// Of a member that stands twice `jsonb` keeps the last value, without a word. What is no document at
+/// all the server refuses itself.
+fn once_each(document: &str) -> Encoded {
+    let Ok(parsed) = json::parse_with(document.as_bytes(), json::Limits::default()) else {
+        return Ok(());
+    };
+    match parsed.duplicates.first {
+        None => Ok(()),
+        Some((key, _)) => Err(would_change("jsonb keeps one of two members of the same name", key)),
+    }
+}
+
 /// Whether a document has the escape `\u0000`, not behind a backslash that is one itself.
 fn escapes_nul(document: &str) -> bool {
     document.match_indices("\\u0000").any(|(at, _)| {
@@ -833,5 +846,20 @@ fn spelled_out(form: &Form, value: ValueRef<'_>, out: &mut Vec<u8>) -> Encoded {
             Ok(())
         }
         value => text(form, None, value, out),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jsonb_takes_no_member_twice() {
+        let into = |form: &Form, text: &str| encode(form, ValueRef::Json(text), &mut Vec::new());
+        for text in [r#"{"a":1,"a":1}"#, r#"[{"b":{"\u0061":1,"a":2}}]"#] {
+            assert_eq!(into(&Form::Jsonb, text).unwrap_err().code, codes::WOULD_CHANGE, "{text}");
+            assert_eq!(into(&Form::Json, text), Ok(()));
+        }
+        assert_eq!(into(&Form::Jsonb, r#"{"a":{"a":1},"b":[{"a":1},{"a":1}]}"#), Ok(()));
     }
 }

@@ -90,6 +90,16 @@ fn uuids_are_made_of_parts_and_need_them_all() {
 }
 
 #[test]
+fn parts_that_hold_what_stands_between_them_make_no_key() {
+    Trial::columns("a = { uuid5 = [\"a\", \"b\"] }\nb = \"b\"", "a uuid, b text").check(
+        "a|b\nx\u{1f}|y\nx|\u{1f}y",
+        &expect![[r#"
+            1: WB0272 column `a`: a part holds the character U+001F, which stands between parts
+            2: WB0272 column `a`: a part holds the character U+001F, which stands between parts"#]],
+    );
+}
+
+#[test]
 fn hashes_and_checksums_are_hex() {
     Trial::columns(
         "a = { hash = \"sha256\", of = [\"a\"] }\nb = { canonical_json = \"b\" }\nc = { canonical_json = \"b\", invalid = \"null\" }",
