@@ -101,7 +101,7 @@ pub(crate) fn of_core(error: &CoreError) -> Exit {
         | CoreError::NoUndo { .. }
         | CoreError::OptionsChanged { .. }
         | CoreError::Refused(_) => Exit::Changed,
-        CoreError::OutsideWindow { .. } => Exit::Temporary,
+        CoreError::OutsideWindow { .. } | CoreError::Forgotten { .. } => Exit::Temporary,
         CoreError::StoppedWaiting(reason) => of_stop(*reason),
         CoreError::Unbalanced { .. } | CoreError::ThreadLost(_) | CoreError::CheckFailed { .. } => {
             Exit::Failed

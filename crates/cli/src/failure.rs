@@ -169,6 +169,9 @@ fn hint(error: &CoreError) -> Option<String> {
             "add `undo` to the step; `undo = \"SELECT 1\"` where its `sql` may simply be done again"
                 .to_owned()
         }
+        CoreError::Forgotten { .. } => {
+            "run the same command again: it does what the server has lost".to_owned()
+        }
         CoreError::Unfinished { .. } => "`whimbrel migrate` goes on with it".to_owned(),
         CoreError::OptionsChanged { .. } => {
             "leave the options out to go on with that run".to_owned()

@@ -208,6 +208,16 @@ pub const CODES: &[(&str, &str, &str)] = &[
       read it again: added rows are inserted, changed ones become rejects, or updates where the plan \
       says `existing = \"update\"`. Rows that are gone stay in the target.",
     ),
+    (
+        "WB0635",
+        "the target has forgotten steps that were done",
+        "The server fell and came back without the last commits that it had acknowledged: they had not \
+      reached its disk. The run was not called complete; it goes back to what the ledger has and does \
+      the rest again, as often as `[run] retries` says. Where it ends with this error, the server fell \
+      several times: run the same command again. While tables are loaded this is to be expected; at \
+      relate steps and the end only where the server is set not to flush each commit \
+      (`synchronous_commit = off`, `innodb_flush_log_at_trx_commit` other than 1).",
+    ),
 ];
 
 impl CoreError {
@@ -234,6 +244,7 @@ impl CoreError {
             Self::LoadedAlready { .. } => "WB0627",
             Self::CheckFailed { .. } => "WB0628",
             Self::NoUndo { .. } => "WB0629",
+            Self::Forgotten { .. } => "WB0635",
             Self::StoppedWaiting(_) => "WB0625",
         }
     }

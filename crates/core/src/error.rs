@@ -228,6 +228,17 @@ pub enum CoreError {
         /// The run that did it.
         run: String,
     },
+    /// Steps that were done are not done any more: a server that fell had not written all of it.
+    #[error(
+        "the target has forgotten that `{}` of run `{run}` was done",
+        whimbrel_transform::excerpt_text(step)
+    )]
+    Forgotten {
+        /// The run.
+        run: String,
+        /// The first of them, as the ledger calls it.
+        step: String,
+    },
     /// What was asked does not fit the state of things.
     #[error("{0}")]
     Refused(String),

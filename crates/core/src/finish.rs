@@ -18,6 +18,7 @@ use crate::load::{self, indexes};
 use crate::migrate::Job;
 use crate::patience::Patience;
 use crate::ports::{Ports, rfc3339};
+use crate::standing;
 use crate::states::{self, Compared};
 use crate::survey::Found;
 
@@ -29,47 +30,16 @@ pub(crate) async fn finish(
     findings: &[Found],
     compared: &[Compared],
 ) -> Result<u64, CoreError> {
-    let Job { ports, survey, .. } = *job;
-    let target = ports.target.as_ref();
-    let batches = batch::of_run(target, &run.id).await.in_ledger()?;
-    let items = item::of_run(target, &run.id).await.in_ledger()?;
-    let now = rfc3339(ports.clock.now());
-    let mut checks = Vec::new();
-    let mut tables = serde_json::Map::new();
-    let mut rejects = 0;
-    let mut inserted = Vec::new();
-    for (index, surveyed) in survey.steps.iter().enumerate() {
-        let step = index as u64 + 1;
-        let table = &surveyed.table.name;
-        let (units, rows) = totals(&batches, step);
-        inserted.push(rows.inserted.n());
-        rejects += units.class(Class::Rejected).n();
-        checks.push(conservation(run, &now, table, &units, &rows, checks.len() as u64));
-        checks.push(items_agree(run, &now, table, &units, &items, step, checks.len() as u64));
-        let detail = json!({
-            "units": units.read.n(), "rows": rows.produced.n(), "sum": units.read.to_string(),
-        });
-        tables.insert(table.clone(), detail);
-    }
-    if run.kind == RunKind::Retry {
-        let left = reject::taken_on(target, &run.id).await.in_ledger()?;
-        checks.push(nothing_left(run, &now, left, checks.len() as u64));
-    }
-    let failed = checks.iter().find(|check| check.status == CheckStatus::Failed).cloned();
-    // A source that has changed since is no gap in the accounts of what was read.
-    checks.extend(states::checks(compared, run, &now, checks.len() as u64));
-    checks.extend(noted(&survey.findings, run, &now, checks.len() as u64));
-    checks.extend(noted(findings, run, &now, checks.len() as u64));
-    if failed.is_none() {
-        run.status = RunStatus::Completed;
-        run.phase = Phase::Finish;
-        run.ended_at = Some(now.clone());
-    }
-    let balanced = failed.is_none();
-    let tables = tables.into();
-    let closing = Closing { job, run, checks, balanced, tables, rejects, inserted, now };
-    let patience = Patience::new(ports, load::retries(job.plan), lease);
-    patience.carry_out(async |unsure| closing.close(lease, unsure).await).await?;
+    let patience = Patience::new(job.ports, load::retries(job.plan), lease);
+    let begun: &Run = run;
+    let closing = patience.carry_out(async |unsure| {
+        // Each time from the ledger as it stands: what an answer has promised may be gone.
+        let closing = Closing::read(job, begun, findings, compared).await?;
+        closing.close(lease, unsure).await?;
+        Ok(closing)
+    });
+    let Closing { run: closed, rejects, failed, .. } = closing.await?;
+    *run = closed;
     match failed {
         None => Ok(rejects),
         Some(check) => Err(CoreError::Unbalanced {
@@ -82,9 +52,10 @@ pub(crate) async fn finish(
 /// What the last transaction of a run holds.
 struct Closing<'a> {
     job: &'a Job<'a>,
-    run: &'a Run,
+    /// Complete where no check has failed.
+    run: Run,
     checks: Vec<Check>,
-    balanced: bool,
+    failed: Option<Check>,
     tables: serde_json::Value,
     rejects: u64,
     /// Rows inserted, per step.
@@ -92,9 +63,55 @@ struct Closing<'a> {
     now: String,
 }
 
-impl Closing<'_> {
+impl<'a> Closing<'a> {
+    async fn read(
+        job: &'a Job<'a>,
+        run: &Run,
+        findings: &[Found],
+        compared: &[Compared],
+    ) -> Result<Self, CoreError> {
+        let Job { ports, survey, .. } = *job;
+        let target = ports.target.as_ref();
+        let batches = batch::of_run(target, &run.id).await.in_ledger()?;
+        let items = item::of_run(target, &run.id).await.in_ledger()?;
+        let now = rfc3339(ports.clock.now());
+        let mut checks = Vec::new();
+        let mut tables = serde_json::Map::new();
+        let mut rejects = 0;
+        let mut inserted = Vec::new();
+        for (index, surveyed) in survey.steps.iter().enumerate() {
+            let step = index as u64 + 1;
+            let table = &surveyed.table.name;
+            let (units, rows) = totals(&batches, step);
+            inserted.push(rows.inserted.n());
+            rejects += units.class(Class::Rejected).n();
+            checks.push(conservation(run, &now, table, &units, &rows, checks.len() as u64));
+            checks.push(items_agree(run, &now, table, &units, &items, step, checks.len() as u64));
+            let detail = json!({
+                "units": units.read.n(), "rows": rows.produced.n(), "sum": units.read.to_string(),
+            });
+            tables.insert(table.clone(), detail);
+        }
+        if run.kind == RunKind::Retry {
+            let left = reject::taken_on(target, &run.id).await.in_ledger()?;
+            checks.push(nothing_left(run, &now, left, checks.len() as u64));
+        }
+        let failed = checks.iter().find(|check| check.status == CheckStatus::Failed).cloned();
+        // A source that has changed since is no gap in the accounts of what was read.
+        checks.extend(states::checks(compared, run, &now, checks.len() as u64));
+        checks.extend(noted(&survey.findings, run, &now, checks.len() as u64));
+        checks.extend(noted(findings, run, &now, checks.len() as u64));
+        let mut run = run.clone();
+        if failed.is_none() {
+            run.status = RunStatus::Completed;
+            run.phase = Phase::Finish;
+            run.ended_at = Some(now.clone());
+        }
+        Ok(Self { job, run, checks, failed, tables: tables.into(), rejects, inserted, now })
+    }
+
     async fn close(&self, lease: &Lease, unsure: bool) -> Result<(), CoreError> {
-        let Self { job, run, checks, balanced, tables, rejects, now, .. } = self;
+        let Self { job, run, checks, tables, rejects, now, .. } = self;
         let target = job.ports.target.as_ref();
         let doing = || "closing the run".to_owned();
         let known = run::get(target, &run.id).await.in_ledger()?;
@@ -102,8 +119,10 @@ impl Closing<'_> {
             return Ok(());
         }
         let mut txn = target.begin(lease.fence).await.during(doing)?;
+        let steps = step::of_run_in(txn.as_mut(), &run.id).await.during(doing)?;
+        standing::check(run, &steps, job.survey.last_step())?;
         check::put(txn.as_mut(), checks).await.during(doing)?;
-        if *balanced {
+        if self.failed.is_none() {
             let counters = advance_counters(job, txn.as_mut()).await?;
             let analyzed = self.update_statistics(txn.as_mut()).await?;
             let row = finished_step(run, job.survey.last_step(), now, &counters, &analyzed);

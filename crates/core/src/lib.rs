@@ -25,6 +25,7 @@ mod preview;
 mod relate;
 mod retry;
 mod sample;
+mod standing;
 mod states;
 mod survey;
 mod waive;

@@ -13,11 +13,12 @@ use crate::incremental;
 use crate::lease::Lease;
 use crate::load::{self, LoadEnd, indexes};
 use crate::options::{Options, Selection};
-use crate::patience::repeatedly;
+use crate::patience::{Patience, pause, repeatedly};
 use crate::ports::Ports;
 use crate::prepare::prepare;
 use crate::relate;
 use crate::sample;
+use crate::standing;
 use crate::states::{self, States};
 use crate::survey::{Survey, SurveyedStep, survey};
 use crate::window;
@@ -207,7 +208,6 @@ impl Job<'_> {
         timer: &mut PhaseTimer<'_>,
         lease: &Lease,
     ) -> Result<Outcome, CoreError> {
-        let target = self.ports.target.as_ref();
         let remapped = match start {
             Some(start) => begin(self, start, run, lease).await?,
             None => reopen(self, run, lease).await?,
@@ -218,25 +218,39 @@ impl Job<'_> {
             self.ports.events.emit(Event::Warning { code: found.code, message });
         }
         prepare(self, run, lease).await?;
-        timer.next(Phase::Load);
-        target.enter_load().await.during(|| "tuning the target for the load".to_owned())?;
-        indexes::leftovers(self, run, lease).await?;
-        let loaded = self.load(run, lease, &mut states).await;
-        if !matches!(loaded, Ok(None)) {
-            indexes::at_the_end(self, lease, loaded.as_ref().err()).await;
-        }
-        let loaded = match loaded {
-            Ok(None) if !self.survey.relates.is_empty() => {
-                timer.next(Phase::Relate);
-                relate::relate(self, run, lease).await
+        let mut failures = 0;
+        loop {
+            let ended = self.go_on(run, timer, lease, &mut states, &remapped).await;
+            let Err(CoreError::Forgotten { .. }) = &ended else { return ended };
+            if failures == load::retries(self.plan) {
+                return ended;
             }
-            ended => ended,
-        };
-        let left = target.leave_load().await.during(|| "putting the target back".to_owned());
-        let stopped = loaded?;
-        left?;
-        if let Some(reason) = stopped {
+            failures += 1;
+            let message = ended.err().map(|error| error.to_string()).unwrap_or_default();
+            pause(self.ports, failures, message).await;
+            run.phase = Phase::Load;
+        }
+    }
+
+    /// Whatever is not done yet, by the ledger.
+    async fn go_on(
+        &self,
+        run: &mut Run,
+        timer: &mut PhaseTimer<'_>,
+        lease: &Lease,
+        states: &mut States,
+        remapped: &[String],
+    ) -> Result<Outcome, CoreError> {
+        timer.next(Phase::Load);
+        if let Some(reason) = self.load_durably(run, lease, states).await? {
             return self.stop(run, lease, reason).await;
+        }
+        standing::before(self.ports.target.as_ref(), run, self.survey.first_relate()).await?;
+        if !self.survey.relates.is_empty() {
+            timer.next(Phase::Relate);
+            if let Some(reason) = relate::relate(self, run, lease).await? {
+                return self.stop(run, lease, reason).await;
+            }
         }
         timer.next(Phase::Finish);
         indexes::at_the_close(self, lease).await?;
@@ -248,7 +262,49 @@ impl Job<'_> {
         states::warn(self, &outdated);
         let rejects = finish(self, run, lease, &states.findings, &compared).await?;
         timer.end();
-        Ok(Outcome::Completed { run: run.id.clone(), rejects, remapped, outdated })
+        let (run, remapped) = (run.id.clone(), remapped.to_vec());
+        Ok(Outcome::Completed { run, rejects, remapped, outdated })
+    }
+
+    /// Fills the tables. Commits need not wait for the disk meanwhile; however it ends, they are on
+    /// it then, and those that follow wait.
+    async fn load_durably(
+        &self,
+        run: &Run,
+        lease: &Lease,
+        states: &mut States,
+    ) -> Result<Option<StopReason>, CoreError> {
+        let target = self.ports.target.as_ref();
+        let retries = load::retries(self.plan);
+        let enter = async || {
+            target.enter_load().await.during(|| "tuning the target for the load".to_owned())
+        };
+        let loaded = match repeatedly(self.ports, retries, enter).await {
+            Ok(()) => self.tuned(run, lease, states).await,
+            Err(error) => Err(error),
+        };
+        let leave =
+            async |_| target.leave_load().await.during(|| "putting the target back".to_owned());
+        // What has failed has had its retries.
+        let retries = if loaded.is_ok() { retries } else { 0 };
+        let left = Patience::new(self.ports, retries, lease).carry_out(leave).await;
+        let stopped = loaded?;
+        left?;
+        Ok(stopped)
+    }
+
+    async fn tuned(
+        &self,
+        run: &Run,
+        lease: &Lease,
+        states: &mut States,
+    ) -> Result<Option<StopReason>, CoreError> {
+        indexes::leftovers(self, run, lease).await?;
+        let loaded = self.load(run, lease, states).await;
+        if !matches!(loaded, Ok(None)) {
+            indexes::at_the_end(self, lease, loaded.as_ref().err()).await;
+        }
+        loaded
     }
 
     async fn stop(

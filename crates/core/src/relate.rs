@@ -27,6 +27,7 @@ use crate::load;
 use crate::migrate::Job;
 use crate::patience::Patience;
 use crate::ports::{Ports, rfc3339};
+use crate::standing;
 use crate::survey::{Survey, SurveyedRelate};
 
 /// What undoing a step needs to know: the JSON in its `rollback_data`.
@@ -156,30 +157,137 @@ pub(crate) async fn relate(
     run: &mut Run,
     lease: &Lease,
 ) -> Result<Option<StopReason>, CoreError> {
-    let first = job.survey.steps.len() as u64 + 1;
+    let first = job.survey.first_relate();
     let task = |(index, relate): (usize, &SurveyedRelate)| Task {
         job,
         relate: &job.plan.relates[relate.index],
         digest: relate.digest,
         number: first + index as u64,
     };
-    let tasks: Vec<Task<'_>> = job.survey.relates.iter().enumerate().map(task).collect();
-    let mut works = works(&tasks, run).await?;
-    // The first of them is taken back in the transaction that does it again.
-    let redone = works.iter().position(|work| matches!(work, Work::Redo { .. }));
-    for index in (redone.map_or(works.len(), |first| first + 1)..works.len()).rev() {
-        if let Work::Redo { undo } = &works[index] {
-            tasks[index].take_back(run, undo, lease).await?;
-            works[index] = Work::Do { again: true };
-        }
-    }
-    for (task, work) in tasks.iter().zip(works) {
+    let tasks = job.survey.relates.iter().enumerate().map(task).collect();
+    let mut course = Course { job, lease, tasks, works: Vec::new(), in_hand: None };
+    let patience = Patience::new(job.ports, load::retries(job.plan), lease);
+    patience.carry_out(async |_| course.look(run).await).await?;
+    while course.next().is_some() {
         if let Some(reason) = load::asked_to_stop(job) {
             return Ok(Some(reason));
         }
-        task.carry_out(run, &work, lease).await?;
+        patience.carry_out(async |unsure| course.go_on(run, unsure).await).await?;
     }
     Ok(None)
+}
+
+/// The steps and what is left to do of them, as the ledger had it when it was last looked at.
+///
+/// After an error it is looked at again: the answer of a commit may have been lost, or, where a
+/// server fell that does not flush each of them, commits that were answered.
+struct Course<'a> {
+    job: &'a Job<'a>,
+    lease: &'a Lease,
+    tasks: Vec<Task<'a>>,
+    works: Vec<Work>,
+    /// The step that was said to have begun, and when.
+    in_hand: Option<(usize, Duration)>,
+}
+
+/// One transaction of the course.
+enum Next {
+    TakeBack(usize),
+    Begin(usize),
+    CarryOut(usize),
+}
+
+impl Course<'_> {
+    async fn look(&mut self, run: &Run) -> Result<(), CoreError> {
+        let first = self.job.survey.first_relate();
+        standing::before(self.job.ports.target.as_ref(), run, first).await?;
+        self.works = works(&self.tasks, run).await?;
+        if let Some((index, _)) = self.in_hand
+            && let Work::Finished { by_itself } = self.works[index]
+        {
+            let done = recorded(&self.tasks[index].row(run).await?);
+            self.finished(index, by_itself, done);
+        }
+        Ok(())
+    }
+
+    /// What comes next. All that is done again is taken back before, but for the first: that is
+    /// taken back in the transaction that does it again.
+    fn next(&self) -> Option<Next> {
+        let redone = |work: &Work| matches!(work, Work::Redo { .. });
+        let (first, last) =
+            (self.works.iter().position(redone), self.works.iter().rposition(redone));
+        if first != last {
+            return last.map(Next::TakeBack);
+        }
+        let unfinished = |work: &Work| !matches!(work, Work::Finished { .. });
+        let index = self.works.iter().position(unfinished)?;
+        let has_begun = self.in_hand.is_some_and(|(begun, _)| begun == index);
+        Some(if has_begun { Next::CarryOut(index) } else { Next::Begin(index) })
+    }
+
+    async fn go_on(&mut self, run: &mut Run, unsure: bool) -> Result<(), CoreError> {
+        if unsure {
+            self.look(run).await?;
+        }
+        match self.next() {
+            None => Ok(()),
+            Some(Next::TakeBack(index)) => self.take_back(run, index).await,
+            Some(Next::Begin(index)) => self.begin(run, index).await,
+            Some(Next::CarryOut(index)) => {
+                if unsure {
+                    // Where definitions wait for locks that the undo holds (MySQL), one transaction
+                    // cannot do both.
+                    self.take_back(run, index).await?;
+                }
+                let (task, work) = (&self.tasks[index], &self.works[index]);
+                let done = task.transact(run, work, self.lease).await?;
+                let by_itself = !matches!(work, Work::Leave(_));
+                self.finished(index, by_itself, done);
+                Ok(())
+            }
+        }
+    }
+
+    /// Says that a step has begun, in the ledger and to people.
+    async fn begin(&mut self, run: &mut Run, index: usize) -> Result<(), CoreError> {
+        let (task, ports) = (&self.tasks[index], self.job.ports);
+        let again = match &self.works[index] {
+            Work::Finished { .. } | Work::Leave(_) => None,
+            Work::Do { again } => Some(*again),
+            Work::Redo { .. } => Some(true),
+        };
+        if let Some(again) = again {
+            run.phase = Phase::Relate;
+            task.mark_running(run, self.lease).await?;
+            ports.events.emit(Event::RelateStarted { step: task.name().to_owned(), again });
+        }
+        self.in_hand = Some((index, ports.clock.monotonic()));
+        Ok(())
+    }
+
+    /// Takes a step back that has to be.
+    async fn take_back(&mut self, run: &Run, index: usize) -> Result<(), CoreError> {
+        if let Work::Redo { undo } = &self.works[index] {
+            self.tasks[index].take_back(run, undo, self.lease).await?;
+            self.works[index] = Work::Do { again: true };
+        }
+        Ok(())
+    }
+
+    fn finished(&mut self, index: usize, by_itself: bool, done: Done) {
+        let ports = self.job.ports;
+        let now = ports.clock.monotonic();
+        let began = self.in_hand.take().map_or(now, |(_, began)| began);
+        self.works[index] = Work::Finished { by_itself };
+        ports.events.emit(Event::RelateFinished {
+            step: self.tasks[index].name().to_owned(),
+            left: !by_itself,
+            rows: done.rows,
+            tables: done.writes,
+            seconds: now.saturating_sub(began).as_secs_f64(),
+        });
+    }
 }
 
 /// What each step has to do. Whatever stands behind one that is done, is done again too.
@@ -226,47 +334,6 @@ impl Task<'_> {
         format!("relate step `{}`", excerpt_text(self.name()))
     }
 
-    async fn carry_out(&self, run: &mut Run, work: &Work, lease: &Lease) -> Result<(), CoreError> {
-        let Job { ports, plan, .. } = *self.job;
-        let patience = Patience::new(ports, load::retries(plan), lease);
-        let again = match work {
-            Work::Finished { .. } => return Ok(()),
-            Work::Leave(_) => None,
-            Work::Do { again } => Some(*again),
-            Work::Redo { .. } => Some(true),
-        };
-        if let Some(again) = again {
-            run.phase = Phase::Relate;
-            let running = self.running(self.row(run).await?);
-            let begin = async |_| self.mark_running(run, &running, lease).await;
-            patience.carry_out(begin).await?;
-            ports.events.emit(Event::RelateStarted { step: self.name().to_owned(), again });
-        }
-        let began = ports.clock.monotonic();
-        let done = patience
-            .carry_out(async |unsure| {
-                let row = self.row(run).await?;
-                if unsure && row.status == StepStatus::Completed {
-                    return Ok(recorded(&row));
-                }
-                let Work::Redo { undo } = work else {
-                    return self.transact(run, row, work, lease).await;
-                };
-                if !unsure {
-                    return self.transact(run, row, work, lease).await;
-                }
-                // Where definitions wait for locks that the undo holds (MySQL), one transaction
-                // cannot do both.
-                self.take_back(run, undo, lease).await?;
-                let row = self.row(run).await?;
-                self.transact(run, row, &Work::Do { again: true }, lease).await
-            })
-            .await?;
-        let took = ports.clock.monotonic().saturating_sub(began);
-        self.tell(work, done, took);
-        Ok(())
-    }
-
     /// The step's row while it is worked on.
     fn running(&self, row: Step) -> Step {
         let now = rfc3339(self.job.ports.clock.now());
@@ -280,22 +347,15 @@ impl Task<'_> {
 
     /// Takes back what an earlier run did, and says so in the step's row.
     async fn take_back(&self, run: &Run, undo: &str, lease: &Lease) -> Result<(), CoreError> {
-        let Job { ports, plan, .. } = *self.job;
         let doing = || self.doing();
-        let once = async |_| {
-            let row = self.row(run).await?;
-            if recorded(&row).taken_back {
-                return Ok(());
-            }
-            let mut txn = ports.target.begin(lease.fence).await.during(doing)?;
-            txn.execute(&self.script("undo", undo)).await.during(doing)?;
-            let taken_back = Done { taken_back: true, ..Done::default() };
-            let rollback_data = Some(json!(taken_back).to_string());
-            let row = Step { rollback_data, ..self.running(row) };
-            step::put(txn.as_mut(), &[row]).await.during(doing)?;
-            txn.commit().await.during(doing)
-        };
-        Patience::new(ports, load::retries(plan), lease).carry_out(once).await
+        let row = self.running(self.row(run).await?);
+        let mut txn = self.job.ports.target.begin(lease.fence).await.during(doing)?;
+        txn.execute(&self.script("undo", undo)).await.during(doing)?;
+        let taken_back = Done { taken_back: true, ..Done::default() };
+        let rollback_data = Some(json!(taken_back).to_string());
+        let row = Step { rollback_data, ..row };
+        step::put(txn.as_mut(), &[row]).await.during(doing)?;
+        txn.commit().await.during(doing)
     }
 
     async fn row(&self, run: &Run) -> Result<Step, CoreError> {
@@ -347,23 +407,19 @@ impl Task<'_> {
         Script { name, sql: sql.to_owned() }
     }
 
-    async fn mark_running(&self, run: &Run, row: &Step, lease: &Lease) -> Result<(), CoreError> {
+    async fn mark_running(&self, run: &Run, lease: &Lease) -> Result<(), CoreError> {
         let doing = || self.doing();
+        let row = self.running(self.row(run).await?);
         let mut txn = self.job.ports.target.begin(lease.fence).await.during(doing)?;
         run::put(txn.as_mut(), run).await.during(doing)?;
-        step::put(txn.as_mut(), std::slice::from_ref(row)).await.during(doing)?;
+        step::put(txn.as_mut(), &[row]).await.during(doing)?;
         txn.commit().await.during(doing)
     }
 
-    async fn transact(
-        &self,
-        run: &Run,
-        row: Step,
-        work: &Work,
-        lease: &Lease,
-    ) -> Result<Done, CoreError> {
+    async fn transact(&self, run: &Run, work: &Work, lease: &Lease) -> Result<Done, CoreError> {
         let doing = || self.doing();
         let ports = self.job.ports;
+        let row = self.row(run).await?;
         let writes = self.counted(work, lease).await?;
         let mut txn = ports.target.begin(lease.fence).await.during(doing)?;
         let done = match work {
@@ -444,16 +500,6 @@ impl Task<'_> {
         }
         let undo = self.relate.undo.as_ref().and_then(|undo| self.text(undo)).map(str::to_owned);
         Ok(Done { undo, rows, writes, checked: check.is_some(), ..Done::default() })
-    }
-
-    fn tell(&self, work: &Work, done: Done, took: Duration) {
-        self.job.ports.events.emit(Event::RelateFinished {
-            step: self.name().to_owned(),
-            left: matches!(work, Work::Leave(_)),
-            rows: done.rows,
-            tables: done.writes,
-            seconds: took.as_secs_f64(),
-        });
     }
 }
 

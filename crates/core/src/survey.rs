@@ -73,6 +73,11 @@ impl Survey {
         (self.steps.len() + self.relates.len()) as u64 + 1
     }
 
+    /// Ordinal of the first step behind those that load.
+    pub(crate) fn first_relate(&self) -> u64 {
+        self.steps.len() as u64 + 1
+    }
+
     /// Bytes to be read of an item; nothing of a file that is left out.
     pub(crate) fn bytes_of(&self, item: &Item) -> Option<u64> {
         let files = &self.sources.get(&item.source)?.partitions;

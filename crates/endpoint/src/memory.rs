@@ -9,4 +9,4 @@ mod target;
 
 pub use order::compare;
 pub use source::{MemoryRecord, MemorySource};
-pub use target::MemoryTarget;
+pub use target::{Committed, MemoryTarget};

@@ -51,6 +51,7 @@ use crate::options::Options;
 use crate::patience::{Patience, passes, pause};
 use crate::ports::{Ports, rfc3339};
 use crate::retry;
+use crate::standing;
 use crate::survey::{Survey, SurveyedStep};
 use crate::window::{self, WindowState};
 
@@ -280,6 +281,10 @@ impl Task<'_> {
         if failures > 0 {
             // Also waits for the commit whose answer was lost: marks are read behind it.
             self.lease.renew().await?;
+        }
+        // Rows whose parents a server has forgotten with its last commits would be orphans.
+        if let Some(step) = standing::forgotten_before(target, &self.run.id, self.step).await? {
+            return Err(CoreError::Forgotten { run: self.run.id.clone(), step }.into());
         }
         let mut items = item::of_step(target, &self.run.id, self.step).await?;
         let batches = batch::of_run(target, &self.run.id).await?;

@@ -7,11 +7,11 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use whimbrel_core::{CoreError, Outcome, StopReason};
 use whimbrel_endpoint::ErrorClass;
-use whimbrel_ledger::chain;
+use whimbrel_ledger::{RunStatus, chain, tables};
 
-use crate::ledger::{newest, now};
+use crate::ledger::{newest, now, runs};
 use crate::legacy;
-use crate::troubled::{At, Trouble};
+use crate::troubled::{At, Flush, Trouble};
 use crate::world::{World, same};
 
 /// Lets it happen at each commit of a run, one after the other, each time in a world of its own.
@@ -94,6 +94,88 @@ fn resume_after_every_deadline() {
     }
     assert!(stops > 5, "the run stops seldom: {stops}");
     assert_eq!(same(&undisturbed, &world), Ok(()));
+}
+
+/// A server that falls at each commit of a run, one after the other.
+#[track_caller]
+fn check_fallen(undisturbed: &World, flush: Flush) {
+    let commits = undisturbed.process().run().commits;
+    for trouble in [Trouble::FallBefore, Trouble::FallAfter] {
+        for commit in 1..=commits {
+            let world = undisturbed.afresh();
+            let ended = world.process().flush(flush).trouble(At::Commit(commit), trouble).run();
+            let at = format!("{trouble:?} at commit {commit}, flushed {flush:?}");
+            if flush == Flush::WhenTheLoadIsLeft {
+                let completed = matches!(ended.result, Some(Ok(Outcome::Completed { .. })));
+                assert!(completed, "{at}: {:?}", ended.result);
+            }
+            let run = runs(&world.target).pop();
+            if run.is_some_and(|run| run.status == RunStatus::Completed) {
+                assert_eq!(same(undisturbed, &world), Ok(()), "{at}: it is called complete");
+            }
+            world.migrate_to_the_end();
+            assert_eq!(same(undisturbed, &world), Ok(()), "{at}");
+        }
+    }
+}
+
+#[test]
+fn a_server_that_falls_while_tables_are_loaded_loses_nothing() {
+    check_fallen(&legacy::small(), Flush::WhenTheLoadIsLeft);
+}
+
+#[test]
+fn no_run_is_called_complete_that_a_server_has_forgotten_a_part_of() {
+    check_fallen(&legacy::small(), Flush::Never);
+}
+
+const FAMILY: &str = r#"
+[source.p]
+csv = "*"
+[source.c]
+csv = "*"
+[[table]]
+into = "parents"
+from = "p"
+key  = ["id"]
+columns = { id = "id" }
+[[table]]
+into = "children"
+from = "c"
+key  = ["id"]
+columns = { id = "id", parent = { ref = "parents", by = "parent" } }
+"#;
+
+#[test]
+fn children_wait_for_parents_that_a_fallen_server_has_forgotten() {
+    let world = World::new(FAMILY, &[("p", "id"), ("c", "id,parent")])
+        .file("p", "a", "1\n2\n3")
+        .file("c", "b", "1,3\n2,1");
+    for flush in [Flush::WhenTheLoadIsLeft, Flush::Never] {
+        check_fallen(&world, flush);
+    }
+    world.migrate_to_the_end();
+    assert_eq!(world.target.rows("children").len(), 2, "no child is an orphan");
+}
+
+#[test]
+fn leaving_the_load_is_tried_again() {
+    let world = legacy::small();
+    let trouble = Trouble::Refused(ErrorClass::Transient);
+    let ended = world.process().trouble(At::Leave(1), trouble).run();
+    assert!(matches!(ended.result, Some(Ok(Outcome::Completed { .. }))), "{:?}", ended.result);
+    assert_eq!((ended.heard.retries, ended.loading), (1, false));
+}
+
+#[test]
+fn the_load_is_left_where_nothing_could_be_loaded() {
+    let world = legacy::small();
+    let mut process = world.process();
+    process.script.unreadable = Some(tables::PARKED_INDEXES.name.as_str());
+    let ended = process.run();
+    assert!(matches!(ended.result, Some(Err(CoreError::Endpoint { .. }))), "{:?}", ended.result);
+    assert!(!ended.loading);
+    world.migrate_to_the_end();
 }
 
 const SHORT: &str = r#"

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
-use whimbrel_endpoint::memory::{MemorySource, MemoryTarget};
+use whimbrel_endpoint::memory::{Committed, MemorySource, MemoryTarget};
 use whimbrel_endpoint::{
     Discovery, EndpointError, ErrorClass, Fence, Finding, Freshness, LeaseAnswer, LeaseRequest,
     Limit, Needs, Partition, Pressure, Query, Reader, ReaderEnd, RowFate, Rows, SchemaFile, Source,
@@ -32,8 +32,23 @@ pub(crate) enum Trouble {
     DeathBefore,
     /// The process dies when it has been carried out.
     DeathAfter,
+    /// The server falls before it is carried out, and forgets what is not on its disk.
+    FallBefore,
+    /// The server falls once it has answered, and is there again.
+    FallAfter,
     /// The thread that reads has a defect.
     Panic,
+}
+
+/// Which commits a server may forget when it falls.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) enum Flush {
+    #[default]
+    Each,
+    /// Those since the load began, until it is left: PostgreSQL.
+    WhenTheLoadIsLeft,
+    /// All: MariaDB and MySQL, where the operator has set them so.
+    Never,
 }
 
 /// What a target says of rows that it was to write.
@@ -58,6 +73,8 @@ pub(crate) enum At {
     Batch(u64),
     /// When records are read.
     Read(u64),
+    /// When the load is left.
+    Leave(u64),
 }
 
 /// Something that happens elsewhere.
@@ -79,11 +96,54 @@ pub(crate) struct Script {
     pub(crate) meanwhile: Mutex<Option<(u64, Event)>>,
     pub(crate) commits: AtomicU64,
     pub(crate) batches: AtomicU64,
+    pub(crate) reads: AtomicU64,
     /// The source is a database with so many sessions, each for one reader or comparison.
     pub(crate) sessions: Option<Arc<Semaphore>>,
-    pub(crate) reads: AtomicU64,
     pub(crate) died: Notify,
+    /// This table cannot be read while a load is under way.
+    pub(crate) unreadable: Option<&'static str>,
+    pub(crate) flush: Flush,
+    pub(crate) loading: AtomicBool,
+    leaves: AtomicU64,
     writing: AtomicBool,
+    /// What is on the server's disk, where that is not all that is committed.
+    disk: Mutex<Option<Committed>>,
+    /// The server fell, and the writer does not know it yet.
+    fell: AtomicBool,
+}
+
+impl Script {
+    /// A commit was acknowledged; whether it is on the disk.
+    fn acknowledged(&self, before: Committed) {
+        let flushed = match self.flush {
+            Flush::Each => true,
+            Flush::WhenTheLoadIsLeft => !self.loading.load(Ordering::SeqCst),
+            Flush::Never => false,
+        };
+        let mut disk = self.disk.lock().unwrap_or_else(PoisonError::into_inner);
+        if flushed {
+            *disk = None;
+        } else if disk.is_none() {
+            *disk = Some(before);
+        }
+    }
+
+    fn fall(&self, target: &MemoryTarget) {
+        let disk = self.disk.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(disk) = disk {
+            target.fall_back_to(&disk);
+        }
+    }
+
+    /// Who writes first on a new connection is told.
+    fn told_of_a_fall(&self) -> Result<(), EndpointError> {
+        if self.fell.swap(false, Ordering::SeqCst) { Err(lost()) } else { Ok(()) }
+    }
+}
+
+fn lost() -> EndpointError {
+    let what = "the connection to the test's target is lost";
+    EndpointError::new(ErrorClass::Transient, "WB0610", what)
 }
 
 /// A target that follows a script.
@@ -99,6 +159,11 @@ impl Target for Troubled {
     }
 
     async fn describe(&self, table: &str) -> Result<Option<Table>, EndpointError> {
+        let loading = self.script.loading.load(Ordering::SeqCst);
+        if loading && self.script.unreadable == Some(table) {
+            let what = "the test's target does not read this";
+            return Err(EndpointError::new(ErrorClass::System, "WB0610", what));
+        }
         self.inner.describe(table).await
     }
 
@@ -137,6 +202,7 @@ impl Target for Troubled {
             // Elsewhere: on a thread of its own, which has no runtime yet.
             std::thread::spawn(happens).join().expect("what happens elsewhere succeeds");
         }
+        self.script.told_of_a_fall()?;
         let inner = self.inner.begin(fence).await?;
         Ok(Box::new(TroubledTxn {
             inner,
@@ -159,10 +225,21 @@ impl Target for Troubled {
     }
 
     async fn enter_load(&self) -> Result<(), EndpointError> {
+        self.script.loading.store(true, Ordering::SeqCst);
         self.inner.enter_load().await
     }
 
     async fn leave_load(&self) -> Result<(), EndpointError> {
+        let leave = At::Leave(self.script.leaves.fetch_add(1, Ordering::SeqCst) + 1);
+        if let Some(Trouble::Refused(class)) = self.script.troubles.get(&leave) {
+            let what = "the test's target does not leave the load";
+            return Err(EndpointError::new(*class, "WB0610", what));
+        }
+        if self.script.flush != Flush::Never {
+            self.script.told_of_a_fall()?;
+            *self.script.disk.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+        self.script.loading.store(false, Ordering::SeqCst);
         self.inner.leave_load().await
     }
 }
@@ -303,8 +380,25 @@ impl Txn for TroubledTxn {
         let batch =
             self.batch.then(|| At::Batch(self.script.batches.fetch_add(1, Ordering::SeqCst) + 1));
         let of = |at| self.script.troubles.get(&at);
+        let before = self.target.committed();
         match of(commit).or_else(|| of(batch?)) {
-            None => self.inner.commit().await,
+            None => {
+                self.inner.commit().await?;
+                self.script.acknowledged(before);
+                Ok(())
+            }
+            Some(Trouble::FallBefore) => {
+                self.inner.rollback().await?;
+                self.script.fall(&self.target);
+                Err(lost())
+            }
+            Some(Trouble::FallAfter) => {
+                self.inner.commit().await?;
+                self.script.acknowledged(before);
+                self.script.fall(&self.target);
+                self.script.fell.store(true, Ordering::SeqCst);
+                Ok(())
+            }
             Some(Trouble::Refused(class)) => {
                 self.inner.rollback().await?;
                 Err(EndpointError::new(*class, "WB0610", "the test's target refuses the commit"))

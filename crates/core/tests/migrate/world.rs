@@ -19,7 +19,7 @@ use whimbrel_model::{Defect, Value};
 
 use crate::ledger;
 use crate::ports::{Dead, Ear, Heard, Kept, Stopped};
-use crate::troubled::{At, Lie, Script, Sips, Trouble, Troubled};
+use crate::troubled::{At, Flush, Lie, Script, Sips, Trouble, Troubled};
 
 /// A plan, legacy files, and a target.
 #[derive(Clone)]
@@ -268,6 +268,8 @@ pub(crate) struct Ended {
     pub(crate) heard: Heard,
     /// Commits that it tried.
     pub(crate) commits: u64,
+    /// Whether the target is still tuned for a load.
+    pub(crate) loading: bool,
 }
 
 impl Process<'_> {
@@ -289,6 +291,12 @@ impl Process<'_> {
     /// Sources are databases with so many sessions.
     pub(crate) fn sessions(mut self, sessions: usize) -> Self {
         self.script.sessions = Some(Arc::new(Semaphore::new(sessions)));
+        self
+    }
+
+    /// Which commits its server may forget when it falls.
+    pub(crate) fn flush(mut self, flush: Flush) -> Self {
+        self.script.flush = flush;
         self
     }
 
@@ -359,7 +367,8 @@ impl Process<'_> {
         runtime.shutdown_background();
         self.world.dead.add(started);
         let heard = ear.heard.lock().expect("nobody panics while listening").clone();
-        Ended { result, heard, commits: script.commits.load(Ordering::SeqCst) }
+        let commits = script.commits.load(Ordering::SeqCst);
+        Ended { result, heard, commits, loading: script.loading.load(Ordering::SeqCst) }
     }
 }
 

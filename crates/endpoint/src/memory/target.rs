@@ -42,6 +42,10 @@ struct Lease {
     expires_ms: u64,
 }
 
+/// What a target in memory had committed at a moment.
+#[derive(Clone, Default, Debug)]
+pub struct Committed(Tables);
+
 type Tables = BTreeMap<String, Arc<Stored>>;
 
 /// A table and its rows, under their keys or, without a key, in the order they came.
@@ -90,6 +94,17 @@ impl MemoryTarget {
         let state = self.state();
         let stored = state.tables.get(table);
         stored.map(|stored| stored.rows.values().cloned().collect()).unwrap_or_default()
+    }
+
+    /// All tables as they are committed now, for [`MemoryTarget::fall_back_to`].
+    pub fn committed(&self) -> Committed {
+        Committed(self.state().tables.clone())
+    }
+
+    /// Forgets what was committed since, as a server does that falls before it is on its disk.
+    /// Leases stay.
+    pub fn fall_back_to(&self, then: &Committed) {
+        self.state().tables.clone_from(&then.0);
     }
 
     /// Lets the target's clock go on, as far as leases are concerned. It does not go by itself.
