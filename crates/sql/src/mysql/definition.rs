@@ -87,7 +87,8 @@ async fn still_open(
     ))
 }
 
-fn cut<'a>(words: Words<'a>) -> Result<Vec<(Statement<'a>, What)>, EndpointError> {
+/// The statements, and what each of them is.
+pub(crate) fn cut<'a>(words: Words<'a>) -> Result<Vec<(Statement<'a>, What)>, EndpointError> {
     let statements = script::statements(words.sql).map_err(|uncut| {
         EndpointError::new(
             ErrorClass::Configuration,

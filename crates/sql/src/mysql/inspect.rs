@@ -150,7 +150,7 @@ fn place(database: &str, table: &str) -> String {
 }
 
 /// The session's user as GRANT names it.
-async fn user(session: &mut Session) -> Result<String, sqlx::Error> {
+pub(crate) async fn user(session: &mut Session) -> Result<String, sqlx::Error> {
     let rows = session.rows("SELECT CURRENT_USER()", none()).await?;
     let user = rows.first().and_then(|row| decode::text(row, 0)).unwrap_or_default();
     let (name, host) = user.rsplit_once('@').unwrap_or((&user, "%"));

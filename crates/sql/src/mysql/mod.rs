@@ -3,7 +3,7 @@
 //!
 //! Every session reads what is committed at each statement, in UTC and in strict mode; what strict
 //! mode would still bend is refused before it is sent ([`encode`]). Nothing but [`Target::prepare_ledger`]
-//! and a transaction changes the database; `describe_schema` makes one of its own and drops it.
+//! and a transaction changes the database; `describe_schema` makes one of its own ([`scratch`]).
 
 mod catalogue;
 pub(crate) mod decode;
@@ -17,6 +17,7 @@ mod lane;
 mod lease;
 mod ledger;
 mod read;
+mod scratch;
 mod script;
 pub(crate) mod session;
 mod trace;
@@ -33,13 +34,11 @@ use whimbrel_endpoint::{
 use whimbrel_model::Table;
 
 use self::catalogue::Named;
-use self::definition::Words;
 use self::lane::Lane;
-use self::session::{Link, Place, Session, none};
+use self::session::{Link, Place, none};
 use self::txn::MysqlTxn;
-use crate::dialect::Dialect;
+use crate::Options;
 use crate::shown::Shown;
-use crate::{Options, codes};
 
 /// Names the database; connects with the first use.
 #[allow(clippy::unused_async)] // so that an engine may connect here
@@ -105,23 +104,7 @@ impl Target for MysqlTarget {
         if files.is_empty() {
             return Ok(Vec::new());
         }
-        let mut session = self.place.open().await?;
-        let failed = |error| self.failed("read the schema files", error);
-        let name = session
-            .rows("SELECT CONCAT('whimbrel_scratch_', LEFT(REPLACE(UUID(), '-', ''), 16))", none())
-            .await
-            .map_err(failed)?;
-        let name = name.first().and_then(|row| decode::text(row, 0)).unwrap_or_default();
-        let quoted = Dialect::Mysql.quote(&name);
-        session
-            .command(&format!("CREATE DATABASE {quoted}"))
-            .await
-            .map_err(|error| scratch_refused(&self.place, error))?;
-        let tables = self.rehearse(&mut session, &quoted, files).await;
-        let dropped = session.command(&format!("DROP DATABASE {quoted}")).await;
-        let tables = tables?;
-        dropped.map_err(|error| self.failed(&format!("drop {quoted}"), error))?;
-        Ok(tables)
+        scratch::tables(&self.place, files).await
     }
 
     async fn prepare_ledger(&self) -> Result<(), EndpointError> {
@@ -191,38 +174,5 @@ impl Target for MysqlTarget {
 
     async fn leave_load(&self) -> Result<(), EndpointError> {
         Ok(())
-    }
-}
-
-impl MysqlTarget {
-    async fn rehearse(
-        &self,
-        session: &mut Session,
-        quoted: &str,
-        files: &[SchemaFile],
-    ) -> Result<Vec<Table>, EndpointError> {
-        let failed = |error| self.failed("read the schema files", error);
-        session.command(&format!("USE {quoted}")).await.map_err(failed)?;
-        for file in files {
-            let words = Words { name: &file.name, sql: &file.sql, code: codes::SCHEMA, note: "" };
-            definition::rehearse(session, &self.place.shown, words).await?;
-        }
-        catalogue::tables(session).await.map_err(failed)
-    }
-}
-
-fn scratch_refused(place: &Place, error: sqlx::Error) -> EndpointError {
-    let refused = matches!(fault::number(&error), Some(1044 | 1142 | 1227));
-    let told = place.failed("make a database to try the schema files in", error);
-    if !refused {
-        return told;
-    }
-    EndpointError {
-        what: format!(
-            "{}; an administrator may run: GRANT ALL ON `whimbrel\\_scratch\\_%`.* TO the user of \
-             the URL",
-            told.what
-        ),
-        ..told
     }
 }

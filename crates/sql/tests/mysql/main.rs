@@ -6,3 +6,4 @@ mod contract;
 mod definitions;
 mod place;
 mod rows;
+mod scratch;
