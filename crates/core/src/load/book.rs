@@ -71,7 +71,9 @@ impl OpenBatch {
         for (index, unit) in produced.units.iter().enumerate() {
             let won = matches!(
                 ends[index],
-                Some(UnitEnd::Class(Class::Loaded | Class::Updated | Class::Unchanged))
+                Some(UnitEnd::Class(
+                    Class::Loaded | Class::Updated | Class::Unchanged | Class::Duplicate
+                ))
             );
             let (true, false, Some(digest)) = (won, losers.contains_key(&index), unit.duplicate)
             else {

@@ -127,6 +127,25 @@ fn a_row_that_is_kept_makes_its_rival_a_duplicate() {
 }
 
 #[test]
+fn whoever_lost_to_a_kept_row_has_losers_wherever_batches_end() {
+    for rows in [1, 100] {
+        let settings = "existing = \"keep\"\nduplicates = { by = [\"name\"] }";
+        let plan = PEOPLE.replace("key  = [\"id\"]", &format!("key  = [\"id\"]\n{settings}"));
+        let plan = format!("{plan}\n[run]\nbatch_size = {rows}\n");
+        let world = World::new(&plan, &[("people", "id,name")]);
+        check(
+            &world.file("people", "a.csv", "1,Ada\n1,Grace\n2,Grace"),
+            &expect![[r#"
+                run 1 full completed
+                  step 1: 3 read = 1 loaded + 2 duplicate
+                people
+                  1 | Ada
+            "#]],
+        );
+    }
+}
+
+#[test]
 fn a_filtered_record_is_counted_and_not_listed() {
     check(
         &people("where = \"name != 'Ada'\"", "1,Ada\n2,Grace"),
