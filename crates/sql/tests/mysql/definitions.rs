@@ -373,21 +373,3 @@ async fn routines_and_views_are_definitions_like_others() {
     }
     assert_eq!(place.rows("SELECT id, n FROM t"), ["1,1"]);
 }
-
-#[tokio::test]
-async fn a_rehearsal_leaves_nothing() {
-    let Some(place) = Place::new("rehearsal") else { return };
-    let target = place.target().await;
-    let tables = target.describe_schema(&[file(SCHEMA)]).await.unwrap();
-    let names: Vec<&str> = tables.iter().map(|table| table.name.as_str()).collect();
-    assert_eq!(names, ["a", "b"]);
-    let (_, code, what) =
-        refusal(target.describe_schema(&[file("CREATE TABLE a (id nothing)")]).await);
-    assert_eq!(code, "WB0420");
-    assert!(what.contains("schema/001.sql:1"), "{what}");
-    let (_, code, _) =
-        refusal(target.describe_schema(&[file("CREATE TABLE mysql.a (id int)")]).await);
-    assert_eq!(code, "WB0473");
-    assert!(place.rows("SHOW TABLES").is_empty());
-    assert!(place.rows("SHOW DATABASES LIKE 'whimbrel\\_scratch%'").is_empty());
-}

@@ -18,6 +18,25 @@ fn scratches(database: &Database<'_>) -> Vec<String> {
 }
 
 #[tokio::test]
+async fn a_rehearsal_leaves_nothing() {
+    let Some(server) = private_or_skip(Engine::Mysql, &Settings::default()) else { return };
+    let database = server.database("rehearsal").unwrap();
+    let target = opened(&database.url()).await;
+    let tables = target.describe_schema(&[file(TWO)]).await.unwrap();
+    let names: Vec<&str> = tables.iter().map(|table| table.name.as_str()).collect();
+    assert_eq!(names, ["a", "b"]);
+    let (_, code, what) =
+        refusal(target.describe_schema(&[file("CREATE TABLE a (id nothing)")]).await);
+    assert_eq!(code, "WB0420");
+    assert!(what.contains("schema/001.sql:1"), "{what}");
+    let (_, code, _) =
+        refusal(target.describe_schema(&[file("CREATE TABLE mysql.a (id int)")]).await);
+    assert_eq!(code, "WB0473");
+    assert!(cells(&database, "SHOW TABLES").is_empty());
+    assert!(scratches(&database).is_empty());
+}
+
+#[tokio::test]
 async fn a_user_of_one_database_goes_on_with_the_tables_that_stand() {
     let Some(server) = private_or_skip(Engine::Mysql, &Settings::default()) else { return };
     let database = server.database("tenant").unwrap();
