@@ -158,6 +158,25 @@ fn children_wait_for_parents_that_a_fallen_server_has_forgotten() {
     assert_eq!(world.target.rows("children").len(), 2, "no child is an orphan");
 }
 
+/// `WB0635`: where a run may try nothing again, it says what the server has forgotten.
+#[test]
+fn a_forgotten_step_is_told_where_there_are_no_retries() {
+    let plan = format!("{FAMILY}[run]\nretries = 0\n");
+    let undisturbed = World::new(&plan, &[("p", "id"), ("c", "id,parent")])
+        .file("p", "a", "1\n2\n3")
+        .file("c", "b", "1,3\n2,1");
+    let mut told = 0;
+    for commit in 1..=undisturbed.process().run().commits {
+        let world = undisturbed.afresh();
+        let process = world.process().flush(Flush::Never);
+        let ended = process.trouble(At::Commit(commit), Trouble::FallAfter).run();
+        told += usize::from(matches!(ended.result, Some(Err(CoreError::Forgotten { .. }))));
+        world.migrate_to_the_end();
+        assert_eq!(same(&undisturbed, &world), Ok(()), "after commit {commit}");
+    }
+    assert!(told > 0, "nothing was forgotten");
+}
+
 #[test]
 fn leaving_the_load_is_tried_again() {
     let world = legacy::small();
