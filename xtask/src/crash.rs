@@ -321,9 +321,11 @@ fn at_failpoints(binary: &Path, undisturbed: &[Course<'_>], engine: Engine) -> R
 }
 
 /// Whether a point is one of steps that no course has: systems whose legacy data is a database are
-/// killed at those of relate steps, the tests of the command line at those around parked indexes.
+/// killed at those of relate steps, tests of their own at those around parked indexes and around tables
+/// that are undone.
 fn is_elsewhere(point: &str) -> bool {
-    ["core.relate.", "core.indexes.", "sql.indexes."].iter().any(|steps| point.starts_with(steps))
+    let elsewhere = ["core.relate.", "core.indexes.", "sql.indexes.", "sql.undo."];
+    elsewhere.iter().any(|steps| point.starts_with(steps))
 }
 
 /// Every name in a `failpoint!("…")` of the sources but those of other engines, and those of steps
