@@ -42,7 +42,7 @@ pub fn build(which: Build) -> Result<PathBuf> {
     }
 }
 
-/// A copy that no other build overwrites: `cargo test` puts a binary without failpoints there.
+/// A copy that no other build overwrites: one without failpoints would stand in the same place.
 fn set_aside(target: &Path) -> Result<PathBuf> {
     let folder = target.join("xtask");
     std::fs::create_dir_all(&folder)?;

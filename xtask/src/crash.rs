@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -28,21 +27,7 @@ pub const BATCH_SIZE: u64 = 11;
 pub fn run(arguments: &[&str]) -> Result<()> {
     let binary = build(Build::Failpoints)?;
     let grounds = Ground::of(&Engine::wanted(arguments)?)?;
-    run_on(&binary, &System::wanted(arguments)?, &grounds, arguments)?;
-    by_tests()
-}
-
-/// Tests that kill at points around what no system here has: loads that park indexes, and definitions
-/// that rename.
-fn by_tests() -> Result<()> {
-    for (package, test) in [("whimbrel-cli", "indexes"), ("whimbrel-sql", "mysql")] {
-        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.current_dir(root()).args(["test", "--quiet", "--package", package]);
-        cargo.args(["--features", "failpoints", "--test", test, "killed"]);
-        let status = cargo.status().context("cargo could not be started")?;
-        ensure!(status.success(), "killed in the tests `{test}`, something was lost");
-    }
-    Ok(())
+    run_on(&binary, &System::wanted(arguments)?, &grounds, arguments)
 }
 
 /// The same, on these engines.

@@ -11,6 +11,9 @@ use crate::engine::{Engine, Ground};
 use crate::fixtures::System;
 use crate::{crash, engine, exactness, fixtures, tidy};
 
+/// With it, tests that kill around parked indexes, renames and undone tables are there.
+const FAILPOINTS: &str = "whimbrel-cli/failpoints";
+
 /// Runs everything; stops at the first stage that fails. Which stages took how long is told in any
 /// case.
 pub fn run() -> Result<()> {
@@ -32,7 +35,17 @@ fn all(stages: &mut Stages) -> Result<(u64, Vec<String>)> {
     stages.begin("tidy");
     tidy::run()?;
     stages.begin("lints");
-    cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])?;
+    cargo(&[
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--features",
+        FAILPOINTS,
+        "--quiet",
+        "--",
+        "-D",
+        "warnings",
+    ])?;
     stages.begin("servers");
     engine::install()?;
     let grounds = Ground::of(&Engine::ALL)?;
@@ -90,7 +103,7 @@ fn tests(grounds: &[Ground]) -> Result<(u64, Vec<String>)> {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo
         .current_dir(root())
-        .args(["test", "--workspace", "--quiet", "--no-fail-fast"])
+        .args(["test", "--workspace", "--quiet", "--no-fail-fast", "--features", FAILPOINTS])
         .stdout(Stdio::piped());
     cargo.envs(Ground::variables(grounds));
     let mut child = cargo.spawn().context("cargo could not be started")?;

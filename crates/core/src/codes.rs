@@ -157,7 +157,8 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "WB0628",
         "the check of a relate step returned rows",
         "The step's `sql` was done, and its `check`, which must return no rows, returned some; the message \
-      shows the first. The step was taken back as a whole; what is loaded stays. Correct the `sql`, the \
+      shows the first. The step was taken back as a whole, but for definitions on MariaDB and MySQL, which \
+      commit by themselves; what is loaded stays. Correct the `sql`, the \
       `check` or the data, and run the same command again: it goes on with this step.",
     ),
     (

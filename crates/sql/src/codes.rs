@@ -207,7 +207,9 @@ pub const CODES: &[(&str, &str, &str)] = &[
         SCRIPT,
         "SQL of the plan failed",
         "A statement of a `[[relate]]` step, of a check or of a source's query was refused by the \
-         engine; its message follows. The transaction of the step was undone.",
+         engine; its message follows. The transaction of the step was undone. On MariaDB and MySQL \
+         definitions (`CREATE`, `ALTER` …) commit by themselves, with what the step did before them: those \
+         stay.",
     ),
     (
         LEDGER_NEWER,

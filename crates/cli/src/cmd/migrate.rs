@@ -235,9 +235,14 @@ pub(crate) fn remapped_text(tables: &[String]) -> String {
 /// That sources are not what the run has read of them.
 fn outdated_text(outdated: &[Outdated]) -> String {
     let line = |one: &Outdated| {
-        let (source, rows_of) = (printable(&one.source, 80), printable(&one.rows_of, 80));
+        let source = printable(&one.source, 80);
+        let rows_of = if one.rows_of == one.source {
+            String::new()
+        } else {
+            format!(", `{}`", printable(&one.rows_of, 80))
+        };
         let how = if one.appended { "rows were added" } else { "it was changed" };
-        format!("! source `{source}`, `{rows_of}`: {how} while the run was interrupted (WB0634)\n")
+        format!("! source `{source}`{rows_of}: {how} while the run was interrupted (WB0634)\n")
     };
     outdated.iter().map(line).collect()
 }

@@ -483,7 +483,7 @@ pub(super) static LIST: Section = Section {
 /// `[[relate]]`.
 pub(super) static RELATE: Section = Section {
     title: "[[relate]]",
-    doc: "A step in the target's own SQL, after all tables are loaded, in the order of the file. It is one transaction, which ends with a checkpoint: a run that is killed goes on with the first step that is not done. A later run of the plan that loads something takes the steps back, the last one first, and does them again; so it is, with `--adopt`, where the SQL of a step has changed, with that step and those behind it. Statements that begin or end transactions are refused. Inside a text, `$$` is written `$$$$`; a dollar quote with a tag (`$do$ … $do$`) and SQL from a file (`${file:sql/hierarchy.sql}`) are themselves.",
+    doc: "A step in the target's own SQL, after all tables are loaded, in the order of the file. It is one transaction, which ends with a checkpoint (on MariaDB and MySQL, definitions commit by themselves): a run that is killed goes on with the first step that is not done. A later run of the plan that loads something takes the steps back, the last one first, and does them again; so it is, with `--adopt`, where the SQL of a step has changed, with that step and those behind it. Statements that begin or end transactions are refused. Inside a text, `$$` is written `$$$$`; a dollar quote with a tag (`$do$ … $do$`) and SQL from a file (`${file:sql/hierarchy.sql}`) are themselves.",
     one_of: &[],
     keys: &[
         key("name", Shape::Text, "What the ledger, reports and messages call it; unique in the plan.", r#"name = "hierarchy""#).required(),
