@@ -7,7 +7,7 @@ use serde::Serialize;
 use whimbrel_endpoint::{Discovery, Finding, Needs, Partition, SchemaFile, Shape, TargetFacts};
 use whimbrel_ledger::Item;
 use whimbrel_model::Table;
-use whimbrel_model::plan::{Base, LargeFiles, Plan};
+use whimbrel_model::plan::{Base, LargeFiles, Plan, TableMapping};
 use whimbrel_transform::{CompileError, Environment, Limits, SourceShape, Step};
 
 use crate::error::{CoreError, While};
@@ -354,15 +354,19 @@ fn surveyed(
 
 /// Tables that some `ref` names.
 pub(crate) fn referenced_tables(plan: &Plan) -> BTreeSet<&str> {
+    plan.tables.iter().flat_map(references).collect()
+}
+
+/// Tables that some `ref` of this one names.
+pub(crate) fn references(mapping: &TableMapping) -> BTreeSet<&str> {
     let mut tables = BTreeSet::new();
-    for mapping in &plan.tables {
-        for (_, expr) in mapping.columns.iter().chain(&mapping.lets) {
-            expr.walk(&mut |expr| {
-                if let Base::Ref { table, .. } = &expr.base {
-                    tables.insert(table.value.as_str());
-                }
-            });
-        }
+    let exprs = mapping.columns.iter().chain(&mapping.lets).map(|(_, expr)| expr);
+    for expr in exprs.chain(mapping.legacy_key.iter().flatten()) {
+        expr.walk(&mut |expr| {
+            if let Base::Ref { table, .. } = &expr.base {
+                tables.insert(table.value.as_str());
+            }
+        });
     }
     tables
 }

@@ -177,6 +177,12 @@ codes! {
     PART_SEPARATOR = "WB0272", "a part of a key holds the character between the parts",
         "The parts of a key (`uuid5`, `ref … by`, `legacy_key`, `hash`) are joined by U+001F: with that \
          character in one of several, different records would get the same key.";
+    SEVERAL_PARENTS = "WB0273", "the reference leads to several rows",
+        "Records with the same legacy key became different rows of the table that `ref` names, so nobody \
+         can say which of them is meant; the message names the records of two. Add to `legacy_key` of that \
+         table, and to `by`, what tells them apart (`{ fact = \"source.name\" }` where two old systems are \
+         merged), or declare `duplicates` where they are the same; then load into another target. Or mend \
+         the records and retry.";
     ROWS_TOO_LARGE = "WB0280", "the rows of one record are too large",
         "Together with those before it they would take more than 3 GiB of memory at once, for example \
          because a long text is repeated for every element of an array. Leave the text to a table of its \

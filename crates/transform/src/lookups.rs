@@ -23,6 +23,8 @@ pub struct Lookups {
 #[derive(Clone, Debug)]
 pub(crate) enum Parent {
     Key(Value),
+    /// Records with this legacy key became several rows; where they stand.
+    Several(String),
     /// The stored key is no single value.
     Unreadable,
 }
@@ -41,6 +43,12 @@ impl Lookups {
     /// [`Lookups::insert`] with the value itself.
     pub fn insert_value(&mut self, table: &str, legacy_key: &str, new_key: Value) {
         self.put(table, legacy_key, Parent::Key(new_key));
+    }
+
+    /// Says that records with this legacy key became different rows; `places` names two of these
+    /// records, for people.
+    pub fn insert_several(&mut self, table: &str, legacy_key: &str, places: &str) {
+        self.put(table, legacy_key, Parent::Several(places.to_owned()));
     }
 
     fn put(&mut self, table: &str, legacy_key: &str, parent: Parent) {

@@ -537,6 +537,12 @@ impl Node {
         let shown = || self.shown(ValueRef::Text(&key)).replace("\\u{1f}", " · ");
         match (cx.lookups.get(table, &key), missing) {
             (Some(Parent::Key(value)), _) => Ok(Cell::Ref(value.as_ref())),
+            (Some(Parent::Several(places)), _) => {
+                let message =
+                    format!("records with this key became different rows of `{table}`: {places}");
+                let fault = Fault::new(codes::SEVERAL_PARENTS, message);
+                Err(Failure::Final(self.refuse(fault, Some(shown()))))
+            }
             (Some(Parent::Unreadable), _) => {
                 let fault = Fault::new(
                     codes::NO_PARENT,

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use whimbrel_endpoint::EndpointError;
 use whimbrel_ledger::{
-    Archived, Item, Mapping, Reject, RejectStatus, Seen, archive, mapping, reject,
+    Archived, Item, ItemKind, Mapping, Reject, RejectStatus, Seen, archive, mapping, reject,
 };
 use whimbrel_model::wce::{self, Decoded};
 use whimbrel_model::{Account, Class, Digest, RowClass, ValueRef};
 
 use super::digests::key_text;
 use super::judge::{Losers, Winner, Written};
-use super::produced::{Produced, Reached, Refusal, Unit};
+use super::produced::{Produced, Reached, Refusal, Rows, Unit};
 use super::writer::{OpenBatch, StepContext, UnitEnd};
 
 impl OpenBatch {
@@ -103,23 +103,32 @@ impl OpenBatch {
     ) -> Result<(), EndpointError> {
         let table = &context.table.name;
         let losers = losers.unwrap_or_default();
-        let entry =
-            |unit: &Unit, legacy: &str, new_id: String, key: &[u8], digest: &Digest, winner| {
-                Mapping {
-                    legacy_type: table.clone(),
-                    legacy_id: legacy.to_owned(),
-                    new_type: table.clone(),
-                    new_id,
-                    new_key: key.to_vec(),
-                    content_hash: digest.0.to_vec(),
-                    source: items[unit.item].source.clone(),
-                    source_file: items[unit.item].source_file.clone(),
-                    record: unit.position.record,
-                    winner,
-                    run: context.run.to_owned(),
-                }
-            };
+        let entry = |unit: &Unit,
+                     legacy: &str,
+                     new_id: String,
+                     key: &[u8],
+                     digest: &Digest,
+                     winner,
+                     nth| {
+            let item = &items[unit.item];
+            let named = context.sources > 1 || item.kind == ItemKind::Table;
+            Mapping {
+                legacy_type: table.clone(),
+                legacy_id: legacy.to_owned(),
+                new_type: table.clone(),
+                new_id,
+                new_key: key.to_vec(),
+                content_hash: digest.0.to_vec(),
+                source: item.source.clone(),
+                source_file: item.source_file.clone(),
+                record: unit.position.record,
+                nth: (named || nth > 0).then_some(nth),
+                winner,
+                run: context.run.to_owned(),
+            }
+        };
         let mut rows = Vec::new();
+        let mut nth = Nth::default();
         for row in 0..written.rows.len() {
             if written.classes[row].is_none() {
                 continue;
@@ -128,7 +137,8 @@ impl OpenBatch {
             let digest = &written.rows.digests[row];
             let id = key_text(&context.table, written.rows.chunk.row(row));
             let legacy = &written.rows.legacy[row];
-            rows.push(entry(unit, legacy, id, written.rows.key(row), digest, true));
+            let key = written.rows.key(row);
+            rows.push(entry(unit, legacy, id, key, digest, true, nth.of(&written.rows, row)));
         }
         for row in 0..produced.rows.len() {
             let index = produced.rows.units[row] as usize;
@@ -137,7 +147,7 @@ impl OpenBatch {
                 let unit = &produced.units[index];
                 let digest = &produced.rows.digests[row];
                 let legacy = &produced.rows.legacy[row];
-                rows.push(entry(unit, legacy, winner_text(key), key, digest, false));
+                rows.push(entry(unit, legacy, winner_text(key), key, digest, false, 0));
             }
         }
         mapping::put(self.txn.as_mut(), &rows).await
@@ -280,6 +290,31 @@ impl OpenBatch {
             resolution: None,
             resolved_at: None,
         })
+    }
+}
+
+/// Counts the rows of a record under a legacy key, for records that become several rows.
+#[derive(Default)]
+struct Nth<'r> {
+    unit: Option<u32>,
+    keys: BTreeMap<&'r str, BTreeMap<&'r [u8], u64>>,
+}
+
+impl<'r> Nth<'r> {
+    /// How many other rows the record has under the legacy key of this row, up to it.
+    fn of(&mut self, rows: &'r Rows, row: usize) -> u64 {
+        let unit = rows.units[row];
+        let goes_on = self.unit == Some(unit);
+        if !goes_on {
+            self.unit = Some(unit);
+            self.keys.clear();
+        }
+        if !goes_on && rows.units.get(row + 1) != Some(&unit) {
+            return 0;
+        }
+        let keys = self.keys.entry(&rows.legacy[row]).or_default();
+        let next = keys.len() as u64;
+        *keys.entry(rows.key(row)).or_insert(next)
     }
 }
 

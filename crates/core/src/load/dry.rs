@@ -1,13 +1,14 @@
 //! A load that writes nothing: everything is read and transformed, and what would happen is
 //! counted. No writer is ever made; only the target's own constraints stay untried.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
-use whimbrel_ledger::{Counts, Item, ItemKind, Run};
+use whimbrel_ledger::{Counts, Item, ItemKind, Lead, Place, Run};
 use whimbrel_model::{Class, ValueRef};
 use whimbrel_transform::{MASK, Notes, excerpt};
 
@@ -95,8 +96,8 @@ pub struct DrySample {
 /// Samples of each table.
 const SAMPLES: usize = 3;
 
-/// New keys by (table, legacy key).
-pub(crate) type ParentKeys = BTreeMap<(String, String), Vec<u8>>;
+/// Where legacy keys lead, by (table, legacy key).
+pub(crate) type ParentKeys = BTreeMap<(String, String), Lead>;
 
 /// Reads and transforms what a fresh run would take.
 pub(crate) async fn dry(
@@ -142,7 +143,7 @@ async fn tally(
     tally.table.databases = databases as u64;
     tally.table.files = (items.len() - databases) as u64;
     tally.table.bytes = items.iter().filter_map(|item| job.survey.bytes_of(item)).sum();
-    let mut see = |item: &Item, produced: Produced| tally.note(&item.source_file, produced);
+    let mut see = |item: &Item, produced: Produced| tally.note(item, produced);
     let read = read_through(job, surveyed, items, &known, Choice::All, &mut see).await?;
     tally.table.complete = read == ControlFlow::Continue(());
     tally.now = job.ports.clock.monotonic();
@@ -268,7 +269,8 @@ impl<'a> Tally<'a> {
         }
     }
 
-    fn note(&mut self, path: &str, produced: Produced) -> ControlFlow<()> {
+    fn note(&mut self, item: &Item, produced: Produced) -> ControlFlow<()> {
+        let path = &item.source_file;
         let mut classes = Vec::with_capacity(produced.units.len());
         for unit in &produced.units {
             let class = match &unit.fate {
@@ -306,8 +308,8 @@ impl<'a> Tally<'a> {
             }
             self.table.rows += 1;
             if let Some(legacy) = produced.rows.legacy.get(row) {
-                let key = (self.table.table.clone(), legacy.clone());
-                self.own.insert(key, produced.rows.key(row).to_vec());
+                let record = produced.units[index].position.record;
+                self.lead(item, legacy, produced.rows.key(row), record);
             }
             if self.table.samples.len() < SAMPLES {
                 let sample = self.sample(path, &produced, row, index);
@@ -318,6 +320,18 @@ impl<'a> Tally<'a> {
         match self.depth {
             Depth::Units(limit) if self.counts.read >= limit => ControlFlow::Break(()),
             Depth::Units(_) | Depth::Everything => ControlFlow::Continue(()),
+        }
+    }
+
+    /// Notes that a legacy key leads to the row that the record became.
+    fn lead(&mut self, item: &Item, legacy: &str, new_key: &[u8], record: u64) {
+        let (source, source_file) = (item.source.clone(), item.source_file.clone());
+        let place = Place { source, source_file, record };
+        match self.own.entry((self.table.table.clone(), legacy.to_owned())) {
+            Entry::Occupied(mut known) => known.get_mut().add(new_key, || place),
+            Entry::Vacant(free) => {
+                free.insert(Lead::Row { new_key: new_key.to_vec(), place });
+            }
         }
     }
 

@@ -28,7 +28,8 @@ use std::time::Duration;
 
 use whimbrel_endpoint::{EndpointError, ErrorClass};
 use whimbrel_ledger::{
-    Counts, Item, Parked, Run, RunKind, Step, StepStatus, batch, item, meta, pages, reject, step,
+    Counts, Item, Parked, Run, RunKind, Step, StepStatus, Versions, batch, item, meta, pages,
+    reject, step,
 };
 use whimbrel_model::Class;
 use whimbrel_model::plan::{Budget, Plan, TableMapping};
@@ -52,7 +53,7 @@ use crate::patience::{Patience, passes, pause};
 use crate::ports::{Ports, rfc3339};
 use crate::retry;
 use crate::standing;
-use crate::survey::{Survey, SurveyedStep};
+use crate::survey::{Survey, SurveyedStep, references};
 use crate::window::{self, WindowState};
 
 /// How the load of a table ended.
@@ -311,6 +312,7 @@ impl Task<'_> {
             existing: self.mapping().existing,
             duplicates: self.mapping().duplicates.as_ref().map(|duplicates| duplicates.conflict),
             mappings: self.surveyed.step.stores_mappings(),
+            sources: self.mapping().from.len(),
             sensitive: self.surveyed.step.has_sensitive(),
             digester: RowDigester::new(&self.project_key, &self.surveyed.table),
             origins: self.origins().await?,
@@ -321,7 +323,8 @@ impl Task<'_> {
         if let Some(reason) = self.over_budget(&writer, &flow) {
             return Ok(LoadEnd::Stopped(reason));
         }
-        let stopped = self.pump(works, &mut writer, &mut flow).await;
+        let parents = self.parents().await?;
+        let stopped = self.pump(works, parents, &mut writer, &mut flow).await;
         *batches_done = writer.next_batch - next_batch;
         let stopped = match stopped {
             Ok(stopped) => stopped,
@@ -371,10 +374,22 @@ impl Task<'_> {
         Ok(origins)
     }
 
+    /// Where the step finds what its references lead to.
+    async fn parents(&self) -> Result<ParentIndex, EndpointError> {
+        let target = Arc::clone(&self.ports.target);
+        let mut versions = BTreeMap::new();
+        for table in references(self.mapping()) {
+            let of_table = Versions::of(target.as_ref(), &self.run.plan, table).await?;
+            versions.insert(table.to_owned(), of_table);
+        }
+        Ok(ParentIndex::Ledger { target, versions })
+    }
+
     /// Runs the workers and feeds the writer until everything is committed or a stop is asked for.
     async fn pump(
         &self,
         works: Vec<Work>,
+        parents: ParentIndex,
         writer: &mut Writer<'_>,
         flow: &mut Flow<'_>,
     ) -> Result<Option<StopReason>, AttemptError> {
@@ -387,7 +402,7 @@ impl Task<'_> {
             self.surveyed,
             &self.project_key,
             gate,
-            ParentIndex::Ledger(Arc::clone(&self.ports.target)),
+            parents,
             self.sample.clone().map_or(Choice::All, Choice::Sampled),
         );
         let shared = Arc::new(shared.in_chunks_of(together));

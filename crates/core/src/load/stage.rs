@@ -14,12 +14,12 @@ use tokio::runtime::Handle;
 use whimbrel_endpoint::{
     EndpointError, Field, Freshness, Limit, Partition, Reader, ReaderEnd, Source, Target, failpoint,
 };
-use whimbrel_ledger::{Item, Stage, mapping};
+use whimbrel_ledger::{Item, Lead, Place, Stage, Versions, lead};
 use whimbrel_model::digest::{DigestKey, Domain};
 use whimbrel_model::plan::{Each, HashAlgorithm, Plan};
 use whimbrel_model::{Chunk, Digest, Position, SourceChunk, SourceMark};
 use whimbrel_transform::{
-    Lookup, Lookups, Only, Out, PartitionFacts, State, Step, UnitFate, UnitKind,
+    Lookup, Lookups, Only, Out, PartitionFacts, State, Step, UnitFate, UnitKind, excerpt_text,
 };
 
 use super::again::{self, Again};
@@ -761,10 +761,11 @@ impl Marks {
 
 /// Where new keys of parents are found.
 pub(crate) enum ParentIndex {
-    /// In the ledger, where earlier steps have committed them.
-    Ledger(Arc<dyn Target>),
+    /// In the ledger, where earlier steps have committed them; with what was read of each of their
+    /// tables when.
+    Ledger { target: Arc<dyn Target>, versions: BTreeMap<String, Versions> },
     /// In memory, by (table, legacy key): where nothing is written.
-    Memory(Arc<BTreeMap<(String, String), Vec<u8>>>),
+    Memory(Arc<BTreeMap<(String, String), Lead>>),
 }
 
 impl ParentIndex {
@@ -773,16 +774,17 @@ impl ParentIndex {
         handle: &Handle,
         table: &str,
         legacy: &[String],
-    ) -> Result<BTreeMap<String, Vec<u8>>, EndpointError> {
+    ) -> Result<BTreeMap<String, Lead>, EndpointError> {
         match self {
-            Self::Ledger(target) => {
-                handle.block_on(mapping::resolve(target.as_ref(), table, legacy))
+            Self::Ledger { target, versions } => {
+                let versions = versions.get(table).expect("every table referred to is there");
+                handle.block_on(lead::resolve(target.as_ref(), table, legacy, versions))
             }
-            Self::Memory(keys) => Ok(legacy
+            Self::Memory(leads) => Ok(legacy
                 .iter()
                 .filter_map(|one| {
-                    let key = keys.get(&(table.to_owned(), one.clone()))?;
-                    Some((one.clone(), key.clone()))
+                    let lead = leads.get(&(table.to_owned(), one.clone()))?;
+                    Some((one.clone(), lead.clone()))
                 })
                 .collect()),
         }
@@ -792,7 +794,7 @@ impl ParentIndex {
 /// New keys of parents, remembered by a worker.
 #[derive(Default)]
 struct Parents {
-    known: BTreeMap<(String, String), Option<Vec<u8>>>,
+    known: BTreeMap<(String, String), Option<Lead>>,
 }
 
 /// Parents that a worker remembers before it forgets them all.
@@ -819,15 +821,36 @@ impl Parents {
         if !missing.is_empty() {
             let mut found = index.find(handle, &wanted.table, &missing)?;
             for legacy in missing {
-                let new_key = found.remove(&legacy);
-                self.known.insert((wanted.table.clone(), legacy), new_key);
+                let lead = found.remove(&legacy);
+                self.known.insert((wanted.table.clone(), legacy), lead);
             }
         }
         for legacy in &wanted.keys {
-            if let Some(Some(new_key)) = self.known.get(&key(legacy)) {
-                lookups.insert(&wanted.table, legacy, new_key);
+            match self.known.get(&key(legacy)) {
+                Some(Some(Lead::Row { new_key, .. })) => {
+                    lookups.insert(&wanted.table, legacy, new_key);
+                }
+                Some(Some(Lead::Rows { first, other })) => {
+                    lookups.insert_several(&wanted.table, legacy, &told_apart(first, other));
+                }
+                Some(None) | None => {}
             }
         }
         Ok(())
+    }
+}
+
+/// `a.csv:3 and b.csv:1`, with the sources where their paths do not tell them apart.
+fn told_apart(first: &Place, other: &Place) -> String {
+    let bare = |place: &Place| format!("`{}:{}`", excerpt_text(&place.source_file), place.record);
+    let sources = first.source_file == other.source_file && first.source != other.source;
+    let shown = |place: &Place| {
+        let bare = bare(place);
+        if sources { format!("{bare} of `{}`", excerpt_text(&place.source)) } else { bare }
+    };
+    if first == other {
+        format!("{} alone", bare(first))
+    } else {
+        format!("{} and {}", shown(first), shown(other))
     }
 }

@@ -282,6 +282,29 @@ fn references_lead_to_the_parent_s_new_key_or_reject() {
 }
 
 #[test]
+fn a_reference_to_several_rows_is_refused_whatever_becomes_of_missing_ones() {
+    let plan = |sensitive: &str| {
+        format!(
+            "[source.s]\ncsv = \"*\"\n{sensitive}[[table]]\ninto = \"p\"\nfrom = \"s\"\nkey = [\"id\"]\nlegacy_key = [\"a\"]\n[table.columns]\nid = \"a\"\n[[table]]\ninto = \"t\"\nfrom = \"s\"\nkey = [\"zz\"]\n[table.columns]\nzz = {{ fact = \"record.number\" }}\nq = {{ ref = \"p\", by = \"a\", missing = \"null\" }}"
+        )
+    };
+    let trial = |sensitive: &str| {
+        let mut trial = Trial::new(&plan(sensitive)).table("zz integer, q text");
+        trial.mapping = 1;
+        trial.several = vec![("p".into(), "k".into(), "`a.csv:1` and `b.csv:7`".into())];
+        trial
+    };
+    trial("").check(
+        "a|b\nk|1",
+        &expect!["1: WB0273 column `q`: records with this key became different rows of `p`: `a.csv:1` and `b.csv:7`: `k`"],
+    );
+    trial("sensitive = [\"a\"]\n").check(
+        "a|b\nk|1",
+        &expect!["1: WB0273 column `q`: the reference leads to several rows: `***`"],
+    );
+}
+
+#[test]
 fn cel_sees_declared_kinds_and_lets_and_its_failures_reject() {
     Trial::new(
         "[source.s]\ncsv = \"*\"\n[source.s.columns]\nn = { type = \"integer\" }\n[[table]]\ninto = \"t\"\nfrom = \"s\"\nkey = [\"zz\"]\nwhere = \"n != null && n >= 0\"\n[table.let]\ntrimmed = { from = \"Pwr_Z1_%\", trim = true }\n[table.columns]\nzz = { fact = \"record.number\" }\na = { cel = \"n * 2\" }\nb = { cel = \"trimmed == null ? -1 : size(trimmed)\" }\nc = { cel = \"double(row['Pwr_Z1_%'])\", invalid = \"null\" }",

@@ -33,6 +33,8 @@ pub(crate) struct Trial {
     pub(crate) file: FileFacts,
     pub(crate) text: Option<Result<String, String>>,
     pub(crate) parents: Vec<(String, String, Value)>,
+    /// Tables, legacy keys that lead to several of their rows, and the records' places.
+    pub(crate) several: Vec<(String, String, String)>,
     pub(crate) limits: Limits,
     pub(crate) referenced: bool,
     /// Records of a chunk.
@@ -65,6 +67,7 @@ impl Trial {
             file,
             text: None,
             parents: Vec::new(),
+            several: Vec::new(),
             limits: SQLITE,
             referenced: false,
             chunk: usize::MAX,
@@ -145,6 +148,9 @@ impl Trial {
         let mut lookups = Lookups::default();
         for (table, key, value) in &self.parents {
             lookups.insert_value(table, key, value.clone());
+        }
+        for (table, key, places) in &self.several {
+            lookups.insert_several(table, key, places);
         }
         let mut outputs = Vec::new();
         for chunk in chunks(&step, self.source, records, self.chunk) {
