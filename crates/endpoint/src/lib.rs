@@ -25,7 +25,7 @@ pub use source::{
     CUT_BYTES, Discovery, Freshness, Limit, Partition, Reader, ReaderEnd, Source, Unreadable,
 };
 pub use target::{
-    Fence, Finding, Holder, Index, LeaseAnswer, LeaseRequest, Needs, Pressure, RowFate, SchemaFile,
-    Script, Target, TargetFacts, Txn, WriteMode,
+    Coming, Fence, Finding, Holder, Index, LeaseAnswer, LeaseRequest, Needs, Pressure, RowFate,
+    SchemaFile, Script, Target, TargetFacts, Txn, WriteMode,
 };
 pub use whimbrel_model::{Field, FileFacts, Shape, ShapeColumn};

@@ -132,6 +132,15 @@ pub struct SchemaFile {
     pub sql: String,
 }
 
+/// How certain it is that rows will be written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Coming {
+    /// They may yet become fewer, or come in another transaction.
+    Likely,
+    /// They will be written in this transaction, as they are, unless it is undone.
+    Surely,
+}
+
 /// All or nothing: dropped without `commit`, it never was.
 #[async_trait]
 pub trait Txn: Send {
@@ -148,9 +157,11 @@ pub trait Txn: Send {
         mode: WriteMode,
     ) -> Result<Vec<RowFate>, EndpointError>;
 
-    /// Says what the write after the next one will most likely be given: a target may prepare it while
-    /// it carries out the next. Nothing is lost where it is never written.
-    fn expect(&mut self, _table: &Table, _rows: &Arc<Chunk>) {}
+    /// Says what the write after the next one will be given: a target may prepare it while it carries
+    /// out the next, and, where it is [`Coming::Surely`], begin it as soon as all rows of the next one
+    /// are in. Then bookkeeping that comes between the two sees its rows, and a commit without the write
+    /// is refused. What is only likely may never come: nothing of it is ever in the table then.
+    fn expect(&mut self, _table: &Table, _rows: &Arc<Chunk>, _coming: Coming) {}
 
     /// Inserts or replaces bookkeeping rows by the table's key (`table.key` empty: inserts).
     /// Columns that `table` leaves out keep what they held.

@@ -8,7 +8,8 @@
 //! [`dialect`] has the words (pure), [`sqlite`] the wire. This crate knows neither plans nor
 //! transforms, and decides nothing: what the engine refuses becomes a fate or a classified error.
 
-pub mod catalogue;
+pub mod begun;
+mod catalogue;
 pub mod codes;
 pub mod dialect;
 mod mysql;

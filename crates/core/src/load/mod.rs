@@ -42,7 +42,7 @@ pub(crate) use self::produced::{Fate, Produced};
 pub(crate) use self::stage::Choice;
 use self::stage::{ParentIndex, Shared};
 use self::work::{Work, works};
-use self::writer::{CommitError, Committed, StepContext, Writer};
+use self::writer::{After, CommitError, Committed, StepContext, Writer};
 use crate::cancel::StopReason;
 use crate::error::{CoreError, While};
 use crate::event::{Event, NamedCounts, Progress, Rate};
@@ -452,13 +452,18 @@ impl Task<'_> {
                 let produced = message?;
                 next = announcement.produced.try_recv().ok();
                 let after = next.as_ref().and_then(|message| message.as_ref().ok());
+                let is_of_batch = !self.full(writer, Some(&produced), flow);
+                let after = after.map(|produced| After { produced, is_of_batch });
                 flow.note(&produced, writer.items());
                 let began = self.ports.clock.monotonic();
                 writer.accept(produced, after).await?;
                 shared.busy.write(self.ports.clock.monotonic().saturating_sub(began));
                 flow.progress(writer, shared);
+                if writer.owes() {
+                    continue;
+                }
                 let stop = self.stop_reason(flow);
-                if stop.is_some() || self.full(writer, flow) {
+                if stop.is_some() || self.full(writer, None, flow) {
                     self.commit(writer, shared, flow).await?;
                     let stop = stop.or_else(|| self.over_budget(writer, flow));
                     if stop.is_some() {
@@ -492,7 +497,7 @@ impl Task<'_> {
                 return Ok(Waited::For(received));
             }
             let stop = self.stop_reason(flow);
-            if stop.is_some() || self.full(writer, flow) {
+            if stop.is_some() || self.full(writer, None, flow) {
                 self.commit(writer, shared, flow).await?;
                 if let Some(reason) = stop.or_else(|| self.over_budget(writer, flow)) {
                     return Ok(Waited::Stopped(reason));
@@ -523,8 +528,13 @@ impl Task<'_> {
         Ok(())
     }
 
-    fn full(&self, writer: &Writer<'_>, flow: &Flow<'_>) -> bool {
-        let (rows, bytes, since) = writer.load();
+    /// Whether the batch is full, or would be with these units.
+    fn full(&self, writer: &Writer<'_>, with: Option<&Produced>, flow: &Flow<'_>) -> bool {
+        let (mut rows, mut bytes, since) = writer.load();
+        if let Some(produced) = with {
+            rows += produced.counted();
+            bytes += produced.size;
+        }
         let limits = &self.plan.run;
         rows >= flow.batch_rows()
             || bytes as u64 >= limits.batch_bytes.unwrap_or(BATCH_BYTES)

@@ -32,6 +32,17 @@ impl Produced {
         self.items[0].item
     }
 
+    /// What it counts for in a batch: rows, or units where those are more.
+    pub(crate) fn counted(&self) -> u64 {
+        self.rows.len().max(self.units.len()) as u64
+    }
+
+    /// Whether all of its rows are to be written.
+    pub(crate) fn is_whole(&self) -> bool {
+        let is_written = |unit: &u32| matches!(self.units[*unit as usize].fate, Fate::Rows);
+        self.rows.units.iter().all(is_written)
+    }
+
     /// Takes what follows in source order, too.
     pub(crate) fn append(&mut self, next: Self) {
         let (units, raw) = (self.units.len(), self.raw.len());

@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use whimbrel_endpoint::{EndpointError, Fence, Txn, failpoint};
+use whimbrel_endpoint::{Coming, EndpointError, Fence, Txn, failpoint};
 use whimbrel_ledger::undo::{InsertJournal, UndoUpdate};
 use whimbrel_ledger::{Batch, Counts, Item, ItemStatus, Reject, batch, item, reject, undo};
 use whimbrel_model::plan::{DuplicateConflict, Existing};
@@ -55,6 +55,8 @@ pub(super) struct OpenBatch {
     since: Duration,
     rows: u64,
     size: usize,
+    /// The target counts on the next units.
+    owes: bool,
     pub(super) units: Account,
     pub(super) row_account: RowAccount,
     notes: Notes,
@@ -65,6 +67,14 @@ pub(super) struct OpenBatch {
     pub(super) resolved: Vec<Reject>,
     /// Indexes of the items it has units of.
     pub(super) touched: BTreeSet<usize>,
+}
+
+/// What is known to come after the units at hand.
+#[derive(Clone, Copy)]
+pub(crate) struct After<'a> {
+    pub(crate) produced: &'a Produced,
+    /// The batch is not full before it.
+    pub(crate) is_of_batch: bool,
 }
 
 /// A committed batch, for the event.
@@ -108,20 +118,30 @@ impl<'a> Writer<'a> {
     }
 
     /// Takes the next units into the open batch. Those after them, where they are known already, are
-    /// prepared meanwhile.
+    /// prepared meanwhile, and begun where they belong to the same batch.
     pub(crate) async fn accept(
         &mut self,
         produced: Produced,
-        after: Option<&Produced>,
+        after: Option<After<'_>>,
     ) -> Result<(), EndpointError> {
         if self.open.is_none() {
             self.open = Some(self.begin().await?);
         }
         let open = self.open.as_mut().expect("a batch was begun");
-        if let Some(after) = after {
-            open.txn.expect(&self.context.table, &after.rows.chunk);
+        open.owes = false;
+        if let Some(After { produced: after, is_of_batch }) = after
+            && after.rows.len() > 0
+        {
+            open.owes = is_of_batch && self.context.duplicates.is_none() && after.is_whole();
+            let coming = if open.owes { Coming::Surely } else { Coming::Likely };
+            open.txn.expect(&self.context.table, &after.rows.chunk, coming);
         }
         open.take(&self.context, self.items, produced).await
+    }
+
+    /// Whether the next units belong to the open batch, come what may.
+    pub(crate) fn owes(&self) -> bool {
+        self.open.as_ref().is_some_and(|open| open.owes)
     }
 
     async fn begin(&self) -> Result<OpenBatch, EndpointError> {
@@ -131,6 +151,7 @@ impl<'a> Writer<'a> {
             since: self.context.ports.clock.monotonic(),
             rows: 0,
             size: 0,
+            owes: false,
             units: Account::default(),
             row_account: RowAccount::default(),
             notes: Notes::default(),
@@ -243,7 +264,7 @@ impl OpenBatch {
         produced: Produced,
     ) -> Result<(), EndpointError> {
         self.size += produced.size;
-        self.rows += produced.rows.len().max(produced.units.len()) as u64;
+        self.rows += produced.counted();
         let Settled { written, ends, losers } = self.settle(context, items, &produced).await?;
         if let Some(losers) = &losers {
             self.remember_seen(context, items, &produced, &ends, losers).await?;

@@ -9,8 +9,8 @@ use whimbrel_model::{
 };
 
 use crate::{
-    EndpointError, ErrorClass, Fence, Holder, LeaseAnswer, LeaseRequest, Operator, Order, Query,
-    RowFate, SchemaFile, Target, Txn, WriteMode,
+    Coming, EndpointError, ErrorClass, Fence, Holder, LeaseAnswer, LeaseRequest, Operator, Order,
+    Query, RowFate, SchemaFile, Target, Txn, WriteMode,
 };
 
 /// Opens one more connection to the database under test.
@@ -46,6 +46,8 @@ pub async fn target_contract(make: impl Fn() -> Connect) {
     a_renewal_is_possible_in_a_transaction(make()).await;
     rows_meet_their_fates(make()).await;
     expected_rows_go_in_only_when_they_are_written(make()).await;
+    rows_that_surely_come_are_in_as_if_they_came_one_after_the_other(make()).await;
+    rows_that_surely_come_and_do_not_are_never_there(make()).await;
     rows_without_a_key_are_all_new(make()).await;
     a_key_that_is_not_unique_is_refused(make()).await;
     what_is_undone_never_was(make()).await;
@@ -380,15 +382,15 @@ async fn expected_rows_go_in_only_when_they_are_written(connect: Connect) {
     let second = Arc::new(item_rows(&[(2, "two again", ""), (3, "three", "")]));
     let never = Arc::new(item_rows(&[(9, "never", "")]));
     let another = Arc::new(item_rows(&[(4, "four", "")]));
-    txn.expect(&items(), &second);
+    txn.expect(&items(), &second, Coming::Likely);
     let fates = txn.write(&items(), first, WriteMode::Insert).await.expect("write");
     assert_eq!(fates, [RowFate::Inserted, RowFate::Inserted]);
-    txn.expect(&items(), &never);
+    txn.expect(&items(), &never, Coming::Likely);
     let fates = txn.write(&items(), second, WriteMode::Insert).await.expect("write");
     assert_eq!(fates, [RowFate::Taken, RowFate::Inserted]);
     let fates = txn.write(&items(), another, WriteMode::Insert).await.expect("write");
     assert_eq!(fates, [RowFate::Inserted]);
-    txn.expect(&items(), &never);
+    txn.expect(&items(), &never, Coming::Likely);
     txn.commit().await.expect("commit");
     assert_eq!(
         all_items(&*target).await,
@@ -399,6 +401,60 @@ async fn expected_rows_go_in_only_when_they_are_written(connect: Connect) {
             vec![int(4), text("four"), Value::Null],
         ]
     );
+}
+
+async fn rows_that_surely_come_are_in_as_if_they_came_one_after_the_other(connect: Connect) {
+    let (target, fence) = ready(&connect).await;
+    let mut txn = begin(&*target, fence).await;
+    let first = Arc::new(item_rows(&[(1, "one", ""), (2, "two", "")]));
+    let second = Arc::new(item_rows(&[(2, "two again", ""), (3, "three", "")]));
+    let third = Arc::new(item_rows(&[(4, "four", "")]));
+    let fourth = Arc::new(item_rows(&[(5, "five", "")]));
+    txn.expect(&items(), &second, Coming::Surely);
+    let fates = txn.write(&items(), first, WriteMode::Insert).await.expect("write");
+    assert_eq!(fates, [RowFate::Inserted, RowFate::Inserted]);
+    // Bookkeeping comes between the two.
+    let keys = chunk(1, &[&[ValueRef::Int(1)]]);
+    let stored = txn.read_for_update(&items(), &keys).await.expect("read");
+    assert!(stored[0].is_some());
+    txn.expect(&items(), &third, Coming::Surely);
+    let fates = txn.write(&items(), second, WriteMode::Insert).await.expect("write");
+    assert_eq!(fates, [RowFate::Taken, RowFate::Inserted]);
+    txn.expect(&items(), &fourth, Coming::Surely);
+    let fates = txn.write(&items(), third, WriteMode::Insert).await.expect("write");
+    assert_eq!(fates, [RowFate::Inserted]);
+    let fates = txn.write(&items(), fourth, WriteMode::Insert).await.expect("write");
+    assert_eq!(fates, [RowFate::Inserted]);
+    txn.commit().await.expect("commit");
+    let ids: Vec<Value> = all_items(&*target).await.into_iter().map(|row| row[0].clone()).collect();
+    assert_eq!(ids, [int(1), int(2), int(3), int(4), int(5)]);
+}
+
+async fn rows_that_surely_come_and_do_not_are_never_there(connect: Connect) {
+    let (target, fence) = ready(&connect).await;
+    for ending in ["commit", "rollback", "drop"] {
+        let mut txn = begin(&*target, fence).await;
+        let first = Arc::new(item_rows(&[(1, "one", "")]));
+        let never = Arc::new(item_rows(&[(9, "never", "")]));
+        txn.expect(&items(), &never, Coming::Surely);
+        let fates = txn.write(&items(), first, WriteMode::Insert).await.expect("write");
+        assert_ne!(fates, []);
+        match ending {
+            // Refused, or without them.
+            "commit" => drop(txn.commit().await),
+            "rollback" => txn.rollback().await.expect("rollback"),
+            _ => drop(txn),
+        }
+        // A connection that was lost by it is told of once.
+        let mut txn = match target.begin(fence).await {
+            Ok(txn) => txn,
+            Err(_) => begin(&*target, fence).await,
+        };
+        let keys = chunk(1, &[&[ValueRef::Int(9)]]);
+        let stored = txn.read_for_update(&items(), &keys).await.expect("read");
+        assert_eq!(stored, [None], "after {ending}");
+        txn.rollback().await.expect("rollback");
+    }
 }
 
 async fn rows_without_a_key_are_all_new(connect: Connect) {

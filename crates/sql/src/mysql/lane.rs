@@ -185,19 +185,30 @@ impl Out {
         F: Future<Output = (Session, T)> + Send + 'static,
     {
         let mut tasks = JoinSet::new();
-        if let Some(session) = self.session.take() {
-            self.apart = Some(session.server.id);
+        if let Some(session) = self.lent() {
             tasks.spawn(exchange(session));
         }
         match tasks.join_next().await {
             Some(Ok((session, done))) => {
-                self.session = Some(session);
-                self.apart = None;
+                self.back(session);
                 Ok(done)
             }
             Some(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             Some(Err(_)) | None => Err(self.lane.place.lost()),
         }
+    }
+
+    /// The session, for a task of its own.
+    pub(crate) fn lent(&mut self) -> Option<Session> {
+        let session = self.session.take()?;
+        self.apart = Some(session.server.id);
+        Some(session)
+    }
+
+    /// The session that a task had.
+    pub(crate) fn back(&mut self, session: Session) {
+        self.session = Some(session);
+        self.apart = None;
     }
 
     /// The transaction has ended: others may begin one.

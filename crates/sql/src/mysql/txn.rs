@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use whimbrel_endpoint::{
-    EndpointError, ErrorClass, Fence, Index, Query, RowFate, Rows, SchemaFile, Script, Txn,
+    Coming, EndpointError, ErrorClass, Fence, Index, Query, RowFate, Rows, SchemaFile, Script, Txn,
     WriteMode, failpoint,
 };
 use whimbrel_model::{Chunk, Table, Value};
@@ -19,6 +19,7 @@ use super::lane::{Lane, Out};
 use super::session::{Place, Session};
 use super::write::{self, Insertion};
 use super::{catalogue, fault, holders, indexes, lease, read};
+use crate::begun::{Begun, Expected, Fates};
 use crate::codes;
 use crate::dialect::{Dialect, Taken};
 
@@ -38,6 +39,9 @@ pub(crate) struct MysqlTxn {
     ran: BTreeMap<String, u32>,
     /// Notes of definitions that its commit settles.
     notes: Vec<String>,
+    /// What comes after the next write, and the next one where it was begun.
+    expected: Option<Expected>,
+    begun: Begun<Session>,
 }
 
 impl MysqlTxn {
@@ -50,11 +54,25 @@ impl MysqlTxn {
             created: Vec::new(),
             ran: BTreeMap::new(),
             notes: Vec::new(),
+            expected: None,
+            begun: Begun::default(),
+        }
+    }
+
+    /// Waits for the write that was begun, and has the session back.
+    async fn await_begun(&mut self) {
+        if let Some(session) = self.begun.wait().await {
+            self.out.back(session);
+        }
+        if let Some(error) = self.begun.error() {
+            let (class, code, what) = (error.class, error.code, error.what.clone());
+            self.poison.get_or_insert((class, code, what));
         }
     }
 
     /// The session and where it leads, as long as the transaction stands.
-    fn parts(&mut self) -> Result<(&Lane, &mut Session), EndpointError> {
+    async fn parts(&mut self) -> Result<(&Lane, &mut Session), EndpointError> {
+        self.await_begun().await;
         if let Some((class, code, what)) = &self.poison {
             return Err(EndpointError::new(*class, code, what.clone()));
         }
@@ -107,7 +125,7 @@ impl MysqlTxn {
     }
 
     async fn facts(&mut self, table: &str) -> Result<Arc<Facts>, EndpointError> {
-        let (lane, session) = self.parts()?;
+        let (lane, session) = self.parts().await?;
         let outcome = lane.facts(session, table).await;
         self.judged(outcome)
     }
@@ -137,6 +155,30 @@ impl MysqlTxn {
         Ok(insertion)
     }
 
+    /// What became of rows whose write was begun before it was asked for.
+    async fn written_before(&mut self, table: &Table, rows: &Arc<Chunk>) -> Option<Fates> {
+        if self.begun.is_of(table, rows) {
+            self.await_begun().await;
+        }
+        self.begun.take(table, rows)
+    }
+
+    /// Begins the write that is certain to come next, if nothing else has to be done before it.
+    fn begin_next(&mut self, fates: &[RowFate]) {
+        let is_certain = |next: &mut Expected| next.coming == Coming::Surely;
+        let Some(next) = self.expected.take_if(is_certain) else { return };
+        let into = self.insertions.iter().find(|known| known.is(&next.table, Taken::Skip)).cloned();
+        let is_plain = self.poison.is_none()
+            && self.begun.is_idle()
+            && fates.iter().all(|fate| *fate == RowFate::Inserted);
+        let (Some(into), true) = (into, is_plain) else { return };
+        let place = Arc::clone(&self.out.lane.place);
+        if let Some(session) = self.out.lent() {
+            let rows = Arc::clone(&next.rows);
+            self.begun.start(next, insert(session, into, rows, place));
+        }
+    }
+
     async fn keyed(&mut self, table: &Table) -> Result<Arc<Insertion>, EndpointError> {
         if table.key.is_empty() {
             return Err(EndpointError::new(
@@ -160,7 +202,7 @@ impl MysqlTxn {
         let note = note_of_words(name, *count);
         let fence = self.fence;
         self.insertions.clear();
-        let (lane, session) = self.parts()?;
+        let (lane, session) = self.parts().await?;
         let words = Words { name, sql, code, note: &note };
         let outcome = definition::run(lane, session, fence, words).await;
         let (rows, noted) = self.judged(outcome)?;
@@ -182,7 +224,7 @@ impl MysqlTxn {
         self.insertions.clear();
         let Some((sql, names)) = alter else { return Ok(Vec::new()) };
         let fence = self.fence;
-        let (lane, session) = self.parts()?;
+        let (lane, session) = self.parts().await?;
         let words = Words { name: doing, sql: &sql, code: codes::ENGINE, note: &note };
         let outcome = definition::run(lane, session, fence, words).await;
         self.judged(outcome)?;
@@ -206,6 +248,7 @@ impl MysqlTxn {
 
     /// Undoes everything; new tables of the mapping too, unless somebody has put rows there.
     async fn undo(mut self) -> Result<(), EndpointError> {
+        self.await_begun().await;
         let place = Arc::clone(&self.out.lane.place);
         let Some(session) = self.out.session.as_mut().filter(|session| session.is_sound()) else {
             // The server undoes what its client has left.
@@ -239,6 +282,17 @@ async fn undo(session: &mut Session, created: &[String]) -> Result<(), sqlx::Err
     Ok(())
 }
 
+/// One write, with the session that it needs.
+async fn insert(
+    mut session: Session,
+    into: Arc<Insertion>,
+    rows: Arc<Chunk>,
+    place: Arc<Place>,
+) -> (Session, Fates) {
+    let fates = write::insert(&mut session, &into, &rows, &place).await;
+    (session, fates)
+}
+
 fn note_of(table: &str) -> String {
     format!("table {table}")
 }
@@ -261,37 +315,44 @@ impl Txn for MysqlTxn {
     ) -> Result<Vec<RowFate>, EndpointError> {
         let WriteMode::Insert = mode;
         fits(table.columns.len(), &rows)?;
-        let into = self.insertion(table, Taken::Skip).await?;
-        let place = Arc::clone(&self.parts()?.0.place);
-        let exchange = |mut session| async move {
-            let outcome = write::insert(&mut session, &into, &rows, &place).await;
-            (session, outcome)
+        let outcome = match self.written_before(table, &rows).await {
+            Some(outcome) => outcome,
+            None => {
+                let into = self.insertion(table, Taken::Skip).await?;
+                let place = Arc::clone(&self.parts().await?.0.place);
+                let exchange = |session| insert(session, into, rows, place);
+                self.out.apart(exchange).await.flatten()
+            }
         };
-        let outcome = self.out.apart(exchange).await.flatten();
         let fates = self.written(outcome).await?;
         failpoint!("sql.write.after");
+        self.begin_next(&fates);
         Ok(fates)
+    }
+
+    fn expect(&mut self, table: &Table, rows: &Arc<Chunk>, coming: Coming) {
+        self.expected = Some(Expected { table: table.clone(), rows: Arc::clone(rows), coming });
     }
 
     async fn put(&mut self, table: &Table, rows: &Chunk) -> Result<(), EndpointError> {
         fits(table.columns.len(), rows)?;
         let taken = if table.key.is_empty() { Taken::Impossible } else { Taken::Overwrite };
         let into = self.insertion(table, taken).await?;
-        let (lane, session) = self.parts()?;
+        let (lane, session) = self.parts().await?;
         let outcome = write::put(session, &into, rows, &lane.place).await;
         self.whole(outcome)
     }
 
     async fn delete(&mut self, query: &Query) -> Result<u64, EndpointError> {
         let facts = self.facts(&query.table).await?;
-        let (lane, session) = self.parts()?;
+        let (lane, session) = self.parts().await?;
         let outcome = read::delete(session, &facts, query, &lane.place).await;
         self.whole(outcome)
     }
 
     async fn select(&mut self, query: &Query) -> Result<Rows, EndpointError> {
         let facts = self.facts(&query.table).await?;
-        let (lane, session) = self.parts()?;
+        let (lane, session) = self.parts().await?;
         let outcome = read::select(session, &facts, query, &lane.place).await;
         self.judged(outcome)
     }
@@ -303,7 +364,7 @@ impl Txn for MysqlTxn {
     ) -> Result<Vec<Option<Vec<Value>>>, EndpointError> {
         fits(table.key.len(), keys)?;
         let from = self.keyed(table).await?;
-        let (lane, session) = self.parts()?;
+        let (lane, session) = self.parts().await?;
         let outcome = write::read_for_update(session, &from, keys, &lane.place).await;
         self.written(outcome).await
     }
@@ -311,7 +372,7 @@ impl Txn for MysqlTxn {
     async fn update(&mut self, table: &Table, rows: &Chunk) -> Result<Vec<RowFate>, EndpointError> {
         fits(table.columns.len(), rows)?;
         let into = self.keyed(table).await?;
-        let (lane, session) = self.parts()?;
+        let (lane, session) = self.parts().await?;
         let outcome = write::update(session, &into, rows, &lane.place).await;
         self.written(outcome).await
     }
@@ -319,7 +380,7 @@ impl Txn for MysqlTxn {
     async fn remove(&mut self, table: &Table, keys: &Chunk) -> Result<u64, EndpointError> {
         fits(table.key.len(), keys)?;
         let from = self.keyed(table).await?;
-        let (lane, session) = self.parts()?;
+        let (lane, session) = self.parts().await?;
         let outcome = write::remove(session, &from, keys, &lane.place).await;
         self.written(outcome).await
     }
@@ -328,7 +389,7 @@ impl Txn for MysqlTxn {
         let note = note_of(&table.name);
         let fence = self.fence;
         let again = self.created.contains(&table.name);
-        let (lane, session) = self.parts()?;
+        let (lane, session) = self.parts().await?;
         let looked = async {
             let exists = catalogue::exists(session, &table.name).await?;
             // Where an interrupted attempt of this run has made it, it is this transaction's.
@@ -343,7 +404,7 @@ impl Txn for MysqlTxn {
                 format!("the table exists already: `{}`", table.name),
             ));
         }
-        let (lane, session) = self.parts()?;
+        let (lane, session) = self.parts().await?;
         let sql = session.server.spelled(&WORDS.create_table(table));
         let name = format!("create `{}`", table.name);
         let words = Words { name: &name, sql: &sql, code: codes::ENGINE, note: &note };
@@ -359,7 +420,7 @@ impl Txn for MysqlTxn {
     }
 
     async fn is_half_applied(&mut self, file: &SchemaFile) -> Result<bool, EndpointError> {
-        let (lane, session) = self.parts()?;
+        let (lane, session) = self.parts().await?;
         let outcome = definition::is_noted(session, &note_of_words(&file.name, 1)).await;
         let outcome = outcome.map_err(|error| lane.place.failed("look for definitions", error));
         self.judged(outcome)
@@ -374,7 +435,7 @@ impl Txn for MysqlTxn {
         script: &Script,
         limit: u64,
     ) -> Result<(Vec<String>, Rows), EndpointError> {
-        let (lane, session) = self.parts()?;
+        let (lane, session) = self.parts().await?;
         let outcome = definition::query(lane, session, script, limit).await;
         self.judged(outcome)
     }
@@ -382,7 +443,7 @@ impl Txn for MysqlTxn {
     /// InnoDB's counters follow what is written; here they are only told.
     async fn advance_counters(&mut self, table: &Table) -> Result<Vec<String>, EndpointError> {
         let facts = self.facts(&table.name).await?;
-        let (lane, session) = self.parts()?;
+        let (lane, session) = self.parts().await?;
         let outcome = write::counter(session, &facts, &table.name).await;
         let outcome = outcome.map_err(|error| lane.place.failed("read the counter", error));
         Ok(self.judged(outcome)?.into_iter().collect())
@@ -390,7 +451,7 @@ impl Txn for MysqlTxn {
 
     async fn count(&mut self, table: &str) -> Result<Option<u64>, EndpointError> {
         let sql = format!("SELECT COUNT(*) FROM {}", WORDS.table(table));
-        let (lane, session) = self.parts()?;
+        let (lane, session) = self.parts().await?;
         let outcome = match session.number(&sql, super::session::none()).await {
             Ok(count) => Ok(count.and_then(|count| u64::try_from(count).ok())),
             Err(error) if fault::number(&error) == Some(1146) => Ok(None),
@@ -400,7 +461,7 @@ impl Txn for MysqlTxn {
     }
 
     async fn parkable_indexes(&mut self, table: &str) -> Result<Vec<Index>, EndpointError> {
-        let (lane, session) = self.parts()?;
+        let (lane, session) = self.parts().await?;
         let outcome = indexes::parkable(session, table).await;
         let outcome = outcome.map_err(|error| lane.place.failed("look at indexes", error));
         self.judged(outcome)
@@ -411,7 +472,7 @@ impl Txn for MysqlTxn {
         table: &str,
         indexes: &[Index],
     ) -> Result<Vec<String>, EndpointError> {
-        let (lane, session) = self.parts()?;
+        let (lane, session) = self.parts().await?;
         let outcome = indexes::dropping(session, table, indexes).await;
         let outcome = outcome.map_err(|error| lane.place.failed("look at indexes", error));
         let alter = self.judged(outcome)?;
@@ -423,13 +484,13 @@ impl Txn for MysqlTxn {
         table: &str,
         indexes: &[Index],
     ) -> Result<Vec<String>, EndpointError> {
-        let (lane, session) = self.parts()?;
+        let (lane, session) = self.parts().await?;
         let outcome = indexes::creating(session, table, indexes).await;
         let outcome = outcome.map_err(|error| lane.place.failed("look at indexes", error));
         let alter = self.judged(outcome)?;
         let made = self.index(&format!("make the indexes of `{table}`"), alter).await?;
         // A note that an interrupted attempt has left may say that it is done; what stands counts.
-        let (lane, session) = self.parts()?;
+        let (lane, session) = self.parts().await?;
         let outcome = indexes::creating(session, table, indexes).await;
         let outcome = outcome.map_err(|error| lane.place.failed("look at indexes", error));
         match self.judged(outcome)? {
@@ -448,7 +509,7 @@ impl Txn for MysqlTxn {
             return Err(error);
         }
         failpoint!("sql.commit.before");
-        let (lane, session) = self.parts()?;
+        let (lane, session) = self.parts().await?;
         let place: Arc<Place> = Arc::clone(&lane.place);
         if let Err(error) = session.command("COMMIT").await {
             session.discard();
@@ -473,7 +534,9 @@ impl MysqlTxn {
     async fn check(&mut self) -> Result<(), EndpointError> {
         let notes = std::mem::take(&mut self.notes);
         let fence = self.fence;
-        let (lane, session) = self.parts()?;
+        self.await_begun().await;
+        self.begun.owes_nothing()?;
+        let (lane, session) = self.parts().await?;
         let settled = definition::settle(session, &notes).await;
         settled.map_err(|error| lane.place.failed("settle definitions", error))?;
         lease::check(session, fence, &lane.place.shown).await

@@ -44,6 +44,10 @@ const CONNECT: Duration = Duration::from_secs(15);
 /// A link that has been idle for so long is asked whether it still stands.
 const IDLE: Duration = Duration::from_secs(1);
 
+/// Bytes of a COPY that are sent at a time: the server begins with the first, and the driver's buffer
+/// for them stays small.
+const COPY_PIECE: usize = 256 << 10;
+
 /// A session that never learns that its client is gone lets go of its locks after this.
 const IDLE_IN_TRANSACTION: Duration = Duration::from_mins(5);
 
@@ -402,7 +406,9 @@ impl Link {
             let mut copy = self.connection.copy_in_raw(sql).await?;
             // A server that refuses goes on reading and throws away what it gets; its words come
             // in place of the count. (`abort` would leave a reply unread.)
-            copy.send(bytes).await?;
+            for piece in bytes.chunks(COPY_PIECE) {
+                copy.send(piece).await?;
+            }
             copy.finish().await
         }
         .await;

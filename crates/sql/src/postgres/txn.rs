@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::OwnedMutexGuard;
 use whimbrel_endpoint::{
-    EndpointError, ErrorClass, Fence, Index, Query, RowFate, Rows, SchemaFile, Script, Txn,
+    Coming, EndpointError, ErrorClass, Fence, Index, Query, RowFate, Rows, SchemaFile, Script, Txn,
     WriteMode, failpoint,
 };
 use whimbrel_model::{Chunk, Table, Value};
@@ -15,6 +15,7 @@ use super::catalogue::{self, Facts};
 use super::link::{Bound, Kept, Link};
 use super::write::{Ahead, Prepared, Savepoint, Way};
 use super::{Shared, Writer, deferred, fault, holders, indexes, keyed, lease, read, schema, write};
+use crate::begun::{Begun, Expected, Fates};
 use crate::codes;
 use crate::dialect::Dialect;
 use crate::waiting::{Waiting, undecided};
@@ -40,8 +41,9 @@ pub(crate) struct PostgresTxn {
     /// Tables of which no index is parked any more.
     unparked: Vec<String>,
     /// What comes after the next write, and what is prepared for that one.
-    expected: Option<(Table, Arc<Chunk>)>,
+    expected: Option<Expected>,
     ahead: Option<Ahead>,
+    begun: Begun<(Link, Savepoint)>,
 }
 
 impl std::fmt::Debug for PostgresTxn {
@@ -78,11 +80,21 @@ impl PostgresTxn {
             unparked: Vec::new(),
             expected: None,
             ahead: None,
+            begun: Begun::default(),
+        }
+    }
+
+    /// Waits for the write that was begun, and has the connection back.
+    async fn await_begun(&mut self) {
+        if let Some((link, savepoint)) = self.begun.wait().await {
+            self.link = Some(link);
+            self.savepoint = savepoint;
         }
     }
 
     /// The connection, for one call; an error where the transaction can do nothing any more.
-    fn take(&mut self) -> Result<Link, EndpointError> {
+    async fn take(&mut self) -> Result<Link, EndpointError> {
+        self.await_begun().await;
         let link = self.link.take().ok_or_else(ended)?;
         match &link.aborted {
             None => Ok(link),
@@ -154,14 +166,50 @@ impl PostgresTxn {
         way: &Arc<Way>,
         rows: &Arc<Chunk>,
     ) -> Prepared {
-        let prepared = match ahead {
-            Some(ahead) => ahead.of(way, rows).await,
-            None => None,
-        };
-        let prepared = prepared.unwrap_or_else(|| Prepared::new(way, rows));
-        let next = self.expected.take().filter(|(table, _)| *table == way.table);
-        self.ahead = next.map(|(_, rows)| Ahead::start(way, rows));
+        let prepared = Prepared::of(ahead, way, rows).await;
+        self.prepare_next(way);
         prepared
+    }
+
+    fn prepare_next(&mut self, way: &Arc<Way>) {
+        let next = self.expected.as_ref().filter(|next| next.table == way.table);
+        self.ahead = next.map(|next| Ahead::start(way, Arc::clone(&next.rows)));
+    }
+
+    /// What became of rows whose write was begun before it was asked for.
+    async fn written_before(&mut self, table: &Table, rows: &Arc<Chunk>) -> Option<Fates> {
+        if self.begun.is_of(table, rows) {
+            if let Some(way) = self.ways.iter().find(|way| way.table == *table).cloned() {
+                self.prepare_next(&way);
+            }
+            self.await_begun().await;
+        }
+        self.begun.take(table, rows)
+    }
+
+    /// Begins the write that is certain to come next, if nothing else has to be done before it.
+    fn begin_next(&mut self, fates: &[RowFate]) {
+        let is_certain = |next: &mut Expected| next.coming == Coming::Surely;
+        let Some(next) = self.expected.take_if(is_certain) else { return };
+        let way = self.ways.iter().find(|way| way.table == next.table);
+        let is_plain = self.begun.is_idle()
+            && fates.iter().all(|fate| *fate == RowFate::Inserted)
+            && !self.waiting.watches(&next.table)
+            && (self.unparked.contains(&next.table.name) || !indexes::has_long_row(&next.rows));
+        let (Some(way), true) = (way.cloned(), is_plain) else { return };
+        let sound = |link: &mut Link| link.aborted.is_none() && !link.lost;
+        let Some(mut link) = self.link.take_if(sound) else { return };
+        let (mut savepoint, ahead, rows) =
+            (self.savepoint, self.ahead.take(), Arc::clone(&next.rows));
+        self.begun.start(next, async move {
+            let prepared = Prepared::of(ahead, &way, &rows).await;
+            let fates = write::write(&mut link, &mut savepoint, &way, &rows, prepared).await;
+            if let Err(error) = &fates {
+                let what = (error.class, error.code, error.what.clone());
+                link.aborted.get_or_insert(what);
+            }
+            ((link, savepoint), fates)
+        });
     }
 
     async fn write_to(
@@ -301,6 +349,7 @@ impl Drop for PostgresTxn {
     fn drop(&mut self) {
         let Some(mut gate) = self.gate.take() else { return };
         self.shared.closed();
+        self.begun = Begun::default();
         match self.link.take() {
             Some(link) if !link.lost => {
                 gate.link = Some(link);
@@ -327,7 +376,7 @@ impl Drop for PostgresTxn {
 /// Runs a call with the connection taken out; notes where the transaction went wrong.
 macro_rules! within {
     ($self:ident, $link:ident, $work:expr) => {{
-        let mut held = $self.take()?;
+        let mut held = $self.take().await?;
         let $link = &mut held;
         let outcome = $work;
         $self.link = Some(held);
@@ -344,12 +393,17 @@ impl Txn for PostgresTxn {
         mode: WriteMode,
     ) -> Result<Vec<RowFate>, EndpointError> {
         let WriteMode::Insert = mode;
-        let outcome = within!(self, link, self.write_to(link, table, &rows).await);
-        self.named(&table.name, outcome).await
+        let outcome = match self.written_before(table, &rows).await {
+            Some(outcome) => outcome,
+            None => within!(self, link, self.write_to(link, table, &rows).await),
+        };
+        let fates = self.named(&table.name, outcome).await?;
+        self.begin_next(&fates);
+        Ok(fates)
     }
 
-    fn expect(&mut self, table: &Table, rows: &Arc<Chunk>) {
-        self.expected = Some((table.clone(), Arc::clone(rows)));
+    fn expect(&mut self, table: &Table, rows: &Arc<Chunk>, coming: Coming) {
+        self.expected = Some(Expected { table: table.clone(), rows: Arc::clone(rows), coming });
     }
 
     async fn put(&mut self, table: &Table, rows: &Chunk) -> Result<(), EndpointError> {
@@ -538,7 +592,7 @@ impl Txn for PostgresTxn {
     }
 
     async fn commit(mut self: Box<Self>) -> Result<(), EndpointError> {
-        let mut link = match self.take() {
+        let mut link = match self.take().await {
             Ok(link) => link,
             Err(error) => {
                 let is_lost = self.link.as_ref().is_some_and(|link| link.lost);
@@ -547,7 +601,10 @@ impl Txn for PostgresTxn {
                 return Err(error);
             }
         };
-        let outcome = self.end_with_commit(&mut link).await;
+        let outcome = match self.begun.owes_nothing() {
+            Ok(()) => self.end_with_commit(&mut link).await,
+            Err(error) => Err(error),
+        };
         link.aborted = None;
         match outcome {
             Ok(()) => {
@@ -580,6 +637,7 @@ impl Txn for PostgresTxn {
 impl PostgresTxn {
     /// Undoes everything; a connection on which that fails is closed, which undoes it as well.
     async fn end_undone(&mut self) {
+        self.await_begun().await;
         let Some(mut link) = self.link.take() else {
             self.give_back(None);
             return;

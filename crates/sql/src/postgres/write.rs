@@ -258,6 +258,15 @@ impl Prepared {
         let encoded = encode(way, rows, &mut fates);
         Self { encoded, fates }
     }
+
+    /// The same, where it may have been done ahead.
+    pub(crate) async fn of(ahead: Option<Ahead>, way: &Arc<Way>, rows: &Arc<Chunk>) -> Self {
+        let prepared = match ahead {
+            Some(ahead) => ahead.of(way, rows).await,
+            None => None,
+        };
+        prepared.unwrap_or_else(|| Self::new(way, rows))
+    }
 }
 
 /// Rows that a thread of its own prepares, while the server is busy with others.
@@ -276,7 +285,7 @@ impl Ahead {
     }
 
     /// What came of it, if these are the rows and they go the same way.
-    pub(crate) async fn of(self, way: &Arc<Way>, rows: &Arc<Chunk>) -> Option<Prepared> {
+    async fn of(self, way: &Arc<Way>, rows: &Arc<Chunk>) -> Option<Prepared> {
         let is_it = Arc::ptr_eq(&self.way, way) && Arc::ptr_eq(&self.rows, rows);
         if is_it { self.work.await.ok() } else { None }
     }
