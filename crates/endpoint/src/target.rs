@@ -22,6 +22,13 @@ pub trait Target: Send + Sync {
     /// The tables that the schema files would create, without touching the target.
     async fn describe_schema(&self, files: &[SchemaFile]) -> Result<Vec<Table>, EndpointError>;
 
+    /// Refuses what is not allowed in a script (see [`Txn::execute`]), as far as it can be seen without
+    /// doing it: statements that begin or end transactions.
+    fn look_over(&self, script: &Script) -> Result<(), EndpointError> {
+        let _ = script;
+        Ok(())
+    }
+
     /// Creates or upgrades the ledger's tables. A newer ledger is refused with class `Changed`.
     async fn prepare_ledger(&self) -> Result<(), EndpointError>;
 

@@ -117,6 +117,11 @@ pub(crate) fn cut<'a>(words: Words<'a>) -> Result<Vec<(Statement<'a>, What)>, En
     Ok(cut)
 }
 
+/// Refuses a script with statements that are not allowed there.
+pub(crate) fn look_over(script: &Script) -> Result<(), EndpointError> {
+    cut(Words { name: &script.name, sql: &script.sql, code: codes::SCRIPT, note: "" }).map(drop)
+}
+
 fn forbidden(
     words: Words<'_>,
     statement: &Statement<'_>,

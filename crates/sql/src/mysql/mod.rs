@@ -29,7 +29,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use whimbrel_endpoint::{
     EndpointError, ErrorClass, Fence, Finding, LeaseAnswer, LeaseRequest, Needs, Pressure, Query,
-    Rows, SchemaFile, Target, TargetFacts, Txn,
+    Rows, SchemaFile, Script, Target, TargetFacts, Txn,
 };
 use whimbrel_model::Table;
 
@@ -105,6 +105,10 @@ impl Target for MysqlTarget {
             return Ok(Vec::new());
         }
         scratch::tables(&self.place, files).await
+    }
+
+    fn look_over(&self, script: &Script) -> Result<(), EndpointError> {
+        definition::look_over(script)
     }
 
     async fn prepare_ledger(&self) -> Result<(), EndpointError> {

@@ -36,7 +36,7 @@ use async_trait::async_trait;
 use tokio::sync::{Mutex, MutexGuard};
 use whimbrel_endpoint::{
     EndpointError, ErrorClass, Fence, Finding, LeaseAnswer, LeaseRequest, Needs, Pressure, Query,
-    Rows, SchemaFile, Target, TargetFacts, Txn,
+    Rows, SchemaFile, Script, Target, TargetFacts, Txn,
 };
 use whimbrel_model::{Table, Value};
 
@@ -291,6 +291,10 @@ impl Target for PostgresTarget {
         let described = schema::scratch(reading.link(), files).await;
         reading.done();
         described
+    }
+
+    fn look_over(&self, script: &Script) -> Result<(), EndpointError> {
+        schema::look_over(script)
     }
 
     async fn prepare_ledger(&self) -> Result<(), EndpointError> {

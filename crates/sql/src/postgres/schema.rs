@@ -45,14 +45,25 @@ pub(crate) async fn execute(link: &mut Link, script: &Script) -> Result<u64, End
     run(link, Words { name: &script.name, sql: &script.sql, what: What::Script }).await
 }
 
-async fn run(link: &mut Link, words: Words<'_>) -> Result<u64, EndpointError> {
-    let statements = statements(words.sql);
-    // Nothing runs where something is not allowed.
-    for statement in &statements {
+/// Refuses a script with statements that are not allowed there.
+pub(crate) fn look_over(script: &Script) -> Result<(), EndpointError> {
+    let words = Words { name: &script.name, sql: &script.sql, what: What::Script };
+    none_forbidden(words, &statements(words.sql))
+}
+
+fn none_forbidden(words: Words<'_>, statements: &[Statement<'_>]) -> Result<(), EndpointError> {
+    for statement in statements {
         if let Some(word) = statement.forbidden() {
             return Err(not_allowed(words, statement, word));
         }
     }
+    Ok(())
+}
+
+async fn run(link: &mut Link, words: Words<'_>) -> Result<u64, EndpointError> {
+    let statements = statements(words.sql);
+    // Nothing runs where something is not allowed.
+    none_forbidden(words, &statements)?;
     let before = session(link).await?;
     let mut changed = 0;
     for statement in &statements {

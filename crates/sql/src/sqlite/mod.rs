@@ -26,7 +26,7 @@ use async_trait::async_trait;
 use rusqlite::Connection;
 use whimbrel_endpoint::{
     EndpointError, ErrorClass, Fence, Finding, LeaseAnswer, LeaseRequest, Needs, Query, Rows,
-    SchemaFile, Target, TargetFacts, Txn,
+    SchemaFile, Script, Target, TargetFacts, Txn,
 };
 use whimbrel_model::Table;
 
@@ -116,6 +116,10 @@ impl Target for SqliteTarget {
     async fn describe_schema(&self, files: &[SchemaFile]) -> Result<Vec<Table>, EndpointError> {
         let files = files.to_vec();
         self.read.run(move |_| schema::scratch(&files)).await
+    }
+
+    fn look_over(&self, script: &Script) -> Result<(), EndpointError> {
+        schema::look_over(script)
     }
 
     async fn prepare_ledger(&self) -> Result<(), EndpointError> {

@@ -32,6 +32,22 @@ pub(crate) fn execute(
     Ok(connection.total_changes() - before)
 }
 
+/// Refuses a script with statements that are not allowed there; tables need not be there for it.
+pub(crate) fn look_over(script: &Script) -> Result<(), EndpointError> {
+    let words =
+        Words { name: &script.name, sql: &script.sql, what: What::Script, hides_values: true };
+    let connection = Connection::open_in_memory().map_err(|error| broken(words, error))?;
+    let denied = Arc::new(Mutex::new(None));
+    guard(&connection, &denied).map_err(|error| broken(words, error))?;
+    statements(words.sql).into_iter().try_for_each(|statement| {
+        let Err(error) = connection.prepare(statement.sql).map(drop) else { return Ok(()) };
+        match denied.lock().expect("the authorizer does not panic").take() {
+            Some(word) => Err(refused(words, &statement, Some(word), error)),
+            None => Ok(()),
+        }
+    })
+}
+
 /// The rows of a query, at most `limit`; anything but one query is refused.
 pub(crate) fn query(
     connection: &Connection,
