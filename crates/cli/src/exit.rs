@@ -99,6 +99,10 @@ pub(crate) fn of_core(error: &CoreError) -> Exit {
         | CoreError::LoadedAlready { .. }
         | CoreError::Unfinished { .. }
         | CoreError::NoUndo { .. }
+        | CoreError::RelateRemoved { .. }
+        | CoreError::RemovedWithoutUndo { .. }
+        | CoreError::ListChanged { .. }
+        | CoreError::Renumbered { .. }
         | CoreError::OptionsChanged { .. }
         | CoreError::Refused(_) => Exit::Changed,
         CoreError::OutsideWindow { .. } | CoreError::Forgotten { .. } => Exit::Temporary,

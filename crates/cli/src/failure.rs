@@ -146,6 +146,21 @@ fn hint(error: &CoreError) -> Option<String> {
         CoreError::MappingChanged { .. } => {
             "put the mapping back, or go on with it: `whimbrel migrate --adopt`".to_owned()
         }
+        CoreError::RelateRemoved { .. } => {
+            "put the step back, or have it taken back by its `undo`: `whimbrel migrate --adopt`"
+                .to_owned()
+        }
+        CoreError::RemovedWithoutUndo { .. } => {
+            "put the step back with an `undo` (`undo = \"SELECT 1\"` where what it did may stay), \
+             `whimbrel migrate --adopt`, then take it out"
+                .to_owned()
+        }
+        CoreError::ListChanged { .. } => {
+            "put them back and finish the run: `whimbrel migrate`; then change the plan".to_owned()
+        }
+        CoreError::Renumbered { .. } => {
+            "give the old table a key, or load everything into another target".to_owned()
+        }
         CoreError::SourceChanged { .. } => {
             "put it back as it was and run the same command again".to_owned()
         }

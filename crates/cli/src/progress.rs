@@ -198,6 +198,7 @@ fn place(event: &Event) {
         | Event::StepFinished { .. }
         | Event::Indexes { .. }
         | Event::RelateFinished { .. }
+        | Event::RelateTakenBack { .. }
         | Event::Pressure { .. }
         | Event::Warning { .. }
         | Event::Retry { .. }
@@ -249,6 +250,9 @@ fn line(event: &Event) {
         }
         Event::RelateFinished { step, rows, seconds, .. } => {
             tracing::info!(%step, rows, seconds, "relate step `{step}`: {} changed", count(*rows, "row"));
+        }
+        Event::RelateTakenBack { step } => {
+            tracing::info!(%step, "relate step `{step}` is not in the plan any more and was taken back");
         }
         Event::Pressure { strain: 0, .. } => {
             tracing::info!("the target has room again; the load goes at its own pace");

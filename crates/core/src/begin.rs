@@ -175,8 +175,13 @@ async fn adopted_since(job: &Job<'_>, parent: &Run) -> Result<Adopted, CoreError
         known.get(&surveyed.table.name).is_some_and(|digest| *digest != surveyed.digest)
     };
     let remapped = job.survey.steps.iter().filter(differs);
-    let (_, relates) = relate::changes(job.ports, job.plan, job.survey).await?;
-    Ok(Adopted { tables: remapped.map(|surveyed| surveyed.table.name.clone()).collect(), relates })
+    let relate::Standing { mut changed, mut removed, .. } =
+        relate::changes(job.ports, job.plan, job.survey).await?;
+    changed.append(&mut removed);
+    Ok(Adopted {
+        tables: remapped.map(|surveyed| surveyed.table.name.clone()).collect(),
+        relates: changed,
+    })
 }
 
 /// What the first transaction of a run holds.
@@ -338,6 +343,8 @@ pub(crate) async fn reopen(
     let steps = step::of_run(target, &run.id).await.in_ledger()?;
     let batches = batch::of_run(target, &run.id).await.in_ledger()?;
     let mut adopted = adopt(survey, options, run, &steps, &batches)?;
+    removed_are_adopted(job, run, &steps).await?;
+    let taken_back = relate::dropped_when_taken_back(job, run, &steps).await?;
     let replanned = replan(job, run, &steps)?;
     if let Some(replanned) = &replanned {
         let again = |step: &&Step| step.status == StepStatus::Pending && relate::was_done(step);
@@ -364,6 +371,7 @@ pub(crate) async fn reopen(
             step::put(txn.as_mut(), replanned).await.during(doing)?;
         }
         step::put(txn.as_mut(), &adopted).await.during(doing)?;
+        step::put(txn.as_mut(), &taken_back).await.during(doing)?;
         let actor = &ports.identity.actor;
         for step in &adopted {
             let detail = json!({ "step": step.migration_step });
@@ -388,6 +396,21 @@ pub(crate) async fn reopen(
     Ok(adopted.into_iter().filter_map(|step| step.target_table).collect())
 }
 
+/// Refuses to go on where steps that an earlier run has done were taken out of the plan since this
+/// one began, unless that is adopted, or where one cannot be taken back.
+async fn removed_are_adopted(job: &Job<'_>, run: &Run, steps: &[Step]) -> Result<(), CoreError> {
+    for removed in relate::removed(job.ports, job.plan, run.seq).await? {
+        let name = relate::step_name(removed.name());
+        let since = steps.iter().any(|step| step.migration_step == name);
+        if since && !job.options.adopt {
+            let step = removed.name().to_owned();
+            return Err(CoreError::RelateRemoved { run: run.id.clone(), step });
+        }
+        removed.can_be_taken_back()?;
+    }
+    Ok(())
+}
+
 /// Steps whose mapping changed: refused where batches are committed, unless adopted.
 fn adopt(
     survey: &Survey,
@@ -402,8 +425,7 @@ fn adopt(
             step.target_table.as_deref() == Some(surveyed.table.name.as_str())
         });
     if !same_tables {
-        let table = "the list of tables".to_owned();
-        return Err(CoreError::MappingChanged { run: run.id.clone(), table });
+        return Err(CoreError::ListChanged { run: run.id.clone(), what: "tables" });
     }
     let mut adopted = Vec::new();
     for (surveyed, step) in survey.steps.iter().zip(&steps[1..]) {
@@ -442,7 +464,7 @@ fn replan(job: &Job<'_>, run: &Run, steps: &[Step]) -> Result<Option<Vec<Step>>,
         let place = planned.iter().position(|step| step.step == done.step);
         let kept = place.filter(|place| planned[*place].migration_step == done.migration_step);
         let Some(place) = kept else {
-            return Err(changed("the list of relate steps".to_owned()));
+            return Err(CoreError::ListChanged { run: run.id.clone(), what: "relate steps" });
         };
         if same(done, &planned[place]) {
             planned[place] = done.clone();

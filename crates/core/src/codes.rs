@@ -83,7 +83,8 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "Batches were committed with another mapping. Put the plan back, or go on with `--adopt`: what \
       is committed stays as it is, what comes is loaded with the new mapping, and the audit log says \
       so. To load everything with the new mapping, use another target. `rejects retry` reads rejected \
-      records with the new mapping, and adopts it too.",
+      records with the new mapping, and adopts it too. A relate step that was done and is not in the plan any \
+      more is taken back by its recorded `undo`.",
     ),
     (
         "WB0616",
@@ -219,6 +220,34 @@ pub const CODES: &[(&str, &str, &str)] = &[
       relate steps and the end only where the server is set not to flush each commit \
       (`synchronous_commit = off`, `innodb_flush_log_at_trx_commit` other than 1).",
     ),
+    (
+        "WB0636",
+        "a removed relate step cannot be taken back",
+        "A run has done this step, the plan does not have it any more, and no `undo` was recorded, so its \
+      effect would stay unseen. Put the step back into the plan with an `undo` and do it once more with \
+      `--adopt`; then take it out. `undo = \"SELECT 1\"` says that what it did may stay. A renamed step is \
+      a removed one and a new one.",
+    ),
+    (
+        "WB0637",
+        "an unfinished run goes on with the tables and steps it began with",
+        "Tables were added, taken out or put into another order in the plan, or relate steps that this run \
+      has done already, while it is unfinished: its ledger counts them as they were. `--adopt` does not \
+      change that. Put them back, let `whimbrel migrate` finish the run, and change the plan then: rows of \
+      a table that the plan does not fill any more stay where they are, a removed relate step is taken \
+      back with `--adopt`. A table that cannot be loaded is left out of the unfinished run by \
+      `where = \"false\"` and `--adopt`.",
+    ),
+    (
+        "WB0638",
+        "rows of a database without a key cannot be told from new ones",
+        "The key of the table is made of the number under which a row of an old database is read \
+      (`record.number`), because it has no key of its own. Rows were put in, taken out or changed \
+      between others since, so those behind them have other numbers: they would be loaded twice, and \
+      new ones refused. Nothing was written. Give the old table a key, or name columns that tell its \
+      rows apart in the source's `key` and the table's `key`; or load everything into another target. \
+      Rows that come behind all others are taken as they are.",
+    ),
 ];
 
 impl CoreError {
@@ -231,7 +260,10 @@ impl CoreError {
             Self::NoFiles { .. } => "WB0612",
             Self::Unreadable(_) => "WB0613",
             Self::Held { .. } => "WB0614",
-            Self::MappingChanged { .. } => "WB0615",
+            Self::MappingChanged { .. } | Self::RelateRemoved { .. } => "WB0615",
+            Self::RemovedWithoutUndo { .. } => "WB0636",
+            Self::ListChanged { .. } => "WB0637",
+            Self::Renumbered { .. } => "WB0638",
             Self::SourceChanged { .. } => "WB0616",
             Self::OptionsChanged { .. } => "WB0617",
             Self::Unbalanced { .. } => "WB0618",

@@ -63,6 +63,9 @@ pub struct Changes {
     /// Relate steps that no run has done yet.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub relates_new: Vec<String>,
+    /// Relate steps that were done, and that the plan does not have any more.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub relates_removed: Vec<String>,
     /// Relate steps whose SQL is not what it was when they were done.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub relates_changed: Vec<String>,
@@ -87,7 +90,8 @@ impl Changes {
 
     /// True where the plan says something else than what was done by it.
     pub fn needs_adopting(&self) -> bool {
-        !self.tables_remapped.is_empty() || !self.relates_changed.is_empty()
+        let any = [&self.tables_remapped, &self.relates_changed, &self.relates_removed];
+        any.iter().any(|some| !some.is_empty())
     }
 }
 
@@ -135,6 +139,50 @@ pub enum CoreError {
         run: String,
         /// The step's table.
         table: String,
+    },
+    /// A relate step that was done is not in the plan any more.
+    #[error(
+        "relate step `{}`, which run `{run}` or one before it has done, is not in the plan any more",
+        whimbrel_transform::excerpt_text(step)
+    )]
+    RelateRemoved {
+        /// The run.
+        run: String,
+        /// The step.
+        step: String,
+    },
+    /// Such a step has no undo.
+    #[error(
+        "relate step `{}` was done by run `{run}` and is not in the plan any more, and cannot be taken \
+         back: it has no `undo`",
+        whimbrel_transform::excerpt_text(step)
+    )]
+    RemovedWithoutUndo {
+        /// The step.
+        step: String,
+        /// The run that did it.
+        run: String,
+    },
+    /// Rows of a database are called by numbers that are others by now.
+    #[error(
+        "rows of `{table}` are called by their numbers, and those of its source are not what they were \
+         in run `{run}`"
+    )]
+    Renumbered {
+        /// The run.
+        run: String,
+        /// The table.
+        table: String,
+    },
+    /// An unfinished run has begun with other tables or steps.
+    #[error(
+        "run `{run}` is unfinished, and the plan's {what} are not those that it has begun with"
+    )]
+    ListChanged {
+        /// The run.
+        run: String,
+        /// `tables` or `relate steps`.
+        what: &'static str,
     },
     /// A partly loaded source is not what it was.
     #[error("`{path}` changed since run `{run}` began to read it")]

@@ -118,6 +118,11 @@ pub enum Event {
         /// How long it took.
         seconds: f64,
     },
+    /// A step of SQL that the plan does not have any more is taken back.
+    RelateTakenBack {
+        /// Its name.
+        step: String,
+    },
     /// Something a person should know.
     Warning {
         /// A code that `explain` knows.

@@ -16,7 +16,7 @@ use whimbrel_ledger::{
 };
 use whimbrel_model::Class;
 
-use whimbrel_model::plan::{Each, Plan};
+use whimbrel_model::plan::{Base, Each, Expr, Fact, Plan, TableMapping};
 
 use crate::begin::{facts_json, new_item, number};
 use crate::error::{Changes, CoreError, While};
@@ -134,8 +134,13 @@ pub(crate) async fn changes(
     last: &Run,
 ) -> Result<Changes, CoreError> {
     let memory = remember(ports, last).await?;
-    let (relates_new, relates_changed) = relate::changes(ports, plan, survey).await?;
-    let mut changes = Changes { relates_new, relates_changed, ..Changes::default() };
+    let relates = relate::changes(ports, plan, survey).await?;
+    let mut changes = Changes {
+        relates_new: relates.new,
+        relates_changed: relates.changed,
+        relates_removed: relates.removed,
+        ..Changes::default()
+    };
     let digests = digests(ports, last).await?;
     for surveyed in &survey.steps {
         let table = surveyed.table.name.clone();
@@ -173,6 +178,45 @@ pub(crate) async fn changes(
         }
     }
     Ok(changes)
+}
+
+/// The first table whose rows are called by their numbers and would be read from a database anew:
+/// rows that were put in or taken out between others have moved those behind them, which would be
+/// taken for new ones.
+pub(crate) fn renumbered(plan: &Plan, survey: &Survey, changes: &Changes) -> Option<String> {
+    let is_renumbered = |surveyed: &&SurveyedStep| {
+        let mapping = &plan.tables[surveyed.mapping];
+        let read_anew = mapping.from.iter().any(|from| {
+            let source = &survey.sources[&from.value];
+            let mut parts = source.partitions.iter();
+            source.database && parts.any(|part| changes.changed.contains(&part.id.path))
+        });
+        read_anew && has_numbers_for_keys(mapping)
+    };
+    survey.steps.iter().find(is_renumbered).map(|surveyed| surveyed.table.name.clone())
+}
+
+/// Whether the key is made of the number of the record.
+fn has_numbers_for_keys(mapping: &TableMapping) -> bool {
+    let numbers = |expr: &Expr, lets: &[&str]| {
+        let mut found = false;
+        expr.walk(&mut |expr| {
+            found |= match &expr.base {
+                Base::Fact(fact) => fact.value == Fact::RecordNumber,
+                Base::Field(name) => lets.contains(&name.value.as_str()),
+                _ => false,
+            };
+        });
+        found
+    };
+    let mut lets: Vec<&str> = Vec::new();
+    for (name, expr) in &mapping.lets {
+        if numbers(expr, &lets) {
+            lets.push(&name.value);
+        }
+    }
+    let is_key = |name: &str| mapping.key.iter().any(|key| key.value == name);
+    mapping.columns.iter().any(|(name, expr)| is_key(&name.value) && numbers(expr, &lets))
 }
 
 fn present(source: &SourceSurvey) -> impl Iterator<Item = Present<'_>> {

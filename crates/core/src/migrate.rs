@@ -117,11 +117,18 @@ async fn decide(job: &Job<'_>, found: Option<Run>) -> Result<Task, CoreError> {
     if let (Some(table), false) = (remapped, job.options.adopt) {
         return Err(CoreError::MappingChanged { run: last.id, table: table.clone() });
     }
+    let removed = changes.relates_removed.first();
+    if let (Some(step), false) = (removed, job.options.adopt) {
+        return Err(CoreError::RelateRemoved { run: last.id, step: step.clone() });
+    }
     // To adopt a mapping alone is a run that loads nothing: later ones know it then.
-    let adopts_only = remapped.is_some() && !changes.anything_to_load();
+    let adopts_only = changes.needs_adopting() && !changes.anything_to_load();
     let loads = job.options.incremental && changes.anything_to_load();
     if !adopts_only && !loads {
         return Ok(Task::Nothing(Outcome::SourcesChanged { run: last.id, changes }));
+    }
+    if let Some(table) = incremental::renumbered(job.plan, job.survey, &changes) {
+        return Err(CoreError::Renumbered { run: last.id, table });
     }
     relate::can_be_repeated(job).await?;
     Ok(Task::Begin(Start::Changes(last)))
@@ -246,7 +253,8 @@ impl Job<'_> {
             return self.stop(run, lease, reason).await;
         }
         standing::before(self.ports.target.as_ref(), run, self.survey.first_relate()).await?;
-        if !self.survey.relates.is_empty() {
+        let removed = relate::removed(self.ports, self.plan, run.seq).await?;
+        if !self.survey.relates.is_empty() || !removed.is_empty() {
             timer.next(Phase::Relate);
             if let Some(reason) = relate::relate(self, run, lease).await? {
                 return self.stop(run, lease, reason).await;

@@ -119,9 +119,19 @@ pub async fn preview(
     let deadline = options.deadline_at.map(|at| at.saturating_sub(now));
     let found = find_run(ports, plan).await?;
     let options = &selection_of(found.as_ref(), options)?;
-    let survey = survey(ports, plan, schema, options).await?;
+    let mut survey = survey(ports, plan, schema, options).await?;
     let job = Job { ports, plan, survey: &survey, options };
     let pending = pending(&job, found).await?;
+    if let Pending::Incremental { changes, .. } = &pending
+        && let Some(table) = incremental::renumbered(plan, &survey, changes)
+    {
+        let message = format!(
+            "`--incremental` would be refused: rows of `{table}` are called by their numbers, which are \
+             others by now"
+        );
+        survey.findings.push(Found { at: format!("table {table}"), code: "WB0638", message });
+    }
+    let job = Job { ports, plan, survey: &survey, options };
     let run = new_run(ports, plan, &survey, options, &Start::Everything);
     let tables = dry::dry(&job, &run, depth).await?;
     Ok(estimated(ports, plan, deadline, &survey, pending, tables))

@@ -5,6 +5,7 @@
 //! something has come, or 1 is another:   1  ◀── undo 2 ◀── undo 3             last one first
 //!                                        └▶ undo, sql, check ─▶ 2 ─▶ 3        each a transaction
 //! ```
+//! A step that the plan has no more is taken back likewise, once those are that were done behind it.
 //! A step may rest on those before it, so it is taken back before them and done after them. What an
 //! earlier run did is taken back with the undo that *it* recorded: that is what fits.
 
@@ -74,18 +75,49 @@ pub(crate) fn look_at(plan: &Plan, engine: &str) -> Result<Vec<SurveyedRelate>, 
     Ok(plan.relates.iter().enumerate().map(surveyed).collect())
 }
 
-/// The name of a step in the ledger.
-pub(crate) fn step_name(name: &str) -> String {
-    format!("relate:{name}")
+/// Refuses SQL that may not stand in a step, as far as the target can see that without doing it.
+pub(crate) fn look_over(
+    ports: &Ports,
+    plan: &Plan,
+    relates: &[SurveyedRelate],
+    engine: &str,
+) -> Result<(), CoreError> {
+    for relate in relates.iter().map(|relate| &plan.relates[relate.index]) {
+        let name = excerpt_text(&relate.name.value);
+        for (part, sql) in relate.texts() {
+            let sql = sql.for_engine(engine).unwrap_or_default().to_owned();
+            let script = Script { name: format!("relate `{name}`, {part}"), sql };
+            ports.target.look_over(&script).during(|| format!("relate step `{name}`"))?;
+        }
+    }
+    Ok(())
 }
 
-/// How the plan's steps stand against what runs of it have done: those that no run has done, and
-/// those that were done with another text.
+/// What the ledger puts before the names of steps of SQL.
+const PREFIX: &str = "relate:";
+
+/// The name of a step in the ledger.
+pub(crate) fn step_name(name: &str) -> String {
+    format!("{PREFIX}{name}")
+}
+
+/// How the plan's steps stand against what runs of it have done.
+#[derive(Default)]
+pub(crate) struct Standing {
+    /// Those that no run has done.
+    pub(crate) new: Vec<String>,
+    /// Those that were done with another text.
+    pub(crate) changed: Vec<String>,
+    /// Those that were done, and that the plan does not have.
+    pub(crate) removed: Vec<String>,
+}
+
+/// Compares the plan's steps with what runs of it have done.
 pub(crate) async fn changes(
     ports: &Ports,
     plan: &Plan,
     survey: &Survey,
-) -> Result<(Vec<String>, Vec<String>), CoreError> {
+) -> Result<Standing, CoreError> {
     let (mut new, mut changed) = (Vec::new(), Vec::new());
     for relate in &survey.relates {
         let name = &plan.relates[relate.index].name.value;
@@ -97,7 +129,91 @@ pub(crate) async fn changes(
             Some(_) => {}
         }
     }
-    Ok((new, changed))
+    let removed = removed(ports, plan, u64::MAX).await?;
+    let removed = removed.iter().map(|removed| removed.name().to_owned()).collect();
+    Ok(Standing { new, changed, removed })
+}
+
+/// A step that a run has done, that still stands, and that the plan does not have any more.
+pub(crate) struct Removed {
+    step: Step,
+    done: Done,
+    /// Names of the steps that the run has done before it.
+    before: BTreeSet<String>,
+}
+
+impl Removed {
+    pub(crate) fn name(&self) -> &str {
+        self.step.migration_step.strip_prefix(PREFIX).unwrap_or(&self.step.migration_step)
+    }
+
+    /// Refuses what was done without an undo.
+    pub(crate) fn can_be_taken_back(&self) -> Result<(), CoreError> {
+        if self.done.undo.is_some() {
+            return Ok(());
+        }
+        let run = self.done.by.clone().unwrap_or_else(|| self.step.run.clone());
+        Err(CoreError::RemovedWithoutUndo { step: self.name().to_owned(), run })
+    }
+
+    /// The first of these steps that the run had not done before it.
+    fn behind(&self, tasks: &[Task<'_>]) -> usize {
+        let before = |task: &Task<'_>| self.before.contains(&step_name(task.name()));
+        tasks.iter().position(|task| !before(task)).unwrap_or(tasks.len())
+    }
+
+    /// Its row, once it is taken back.
+    fn taken_back(&self) -> Step {
+        taken_back(&self.step)
+    }
+}
+
+/// The row of a step that was done, once that is taken back.
+fn taken_back(step: &Step) -> Step {
+    let done = Done { taken_back: true, ..Done::default() };
+    Step { rollback_data: Some(json!(done).to_string()), ..step.clone() }
+}
+
+/// The steps that runs of the plan before `seq` have done and the plan does not have, the last one
+/// first.
+pub(crate) async fn removed(
+    ports: &Ports,
+    plan: &Plan,
+    seq: u64,
+) -> Result<Vec<Removed>, CoreError> {
+    let mut known: BTreeSet<String> =
+        plan.relates.iter().map(|relate| step_name(&relate.name.value)).collect();
+    let mut removed = Vec::new();
+    for run in runs_before(ports, &plan.name.value, seq).await? {
+        let mut steps = step::of_run(ports.target.as_ref(), &run.id).await.in_ledger()?;
+        steps.retain(|step| {
+            step.migration_step.starts_with(PREFIX) && step.status == StepStatus::Completed
+        });
+        steps.sort_by_key(|step| step.step);
+        for (index, step) in steps.iter().enumerate().rev() {
+            let done = recorded(step);
+            if known.insert(step.migration_step.clone()) && !done.taken_back {
+                let before = steps[..index].iter().map(|step| step.migration_step.clone());
+                removed.push(Removed { step: step.clone(), done, before: before.collect() });
+            }
+        }
+    }
+    Ok(removed)
+}
+
+/// Rows of earlier runs whose steps this run has taken back, and that it does not have any more.
+pub(crate) async fn dropped_when_taken_back(
+    job: &Job<'_>,
+    run: &Run,
+    recorded_steps: &[Step],
+) -> Result<Vec<Step>, CoreError> {
+    let removed = removed(job.ports, job.plan, run.seq).await?;
+    let here = |removed: &&Removed| {
+        recorded_steps.iter().any(|step| {
+            step.migration_step == removed.step.migration_step && recorded(step).taken_back
+        })
+    };
+    Ok(removed.iter().filter(here).map(Removed::taken_back).collect())
 }
 
 /// Refuses what would have to be done again and cannot be undone, before anything is written.
@@ -113,7 +229,16 @@ pub(crate) async fn can_be_repeated(job: &Job<'_>) -> Result<(), CoreError> {
             return Err(CoreError::NoUndo { step: name.clone(), run: done.by.unwrap_or(step.run) });
         }
     }
-    Ok(())
+    let removed = removed(job.ports, job.plan, u64::MAX).await?;
+    removed.iter().try_for_each(Removed::can_be_taken_back)
+}
+
+/// The plan's runs before `seq`, the newest first.
+async fn runs_before(ports: &Ports, plan: &str, seq: u64) -> Result<Vec<Run>, CoreError> {
+    let mut runs = run::all(ports.target.as_ref(), None).await.in_ledger()?;
+    runs.retain(|run| run.plan == plan && run.seq < seq);
+    runs.sort_by_key(|run| std::cmp::Reverse(run.seq));
+    Ok(runs)
 }
 
 /// The newest step of that name that a run of the plan before `seq` has completed.
@@ -124,18 +249,15 @@ async fn done_before(
     name: &str,
 ) -> Result<Option<(Step, Done)>, CoreError> {
     let target = ports.target.as_ref();
-    let (name, runs) = (step_name(name), run::all(target, None).await.in_ledger()?);
-    let mut earlier: Vec<Run> =
-        runs.into_iter().filter(|run| run.plan == plan && run.seq < seq).collect();
-    earlier.sort_by_key(|run| std::cmp::Reverse(run.seq));
-    for run in earlier {
+    let name = step_name(name);
+    for run in runs_before(ports, plan, seq).await? {
         let steps = step::of_run(target, &run.id).await.in_ledger()?;
         let done = steps
             .into_iter()
             .find(|step| step.migration_step == name && step.status == StepStatus::Completed);
         if let Some(step) = done {
             let done = recorded(&step);
-            return Ok(Some((step, done)));
+            return Ok((!done.taken_back).then_some((step, done)));
         }
     }
     Ok(None)
@@ -165,7 +287,8 @@ pub(crate) async fn relate(
         number: first + index as u64,
     };
     let tasks = job.survey.relates.iter().enumerate().map(task).collect();
-    let mut course = Course { job, lease, tasks, works: Vec::new(), in_hand: None };
+    let (works, removed) = (Vec::new(), Vec::new());
+    let mut course = Course { job, lease, tasks, works, removed, in_hand: None };
     let patience = Patience::new(job.ports, load::retries(job.plan), lease);
     patience.carry_out(async |_| course.look(run).await).await?;
     while course.next().is_some() {
@@ -186,6 +309,8 @@ struct Course<'a> {
     lease: &'a Lease,
     tasks: Vec<Task<'a>>,
     works: Vec<Work>,
+    /// Steps that the plan does not have any more, in the order in which they are taken back.
+    removed: Vec<Removed>,
     /// The step that was said to have begun, and when.
     in_hand: Option<(usize, Duration)>,
 }
@@ -193,6 +318,8 @@ struct Course<'a> {
 /// One transaction of the course.
 enum Next {
     TakeBack(usize),
+    /// Take the first of those back that the plan does not have.
+    Remove,
     Begin(usize),
     CarryOut(usize),
 }
@@ -201,7 +328,10 @@ impl Course<'_> {
     async fn look(&mut self, run: &Run) -> Result<(), CoreError> {
         let first = self.job.survey.first_relate();
         standing::before(self.job.ports.target.as_ref(), run, first).await?;
-        self.works = works(&self.tasks, run).await?;
+        self.removed = removed(self.job.ports, self.job.plan, run.seq).await?;
+        self.removed.sort_by_key(|removed| std::cmp::Reverse(removed.behind(&self.tasks)));
+        let moved_from = self.removed.last().map(|removed| removed.behind(&self.tasks));
+        self.works = works(&self.tasks, run, moved_from).await?;
         if let Some((index, _)) = self.in_hand
             && let Work::Finished { by_itself } = self.works[index]
         {
@@ -215,6 +345,11 @@ impl Course<'_> {
     /// taken back in the transaction that does it again.
     fn next(&self) -> Option<Next> {
         let redone = |work: &Work| matches!(work, Work::Redo { .. });
+        if let Some(removed) = self.removed.first() {
+            let last = self.works.iter().rposition(redone);
+            let behind = last.filter(|last| *last >= removed.behind(&self.tasks));
+            return Some(behind.map_or(Next::Remove, Next::TakeBack));
+        }
         let (first, last) =
             (self.works.iter().position(redone), self.works.iter().rposition(redone));
         if first != last {
@@ -233,6 +368,7 @@ impl Course<'_> {
         match self.next() {
             None => Ok(()),
             Some(Next::TakeBack(index)) => self.take_back(run, index).await,
+            Some(Next::Remove) => self.remove(run).await,
             Some(Next::Begin(index)) => self.begin(run, index).await,
             Some(Next::CarryOut(index)) => {
                 if unsure {
@@ -275,6 +411,32 @@ impl Course<'_> {
         Ok(())
     }
 
+    /// Takes a step back that the plan does not have any more, and says so in the row of the run that
+    /// has done it.
+    async fn remove(&mut self, run: &mut Run) -> Result<(), CoreError> {
+        let (ports, removed) = (self.job.ports, self.removed.remove(0));
+        removed.can_be_taken_back()?;
+        let name = excerpt_text(removed.name());
+        let doing = || format!("taking relate step `{name}` back");
+        let sql = removed.done.undo.clone().unwrap_or_default();
+        let script = Script { name: format!("relate `{name}`, undo"), sql };
+        run.phase = Phase::Relate;
+        let mut txn = ports.target.begin(self.lease.fence).await.during(doing)?;
+        txn.execute(&script).await.during(doing)?;
+        run::put(txn.as_mut(), run).await.during(doing)?;
+        step::put(txn.as_mut(), &[removed.taken_back()]).await.during(doing)?;
+        let (now, actor) = (rfc3339(ports.clock.now()), &ports.identity.actor);
+        let detail = json!({ "step": removed.step.migration_step, "done_by": removed.step.run });
+        chain::record(txn.as_mut(), &now, actor, "relate.taken_back", &run.id, &detail)
+            .await
+            .during(doing)?;
+        failpoint!("core.relate.before_commit");
+        txn.commit().await.during(doing)?;
+        failpoint!("core.relate.after_commit");
+        ports.events.emit(Event::RelateTakenBack { step: removed.name().to_owned() });
+        Ok(())
+    }
+
     fn finished(&mut self, index: usize, by_itself: bool, done: Done) {
         let ports = self.job.ports;
         let now = ports.clock.monotonic();
@@ -291,10 +453,16 @@ impl Course<'_> {
 }
 
 /// What each step has to do. Whatever stands behind one that is done, is done again too.
-async fn works(tasks: &[Task<'_>], run: &Run) -> Result<Vec<Work>, CoreError> {
+/// From `moved_from` on, all are: something was taken back before them.
+async fn works(
+    tasks: &[Task<'_>],
+    run: &Run,
+    moved_from: Option<usize>,
+) -> Result<Vec<Work>, CoreError> {
     let mut works = Vec::new();
     let mut moved = false;
-    for task in tasks {
+    for (index, task) in tasks.iter().enumerate() {
+        moved |= moved_from.is_some_and(|from| index >= from);
         let work = task.work(run, moved).await?;
         moved |= match &work {
             Work::Do { .. } | Work::Redo { .. } | Work::Finished { by_itself: true } => true,
@@ -351,10 +519,7 @@ impl Task<'_> {
         let row = self.running(self.row(run).await?);
         let mut txn = self.job.ports.target.begin(lease.fence).await.during(doing)?;
         txn.execute(&self.script("undo", undo)).await.during(doing)?;
-        let taken_back = Done { taken_back: true, ..Done::default() };
-        let rollback_data = Some(json!(taken_back).to_string());
-        let row = Step { rollback_data, ..row };
-        step::put(txn.as_mut(), &[row]).await.during(doing)?;
+        step::put(txn.as_mut(), &[taken_back(&row)]).await.during(doing)?;
         txn.commit().await.during(doing)
     }
 

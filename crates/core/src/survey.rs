@@ -142,6 +142,9 @@ pub async fn survey(
     let mut findings = said_once(findings);
     let tables = describe_tables(ports, plan, &schema, &target).await?;
     let relates = relate::look_at(plan, target.engine);
+    if let Ok(relates) = &relates {
+        relate::look_over(ports, plan, relates, target.engine)?;
+    }
     let (steps, relates) = match (compile(plan, &sources, &tables, &target), relates) {
         (Ok(steps), Ok(relates)) => (steps, relates),
         (steps, relates) => {

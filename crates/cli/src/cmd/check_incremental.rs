@@ -54,6 +54,12 @@ pub(crate) async fn run(args: &OnPlan) -> Result<Answer, Failure> {
             "changed   relate step `{step}` (`whimbrel migrate --adopt` takes it back and does it again)\n"
         ));
     }
+    for step in &changes.relates_removed {
+        let step = printable(step, 80);
+        text.push_str(&format!(
+            "removed   relate step `{step}` (`whimbrel migrate --adopt` takes it back)\n"
+        ));
+    }
     let message = if let Some(size) = changes.sample {
         format!(
             "Run {} took a sample of {}; everything else is to be taken.",

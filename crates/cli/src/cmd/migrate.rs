@@ -201,7 +201,11 @@ pub(crate) fn since(changes: &Changes) -> String {
             said.push_str(&format!("; {} {word}", count(tables.len() as u64, "table")));
         }
     }
-    for (steps, word) in [(&changes.relates_new, "new"), (&changes.relates_changed, "changed")] {
+    for (steps, word) in [
+        (&changes.relates_new, "new"),
+        (&changes.relates_changed, "changed"),
+        (&changes.relates_removed, "removed"),
+    ] {
         if !steps.is_empty() {
             said.push_str(&format!("; {} {word}", count(steps.len() as u64, "relate step")));
         }

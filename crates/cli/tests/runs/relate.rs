@@ -122,10 +122,15 @@ fn sql_that_the_engine_does_not_understand_changes_nothing_and_the_same_command_
 #[test]
 fn a_step_may_not_end_the_transaction() {
     let project = project(&STEP.replace("INSERT INTO digits", "COMMIT; INSERT INTO digits"));
-    let failed = project.run(&["migrate"]);
-    assert_eq!(failed.code, Some(2), "{failed:?}");
-    let tables: i64 = project.value("SELECT count(*) FROM sqlite_schema WHERE name = 'digits'");
-    assert_eq!(tables, 0);
+    let validated = project.run(&["validate", "--format", "json"]);
+    assert_eq!(validated.code, Some(2), "{validated:?}");
+    assert!(validated.stdout.contains("WB0421"), "{validated:?}");
+    for verb in ["plan", "migrate"] {
+        let failed = project.run(&[verb]);
+        assert_eq!(failed.code, Some(2), "{failed:?}");
+        assert!(failed.stderr.contains("relate `digits`, sql:2: not allowed"), "{failed:?}");
+    }
+    assert!(!project.path("people.db").exists(), "nothing was written");
 }
 
 #[test]
@@ -167,6 +172,124 @@ fn another_text_is_adopted_and_done_anew() {
     assert_eq!(project.run(&["migrate"]).code, Some(6));
     project.finish(&["--adopt"]);
     assert_eq!(digits(&project), "0:3 1:3 2:2 3:2 4:2");
+}
+
+/// A second step, which rests on the first.
+const HIGHEST: &str = r#"
+[[relate]]
+name   = "highest"
+sql    = """
+CREATE TABLE IF NOT EXISTS highest (people INTEGER NOT NULL);
+INSERT INTO highest SELECT max(people) FROM digits;
+"""
+undo   = "DELETE FROM highest"
+writes = "highest"
+"#;
+
+/// The plan without `digits`, or with this in its place.
+fn without_digits(project: &Project, instead: &str) {
+    let plan = project.read("whimbrel.toml");
+    let end = plan.find(HIGHEST).unwrap_or(plan.len());
+    let start = plan.find("\n[[relate]]").unwrap();
+    project.write("whimbrel.toml", format!("{}{instead}{}", &plan[..start], &plan[end..]));
+}
+
+#[test]
+fn a_removed_step_is_refused_until_it_is_adopted_and_then_taken_back_once() {
+    let project = project(STEP);
+    project.finish(&[]);
+    without_digits(&project, "");
+    project.run(&["migrate"]).check(
+        6,
+        expect![[r#"
+            error[WB0615]: relate step `digits`, which run `RUN` or one before it has done, is not in the plan any more
+              hint: put the step back, or have it taken back by its `undo`: `whimbrel migrate --adopt`
+              more: whimbrel explain WB0615
+        "#]],
+    );
+    project.run(&["check-incremental"]).check(
+        6,
+        expect![[r#"
+            removed   relate step `digits` (`whimbrel migrate --adopt` takes it back)
+            Nothing to take since run RUN.
+            Next: whimbrel migrate --adopt
+        "#]],
+    );
+    project.append("data/a.csv", "12,Zoe\n");
+    assert_eq!(project.run(&["migrate", "--incremental"]).code, Some(6));
+    assert_eq!(project.value::<i64>("SELECT count(*) FROM digits"), 10);
+    project.finish(&["--incremental", "--adopt"]);
+    assert_eq!(project.value::<i64>("SELECT count(*) FROM digits"), 0);
+    project.target().execute("INSERT INTO digits VALUES (77, 1)", []).unwrap();
+    project.append("data/a.csv", "13,Max\n");
+    project.finish(&["--incremental"]);
+    assert_eq!(project.value::<i64>("SELECT count(*) FROM digits"), 1, "it was taken back already");
+    let audited: i64 =
+        project.value("SELECT count(*) FROM whimbrel_audit_log WHERE action = 'relate.taken_back'");
+    assert_eq!(audited, 1);
+}
+
+#[test]
+fn a_step_that_is_renamed_or_comes_back_is_done_once() {
+    let project = project(STEP);
+    project.finish(&[]);
+    project.replan("name   = \"digits\"", "name   = \"numbers\"");
+    assert_eq!(project.run(&["migrate"]).code, Some(6));
+    project.finish(&["--incremental", "--adopt"]);
+    let whole = "0:2 1:2 2:1 3:1 4:1 5:1 6:1 7:1 8:1 9:1";
+    assert_eq!(digits(&project), whole);
+    project.replan("name   = \"numbers\"", "name   = \"digits\"");
+    project.finish(&["--incremental", "--adopt"]);
+    assert_eq!(digits(&project), whole);
+    assert_eq!(project.run(&["migrate"]).code, Some(0), "nothing is left to do");
+}
+
+#[test]
+fn what_was_done_behind_a_removed_step_is_done_again() {
+    let project = project(&format!("{STEP}{HIGHEST}"));
+    // The undo of the first counts what the second has left behind.
+    project.replan(
+        "\"DELETE FROM digits\"",
+        "\"UPDATE digits SET people = 50 + (SELECT count(*) FROM highest)\"",
+    );
+    project.finish(&[]);
+    without_digits(&project, "");
+    for point in
+        ["core.relate.before_commit:1", "core.relate.after_commit:1", "core.relate.before_commit:2"]
+    {
+        let twin = Project::new(&project.read("whimbrel.toml"));
+        std::fs::copy(project.path("people.db"), twin.path("people.db")).unwrap();
+        twin.write("data/a.csv", project.read("data/a.csv"));
+        let mut killed = twin.command(&["migrate", "--adopt"]);
+        killed.env("WHIMBREL_FAILPOINT", point);
+        let killed = crate::project::Ended::of(killed);
+        assert!(!matches!(killed.code, Some(0 | 3 | 6)), "{point} {killed:?}");
+        twin.finish(&[]);
+        assert_eq!(twin.value::<i64>("SELECT min(people) FROM digits"), 50, "{point}");
+        assert_eq!(twin.value::<i64>("SELECT max(people) FROM highest"), 50, "{point}");
+        assert_eq!(twin.value::<i64>("SELECT count(*) FROM highest"), 1, "{point}");
+    }
+}
+
+#[test]
+fn a_removed_step_without_undo_is_refused_with_a_way_out() {
+    let project = project(&STEP.replace("undo ", "# "));
+    project.finish(&[]);
+    let with_step = project.read("whimbrel.toml");
+    without_digits(&project, "");
+    project.run(&["migrate", "--adopt"]).check(
+        6,
+        expect![[r#"
+            error[WB0636]: relate step `digits` was done by run `RUN` and is not in the plan any more, and cannot be taken back: it has no `undo`
+              hint: put the step back with an `undo` (`undo = "SELECT 1"` where what it did may stay), `whimbrel migrate --adopt`, then take it out
+              more: whimbrel explain WB0636
+        "#]],
+    );
+    project.write("whimbrel.toml", with_step.replace("#   =", "undo = \"DELETE FROM digits\" #"));
+    project.finish(&["--adopt"]);
+    without_digits(&project, "");
+    project.finish(&["--adopt"]);
+    assert_eq!(project.value::<i64>("SELECT count(*) FROM digits"), 0);
 }
 
 /// The tree that the documentation shows: a table that refers to itself, filled in two passes.
@@ -267,6 +390,37 @@ fn a_table_of_a_database_is_planned_loaded_and_compared() {
         Next: whimbrel migrate --incremental
     "#]],
     );
+}
+
+#[test]
+fn rows_that_are_called_by_their_numbers_are_not_taken_twice() {
+    let project =
+        from_database("database = \"sqlite:old.db\"\nquery = \"SELECT name FROM person\"");
+    project
+        .replan("id = { from = \"id\", type = \"integer\" }", "id = { fact = \"record.number\" }");
+    project.finish(&[]);
+    let old = Connection::open(project.path("old.db")).unwrap();
+    old.execute("INSERT INTO person VALUES (20, 'z')", []).unwrap();
+    project.finish(&["--incremental"]);
+    assert_eq!(
+        project.value::<i64>("SELECT count(*) FROM people"),
+        11,
+        "it came behind the others"
+    );
+    old.execute("INSERT INTO person VALUES (21, 'a')", []).unwrap();
+    for verb in ["plan", "validate"] {
+        let told = project.run(&[verb]).stdout;
+        assert!(told.contains("`--incremental` would be refused: rows of `people`"), "{told}");
+    }
+    project.run(&["migrate", "--incremental"]).check(
+        6,
+        expect![[r#"
+            error[WB0638]: rows of `people` are called by their numbers, and those of its source are not what they were in run `RUN`
+              hint: give the old table a key, or load everything into another target
+              more: whimbrel explain WB0638
+        "#]],
+    );
+    assert_eq!(project.value::<i64>("SELECT count(*) FROM people"), 11);
 }
 
 #[test]

@@ -121,6 +121,7 @@ impl Observer for Ear {
             | Event::Indexes { .. }
             | Event::RelateStarted { .. }
             | Event::RelateFinished { .. }
+            | Event::RelateTakenBack { .. }
             | Event::Waiting { .. }
             | Event::RunFinished { .. } => {}
         }
