@@ -3,6 +3,7 @@
 //!
 //! [`Catalogue::arrange`] puts parents before their children and names the circles among them.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::Kind;
@@ -22,6 +23,55 @@ pub struct Catalogue {
     pub circles: Vec<Vec<String>>,
     /// Views and whatever else has columns and is not read.
     pub left_out: Vec<LeftOut>,
+}
+
+/// Schema and name of a table as a plan says it: a dot separates them. What has a dot of its own stands
+/// in the engine's quotes, with its schema: `"a.b"."c"`.
+pub fn apart(said: &str, quote: char) -> (Option<Cow<'_, str>>, Cow<'_, str>) {
+    if let Some((first, rest)) = unquoted(said, quote) {
+        match rest.strip_prefix('.').map(|rest| unquoted(rest, quote)) {
+            None if rest.is_empty() => return (None, Cow::Owned(first)),
+            Some(Some((second, ""))) => return (Some(Cow::Owned(first)), Cow::Owned(second)),
+            None | Some(_) => {}
+        }
+    }
+    match said.split_once('.') {
+        Some((schema, name)) if !schema.is_empty() && !name.is_empty() => {
+            (Some(Cow::Borrowed(schema)), Cow::Borrowed(name))
+        }
+        Some(_) | None => (None, Cow::Borrowed(said)),
+    }
+}
+
+/// A name in quotes, doubled inside of it, at the beginning of a text; and the rest.
+fn unquoted(text: &str, quote: char) -> Option<(String, &str)> {
+    let mut rest = text.strip_prefix(quote)?;
+    let mut name = String::new();
+    loop {
+        let (part, after) = rest.split_once(quote)?;
+        name.push_str(part);
+        match after.strip_prefix(quote) {
+            Some(after) => {
+                name.push(quote);
+                rest = after;
+            }
+            None => return (!name.is_empty()).then_some((name, after)),
+        }
+    }
+}
+
+/// How a plan says a table of a server, so that [`apart`] reads it: in quotes only where it must be.
+pub fn together(schema: Option<&str>, name: &str, quote: char) -> String {
+    let plain = schema.map_or_else(|| name.to_owned(), |schema| format!("{schema}.{name}"));
+    let read = apart(&plain, quote);
+    if read.0.as_deref() == schema && read.1 == name {
+        return plain;
+    }
+    let quoted = |part: &str| {
+        let doubled = part.replace(quote, &format!("{quote}{quote}"));
+        format!("{quote}{doubled}{quote}")
+    };
+    schema.map_or_else(|| quoted(name), |schema| format!("{}.{}", quoted(schema), quoted(name)))
 }
 
 /// Something that is no table, or none that is read.
@@ -50,6 +100,8 @@ pub struct TableEntry {
     pub references: Vec<Reference>,
     /// CHECK constraints.
     pub checks: u64,
+    /// COLLATE clauses of its text, where columns do not tell theirs.
+    pub collations: u64,
     /// Triggers.
     pub triggers: u64,
     /// How many rows there are.
@@ -95,6 +147,8 @@ pub struct ColumnEntry {
     pub nullable: bool,
     /// Its default, as the engine spells it.
     pub default: Option<String>,
+    /// Its collation, where that is not its engine's usual one, or takes different texts for equal.
+    pub collation: Option<String>,
     /// Who fills it.
     pub filled: Filled,
     /// Labels of an enumeration or a set.
@@ -150,10 +204,23 @@ pub struct Reference {
     pub parent: String,
     /// The columns there.
     pub parent_columns: Vec<String>,
+    /// What becomes of a row whose parent goes or changes, where something does: `ON DELETE CASCADE`.
+    pub actions: Option<String>,
     /// True where nothing declares it, but names suggest it: `user_id` and `users.id`.
     pub guessed: bool,
     /// Rows without their parent; `None` where nobody looked.
     pub orphans: Option<u64>,
+}
+
+/// What a reference does beside refusing, from the rules of SQL's catalogues.
+pub fn actions(on_delete: &str, on_update: &str) -> Option<String> {
+    let told = |event: &str, rule: &str| {
+        let is_refusal = matches!(rule, "NO ACTION" | "RESTRICT" | "");
+        (!is_refusal).then(|| format!("ON {event} {rule}"))
+    };
+    let both: Vec<String> =
+        [told("DELETE", on_delete), told("UPDATE", on_update)].into_iter().flatten().collect();
+    (!both.is_empty()).then(|| both.join(" "))
 }
 
 impl Catalogue {
@@ -324,6 +391,7 @@ mod tests {
             kind: Kind::Any,
             nullable,
             default: None,
+            collation: None,
             filled: Filled::ByRow,
             labels: Vec::new(),
             nulls: 0,
@@ -342,11 +410,13 @@ mod tests {
                     columns: vec![column.trim_end_matches('?').to_owned()],
                     parent: (*parent).to_owned(),
                     parent_columns: vec!["id".to_owned()],
+                    actions: None,
                     guessed: column.ends_with('?'),
                     orphans: None,
                 })
                 .collect(),
             checks: 0,
+            collations: 0,
             triggers: 0,
             rows: Rows::Exact(0),
             bytes: None,
@@ -361,6 +431,30 @@ mod tests {
         catalogue.arrange();
         let names: Vec<&str> = catalogue.tables.iter().map(|one| one.name.as_str()).collect();
         (names.join(" "), catalogue.circles)
+    }
+
+    #[test]
+    fn a_name_with_dots_and_quotes_is_read_as_it_was_said() {
+        for (schema, name, said) in [
+            (None, "orders", "orders"),
+            (Some("sales"), "orders", "sales.orders"),
+            (Some("sales"), "old.orders", "sales.old.orders"),
+            (None, "c.d", "\"c.d\""),
+            (Some("a.b"), "c.d", "\"a.b\".\"c.d\""),
+            (Some("a"), "\"", "a.\""),
+            (None, "\"q\"", "\"\"\"q\"\"\""),
+            (Some("\"s\""), "t", "\"\"\"s\"\"\".\"t\""),
+            (None, "\"", "\""),
+            (None, "\"\"", "\"\""),
+            (None, ".x", ".x"),
+            (None, "x.", "x."),
+            (None, ".", "."),
+            (None, "\".\"", "\"\"\".\"\"\""),
+        ] {
+            assert_eq!(together(schema, name, '"'), said);
+            let (read_schema, read_name) = apart(said, '"');
+            assert_eq!((read_schema.as_deref(), read_name.as_ref()), (schema, name), "{said}");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use whimbrel_model::kind::IntWidth;
 
 use crate::database::{led, source_names, told};
 use crate::init::{self, DraftError, DraftTable, PlanDraft, key, line, quoted, string};
+use crate::kept;
 use crate::names;
 use crate::schema::{self, Engine, NewColumn, NewReference, NewTable, Words, foreign_key};
 use crate::shown::{self, counted};
@@ -108,22 +109,19 @@ impl<'a> Draft<'a> {
             .zip(&catalogue.tables)
             .filter(|(_, entry)| !entry.columns.is_empty())
             .map(|(source, entry)| {
-                let name = names::unique(&table_name(&entry.name, engine), &mut taken);
+                let name = kept::table(&entry.name, catalogue.engine, engine, &mut taken);
                 let mut used = BTreeSet::new();
                 let columns: Vec<(&ColumnEntry, String)> = entry
                     .columns
                     .iter()
-                    .map(|column| {
-                        let name = cut(&column.name, engine);
-                        (column, names::unique(&name, &mut used))
-                    })
+                    .map(|column| (column, kept::column(&column.name, engine, &mut used)))
                     .collect();
                 let mut table =
                     Table { entry, source, name, columns, key: Vec::new(), key_is_made: false };
                 match entry.identity().and_then(|key| table.new_names(key)) {
                     Some(key) => table.key = key,
                     None => {
-                        table.key = vec![names::unique("legacy_row", &mut used)];
+                        table.key = vec![kept::column("legacy_row", engine, &mut used)];
                         table.key_is_made = true;
                     }
                 }
@@ -152,9 +150,28 @@ impl<'a> Draft<'a> {
             required: !column.nullable,
             counts: column.filled == Filled::Identity,
             chars_max: column.chars_max,
-            from: from(column),
+            from: if *name == column.name {
+                from(column, self.catalogue.engine)
+            } else {
+                format!(
+                    "{}, called `{}` before",
+                    from(column, self.catalogue.engine),
+                    shown::shown(&column.name, 60)
+                )
+            },
         }));
         let mut above = vec![shown::shown(&entry.name, 100)];
+        for reference in entry.references.iter() {
+            if let Some(actions) = &reference.actions {
+                above.push(format!("`{actions}` of {} left out", led(reference)));
+            }
+        }
+        if entry.collations > 0 {
+            let collations = counted(entry.collations, "COLLATE", "COLLATEs");
+            above.push(format!(
+                "{collations} of the old table left out: text is compared by its bytes"
+            ));
+        }
         if entry.checks > 0 {
             let checks = counted(entry.checks, "CHECK constraint", "CHECK constraints");
             above.push(format!("{checks} of the old table left out"));
@@ -301,8 +318,9 @@ impl<'a> Draft<'a> {
         for table in &self.tables {
             self.mapping(&mut out, table);
         }
+        let mut taken = BTreeSet::new();
         for table in &self.tables {
-            self.later(&mut out, table);
+            self.later(&mut out, table, &mut taken);
         }
         out.push_str(TAIL);
         out
@@ -333,19 +351,20 @@ impl<'a> Draft<'a> {
         let width =
             table.columns.iter().map(|(_, name)| key(name).len()).max().unwrap_or(0).min(30);
         for (column, name) in &table.columns {
-            let value = string(&init::field(&column.name));
+            let value = string(&field(&column.name));
             let text = format!("{:<width$} = {value}", key(name));
-            line(out, format!("{text}        # {}", from(column)));
+            line(out, format!("{text}        # {}", from(column, self.catalogue.engine)));
         }
     }
 
     /// References that wait until every table is loaded.
-    fn later(&self, out: &mut String, table: &Table<'_>) {
+    fn later(&self, out: &mut String, table: &Table<'_>, taken: &mut BTreeSet<String>) {
         let engine = self.engine;
         let clean = self.notes(table).is_empty();
         for (number, reference) in self.ahead(table).into_iter().enumerate() {
             let Some(new) = self.carried(table, reference) else { continue };
-            let name = cut(&format!("{}_ref_{}", table.name, number + 1), engine);
+            let name =
+                kept::constraint(&table.name, &format!("_ref_{}", number + 1), engine, taken);
             let (own, constraint) = (engine.quote(&table.name), engine.quote(&name));
             let add = format!(
                 "ALTER TABLE {own} ADD CONSTRAINT {constraint} {}",
@@ -365,7 +384,7 @@ impl<'a> Draft<'a> {
                         out,
                         format!(
                             "# {what} of `{}` points to rows that may be loaded later. SQLite cannot add a",
-                            table.name
+                            shown::shown(&table.name, 60)
                         ),
                     );
                     line(out, "# reference to a table that stands, so the schema has none.");
@@ -437,8 +456,14 @@ fn source(out: &mut String, table: &Table<'_>, url: &str) {
     }
 }
 
+/// A column in an expression: by its name, unless that would be taken for a pointer that is none.
+fn field(name: &str) -> String {
+    let is_pointer = name.split('~').skip(1).all(|after| after.starts_with(['0', '1']));
+    if name.starts_with('/') && is_pointer { name.to_owned() } else { init::field(name) }
+}
+
 /// How a column was declared, as a comment.
-fn from(column: &ColumnEntry) -> String {
+fn from(column: &ColumnEntry, engine: &str) -> String {
     let declared = if column.declared.is_empty() { "no type" } else { &column.declared };
     let mut parts = vec![shown::shown(declared, 60)];
     match column.filled {
@@ -447,25 +472,19 @@ fn from(column: &ColumnEntry) -> String {
         Filled::Generated => parts.push("computed by the engine".to_owned()),
     }
     parts.extend(column.default.iter().map(|words| format!("default {}", shown::shown(words, 40))));
+    if is_blank_padded(engine, column) {
+        parts.push("blanks at the end left out".to_owned());
+    }
+    let collation = column.collation.as_ref();
+    parts.extend(collation.map(|name| format!("collation {}", shown::shown(name, 40))));
     if column.kind == Kind::Any && !column.declared.is_empty() {
         parts.push("no kind of its own".to_owned());
     }
     parts.join(", ")
 }
 
-/// The table's name in the target: without a schema, and none that is kept.
-fn table_name(name: &str, engine: Engine) -> String {
-    let flat = name.replace('.', "_");
-    let lower = flat.to_lowercase();
-    let kept = ["sqlite_", "whimbrel_", "pg_"].iter().any(|start| lower.starts_with(start));
-    cut(&if kept { format!("legacy_{flat}") } else { flat }, engine)
-}
-
-/// A name that is no longer than the engine takes.
-fn cut(name: &str, engine: Engine) -> String {
-    let mut name = name.to_owned();
-    while name.len() > engine.name_bytes_max() {
-        name.pop();
-    }
-    name
+/// PostgreSQL's `char(n)`: filled up with blanks, which are no part of the value.
+fn is_blank_padded(engine: &str, column: &ColumnEntry) -> bool {
+    let declared = &column.declared;
+    engine == "postgres" && (declared == "character" || declared.starts_with("character("))
 }

@@ -17,6 +17,7 @@ pub mod forms;
 pub mod infer;
 pub mod init;
 pub mod inspect;
+mod kept;
 pub mod keys;
 pub mod names;
 pub mod profile;

@@ -9,6 +9,7 @@ use whimbrel_model::Kind;
 use whimbrel_model::kind::IntWidth;
 
 use crate::names;
+use crate::shown;
 
 /// The engine of a target.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -90,6 +91,11 @@ pub struct Written {
 const INDEX_BYTES_MAX: u32 = 3_072;
 /// Bytes of a MySQL row that its `varchar`s may take, with room for the other columns.
 const ROW_BYTES_MAX: u32 = 48_000;
+/// Bytes of an InnoDB row that stand in its page, with room for what else is kept of it.
+const PAGE_BYTES_MAX: u32 = 7_800;
+/// A column of more bytes may stand elsewhere, and takes so many in the page then.
+const PAGE_BYTES: u32 = 255;
+const OUT_OF_PAGE: u32 = 40;
 /// Bytes of a key column of bytes.
 const KEY_BYTES: u32 = 512;
 
@@ -181,17 +187,20 @@ impl Writer<'_> {
             lines.push((line, &column.from));
         }
         if !self.table.key.is_empty() {
-            lines.push((format!("PRIMARY KEY {}", engine.list(&self.table.key)), ""));
+            let named = self.named("pkey");
+            lines.push((format!("{named}PRIMARY KEY {}", engine.list(&self.table.key)), ""));
         }
         for unique in &self.table.uniques {
-            lines.push((format!("UNIQUE {}", engine.list(unique)), ""));
+            let named = self.named(&format!("{}_key", unique.join("_")));
+            lines.push((format!("{named}UNIQUE {}", engine.list(unique)), ""));
         }
         for reference in &self.table.references {
             match self.obstacle(reference) {
                 None => lines.push((foreign_key(engine, reference), "")),
                 Some(why) => out.notes.push(format!(
                     "the reference of `{}` to `{}` is left out: {why}",
-                    self.table.name, reference.parent
+                    shown::shown(&self.table.name, 60),
+                    shown::shown(&reference.parent, 60)
                 )),
             }
         }
@@ -213,6 +222,17 @@ impl Writer<'_> {
                 ") ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4 COLLATE = utf8mb4_bin;\n"
             }
         });
+    }
+
+    /// A name of a key for which PostgreSQL would choose the name of one of the tables.
+    fn named(&self, end: &str) -> String {
+        let usual = format!("{}_{end}", self.table.name);
+        let is_table = |name: &str| self.tables.iter().any(|table| table.name == name);
+        if self.words.engine != Engine::Postgres || !is_table(&usual) {
+            return String::new();
+        }
+        let free = (2_u32..).map(|number| format!("{usual}{number}")).find(|name| !is_table(name));
+        format!("CONSTRAINT {} ", self.words.engine.quote(&free.expect("numbers do not end")))
     }
 
     /// What stands behind the type.
@@ -238,7 +258,7 @@ impl Writer<'_> {
             // Their lengths are the engine's; what they hold is text all the same.
             (Engine::Mysql, Kind::Text(_) | Kind::Any | Kind::Bytes | Kind::Decimal(_)) => false,
             // MariaDB's `json` is text with a check, by which it is known.
-            (Engine::Mysql, Kind::Json) => false,
+            (Engine::Mysql, Kind::Json) if declared == "json" => false,
             (Engine::Mysql, kind) => (self.words.kind_of)(declared) != kind,
         };
         if told { format!(" COMMENT 'whimbrel:{}'", column.kind.name()) } else { String::new() }
@@ -266,7 +286,7 @@ impl Writer<'_> {
             Engine::Sqlite if self.is_counter(column) => "INTEGER".to_owned(),
             Engine::Sqlite | Engine::Postgres => plain,
             Engine::Mysql => match (column.kind, self.room(column)) {
-                (Kind::Text(None) | Kind::Any, Some(room)) => {
+                (Kind::Text(None) | Kind::Any | Kind::Json, Some(room)) => {
                     self.note_long(column, room, notes);
                     format!("varchar({room})")
                 }
@@ -280,8 +300,8 @@ impl Writer<'_> {
                     notes.push(format!(
                         "`{}` of `{}` has more digits than MySQL keeps: `decimal(65,30)` instead of \
                          `{}`; what does not fit is rejected",
-                        column.name,
-                        self.table.name,
+                        shown::shown(&column.name, 60),
+                        shown::shown(&self.table.name, 60),
                         column.kind.name()
                     ));
                     (self.words.declared)(Kind::Decimal(None))
@@ -296,7 +316,8 @@ impl Writer<'_> {
             notes.push(format!(
                 "`{}` of `{}` stands in an index, where MySQL has room for {room} characters: records \
                  with longer texts are rejected",
-                column.name, self.table.name
+                shown::shown(&column.name, 60),
+                shown::shown(&self.table.name, 60)
             ));
         }
     }
@@ -351,12 +372,24 @@ impl Writer<'_> {
             })
             .collect();
         texts.sort_by_key(|(bytes, _)| *bytes);
-        let mut taken = 0_u32;
+        let held = |column: &NewColumn| match column.kind {
+            Kind::Text(Some(chars)) => in_page(chars.saturating_mul(4)),
+            _ => self.index_bytes(&column.name).map_or(OUT_OF_PAGE, in_page),
+        };
+        let (mut row, mut page) = (0_u32, self.table.columns.iter().map(held).sum::<u32>());
         let mut out = BTreeSet::new();
-        for (bytes, column) in texts {
-            taken = taken.saturating_add(bytes);
-            if taken > ROW_BYTES_MAX {
+        for (bytes, column) in &texts {
+            row = row.saturating_add(*bytes);
+            if row > ROW_BYTES_MAX {
                 out.insert(column.name.clone());
+                page -= in_page(*bytes) - OUT_OF_PAGE.min(in_page(*bytes));
+            }
+        }
+        // What is longer has another place already.
+        for (bytes, column) in texts.iter().rev().filter(|(bytes, _)| *bytes <= PAGE_BYTES) {
+            if page > PAGE_BYTES_MAX && in_page(*bytes) > OUT_OF_PAGE {
+                out.insert(column.name.clone());
+                page -= in_page(*bytes) - OUT_OF_PAGE;
             }
         }
         out
@@ -393,6 +426,11 @@ impl Writer<'_> {
             (_, own, other) => own == other,
         }
     }
+}
+
+/// Bytes of a page that a column of so many takes at most, with its length.
+fn in_page(bytes: u32) -> u32 {
+    if bytes > PAGE_BYTES { OUT_OF_PAGE } else { bytes + 2 }
 }
 
 /// `FOREIGN KEY (a) REFERENCES t (b)`.

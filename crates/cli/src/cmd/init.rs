@@ -242,7 +242,8 @@ fn carried(plan: &Path, catalogue: &Catalogue, draft: &PlanDraft, files: &[PathB
         let columns = count(made.columns, "column");
         lines.push(format!(
             "  {name}: {about}{rows} -> table {}, {columns}, key {}{key}",
-            made.table, made.key
+            printable(&made.table, 80),
+            printable(&made.key, 80)
         ));
         tables.push(json!({
             "source": made.source,

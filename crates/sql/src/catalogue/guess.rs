@@ -1,28 +1,42 @@
 //! References that nothing declares: a column `user_id` and a table `users` with the key `id`.
 
+use std::borrow::Cow;
+
 use whimbrel_model::Kind;
 use whimbrel_model::catalogue::{ColumnEntry, Reference, TableEntry};
 
+use crate::dialect::Dialect;
+
 /// References that the names of a table's columns suggest, beside the declared ones.
-pub(super) fn references(table: &TableEntry, tables: &[TableEntry]) -> Vec<Reference> {
-    table.columns.iter().filter_map(|column| reference(table, column, tables)).collect()
+pub(super) fn references(
+    dialect: Dialect,
+    table: &TableEntry,
+    tables: &[TableEntry],
+) -> Vec<Reference> {
+    let suggested = |column| reference(dialect, table, column, tables);
+    table.columns.iter().filter_map(suggested).collect()
 }
 
-fn reference(table: &TableEntry, column: &ColumnEntry, tables: &[TableEntry]) -> Option<Reference> {
+fn reference(
+    dialect: Dialect,
+    table: &TableEntry,
+    column: &ColumnEntry,
+    tables: &[TableEntry],
+) -> Option<Reference> {
     let stem = stem(&column.name)?;
     let is_declared = table.references.iter().any(|one| one.columns.contains(&column.name));
     let is_own_key = table.key == [column.name.clone()];
     if is_declared || is_own_key {
         return None;
     }
-    let schema = |name: &str| name.rsplit_once('.').map(|(schema, _)| schema.to_owned());
+    let schema = |name: &str| dialect.place(name).0.map(Cow::into_owned);
     // Schemas that are named may be copies of each other; the usual one is everybody's.
     let near = |parent: &TableEntry| {
         let there = schema(&parent.name);
         there.is_none() || there == schema(&table.name)
     };
     let fits = |parent: &&TableEntry| {
-        let bare = parent.name.rsplit('.').next().unwrap_or(&parent.name).to_lowercase();
+        let bare = dialect.place(&parent.name).1.to_lowercase();
         let named = if stem == "parent" { parent.name == table.name } else { means(&stem, &bare) };
         named && near(parent) && parent_column(parent, column).is_some()
     };
@@ -31,6 +45,7 @@ fn reference(table: &TableEntry, column: &ColumnEntry, tables: &[TableEntry]) ->
         columns: vec![column.name.clone()],
         parent: parent.name.clone(),
         parent_columns: vec![parent_column(parent, column)?.to_owned()],
+        actions: None,
         guessed: true,
         orphans: None,
     })

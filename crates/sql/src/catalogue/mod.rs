@@ -17,6 +17,7 @@ use std::time::Duration;
 use whimbrel_endpoint::EndpointError;
 use whimbrel_model::catalogue::{Catalogue, Reference, TableEntry};
 
+use crate::dialect::Dialect;
 use crate::{Location, Options};
 
 /// How long a connection may take to come about.
@@ -71,9 +72,9 @@ fn spell(tables: &mut [TableEntry]) {
 }
 
 /// Adds to every table the references that its columns' names suggest.
-fn suggest(tables: &mut [TableEntry]) {
+fn suggest(dialect: Dialect, tables: &mut [TableEntry]) {
     let suggested: Vec<Vec<Reference>> =
-        tables.iter().map(|table| guess::references(table, tables)).collect();
+        tables.iter().map(|table| guess::references(dialect, table, tables)).collect();
     for (table, suggested) in tables.iter_mut().zip(suggested) {
         table.references.extend(suggested);
     }

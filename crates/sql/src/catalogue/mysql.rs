@@ -6,7 +6,7 @@ use sqlx::mysql::{MySqlConnectOptions, MySqlRow};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, MySqlConnection, Row as _};
 use whimbrel_endpoint::{EndpointError, ErrorClass};
 use whimbrel_model::catalogue::{
-    Catalogue, ColumnEntry, Filled, LeftOut, Reference, Rows, TableEntry,
+    Catalogue, ColumnEntry, Filled, LeftOut, Reference, Rows, TableEntry, actions,
 };
 
 use super::{CONNECT, Look, look as ask, spell, suggest};
@@ -39,7 +39,7 @@ const TABLES: &str = "
 const COLUMNS: &str = "
     SELECT CAST(table_schema AS CHAR), CAST(table_name AS CHAR), CAST(column_name AS CHAR),
            CAST(column_type AS CHAR), is_nullable = 'YES', CAST(column_default AS CHAR),
-           CAST(extra AS CHAR), generation_expression <> ''
+           CAST(extra AS CHAR), generation_expression <> '', CAST(collation_name AS CHAR)
       FROM information_schema.columns WHERE $SCHEMAS
      ORDER BY table_schema, table_name, ordinal_position";
 
@@ -50,12 +50,17 @@ const KEYS: &str = "
      ORDER BY table_schema, table_name, index_name, seq_in_index";
 
 const REFERENCES: &str = "
-    SELECT CAST(table_schema AS CHAR), CAST(table_name AS CHAR), CAST(constraint_name AS CHAR),
-           CAST(column_name AS CHAR), CAST(referenced_table_schema AS CHAR),
-           CAST(referenced_table_name AS CHAR), CAST(referenced_column_name AS CHAR)
-      FROM information_schema.key_column_usage
-     WHERE referenced_table_name IS NOT NULL AND $SCHEMAS
-     ORDER BY table_schema, table_name, constraint_name, ordinal_position";
+    SELECT CAST(k.table_schema AS CHAR), CAST(k.table_name AS CHAR),
+           CAST(k.constraint_name AS CHAR), CAST(k.column_name AS CHAR),
+           CAST(k.referenced_table_schema AS CHAR), CAST(k.referenced_table_name AS CHAR),
+           CAST(k.referenced_column_name AS CHAR), CAST(r.delete_rule AS CHAR),
+           CAST(r.update_rule AS CHAR)
+      FROM information_schema.key_column_usage k
+      LEFT JOIN information_schema.referential_constraints r
+             ON r.constraint_schema = k.constraint_schema
+            AND r.constraint_name = k.constraint_name AND r.table_name = k.table_name
+     WHERE k.referenced_table_name IS NOT NULL AND k.$SCHEMAS
+     ORDER BY k.table_schema, k.table_name, k.constraint_name, k.ordinal_position";
 
 pub(super) async fn read(url: &str, shown: String, look: Look) -> Result<Catalogue, EndpointError> {
     let place = Shown::new(&shown, false);
@@ -122,7 +127,7 @@ async fn whole(
     keys(connection, &mut catalogue.tables).await?;
     references(connection, &mut catalogue.tables).await?;
     spell(&mut catalogue.tables);
-    suggest(&mut catalogue.tables);
+    suggest(MYSQL, &mut catalogue.tables);
     look_at_rows(connection, &mut catalogue, &estimates, look).await?;
     sqlx::raw_sql("ROLLBACK").execute(connection).await?;
     Ok(catalogue)
@@ -131,7 +136,8 @@ async fn whole(
 /// A table's name: with its schema where the connection has none.
 fn name_of(row: &MySqlRow, schema: usize, name: usize, usual: bool) -> Result<String, sqlx::Error> {
     let name: String = row.try_get(name)?;
-    Ok(if usual { name } else { format!("{}.{name}", row.try_get::<String, _>(schema)?) })
+    let schema: String = row.try_get(schema)?;
+    Ok(MYSQL.said((!usual).then_some(schema.as_str()), &name))
 }
 
 /// The table that a row of the catalogue is about.
@@ -154,6 +160,7 @@ fn table(name: String, row: &MySqlRow) -> Result<TableEntry, sqlx::Error> {
         partial_uniques: 0,
         references: Vec::new(),
         checks: count(9)?,
+        collations: 0,
         triggers: count(8)?,
         rows: Rows::Exact(0),
         bytes: row.try_get::<Option<i64>, _>(5)?.map(|bytes| bytes as u64),
@@ -187,6 +194,10 @@ async fn columns(
             declared,
             kind,
             nullable: row.try_get::<i64, _>(4)? == 1,
+            // A binary one is what the new table has.
+            collation: row
+                .try_get::<Option<String>, _>(8)?
+                .filter(|name| !name.ends_with("_bin") && name != "binary"),
             default: default.filter(|words| filled == Filled::ByRow && words != "NULL"),
             filled,
             nulls: 0,
@@ -270,10 +281,13 @@ async fn references(
         let constraint: String = row.try_get(2)?;
         let Some(table) = owner(tables, &row)? else { continue };
         if last.as_ref() != Some(&(table.name.clone(), constraint.clone())) {
+            let rule =
+                |at: usize| row.try_get::<Option<String>, _>(at).map(Option::unwrap_or_default);
             table.references.push(Reference {
                 columns: Vec::new(),
                 parent,
                 parent_columns: Vec::new(),
+                actions: actions(&rule(7)?, &rule(8)?),
                 guessed: false,
                 orphans: None,
             });

@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, Ro
 use whimbrel_endpoint::{EndpointError, ErrorClass};
 use whimbrel_model::Kind;
 use whimbrel_model::catalogue::{
-    Catalogue, ColumnEntry, Filled, LeftOut, Reference, Rows, TableEntry,
+    Catalogue, ColumnEntry, Filled, LeftOut, Reference, Rows, TableEntry, actions,
 };
 
 use super::{CONNECT, Look, look as ask, suggest};
@@ -49,6 +49,9 @@ const COLUMNS: &str = "
            CASE WHEN t.typtype = 'd' THEN format_type(t.typbasetype, t.typtypmod) END AS base,
            pg_get_expr(d.adbin, d.adrelid) AS fallback, a.attidentity::text AS identity,
            a.attgenerated::text AS generated,
+           (SELECT l.collname::text FROM pg_collation l
+             WHERE l.oid = a.attcollation AND l.collname <> 'default'
+               AND a.attcollation <> t.typcollation) AS collation,
            ARRAY(SELECT e.enumlabel::text FROM pg_enum e WHERE e.enumtypid = t.oid
                   ORDER BY e.enumsortorder) AS labels
       FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
@@ -69,6 +72,7 @@ const KEYS: &str = "
 
 const CONSTRAINTS: &str = "
     SELECT c.conrelid::int8 AS oid, c.contype::text AS kind, c.confrelid::int8 AS parent,
+           c.confdeltype::text AS deleted, c.confupdtype::text AS updated,
            ARRAY(SELECT a.attname::text FROM unnest(c.conkey) WITH ORDINALITY k (number, place)
                    JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.number
                   ORDER BY k.place) AS columns,
@@ -123,7 +127,7 @@ async fn whole(
         let (schema, name): (String, String) = (row.try_get("schema")?, row.try_get("name")?);
         // The ledger's tables are in a schema of their own; a namesake elsewhere needs its schema.
         let is_usual = row.try_get("usual")? && !POSTGRES.is_ledger(&name);
-        let name = if is_usual { name } else { format!("{schema}.{name}") };
+        let name = POSTGRES.said((!is_usual).then_some(schema.as_str()), &name);
         let what = match row.try_get::<&str, _>("kind")? {
             "r" | "p" if !row.try_get::<bool, _>("open")? => {
                 Some("table that this user may not read")
@@ -144,7 +148,7 @@ async fn whole(
     columns(connection, &oids, &mut catalogue.tables).await?;
     keys(connection, &oids, &mut catalogue.tables).await?;
     constraints(connection, &oids, &mut catalogue.tables).await?;
-    suggest(&mut catalogue.tables);
+    suggest(POSTGRES, &mut catalogue.tables);
     look_at_rows(connection, &mut catalogue, &estimates, look).await?;
     run(connection, "ROLLBACK").await?;
     Ok(catalogue)
@@ -162,6 +166,7 @@ fn table(name: String, row: &PgRow) -> Result<TableEntry, sqlx::Error> {
         partial_uniques: 0,
         references: Vec::new(),
         checks: 0,
+        collations: 0,
         triggers: row.try_get::<i64, _>("triggers")? as u64,
         rows: Rows::Exact(0),
         bytes: bytes.map(|bytes| bytes as u64),
@@ -207,6 +212,7 @@ async fn columns(
             declared,
             kind,
             nullable: !row.try_get::<bool, _>("required")?,
+            collation: row.try_get("collation")?,
             default: fallback.filter(|_| filled == Filled::ByRow),
             filled,
             labels: row.try_get("labels")?,
@@ -252,6 +258,7 @@ async fn constraints(
                 columns: row.try_get("columns")?,
                 parent,
                 parent_columns: row.try_get("parent_columns")?,
+                actions: actions(rule(row.try_get("deleted")?), rule(row.try_get("updated")?)),
                 guessed: false,
                 orphans: None,
             }),
@@ -259,6 +266,16 @@ async fn constraints(
         }
     }
     Ok(())
+}
+
+/// What a letter of `confdeltype` means.
+fn rule(letter: &str) -> &'static str {
+    match letter {
+        "c" => "CASCADE",
+        "n" => "SET NULL",
+        "d" => "SET DEFAULT",
+        _ => "",
+    }
 }
 
 fn owner<'a>(

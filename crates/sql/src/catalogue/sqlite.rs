@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use whimbrel_endpoint::EndpointError;
 use whimbrel_model::Kind;
 use whimbrel_model::catalogue::{
-    Catalogue, ColumnEntry, Filled, LeftOut, Reference, Rows, TableEntry,
+    Catalogue, ColumnEntry, Filled, LeftOut, Reference, Rows, TableEntry, actions,
 };
 use whimbrel_model::kind::IntWidth;
 
@@ -61,7 +61,7 @@ fn whole(connection: &Connection, shown: String, look: Look) -> rusqlite::Result
         }
     }
     spell(&mut catalogue.tables);
-    suggest(&mut catalogue.tables);
+    suggest(SQLITE, &mut catalogue.tables);
     look_at_rows(&snapshot, &mut catalogue, look)?;
     snapshot.rollback()?;
     Ok(catalogue)
@@ -131,6 +131,7 @@ fn table(
             name,
             declared,
             nullable: !required && (place == 0 || !found.without_rowid),
+            collation: None,
             default: row.get(3)?,
             filled: if generated { Filled::Generated } else { Filled::ByRow },
             labels: Vec::new(),
@@ -166,7 +167,8 @@ fn table(
         uniques,
         partial_uniques,
         references: references(connection, &found.name)?,
-        checks: checks(&found.sql),
+        checks: count_word(&found.sql, "CHECK"),
+        collations: count_word(&found.sql, "COLLATE"),
         triggers: triggers as u64,
         rows: Rows::Exact(0),
         bytes: sizes.get(&found.name).copied(),
@@ -211,12 +213,21 @@ fn references(connection: &Connection, table: &str) -> rusqlite::Result<Vec<Refe
         let found = rows.next()?.map(|row| row.get(0)).transpose()?;
         Ok(found.unwrap_or(named))
     };
+    let mut statement = connection.prepare(
+        "SELECT on_delete, on_update FROM pragma_foreign_key_list(?1, 'main') GROUP BY id ORDER BY id",
+    )?;
+    let rules = statement.query_map([table], |row| {
+        Ok(actions(&row.get::<_, String>(0)?, &row.get::<_, String>(1)?))
+    })?;
+    let rules: Vec<Option<String>> = rules.collect::<Result<_, _>>()?;
     keys.into_iter()
-        .map(|key| {
+        .zip(rules)
+        .map(|(key, actions)| {
             Ok(Reference {
                 columns: key.columns,
                 parent: name(key.parent)?,
                 parent_columns: key.parent_columns,
+                actions,
                 guessed: false,
                 orphans: None,
             })
@@ -224,9 +235,9 @@ fn references(connection: &Connection, table: &str) -> rusqlite::Result<Vec<Refe
         .collect()
 }
 
-/// How often the word CHECK stands in a table's definition, outside of quotes and comments.
-fn checks(sql: &str) -> u64 {
-    words(sql).iter().filter(|word| *word == "CHECK").count() as u64
+/// How often a word stands in a table's definition, outside of quotes and comments.
+fn count_word(sql: &str, wanted: &str) -> u64 {
+    words(sql).iter().filter(|word| *word == wanted).count() as u64
 }
 
 fn look_at_rows(
@@ -288,6 +299,6 @@ mod tests {
     fn checks_are_counted_outside_of_quotes_and_comments() {
         let sql =
             "CREATE TABLE t (a CHECK (a > 0), \"check\" TEXT, -- check\n b Check(b<>'check'))";
-        assert_eq!(checks(sql), 2);
+        assert_eq!(count_word(sql, "CHECK"), 2);
     }
 }

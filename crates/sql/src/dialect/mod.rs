@@ -6,8 +6,10 @@ pub(crate) mod mysql;
 pub(crate) mod postgres;
 pub(crate) mod sqlite;
 
+use std::borrow::Cow;
+
 use whimbrel_endpoint::{Condition, Operator, Order, Query};
-use whimbrel_model::{Kind, Table, Value};
+use whimbrel_model::{Kind, Table, Value, catalogue};
 
 pub use sqlite::Affinity;
 pub(crate) use sqlite::affinity;
@@ -93,16 +95,25 @@ impl Dialect {
         }
     }
 
-    /// Schema and name of a table. On servers a dot separates them; PostgreSQL keeps the ledger in
-    /// a schema of its own.
-    pub fn place(self, table: &str) -> (Option<&str>, &str) {
+    /// Schema and name of a table. On servers a dot separates them, see [`catalogue::apart`];
+    /// PostgreSQL keeps the ledger in a schema of its own.
+    pub fn place(self, table: &str) -> (Option<Cow<'_, str>>, Cow<'_, str>) {
         match self {
-            Self::Sqlite => (None, table),
+            Self::Sqlite => (None, Cow::Borrowed(table)),
             Self::Postgres => match self.ledger_name(table) {
-                Some(name) => (Some("whimbrel"), name),
-                None => apart(table),
+                Some(name) => (Some(Cow::Borrowed("whimbrel")), Cow::Borrowed(name)),
+                None => catalogue::apart(table, '"'),
             },
-            Self::Mysql => apart(table),
+            Self::Mysql => catalogue::apart(table, '`'),
+        }
+    }
+
+    /// How a plan says a table: the name that [`Dialect::place`] reads.
+    pub(crate) fn said(self, schema: Option<&str>, name: &str) -> String {
+        match self {
+            Self::Sqlite => name.to_owned(),
+            Self::Postgres => catalogue::together(schema, name, '"'),
+            Self::Mysql => catalogue::together(schema, name, '`'),
         }
     }
 
@@ -124,8 +135,8 @@ impl Dialect {
     /// A table as an identifier, with its schema where it is given.
     pub fn table(self, table: &str) -> String {
         match self.place(table) {
-            (Some(schema), name) => format!("{}.{}", self.quote(schema), self.quote(name)),
-            (None, name) => self.quote(name),
+            (Some(schema), name) => format!("{}.{}", self.quote(&schema), self.quote(&name)),
+            (None, name) => self.quote(&name),
         }
     }
 
@@ -277,9 +288,9 @@ impl Dialect {
         }
         let name = match self.place(&table.name) {
             (Some(schema), name) => {
-                format!("{}.{}", self.quote_standard(schema), self.quote_standard(name))
+                format!("{}.{}", self.quote_standard(&schema), self.quote_standard(&name))
             }
-            (None, name) => self.quote_standard(name),
+            (None, name) => self.quote_standard(&name),
         };
         let options = match self {
             Self::Sqlite | Self::Postgres => "",
@@ -411,14 +422,6 @@ impl Dialect {
     fn placeholders(self, first: usize, count: usize) -> String {
         let numbers = first..first + count;
         numbers.map(|number| self.placeholder(number)).collect::<Vec<_>>().join(", ")
-    }
-}
-
-/// `sales.orders` is the table `orders` of the schema `sales`.
-fn apart(table: &str) -> (Option<&str>, &str) {
-    match table.split_once('.') {
-        Some((schema, name)) => (Some(schema), name),
-        None => (None, table),
     }
 }
 

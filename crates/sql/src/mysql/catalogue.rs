@@ -226,7 +226,7 @@ fn exact(table: &str, found: &str) -> bool {
 /// The schema and name of a table, as arguments.
 pub(crate) fn place(table: &str) -> sqlx::mysql::MySqlArguments {
     let (schema, name) = WORDS.place(table);
-    bound([schema.map_or(Param::Null, Param::Text), Param::Text(name)])
+    bound([schema.as_deref().map_or(Param::Null, Param::Text), Param::Text(&name)])
 }
 
 /// MariaDB's JSON is text with a check; MySQL has a type of its own.

@@ -8,6 +8,9 @@ use super::catalogue::{self, Named};
 use super::session::{Session, none};
 use super::{decode, fault};
 use crate::codes;
+use crate::dialect::Dialect;
+
+const WORDS: Dialect = Dialect::Mysql;
 
 /// Rows of the ledger may take so many bytes: undo entries of a large batch.
 const PACKET_WANTED: usize = 16 << 20;
@@ -143,9 +146,9 @@ pub(crate) async fn inspect(
 }
 
 fn place(database: &str, table: &str) -> String {
-    match table.split_once('.') {
-        Some((schema, name)) => format!("`{schema}`.`{name}`"),
-        None => format!("`{database}`.`{table}`"),
+    match WORDS.place(table) {
+        (Some(_), _) => WORDS.table(table),
+        (None, name) => format!("{}.{}", WORDS.quote(database), WORDS.quote(&name)),
     }
 }
 
@@ -200,12 +203,13 @@ async fn grants(session: &mut Session) -> Result<Vec<Grant>, sqlx::Error> {
 /// Privileges that no grant allows. Roles and what cannot be read are taken to allow everything:
 /// a finding must be true.
 fn missing(grants: &[Grant], database: &str, table: &str, wanted: &[&str]) -> Vec<String> {
-    let (database, table) = table.split_once('.').unwrap_or((database, table));
+    let (schema, table) = WORDS.place(table);
+    let database = schema.as_deref().unwrap_or(database);
     if grants.is_empty() || grants.iter().any(|grant| grant.has("ROLE")) {
         return Vec::new();
     }
     let allowed = |privilege: &&&str| {
-        !grants.iter().any(|grant| grant.covers(database, table) && grant.allows(privilege))
+        !grants.iter().any(|grant| grant.covers(database, &table) && grant.allows(privilege))
     };
     wanted.iter().filter(allowed).map(|privilege| (*privilege).to_owned()).collect()
 }

@@ -661,7 +661,7 @@ pub(crate) async fn counter(
         .rows(
             "SELECT auto_increment FROM information_schema.tables \
              WHERE table_schema = COALESCE(?, DATABASE()) AND table_name = ?",
-            bound([schema.map_or(Param::Null, Param::Text), Param::Text(name)]),
+            bound([schema.as_deref().map_or(Param::Null, Param::Text), Param::Text(&name)]),
         )
         .await?;
     let next = rows.first().and_then(|row| decode::integer(row, 0));

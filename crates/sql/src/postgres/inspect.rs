@@ -171,14 +171,17 @@ async fn creating(
             ),
         ));
     }
-    let mut schemas: Vec<Option<&str>> =
-        needs.creates.iter().map(|table| WORDS.place(table).0).collect();
+    let mut schemas: Vec<Option<String>> = needs
+        .creates
+        .iter()
+        .map(|table| WORDS.place(table).0.map(std::borrow::Cow::into_owned))
+        .collect();
     schemas.sort_unstable();
     schemas.dedup();
     for schema in schemas {
         let sql = "SELECT coalesce($1, current_schema()::text), \
                           has_schema_privilege(coalesce($1, current_schema()::text), 'CREATE')";
-        let bound = Bound { oid: 25, bytes: schema.map(|schema| schema.as_bytes().to_vec()) };
+        let bound = Bound { oid: 25, bytes: schema.map(String::into_bytes) };
         let exists = "SELECT coalesce($1, current_schema()::text) IS NOT NULL \
                       AND to_regnamespace(quote_ident(coalesce($1, current_schema()::text))) \
                           IS NOT NULL";

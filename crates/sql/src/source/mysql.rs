@@ -291,8 +291,8 @@ impl Engine for MysqlEngine {
                 "SELECT engine FROM information_schema.tables
                  WHERE table_schema = COALESCE(?, DATABASE()) AND table_name = ?",
             )
-            .bind(schema)
-            .bind(table)
+            .bind(schema.as_deref())
+            .bind(table.as_ref())
             .fetch_optional(&mut *look)
             .await
             .map_err(|error| self.failed("look at the source", error))?;
@@ -333,7 +333,12 @@ impl MysqlEngine {
 
     async fn table(&self, look: &mut MySqlConnection, name: &str) -> Answer<Known> {
         let doing = "read the catalogue";
-        let sql = format!("SELECT * FROM {}", Dialect::Mysql.table(name));
+        let declared = declared(look, name).await.map_err(|error| self.failed(doing, error))?;
+        // `*` leaves columns out that are INVISIBLE.
+        let quoted = |column: &DeclaredColumn| Dialect::Mysql.quote(&column.name);
+        let all: Vec<String> = declared.columns.iter().map(quoted).collect();
+        let all = if all.is_empty() { "*".to_owned() } else { all.join(", ") };
+        let sql = format!("SELECT {all} FROM {}", Dialect::Mysql.table(name));
         let mut told = match columns(look, &sql).await {
             Ok(told) => told,
             Err(error) if matches!(fault::number(&error), Some(1146 | 1049)) => {
@@ -342,7 +347,6 @@ impl MysqlEngine {
             }
             Err(error) => return Err(fault::failed(&self.shown, doing, error)),
         };
-        let declared = declared(look, name).await.map_err(|error| self.failed(doing, error))?;
         for told in &mut told {
             let Some(facts) = declared.columns.iter().find(|facts| facts.name == told.column.name)
             else {
@@ -620,8 +624,8 @@ async fn declared(connection: &mut MySqlConnection, name: &str) -> Result<Declar
     let (schema, table) = Dialect::Mysql.place(name);
     let mut ask = async |sql: &'static str| {
         sqlx::query(sql)
-            .bind(schema)
-            .bind(table)
+            .bind(schema.as_deref())
+            .bind(table.as_ref())
             .persistent(false)
             .fetch_all(&mut *connection)
             .await
@@ -671,9 +675,12 @@ async fn declared(connection: &mut MySqlConnection, name: &str) -> Result<Declar
     };
     let documents = checks.iter().filter_map(|row| {
         let clause = text(row, 0).to_lowercase();
-        let inside = clause.trim_matches(['(', ')']).strip_prefix("json_valid(")?.to_owned();
-        let inside = inside.trim_matches(['(', ')', '`']).to_owned();
-        columns.iter().find(|c| c.name.to_lowercase() == inside).map(|c| c.name.clone())
+        let is_of = |column: &&DeclaredColumn| {
+            let valid =
+                format!("json_valid({})", Dialect::Mysql.quote(&column.name.to_lowercase()));
+            clause == valid || clause == format!("({valid})")
+        };
+        columns.iter().find(is_of).map(|column| column.name.clone())
     });
     let documents = documents.collect();
     Ok(Declared {

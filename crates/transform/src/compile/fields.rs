@@ -1,5 +1,6 @@
 //! Names in expressions: fields of the sources, `let`s, target columns; and the fields nobody names.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use whimbrel_model::json::Pointer;
@@ -55,6 +56,8 @@ impl Compiler<'_> {
 
     /// The slot of a field of the sources in scope.
     pub(super) fn field(&mut self, name: &str) -> Result<usize, Unknown> {
+        let column = self.pointed(name);
+        let name = column.as_ref();
         for source in self.scope.clone() {
             self.check_column(source, name)?;
         }
@@ -69,6 +72,22 @@ impl Compiler<'_> {
             return Ok(self.slot(name, &Field::Pointer(name.to_owned())));
         }
         Ok(self.slot(name, &Field::Column(name.to_owned())))
+    }
+
+    /// A column of sources that have columns may be said as a pointer to it, as one called `/x` by
+    /// `/~1x`, unless another one is called like the pointer.
+    fn pointed<'a>(&self, name: &'a str) -> Cow<'a, str> {
+        let views = || self.scope.iter().map(|source| &self.sources[*source]);
+        let have_columns =
+            views().all(|view| view.closed) && views().all(|view| !view.has_column(name));
+        let Some(pointer) = Pointer::parse(name).ok().filter(|_| have_columns) else {
+            return Cow::Borrowed(name);
+        };
+        let mut tokens = pointer.tokens();
+        match (tokens.next(), tokens.next()) {
+            (Some(column), None) => Cow::Owned(column.to_owned()),
+            (_, _) => Cow::Borrowed(name),
+        }
     }
 
     /// A column of a source with a header must stand in every header, unless it is optional.
@@ -137,6 +156,8 @@ impl Compiler<'_> {
 
     /// The kind of a field's values, where its sources agree: text where there is a header.
     fn field_kind(&self, name: &str) -> Option<Kind> {
+        let column = self.pointed(name);
+        let name = column.as_ref();
         common_kind(self.scope.iter().map(|source| {
             let view = &self.sources[*source];
             let mut columns = view.shapes.iter().flat_map(|shape| &shape.columns);
@@ -204,7 +225,9 @@ impl Compiler<'_> {
                 continue;
             };
             let known = |column: &str| {
+                let pointer = format!("/{}", column.replace('~', "~0").replace('/', "~1"));
                 used.contains(column)
+                    || (used.contains(&pointer) && !view.has_column(&pointer))
                     || view
                         .plan
                         .ignore
