@@ -9,7 +9,7 @@
 
 use std::collections::BTreeSet;
 
-use whimbrel_endpoint::{EndpointError, SchemaFile};
+use whimbrel_endpoint::{EndpointError, ErrorClass, SchemaFile};
 use whimbrel_model::Table;
 
 use super::catalogue::{self, Named};
@@ -43,7 +43,12 @@ pub(crate) async fn tables(
     if let Err(error) = session.command(&format!("CREATE DATABASE {quoted}")).await {
         let may_not = matches!(fault::number(&error), Some(1044 | 1142 | 1227));
         let told = place.failed(TRY, error);
-        return if may_not { standing(session, place, files, told).await } else { Err(told) };
+        return match told.code {
+            _ if may_not => standing(session, place, files, told).await,
+            // Before a run this is a setting that is in its way; the class is of one under way.
+            codes::READ_ONLY => Err(EndpointError { class: ErrorClass::Configuration, ..told }),
+            _ => Err(told),
+        };
     }
     let tables = rehearse(session, place, &quoted, files).await;
     let dropped = session.command(&format!("DROP DATABASE {quoted}")).await;

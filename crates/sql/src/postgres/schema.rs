@@ -299,7 +299,25 @@ async fn leave_scratch<T>(
     link.aborted = None;
     link.run(READING, "ROLLBACK").await?;
     link.forget().await;
-    outcome
+    match outcome {
+        Err(error) if error.code == codes::PRIVILEGE => Err(with_grant(link, error).await?),
+        // Before a run this is a setting that is in its way; the class is of one that is under way.
+        Err(error) if error.code == codes::READ_ONLY => {
+            Err(EndpointError { class: ErrorClass::Configuration, ..error })
+        }
+        outcome => outcome,
+    }
+}
+
+/// The same with the statement that allows it, where it is tables that may not be created.
+async fn with_grant(link: &mut Link, error: EndpointError) -> Result<EndpointError, EndpointError> {
+    let sql = "SELECT current_schema()::text, current_user::text \
+               WHERE NOT has_schema_privilege(current_schema(), 'CREATE')";
+    let found = link.rows(READING, sql, vec![], Kept::No).await?;
+    let Some([schema, user]) = found.first().map(Vec::as_slice) else { return Ok(error) };
+    let quoted = |value: &Value| WORDS.quote(value.as_text().unwrap_or_default());
+    let grant = format!("GRANT CREATE, USAGE ON SCHEMA {} TO {}", quoted(schema), quoted(user));
+    Ok(EndpointError { what: format!("{}: as its owner: `{grant}`", error.what), ..error })
 }
 
 /// Applies the files in the open transaction: the tables that were there before, and the schemas that
