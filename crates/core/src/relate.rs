@@ -430,9 +430,9 @@ impl Course<'_> {
         chain::record(txn.as_mut(), &now, actor, "relate.taken_back", &run.id, &detail)
             .await
             .during(doing)?;
-        failpoint!("core.relate.before_commit");
+        failpoint!("core.relate.removal.before_commit");
         txn.commit().await.during(doing)?;
-        failpoint!("core.relate.after_commit");
+        failpoint!("core.relate.removal.after_commit");
         ports.events.emit(Event::RelateTakenBack { step: removed.name().to_owned() });
         Ok(())
     }

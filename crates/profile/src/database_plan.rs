@@ -161,7 +161,7 @@ impl<'a> Draft<'a> {
             },
         }));
         let mut above = vec![shown::shown(&entry.name, 100)];
-        for reference in entry.references.iter() {
+        for reference in &entry.references {
             if let Some(actions) = &reference.actions {
                 above.push(format!("`{actions}` of {} left out", led(reference)));
             }

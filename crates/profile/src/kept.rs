@@ -68,7 +68,7 @@ fn unique(
         return first;
     }
     let numbered = |number: u64| fitted(&name, &format!("{end}_{number}"), engine, is_table);
-    let free = (2..).map(numbered).find(|name| taken.insert(folded(name)));
+    let free = (2..u64::MAX).map(numbered).find(|name| taken.insert(folded(name)));
     free.expect("numbers do not end")
 }
 

@@ -231,7 +231,8 @@ impl Writer<'_> {
         if self.words.engine != Engine::Postgres || !is_table(&usual) {
             return String::new();
         }
-        let free = (2_u32..).map(|number| format!("{usual}{number}")).find(|name| !is_table(name));
+        let mut others = (2..u32::MAX).map(|number| format!("{usual}{number}"));
+        let free = others.find(|name| !is_table(name));
         format!("CONSTRAINT {} ", self.words.engine.quote(&free.expect("numbers do not end")))
     }
 

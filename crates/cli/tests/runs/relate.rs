@@ -254,9 +254,11 @@ fn what_was_done_behind_a_removed_step_is_done_again() {
     );
     project.finish(&[]);
     without_digits(&project, "");
-    for point in
-        ["core.relate.before_commit:1", "core.relate.after_commit:1", "core.relate.before_commit:2"]
-    {
+    for point in [
+        "core.relate.removal.before_commit:1",
+        "core.relate.removal.after_commit:1",
+        "core.relate.before_commit:1",
+    ] {
         let twin = Project::new(&project.read("whimbrel.toml"));
         std::fs::copy(project.path("people.db"), twin.path("people.db")).unwrap();
         twin.write("data/a.csv", project.read("data/a.csv"));
