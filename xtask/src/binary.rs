@@ -13,6 +13,9 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies below the root").to_owned()
 }
 
+/// With it, a process ends itself where a test says so.
+pub const FAILPOINTS: &str = "whimbrel-cli/failpoints";
+
 /// Which build.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Build {
@@ -25,10 +28,15 @@ pub enum Build {
 /// Builds the binary and says where it stands.
 pub fn build(which: Build) -> Result<PathBuf> {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(root()).args(["build", "--quiet", "--package", "whimbrel-cli"]);
+    cargo.current_dir(root()).args(["build", "--quiet"]);
     match which {
-        Build::Failpoints => cargo.args(["--features", "failpoints"]),
-        Build::Release => cargo.arg("--release"),
+        // As `test` builds it, which then has it already: features of dependencies follow from which
+        // packages are built, and from whether one of their tests is.
+        Build::Failpoints => {
+            cargo.args(["--workspace", "--features", FAILPOINTS, "--bin", "whimbrel"]);
+            cargo.args(["--test", "readme"])
+        }
+        Build::Release => cargo.args(["--package", "whimbrel-cli", "--release"]),
     };
     let status = cargo.status().context("cargo could not be started")?;
     if !status.success() {

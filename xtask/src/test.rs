@@ -6,13 +6,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::binary::{Build, build, root};
+use crate::binary::{Build, FAILPOINTS, build, root};
 use crate::engine::{Engine, Ground};
 use crate::fixtures::System;
 use crate::{crash, engine, exactness, fixtures, tidy};
-
-/// With it, tests that kill around parked indexes, renames and undone tables are there.
-const FAILPOINTS: &str = "whimbrel-cli/failpoints";
 
 /// Runs everything; stops at the first stage that fails. Which stages took how long is told in any
 /// case.
