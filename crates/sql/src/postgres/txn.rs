@@ -174,6 +174,7 @@ impl PostgresTxn {
     fn prepare_next(&mut self, way: &Arc<Way>) {
         let next = self.expected.as_ref().filter(|next| next.table == way.table);
         self.ahead = next.map(|next| Ahead::start(way, Arc::clone(&next.rows)));
+        self.expected.take_if(|next| next.coming == Coming::Likely);
     }
 
     /// What became of rows whose write was begun before it was asked for.
