@@ -170,6 +170,7 @@ impl MysqlTxn {
         let into = self.insertions.iter().find(|known| known.is(&next.table, Taken::Skip)).cloned();
         let is_plain = self.poison.is_none()
             && self.begun.is_idle()
+            && fits(next.table.columns.len(), &next.rows).is_ok()
             && fates.iter().all(|fate| *fate == RowFate::Inserted);
         let (Some(into), true) = (into, is_plain) else { return };
         let place = Arc::clone(&self.out.lane.place);

@@ -194,6 +194,7 @@ impl PostgresTxn {
         let Some(next) = self.expected.take_if(is_certain) else { return };
         let way = self.ways.iter().find(|way| way.table == next.table);
         let is_plain = self.begun.is_idle()
+            && keyed::fits(next.table.columns.len(), &next.rows).is_ok()
             && fates.iter().all(|fate| *fate == RowFate::Inserted)
             && !self.waiting.watches(&next.table)
             && (self.unparked.contains(&next.table.name) || !indexes::has_long_row(&next.rows));
