@@ -25,21 +25,31 @@ pub struct Catalogue {
     pub left_out: Vec<LeftOut>,
 }
 
-/// Schema and name of a table as a plan says it: a dot separates them. What has a dot of its own stands
-/// in the engine's quotes, with its schema: `"a.b"."c"`.
+/// Schema and name of a table as a plan says it: a dot separates them. Each of them may stand in the
+/// engine's quotes, and a schema with a dot of its own has to: `"a.b"."c"`.
 pub fn apart(said: &str, quote: char) -> (Option<Cow<'_, str>>, Cow<'_, str>) {
-    if let Some((first, rest)) = unquoted(said, quote) {
-        match rest.strip_prefix('.').map(|rest| unquoted(rest, quote)) {
-            None if rest.is_empty() => return (None, Cow::Owned(first)),
-            Some(Some((second, ""))) => return (Some(Cow::Owned(first)), Cow::Owned(second)),
-            None | Some(_) => {}
+    match unquoted(said, quote) {
+        Some((name, "")) => return (None, Cow::Owned(name)),
+        Some((schema, rest)) => {
+            if let Some(name) = rest.strip_prefix('.').filter(|name| !name.is_empty()) {
+                return (Some(Cow::Owned(schema)), bare(name, quote));
+            }
         }
+        None => {}
     }
     match said.split_once('.') {
         Some((schema, name)) if !schema.is_empty() && !name.is_empty() => {
-            (Some(Cow::Borrowed(schema)), Cow::Borrowed(name))
+            (Some(Cow::Borrowed(schema)), bare(name, quote))
         }
         Some(_) | None => (None, Cow::Borrowed(said)),
+    }
+}
+
+/// A name without the quotes that it stands in, where it does as a whole.
+fn bare(name: &str, quote: char) -> Cow<'_, str> {
+    match unquoted(name, quote) {
+        Some((name, "")) => Cow::Owned(name),
+        Some(_) | None => Cow::Borrowed(name),
     }
 }
 
@@ -383,6 +393,7 @@ impl ColumnEntry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn table(name: &str, references: &[(&str, &str)]) -> TableEntry {
         let column = |name: &str, nullable: bool| ColumnEntry {
@@ -454,6 +465,34 @@ mod tests {
             assert_eq!(together(schema, name, '"'), said);
             let (read_schema, read_name) = apart(said, '"');
             assert_eq!((read_schema.as_deref(), read_name.as_ref()), (schema, name), "{said}");
+        }
+    }
+
+    #[test]
+    fn schema_and_name_may_each_stand_in_quotes() {
+        for (said, schema, name) in [
+            ("sales.\"c.d\"", Some("sales"), "c.d"),
+            ("\"a.b\".c", Some("a.b"), "c"),
+            ("\"a\"\"b\".c.d", Some("a\"b"), "c.d"),
+            ("\"a\"b.c", Some("\"a\"b"), "c"),
+            ("\"a\".", None, "\"a\"."),
+            ("\"a", None, "\"a"),
+        ] {
+            let (read_schema, read_name) = apart(said, '"');
+            assert_eq!((read_schema.as_deref(), read_name.as_ref()), (schema, name), "{said}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_name_is_read_as_it_was_said(
+            schema in prop::option::of("[\"`.a]{1,5}"),
+            name in "[\"`.a]{1,5}",
+            quote in prop::sample::select(vec!['"', '`']),
+        ) {
+            let said = together(schema.as_deref(), &name, quote);
+            let (read_schema, read_name) = apart(&said, quote);
+            prop_assert_eq!((read_schema.as_deref(), read_name.as_ref()), (schema.as_deref(), &*name));
         }
     }
 

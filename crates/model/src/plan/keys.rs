@@ -272,7 +272,7 @@ pub(super) static SOURCE: Section = Section {
         key("text", Shape::Texts, "Globs of plain text files: one record a file, with `body`.", r#"text = "legacy/**/*.txt""#),
         key("database", Shape::Text, "URL of a database, `sqlite:…`, `postgres://…` or `mysql://…`. It is never printed with its password. Where the same rows stand is no part of the mapping: the URL may change between runs.", r#"database = "${OLD:-postgres://reader@old/telemetry}"
 table = "check_result""#).needs(&["table", "query"]),
-        key("table", Shape::Text, "The table whose rows are read; `schema.table` on servers that have schemas.", r#"database = "sqlite:old.db"
+        key("table", Shape::Text, "The table whose rows are read; `schema.table` on servers that have schemas. On servers, each of the two may stand in the server's own quotes, doubled inside of it, and has to where it has quotes around it; so has a schema with a dot of its own, and a table with one that has no schema in front: `\"a.b\".\"c\"` on PostgreSQL, `` `c.d` `` on MariaDB and MySQL.", r#"database = "sqlite:old.db"
 table = "check_result""#).needs(&["database"]),
         key("query", Shape::Text, "A query in that database's own SQL, whose rows are read: one statement that reads. Joins belong here.", r#"database = "sqlite:old.db"
 query = "SELECT r.*, h.name FROM check_result r JOIN host h ON h.id = r.host_id"
@@ -349,7 +349,7 @@ pub(super) static TABLE: Section = Section {
     doc: "One step: it fills one table. Tables are filled in the order of the file, except that a table that another refers to comes first.",
     one_of: &[],
     keys: &[
-        key("into", Shape::Text, "The table of the target.", r#"into = "runs""#).required(),
+        key("into", Shape::Text, "The table of the target, called as `table` of a source is: `schema.table`, in quotes where names have dots or quotes of their own.", r#"into = "runs""#).required(),
         key("from", Shape::Texts, "The source, or the sources in the order they are read. A field that a JSON, Markdown or text record lacks is NULL.", r#"from = ["json", "csv"]"#).required(),
         key("each", Shape::Each, "What makes a row: a record, a file, or an element of the array at this pointer.", r#"each = "file""#).default("`\"record\"`"),
         key("where", Shape::Text, "CEL over the record's fields and `let`s; records for which it is false are filtered, and counted so.", r#"where = "Status != 'IGNORED'""#),
