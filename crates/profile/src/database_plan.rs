@@ -73,6 +73,8 @@ struct Table<'a> {
     entry: &'a TableEntry,
     source: String,
     name: String,
+    /// The name as the plan says it.
+    said: String,
     /// Old name and new name of every column.
     columns: Vec<(&'a ColumnEntry, String)>,
     /// Its key in the target.
@@ -85,7 +87,7 @@ impl Table<'_> {
     fn facts(&self) -> DraftTable {
         DraftTable {
             source: self.source.clone(),
-            table: self.name.clone(),
+            table: self.said.clone(),
             key: self.key.join(", "),
             key_is_made: self.key_is_made,
             columns: self.columns.len() as u64 + u64::from(self.key_is_made),
@@ -116,8 +118,9 @@ impl<'a> Draft<'a> {
                     .iter()
                     .map(|column| (column, kept::column(&column.name, engine, &mut used)))
                     .collect();
-                let mut table =
-                    Table { entry, source, name, columns, key: Vec::new(), key_is_made: false };
+                let said = kept::said(&name, engine);
+                let (key, key_is_made) = (Vec::new(), false);
+                let mut table = Table { entry, source, name, said, columns, key, key_is_made };
                 match entry.identity().and_then(|key| table.new_names(key)) {
                     Some(key) => table.key = key,
                     None => {
@@ -339,7 +342,7 @@ impl<'a> Draft<'a> {
             };
             line(out, format!("# perhaps a reference: {}{orphans}", led(reference)));
         }
-        line(out, format!("into = {}", string(&table.name)));
+        line(out, format!("into = {}", string(&table.said)));
         line(out, format!("from = {}", string(&table.source)));
         let keys: Vec<String> = table.key.iter().map(|name| string(name)).collect();
         line(out, format!("key  = [{}]", keys.join(", ")));
@@ -358,7 +361,7 @@ impl<'a> Draft<'a> {
     }
 
     /// References that wait until every table is loaded.
-    fn later(&self, out: &mut String, table: &Table<'_>, taken: &mut BTreeSet<String>) {
+    fn later(&self, out: &mut String, table: &Table<'_>, taken: &mut BTreeSet<Vec<u8>>) {
         let engine = self.engine;
         let clean = self.notes(table).is_empty();
         for (number, reference) in self.ahead(table).into_iter().enumerate() {
@@ -410,7 +413,7 @@ impl<'a> Draft<'a> {
             };
             line(out, format!("{lead}[[relate]]"));
             line(out, format!("{lead}name   = {}", string(&name)));
-            line(out, format!("{lead}writes = [{}]", string(&table.name)));
+            line(out, format!("{lead}writes = [{}]", string(&table.said)));
             line(out, format!("{lead}sql    = {}", string(&add)));
             line(out, format!("{lead}undo   = {}", string(&drop)));
         }

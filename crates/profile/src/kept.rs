@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use unicode_normalization::char::decompose_canonical;
 use whimbrel_model::catalogue;
 
 use crate::schema::Engine;
@@ -17,8 +18,16 @@ const CHARS_MAX: usize = 64;
 /// Bytes of the file that InnoDB names after a table: five for a character that is no plain letter.
 const FILE_BYTES_MAX: usize = 240;
 
+/// What a name is of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Of {
+    Table,
+    Column,
+    Constraint,
+}
+
 /// The name of a table that `of`, the old engine, calls as the catalogue says.
-pub(crate) fn table(said: &str, of: &str, engine: Engine, taken: &mut BTreeSet<String>) -> String {
+pub(crate) fn table(said: &str, of: &str, engine: Engine, taken: &mut BTreeSet<Vec<u8>>) -> String {
     let flat = match of {
         "postgres" => flat(said, '"'),
         "mysql" => flat(said, '`'),
@@ -27,7 +36,16 @@ pub(crate) fn table(said: &str, of: &str, engine: Engine, taken: &mut BTreeSet<S
     let flat = flat.replace('.', "_");
     let lower = flat.to_lowercase();
     let kept = KEPT.iter().any(|start| lower.starts_with(start));
-    unique(if kept { format!("legacy_{flat}") } else { flat }, "", engine, true, taken)
+    unique(if kept { format!("legacy_{flat}") } else { flat }, "", engine, Of::Table, taken)
+}
+
+/// How a plan says a table of the new database: in quotes where the name would mean another one.
+pub(crate) fn said(name: &str, engine: Engine) -> String {
+    match engine {
+        Engine::Sqlite => name.to_owned(),
+        Engine::Postgres => catalogue::together(None, name, '"'),
+        Engine::Mysql => catalogue::together(None, name, '`'),
+    }
 }
 
 fn flat(said: &str, quote: char) -> String {
@@ -38,10 +56,17 @@ fn flat(said: &str, quote: char) -> String {
 }
 
 /// The name of a column.
-pub(crate) fn column(name: &str, engine: Engine, taken: &mut BTreeSet<String>) -> String {
+pub(crate) fn column(name: &str, engine: Engine, taken: &mut BTreeSet<Vec<u8>>) -> String {
     let is_system = engine == Engine::Postgres && SYSTEM.contains(&name);
     let name = if is_system { format!("legacy_{name}") } else { name.to_owned() };
-    unique(name, "", engine, false, taken)
+    unique(name, "", engine, Of::Column, taken)
+}
+
+/// True for tables whose references need names of ours: those that MySQL would give to them,
+/// `TABLE_ibfk_1`, are too long, or equal to one of another table.
+pub(crate) fn names_references(table: &str, engine: Engine) -> bool {
+    let room = CHARS_MAX - "_ibfk_1000".len();
+    engine == Engine::Mysql && (table.chars().count() > room || !table.is_ascii())
 }
 
 /// The name of a constraint of a table: `TABLE_ref_1`.
@@ -49,9 +74,9 @@ pub(crate) fn constraint(
     table: &str,
     end: &str,
     engine: Engine,
-    taken: &mut BTreeSet<String>,
+    taken: &mut BTreeSet<Vec<u8>>,
 ) -> String {
-    unique(table.to_owned(), end, engine, false, taken)
+    unique(table.to_owned(), end, engine, Of::Constraint, taken)
 }
 
 /// The name with its end, and with the first free number behind it.
@@ -59,21 +84,21 @@ fn unique(
     name: String,
     end: &str,
     engine: Engine,
-    is_table: bool,
-    taken: &mut BTreeSet<String>,
+    of: Of,
+    taken: &mut BTreeSet<Vec<u8>>,
 ) -> String {
     let name = if name.is_empty() { "unnamed".to_owned() } else { name };
-    let first = fitted(&name, end, engine, is_table);
-    if taken.insert(folded(&first)) {
+    let first = fitted(&name, end, engine, of);
+    if taken.insert(folded(&first, engine, of)) {
         return first;
     }
-    let numbered = |number: u64| fitted(&name, &format!("{end}_{number}"), engine, is_table);
-    let free = (2..u64::MAX).map(numbered).find(|name| taken.insert(folded(name)));
+    let numbered = |number: u64| fitted(&name, &format!("{end}_{number}"), engine, of);
+    let free = (2..u64::MAX).map(numbered).find(|name| taken.insert(folded(name, engine, of)));
     free.expect("numbers do not end")
 }
 
 /// The beginning of the name for which there is room before `end`, in characters that the engine takes.
-fn fitted(name: &str, end: &str, engine: Engine, is_table: bool) -> String {
+fn fitted(name: &str, end: &str, engine: Engine, of: Of) -> String {
     let mut name = if engine == Engine::Mysql { basic(name) } else { name.to_owned() };
     let fits = |name: &str| match engine {
         Engine::Sqlite => true,
@@ -81,7 +106,7 @@ fn fitted(name: &str, end: &str, engine: Engine, is_table: bool) -> String {
         Engine::Mysql => {
             let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
             let file: usize = name.chars().map(|c| if plain(c) { 1 } else { 5 }).sum();
-            name.chars().count() <= CHARS_MAX && (!is_table || file <= FILE_BYTES_MAX)
+            name.chars().count() <= CHARS_MAX && (of != Of::Table || file <= FILE_BYTES_MAX)
         }
     };
     loop {
@@ -115,15 +140,41 @@ fn ended(mut name: String, engine: Engine) -> String {
     name
 }
 
-/// What is equal of names that an engine takes for one: letter by letter, as MySQL does it, for which
-/// `ς` is `σ` and `İ` is `i`.
-fn folded(name: &str) -> String {
-    let fold = |letter: char| {
-        let mut upper = letter.to_uppercase();
-        let upper = upper.next().filter(|_| upper.next().is_none()).unwrap_or(letter);
-        upper.to_lowercase().next().unwrap_or(upper)
-    };
-    name.chars().map(fold).collect()
+/// What is equal of names that an engine takes for one.
+fn folded(name: &str, engine: Engine, of: Of) -> Vec<u8> {
+    match (engine, of) {
+        (Engine::Sqlite, _) => name.to_ascii_lowercase().into_bytes(),
+        (Engine::Postgres, _) => name.as_bytes().to_owned(),
+        (Engine::Mysql, Of::Table | Of::Column) => {
+            name.chars().map(general).collect::<String>().into_bytes()
+        }
+        (Engine::Mysql, Of::Constraint) => name.bytes().map(of_innodb).collect(),
+    }
+}
+
+/// InnoDB compares names of references byte by byte, as Latin letters without their accents, whatever
+/// letters the bytes are of: `老` and `送` differ in their first byte alone, and are one. Bytes that
+/// begin a letter are all equal here, which is more than that.
+fn of_innodb(byte: u8) -> u8 {
+    if byte >= 0xC0 { 0xC0 } else { byte.to_ascii_lowercase() }
+}
+
+/// What MySQL compares of a letter of a name, by `utf8mb3_general_ci`: no case, and in the scripts below
+/// U+2200 no accent. The letters that it takes for one are one here; some others are too.
+fn general(letter: char) -> char {
+    let mut base = letter;
+    if u32::from(letter) < 0x2200 {
+        let mut parts = Vec::new();
+        decompose_canonical(letter, |part| parts.push(part));
+        base = parts.first().copied().unwrap_or(letter);
+    }
+    let mut upper = base.to_uppercase();
+    let base = upper.next().filter(|_| upper.next().is_none()).unwrap_or(base);
+    match base.to_lowercase().next().unwrap_or(base) {
+        'ß' => 's',
+        'ϲ' => 'σ',
+        base => base,
+    }
 }
 
 #[cfg(test)]
@@ -143,8 +194,18 @@ mod tests {
         columns(Engine::Sqlite, &["😀", "ctid", "a "], &["😀", "ctid", "a "]);
         columns(Engine::Postgres, &["😀", "ctid", "CTID"], &["😀", "legacy_ctid", "CTID"]);
         columns(Engine::Mysql, &["a😀", "ctid", "a ", ""], &["au1f600", "ctid", "a_", "unnamed"]);
+    }
+
+    #[test]
+    fn names_that_an_engine_takes_for_one_get_numbers_there() {
+        let letters = ["Name", "name", "Ä", "ä", "a"];
+        columns(Engine::Postgres, &letters, &letters);
+        columns(Engine::Sqlite, &letters, &["Name", "name_2", "Ä", "ä", "a"]);
+        columns(Engine::Mysql, &letters, &["Name", "name_2", "Ä", "ä_2", "a_3"]);
         columns(Engine::Mysql, &["İ", "i", "\u{212a}", "k"], &["İ", "i_2", "\u{212a}", "k_2"]);
-        columns(Engine::Mysql, &["Σ", "ς", "ß", "SS"], &["Σ", "ς_2", "ß", "SS"]);
+        columns(Engine::Mysql, &["Σ", "ς", "Ϲ", "ß", "S"], &["Σ", "ς_2", "Ϲ_3", "ß", "S_2"]);
+        let east = ["か", "が", "한", "하", "日", "本", "कि", "की"];
+        columns(Engine::Mysql, &east, &east);
     }
 
     #[test]
@@ -164,6 +225,32 @@ mod tests {
         assert_eq!(made("`c.d`", "mysql"), "c_d");
         assert_eq!(made("\"q\"", "sqlite"), "\"q\"");
         assert_eq!(made("sqlite_x", "mysql"), "legacy_sqlite_x");
+    }
+
+    #[test]
+    fn quotes_around_a_name_are_its_own_in_a_plan_too() {
+        assert_eq!(said("\"q\"", Engine::Postgres), "\"\"\"q\"\"\"");
+        assert_eq!(said("`q`", Engine::Mysql), "```q```");
+        for (name, engine) in [("\"q\"", Engine::Mysql), ("`q`", Engine::Postgres)] {
+            assert_eq!(said(name, engine), name);
+        }
+        assert_eq!(said("\"q\"", Engine::Sqlite), "\"q\"");
+    }
+
+    #[test]
+    fn references_of_tables_with_long_or_foreign_names_have_names_of_their_own() {
+        assert!(names_references(&"l".repeat(64), Engine::Mysql));
+        assert!(names_references("ä", Engine::Mysql) && !names_references("ä", Engine::Postgres));
+        assert!(!names_references("orders", Engine::Mysql));
+        let mut taken = BTreeSet::new();
+        let mut made = |table: &str| constraint(table, "_fk", Engine::Mysql, &mut taken);
+        assert_eq!(
+            ["老", "送", "小", "¥", "å"].map(&mut made),
+            ["老_fk", "送_fk_2", "小_fk", "¥_fk", "å_fk_2"]
+        );
+        let long = "ä".repeat(64);
+        assert_eq!(made(&long), "ä".repeat(61) + "_fk");
+        assert_eq!(made(&long), "ä".repeat(59) + "_fk_2");
     }
 
     proptest! {

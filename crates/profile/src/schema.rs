@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use whimbrel_model::Kind;
 use whimbrel_model::kind::IntWidth;
 
+use crate::kept;
 use crate::names;
 use crate::shown;
 
@@ -161,9 +162,10 @@ impl Engine {
 /// The tables, in their order.
 pub fn write(tables: &[NewTable], words: Words<'_>) -> Written {
     let mut written = Written::default();
+    let mut taken = BTreeSet::new();
     for table in tables {
         let writer = Writer { table, tables, words };
-        writer.write(&mut written);
+        writer.write(&mut written, &mut taken);
     }
     written
 }
@@ -175,7 +177,8 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    fn write(&self, out: &mut Written) {
+    /// `taken` holds the names of references: those of one database are of different names.
+    fn write(&self, out: &mut Written, taken: &mut BTreeSet<Vec<u8>>) {
         let engine = self.words.engine;
         let roomy = self.out_of_row();
         let mut lines: Vec<(String, &str)> = Vec::new();
@@ -196,7 +199,10 @@ impl Writer<'_> {
         }
         for reference in &self.table.references {
             match self.obstacle(reference) {
-                None => lines.push((foreign_key(engine, reference), "")),
+                None => {
+                    let named = self.reference_named(taken);
+                    lines.push((named + &foreign_key(engine, reference), ""));
+                }
                 Some(why) => out.notes.push(format!(
                     "the reference of `{}` to `{}` is left out: {why}",
                     shown::shown(&self.table.name, 60),
@@ -222,6 +228,15 @@ impl Writer<'_> {
                 ") ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4 COLLATE = utf8mb4_bin;\n"
             }
         });
+    }
+
+    /// A name of a reference for which MySQL would choose one that it does not take.
+    fn reference_named(&self, taken: &mut BTreeSet<Vec<u8>>) -> String {
+        let (table, engine) = (&self.table.name, self.words.engine);
+        if !kept::names_references(table, engine) {
+            return String::new();
+        }
+        format!("CONSTRAINT {} ", engine.quote(&kept::constraint(table, "_fk", engine, taken)))
     }
 
     /// A name of a key for which PostgreSQL would choose the name of one of the tables.

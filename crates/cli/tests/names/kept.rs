@@ -142,3 +142,81 @@ fn a_column_that_is_called_otherwise_says_how_it_was_called() {
     assert!(schema.contains("called `ctid` before"), "{schema}");
     assert_eq!(new.new.rows(&["SELECT legacy_ctid FROM t".to_owned()]), [texts(&[&["x"]])]);
 }
+
+#[test]
+fn references_that_mariadb_would_name_alike_are_carried() {
+    let tables = ["老", "送", "¥", "å", "Name", "name", &"l".repeat(60), &"ä".repeat(31)];
+    let tables = tables.map(|table| Words::Postgres.quote(table));
+    let made = tables.each_ref().map(|table| {
+        format!(
+            "CREATE TABLE {table} (id int PRIMARY KEY, up int REFERENCES \"the top\", own int REFERENCES {table});
+             INSERT INTO {table} VALUES (2, 1, 2);"
+        )
+    });
+    let sql = "CREATE TABLE \"the top\" (id int PRIMARY KEY); INSERT INTO \"the top\" VALUES (1);";
+    let sql = sql.to_owned() + &made.concat();
+    let Some((_, _, new)) = carried(Words::Postgres, &sql, Words::Mysql) else { return };
+    let count = "SELECT COUNT(*) FROM information_schema.REFERENTIAL_CONSTRAINTS
+        WHERE CONSTRAINT_SCHEMA = DATABASE()";
+    let wanted = (2 * tables.len()).to_string();
+    assert_eq!(new.new.rows(&[count.to_owned()]), [texts(&[&[&wanted]])]);
+}
+
+/// Letters of MariaDB's names that it takes for one with another, those that are equal side by side.
+fn equal_letters(mariadb: &Place) -> Vec<char> {
+    let letters = |by: &str| {
+        format!(
+            "SELECT GROUP_CONCAT(n) FROM (SELECT n, CONVERT(CONVERT(UNHEX(LPAD(HEX(n), 8, '0')) USING utf32)
+             USING utf8mb3) AS c FROM (SELECT seq AS n FROM seq_33_to_65535) AS numbers
+             WHERE n <> 46 AND n NOT BETWEEN 55296 AND 57343) AS letters GROUP BY {by} HAVING COUNT(*) > 1"
+        )
+    };
+    let by = ["WEIGHT_STRING(c COLLATE utf8mb3_general_ci)", "LOWER(c) COLLATE utf8mb3_bin"];
+    let found = mariadb.rows(&by.map(letters));
+    let mut equal = Vec::new();
+    for row in found.concat() {
+        let numbers = row[0].as_deref().unwrap().split(',');
+        for letter in numbers.map(|number| char::from_u32(number.parse().unwrap()).unwrap()) {
+            if !equal.contains(&letter) {
+                equal.push(letter);
+            }
+        }
+    }
+    equal
+}
+
+#[test]
+fn columns_that_mariadb_takes_for_one_get_numbers_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(mariadb) = Place::new(Words::Mysql, folder.path(), "letters") else { return };
+    let equal = equal_letters(&mariadb);
+    assert!(equal.len() > 1400, "{}", equal.len());
+    let mut tables: Vec<Vec<String>> = Vec::new();
+    for letters in equal.chunks(400) {
+        let mut columns: Vec<String> = Vec::new();
+        for letter in letters {
+            let name = format!("x{letter}");
+            if !columns.iter().any(|other| other.eq_ignore_ascii_case(&name)) {
+                columns.push(name);
+            }
+        }
+        tables.push(columns);
+    }
+    let mut sql = String::new();
+    for (at, columns) in tables.iter().enumerate() {
+        let list: Vec<String> =
+            columns.iter().map(|name| format!(", {} INT", Words::Sqlite.quote(name))).collect();
+        let values: Vec<String> = (0..columns.len()).map(|at| format!(", {at}")).collect();
+        let (list, values) = (list.concat(), values.concat());
+        sql.push_str(&format!("CREATE TABLE t{at} (id INT PRIMARY KEY{list});"));
+        sql.push_str(&format!("INSERT INTO t{at} VALUES (1{values});"));
+    }
+    let Some((_, _, new)) = carried(Words::Sqlite, &sql, Words::Mysql) else { return };
+    for (at, columns) in tables.iter().enumerate() {
+        let found = new.new.rows(&[format!("SELECT * FROM t{at}")]);
+        let wanted: Vec<String> =
+            std::iter::once(1).chain(0..columns.len()).map(|value| value.to_string()).collect();
+        let wanted: Vec<&str> = wanted.iter().map(String::as_str).collect();
+        assert_eq!(found, [texts(&[&wanted])]);
+    }
+}

@@ -297,6 +297,8 @@ pub(crate) fn taken(words: Words, names: &[String], is_table: bool) -> Vec<Strin
             name.chars().count() <= 64
                 && name.chars().all(|c| u32::from(c) < 0x1_0000)
                 && !name.ends_with([' ', '\t', '\n', '\r'])
+                // MariaDB's client does not send it as it is.
+                && !name.contains("\r\n")
                 && !(is_table && (file > 240 || name.starts_with("#mysql50#")))
         }
     };
@@ -366,7 +368,9 @@ fn chained(
     let quoted: Vec<String> = columns.iter().map(|column| words.quote(column)).collect();
     let [key, unique, text, up] = quoted.as_slice() else { panic!("four columns") };
     let reference = parent.map_or(String::new(), |(table, key)| {
-        format!(", FOREIGN KEY ({up}) REFERENCES {} ({})", words.quote(table), words.quote(key))
+        // MariaDB would take its own names of references for one where tables differ in case alone.
+        let (name, parent, key) = (format!("up_{number}"), words.quote(table), words.quote(key));
+        format!(", CONSTRAINT {name} FOREIGN KEY ({up}) REFERENCES {parent} ({key})")
     });
     let table = words.quote(name);
     let rows: Vec<String> = (1..=ROWS)

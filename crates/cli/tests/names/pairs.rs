@@ -17,6 +17,16 @@ fn planned(words: Words, name: &str) -> String {
     if name.contains('.') || name.starts_with(quote) { words.quote(name) } else { name.to_owned() }
 }
 
+/// A table of a plan in a statement: in quotes as a plan says it, or as it is called.
+fn spelled(words: Words, said: &str) -> String {
+    let quote = if words == Words::Mysql { '`' } else { '"' };
+    let inner = said.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote));
+    let is_quoted = inner.is_some_and(|inner| {
+        !inner.is_empty() && !inner.replace(&format!("{quote}{quote}"), "").contains(quote)
+    });
+    if is_quoted && words != Words::Sqlite { said.to_owned() } else { words.quote(said) }
+}
+
 /// Loads one database into the other by the plan of `init`, and compares all tables.
 fn carry(folder: &Path, from: Words, old: (&Place, &[OldTable]), to: Words, seed: u64) {
     let (source, tables) = old;
@@ -45,7 +55,7 @@ fn carry(folder: &Path, from: Words, old: (&Place, &[OldTable]), to: Words, seed
     };
     let written: Vec<String> = tables
         .iter()
-        .map(|table| format!("SELECT * FROM {} ORDER BY 1", to.quote(&new_name(table))))
+        .map(|table| format!("SELECT * FROM {} ORDER BY 1", spelled(to, &new_name(table))))
         .collect();
     let read: Vec<String> = tables.iter().map(|table| table.select.clone()).collect();
     for ((table, before), after) in tables.iter().zip(source.rows(&read)).zip(target.rows(&written))
