@@ -98,7 +98,9 @@ impl CsvReader {
                     }
                     return Ok(Some(First { line, length, whole, lines, fields }));
                 }
-                Scanned::More if self.input.unread().len() <= self.options.record_bytes_max => {
+                Scanned::More
+                    if self.input.unread().len() <= self.options.record_bytes_max + HALF =>
+                {
                     self.input.fill_more()?;
                 }
                 Scanned::More => return Err(refuse("it is too long")),
@@ -125,6 +127,9 @@ impl CsvReader {
         Some(self.spans.iter().enumerate().map(name).collect())
     }
 }
+
+/// What stands for half a character where a file breaks off: its line end may be there.
+const HALF: usize = char::REPLACEMENT_CHARACTER.len_utf8();
 
 /// The record that names or counts the columns.
 struct First {

@@ -148,7 +148,12 @@ async fn wherever_csv_of_other_dialects_breaks_off_it_is_read_on_as_if_it_had_no
     check_all(&csv(|options| options.escape = Some(b'\\')), &escaped).await;
     let narrow = ["a\n1\n\n2\r\n\r\n\"3\"\r\n", "a\r\n\r\n\r\n"];
     check_all(&csv(|_| ()), &narrow).await;
-    let headless = ["1,\"2\n\"\n3,4\n", "\u{e9},1\r\n2,3\r\n"];
+    // The last one begins with a record as long as one may be.
+    let headless = [
+        "1,\"2\n\"\n3,4\n",
+        "\u{e9},1\r\n2,3\r\n",
+        ",\u{1F426}a\u{e9}\\\"\u{e9},\\\\\u{1F426}\"\u{1F426}\r3,4\n",
+    ];
     check_all(&csv(|options| options.header = false), &headless).await;
     let before = ["one\r\ntwo\na,b\n1,2\n"];
     check_all(&csv(|options| options.skip_lines = 2), &before).await;
