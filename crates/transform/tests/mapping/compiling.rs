@@ -181,7 +181,7 @@ fn formats_zones_patterns_and_maps_are_tried_beforehand() {
         "a",
         &expect![[r#"WB0212 at `"("`: `matches`: unclosed group"#]],
     );
-    check("a = \"/b\"", "a text", "a", &expect![[r#"WB0201 at `"/b"`: `s` has no column `/b`"#]]);
+    check("a = \"/b\"", "a text", "a", &expect![[r#"WB0201 at `"/b"`: `s` has no column `b`"#]]);
 }
 
 #[test]
