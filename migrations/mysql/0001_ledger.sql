@@ -171,12 +171,13 @@ CREATE TABLE IF NOT EXISTS whimbrel_legacy_mappings (
     `source`       VARCHAR(512) NOT NULL,
     `source_file`  LONGTEXT NOT NULL,
     `record`       BIGINT NOT NULL,
+    `nth`          BIGINT NOT NULL,           -- counts the rows of the record under this legacy key, from 0
     `winner`       BIGINT NOT NULL,           -- 1: the row was made from this record; 0: a duplicate that leads to it
     `run`          VARCHAR(64) NOT NULL,
     `place`        BINARY(32) GENERATED ALWAYS AS (UNHEX(SHA2(CONCAT(
                        UNHEX(SHA2(`legacy_type`, 256)), UNHEX(SHA2(`legacy_id`, 256)),
-                       UNHEX(SHA2(`source_file`, 256))), 256))) STORED,
-    UNIQUE KEY whimbrel_legacy_mappings_place (`place`, `record`),
+                       UNHEX(SHA2(`source`, 256)), UNHEX(SHA2(`source_file`, 256))), 256))) STORED,
+    UNIQUE KEY whimbrel_legacy_mappings_place (`place`, `record`, `nth`),
     KEY whimbrel_legacy_mappings_id (`legacy_type`, `legacy_id`(190)),
     KEY whimbrel_legacy_mappings_key (`new_type`, `new_key`(255))
 ) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4 COLLATE = utf8mb4_nopad_bin ROW_FORMAT = DYNAMIC;

@@ -154,9 +154,10 @@ CREATE TABLE whimbrel.legacy_mappings (
     source       text COLLATE "C" NOT NULL,
     source_file  text COLLATE "C" NOT NULL,
     record       bigint NOT NULL,
+    nth          bigint NOT NULL,        -- counts the rows of the record under this legacy key, from 0
     winner       bigint NOT NULL,        -- 1: the row was made from this record; 0: a duplicate that leads to it
     run          text COLLATE "C" NOT NULL,
-    PRIMARY KEY (legacy_type, legacy_id, source_file, record)
+    PRIMARY KEY (legacy_type, legacy_id, source, source_file, record, nth)
 );
 CREATE INDEX legacy_mappings_key ON whimbrel.legacy_mappings (new_type, new_key);
 

@@ -151,9 +151,10 @@ CREATE TABLE whimbrel_legacy_mappings (
     source       TEXT NOT NULL,
     source_file  TEXT NOT NULL,
     record       INTEGER NOT NULL,
+    nth          INTEGER NOT NULL,        -- counts the rows of the record under this legacy key, from 0
     winner       INTEGER NOT NULL,        -- 1: the row was made from this record; 0: a duplicate that leads to it
     run          TEXT NOT NULL,
-    PRIMARY KEY (legacy_type, legacy_id, source_file, record)
+    PRIMARY KEY (legacy_type, legacy_id, source, source_file, record, nth)
 ) WITHOUT ROWID;
 CREATE INDEX whimbrel_legacy_mappings_key ON whimbrel_legacy_mappings (new_type, new_key);
 

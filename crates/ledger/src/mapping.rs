@@ -29,9 +29,8 @@ pub struct Mapping {
     pub source_file: String,
     /// Record in its file.
     pub record: u64,
-    /// Set where path and record do not say it alone: other sources have something of this name,
-    /// or this is not the first row of the record under this legacy key. Counts these from 0.
-    pub nth: Option<u64>,
+    /// Counts the rows of the record under this legacy key, from 0.
+    pub nth: u64,
     /// True where the row was made from this record; false for a duplicate that leads to it.
     pub winner: bool,
     /// The run that wrote the mapping last.
@@ -69,33 +68,26 @@ impl Stored for Mapping {
             self.new_key.as_slice().into(),
             self.content_hash.as_slice().into(),
             self.source.as_str().into(),
-            stored_path(&self.source_file, &self.source, self.nth).into(),
+            self.source_file.as_str().into(),
             self.record.into(),
+            self.nth.into(),
             u64::from(self.winner).into(),
             self.run.as_str().into(),
         ]
     }
 
     fn read(cells: &mut Cells<'_>) -> Result<Self, EndpointError> {
-        let legacy_type = cells.text()?;
-        let legacy_id = cells.text()?;
-        let new_type = cells.text()?;
-        let new_id = cells.text()?;
-        let new_key = cells.bytes()?;
-        let content_hash = cells.bytes()?;
-        let source = cells.text()?;
-        let (source_file, nth) = read_path(cells.text()?, &source);
         Ok(Self {
-            legacy_type,
-            legacy_id,
-            new_type,
-            new_id,
-            new_key,
-            content_hash,
-            source,
-            source_file,
-            nth,
+            legacy_type: cells.text()?,
+            legacy_id: cells.text()?,
+            new_type: cells.text()?,
+            new_id: cells.text()?,
+            new_key: cells.bytes()?,
+            content_hash: cells.bytes()?,
+            source: cells.text()?,
+            source_file: cells.text()?,
             record: cells.int()?,
+            nth: cells.int()?,
             winner: cells.int()? == 1,
             run: cells.text()?,
         })
@@ -127,28 +119,6 @@ impl Stored for Seen {
             record: cells.int()?,
             new_key: cells.bytes()?,
         })
-    }
-}
-
-/// The path as the ledger's key holds it, which has neither the source nor a number: `path`,
-/// `path//source`, `path//source//1`.
-fn stored_path(path: &str, source: &str, nth: Option<u64>) -> String {
-    match nth {
-        None => path.to_owned(),
-        Some(0) => format!("{path}//{source}"),
-        Some(nth) => format!("{path}//{source}//{nth}"),
-    }
-}
-
-/// The path and the number of a [`stored_path`].
-fn read_path(stored: String, source: &str) -> (String, Option<u64>) {
-    let (whole, nth) = match stored.rsplit_once("//").map(|(head, tail)| (head, tail.parse())) {
-        Some((head, Ok(nth))) if nth > 0 => (head, nth),
-        Some(_) | None => (stored.as_str(), 0),
-    };
-    match whole.strip_suffix(source).and_then(|path| path.strip_suffix("//")) {
-        Some(path) => (path.to_owned(), Some(nth)),
-        None => (stored, None),
     }
 }
 
@@ -205,19 +175,4 @@ pub async fn forget_seen(
         files,
     );
     txn.delete(&query).await
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_stored_path_is_read_as_it_was() {
-        for nth in [None, Some(0), Some(1), Some(12)] {
-            for path in ["data/a.csv", "person", "person//7", "7"] {
-                let stored = stored_path(path, "old", nth);
-                assert_eq!(read_path(stored, "old"), (path.to_owned(), nth), "{path} {nth:?}");
-            }
-        }
-    }
 }

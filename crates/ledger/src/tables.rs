@@ -79,9 +79,10 @@ table! {
 }
 table! {
     /// Where legacy records went.
-    MAPPINGS = "whimbrel_legacy_mappings" key ["legacy_type", "legacy_id", "source_file", "record"] {
+    MAPPINGS = "whimbrel_legacy_mappings" key ["legacy_type", "legacy_id", "source", "source_file", "record", "nth"] {
         legacy_type: TEXT, legacy_id: TEXT, new_type: TEXT, new_id: TEXT, new_key: BLOB,
-        content_hash: BLOB, source: TEXT, source_file: TEXT, record: INT, winner: INT, run: TEXT,
+        content_hash: BLOB, source: TEXT, source_file: TEXT, record: INT, nth: INT, winner: INT,
+        run: TEXT,
     }
 }
 table! {

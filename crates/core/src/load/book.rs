@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use whimbrel_endpoint::EndpointError;
 use whimbrel_ledger::{
-    Archived, Item, ItemKind, Mapping, Reject, RejectStatus, Seen, archive, mapping, reject,
+    Archived, Item, Mapping, Reject, RejectStatus, Seen, archive, mapping, reject,
 };
 use whimbrel_model::wce::{self, Decoded};
 use whimbrel_model::{Account, Class, Digest, RowClass, ValueRef};
@@ -111,7 +111,6 @@ impl OpenBatch {
                      winner,
                      nth| {
             let item = &items[unit.item];
-            let named = context.sources > 1 || item.kind == ItemKind::Table;
             Mapping {
                 legacy_type: table.clone(),
                 legacy_id: legacy.to_owned(),
@@ -122,7 +121,7 @@ impl OpenBatch {
                 source: item.source.clone(),
                 source_file: item.source_file.clone(),
                 record: unit.position.record,
-                nth: (named || nth > 0).then_some(nth),
+                nth,
                 winner,
                 run: context.run.to_owned(),
             }

@@ -312,7 +312,6 @@ impl Task<'_> {
             existing: self.mapping().existing,
             duplicates: self.mapping().duplicates.as_ref().map(|duplicates| duplicates.conflict),
             mappings: self.surveyed.step.stores_mappings(),
-            sources: self.mapping().from.len(),
             sensitive: self.surveyed.step.has_sensitive(),
             digester: RowDigester::new(&self.project_key, &self.surveyed.table),
             origins: self.origins().await?,

@@ -31,8 +31,6 @@ pub(crate) struct StepContext<'a> {
     pub(crate) existing: Existing,
     pub(crate) duplicates: Option<DuplicateConflict>,
     pub(crate) mappings: bool,
-    /// How many sources the table is filled from.
-    pub(crate) sources: usize,
     /// Whether columns of the table must not be shown.
     pub(crate) sensitive: bool,
     pub(crate) digester: RowDigester,

@@ -391,6 +391,7 @@ async fn long_identifiers_in_the_ledger_stay_apart() {
         ("source", text),
         ("source_file", text),
         ("record", Kind::Int(IntWidth::I64)),
+        ("nth", Kind::Int(IntWidth::I64)),
         ("winner", Kind::Int(IntWidth::I64)),
         ("run", text),
     ];
@@ -403,12 +404,12 @@ async fn long_identifiers_in_the_ledger_stay_apart() {
     let table = Table {
         name: "whimbrel_legacy_mappings".to_owned(),
         columns: columns.to_vec(),
-        key: vec![0, 1, 7, 8],
+        key: vec![0, 1, 6, 7, 8, 9],
     };
     let mut long = String::new();
     write!(long, "{}", "é".repeat(5_000)).unwrap();
     let ids = [long.clone(), format!("{long} "), long.to_uppercase(), "a".to_owned()];
-    let mut rows = ChunkBuilder::new(11);
+    let mut rows = ChunkBuilder::new(12);
     for id in &ids {
         for value in ["t", id, "t", "new"] {
             rows.push(ValueRef::Text(value));
@@ -418,6 +419,7 @@ async fn long_identifiers_in_the_ledger_stay_apart() {
         rows.push(ValueRef::Text("s"));
         rows.push(ValueRef::Text(&long));
         rows.push(INT(1));
+        rows.push(INT(0));
         rows.push(INT(1));
         rows.push(ValueRef::Text("r"));
         rows.end_row();
