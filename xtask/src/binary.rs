@@ -112,6 +112,20 @@ pub fn run(binary: &Path, site: &Site<'_>, arguments: &[&str]) -> Result<Run> {
     Ok(finished(&output))
 }
 
+/// The same, with another target than the site's.
+pub fn run_on(
+    binary: &Path,
+    site: &Site<'_>,
+    target: Option<&str>,
+    arguments: &[&str],
+) -> Result<Run> {
+    let mut command = command(binary, site, arguments);
+    if let Some(url) = target {
+        command.env("TARGET", url);
+    }
+    Ok(finished(&command.output().context("whimbrel could not be started")?))
+}
+
 /// Runs a command line that must end with one of these codes.
 pub fn expect(binary: &Path, site: &Site<'_>, arguments: &[&str], codes: &[i32]) -> Result<Run> {
     let run = run(binary, site, arguments)?;

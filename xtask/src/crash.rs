@@ -184,7 +184,8 @@ impl<'a> Storm<'a> {
     }
 }
 
-fn clock_seed() -> u64 {
+/// A seed that nobody has used, to be printed.
+pub fn clock_seed() -> u64 {
     #[allow(clippy::disallowed_methods)] // a seed, printed with the result
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.map_or(1, |since| since.as_secs())

@@ -8,7 +8,7 @@ use crate::binary::{expect, run_armed};
 use crate::checker;
 use crate::course::Step;
 use crate::engine::Ground;
-use crate::fixtures::{Stage, System, killed, reports};
+use crate::fixtures::{Stage, System, killed, reports, verified};
 use crate::oracle;
 use crate::site::Site;
 
@@ -37,11 +37,13 @@ pub fn course(binary: &Path, system: &System, ground: &Ground) -> Result<Vec<(St
     expect(binary, &site, Step::Migrate.command(), &[0])?;
     let again = checker::fingerprint(&site.look()?)?;
     checker::same_lines("a second migrate", &again, &undisturbed)?;
+    verified(binary, &site, Stage::Migrated)?;
     resumed(binary, system, ground, &undisturbed).context("killed")?;
     if system.stages().contains(&Stage::Repaired) {
         killed(binary, system, &site, Step::Mended, "core.batch.before_commit:1")?;
         killed(binary, system, &site, Step::Again, "core.batch.after_commit:1")?;
         figures.push((Stage::Repaired, system.check(&site, Stage::Repaired)?));
+        verified(binary, &site, Stage::Repaired)?;
         checker::runs(&site.look()?, &["full", "retry", "retry"])?;
     }
     reports(binary, &site)?;
@@ -58,5 +60,6 @@ fn resumed(binary: &Path, system: &System, ground: &Ground, undisturbed: &[Strin
     expect(binary, &site, Step::Migrate.command(), &[3])?;
     system.check(&site, Stage::Migrated)?;
     let target = checker::fingerprint(&site.look()?)?;
-    checker::same_lines("the target after crashes", &target, undisturbed)
+    checker::same_lines("the target after crashes", &target, undisturbed)?;
+    verified(binary, &site, Stage::Migrated)
 }

@@ -15,7 +15,7 @@ use crate::checker::Refused;
 use crate::course::Step;
 use crate::engine::{Engine, Ground};
 use crate::site::Site;
-use crate::{checker, databases, exactness, oracle};
+use crate::{checker, corrupt, databases, exactness, oracle};
 
 /// A fixture system.
 #[derive(Debug)]
@@ -79,7 +79,8 @@ impl Stage {
 }
 
 impl System {
-    const fn new(
+    /// One with its fixture in this folder.
+    pub const fn new(
         name: &'static str,
         folder: &'static str,
         database: &'static str,
@@ -118,6 +119,7 @@ impl System {
             }
             "heartbeat" => whimbrel_testkit::heartbeat::write(&legacy, 0, DEFAULT_SEED)?,
             "chunks" => whimbrel_testkit::chunks::write(&legacy, 0, DEFAULT_SEED)?,
+            "values" => copy_folder(&from.join("legacy"), &legacy)?,
             _ => whimbrel_testkit::content::write(&legacy, 0, DEFAULT_SEED)?,
         }
         Ok(())
@@ -245,6 +247,7 @@ fn course(binary: &Path, system: &System, ground: &Ground) -> Result<Vec<(Stage,
     }
     let migrated = first_load(binary, system, &site)?;
     let undisturbed = checker::fingerprint(&site.look()?)?;
+    verified(binary, &site, Stage::Migrated)?;
     let [repaired, changed] =
         mended_first(binary, system, &site).context("mended before the changes")?;
     taken_first(binary, system, ground, &undisturbed).context("mended after the changes")?;
@@ -258,10 +261,12 @@ fn mended_first(binary: &Path, system: &System, site: &Site<'_>) -> Result<[Stri
     killed(binary, system, site, Step::Mended, "core.batch.before_commit:2")?;
     killed(binary, system, site, Step::Again, "core.batch.after_commit:1")?;
     let repaired = system.check(site, Stage::Repaired)?;
+    verified(binary, site, Stage::Repaired)?;
     nothing_to_do(binary, site)?;
     ensure!(tree(&site.folder().join("legacy"))? == legacy, "the legacy data was touched");
     changes(binary, system, site, "core.batch.before_commit:2")?;
     let changed = system.check(site, Stage::Changed)?;
+    verified(binary, site, Stage::Changed)?;
     nothing_to_do(binary, site)?;
     checker::runs(&site.look()?, &["full", "retry", "retry", "incremental"])?;
     reports(binary, site)?;
@@ -280,12 +285,22 @@ fn taken_first(
     system.check(site, Stage::Migrated)?;
     let resumed = checker::fingerprint(&site.look()?)?;
     checker::same_lines("the target after a crash", &resumed, undisturbed)?;
+    verified(binary, site, Stage::Migrated)?;
     changes(binary, system, site, "core.batch.after_commit:4")?;
     killed(binary, system, site, Step::Mended, "core.batch.before_mark:2")?;
     killed(binary, system, site, Step::Again, "core.batch.before_commit:2")?;
     system.check(site, Stage::Changed)?;
+    verified(binary, site, Stage::Changed)?;
     nothing_to_do(binary, site)?;
     checker::runs(&site.look()?, &["full", "incremental", "retry", "retry"])
+}
+
+/// `verify` says at every level that the target is as it should be; where files are gone that were read, that
+/// their rows cannot be derived anew.
+pub(crate) fn verified(binary: &Path, site: &Site<'_>, stage: Stage) -> Result<()> {
+    let gone = stage == Stage::Changed;
+    corrupt::untouched(binary, site, gone)
+        .with_context(|| format!("verified when {}", stage.name()))
 }
 
 fn first_load(binary: &Path, system: &System, site: &Site<'_>) -> Result<String> {

@@ -5,6 +5,7 @@ mod bench;
 mod binary;
 mod changes;
 mod checker;
+mod corrupt;
 mod course;
 mod crash;
 mod cuts;
@@ -27,7 +28,7 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 usage: cargo xtask CHORE
 
-  test                 everything: format, lints, tidy, unit and contract tests, fixtures, faults
+  test                 everything: format, lints, tidy, unit and contract tests, fixtures, damage, faults
   tidy                 rules of the repository itself
   migrate-fixtures [SYSTEM] [--engine sqlite|postgres|mysql]
                        the fixture systems, migrated, mended and taken along with their data, on each
@@ -38,6 +39,10 @@ usage: cargo xtask CHORE
   soak [SYSTEM] [--engine NAME] [--kills N] [--cuts N] [--seed N]
                        random kills by number (default 200 per system and engine), and as many cuts of
                        connections to servers, a quarter of them around COMMIT
+  corrupt [--system S] [--engine NAME] [--kinds WORD,WORD] [--level LEVEL] [--seed N] [--all]
+                       migrated targets damaged in one way after another, each of which `verify` must
+                       find, naming its row: each kind on one system in turn, at `rigorous`; with
+                       --all on every system and at every level
   bench [NAME] [--rows N] [--runs N] [--binary FILE] [--check] [--record]
                        whole migrations against the engines' own tools, in turns: load-sqlite,
                        load-postgres, load-mysql, copy-database, heartbeat; impact: latencies of a
@@ -58,6 +63,7 @@ fn main() -> ExitCode {
         ["migrate-fixtures", rest @ ..] => fixtures::run(rest),
         ["crash", rest @ ..] => crash::run(rest),
         ["soak", rest @ ..] => crash::soak(rest),
+        ["corrupt", rest @ ..] => corrupt::run(rest),
         ["bench", rest @ ..] => bench::run(rest),
         _ => {
             eprint!("{USAGE}");

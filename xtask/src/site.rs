@@ -121,6 +121,14 @@ impl<'a> Site<'a> {
         }
     }
 
+    /// The file of SQLite.
+    pub fn file(&self) -> Option<&Path> {
+        match &self.target {
+            Target::File(file) => Some(file),
+            Target::Database(..) => None,
+        }
+    }
+
     /// Which engine its target stands on.
     pub fn engine(&self) -> Engine {
         self.ground.engine

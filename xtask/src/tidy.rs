@@ -13,13 +13,15 @@ use crate::engine::Engine;
 const EDGES: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("endpoint", &["model"]),
-    ("transform", &["model"]),
+    ("cel", &["model"]),
+    ("transform", &["model", "cel"]),
     ("files", &["model", "endpoint"]),
     ("sql", &["model", "endpoint"]),
     ("ledger", &["model", "endpoint"]),
     ("profile", &["model", "endpoint"]),
     ("report", &["model", "endpoint", "ledger"]),
-    ("core", &["model", "endpoint", "ledger", "transform"]),
+    ("validator", &["model", "endpoint", "ledger", "cel"]),
+    ("core", &["model", "endpoint", "ledger", "transform", "validator"]),
     ("testkit", &[]),
     (
         "cli",
@@ -34,6 +36,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "core",
             "transform",
             "testkit",
+            "validator",
         ],
     ),
 ];

@@ -9,9 +9,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 #[command(name = "whimbrel", version, max_term_width = 100, disable_help_subcommand = true)]
 #[command(
     after_help = "Exit codes: 0 done, or nothing to do · 1 failed · 2 usage or configuration · \
-3 done, with rejects · 5 there is something to do · 6 refused: something changed · 7 reject limit \
-reached · 11 another run holds the target · 75 interrupted: run again to resume \
-· 130/143 stopped by a signal, checkpoint saved. `whimbrel explain CODE` explains every error code."
+3 done, with rejects · 4 differences found · 5 there is something to do · 6 refused: \
+something changed · 7 reject limit reached · 8 could not verify · 11 another run holds the target · \
+75 interrupted: run again to resume · 130/143 stopped by a signal, checkpoint saved. `whimbrel explain CODE` explains every error code."
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -118,6 +118,12 @@ pub(crate) enum Verb {
     Rejects(Rejects),
     /// Report everything about a run: accounts, rejects, checks, times
     Report(Report),
+    /// Prove that what was loaded stands in the target: read it back and compare
+    Verify(VerifyVerb),
+    /// Compare two databases row by row, by the names of their tables and columns
+    Compare(Compare),
+    /// Show who did what when, and prove that the log of it is whole
+    Audit(Audit),
     /// Explain an error code, or list all
     Explain(Explain),
     /// Print the JSON Schema of a file that Whimbrel reads
@@ -141,6 +147,60 @@ pub(crate) struct Analyze {
     /// In a database, do not read tables that its planner believes to have more rows than this
     #[arg(long, value_name = "ROWS")]
     pub(crate) estimate_above: Option<u64>,
+}
+
+/// `verify`.
+#[derive(Args, Debug)]
+pub(crate) struct VerifyVerb {
+    #[command(flatten)]
+    pub(crate) on: OnRun,
+    /// How closely to look
+    #[arg(long, value_enum, default_value_t = LevelArg::Standard)]
+    pub(crate) level: LevelArg,
+    /// Let a verification that failed stand, with a reason; audited
+    #[arg(long, value_name = "REASON", conflicts_with = "level")]
+    pub(crate) waive: Option<String>,
+}
+
+/// How closely to look.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum LevelArg {
+    /// Counts, conservation, structure
+    Basic,
+    /// Also a digest of every row, references, NULLs, kinds
+    Standard,
+    /// Also every row derived from the sources again, compared cell by cell
+    Rigorous,
+}
+
+/// `compare`.
+#[derive(Args, Debug)]
+pub(crate) struct Compare {
+    /// What should be: the URL of a database, or a SQLite file
+    pub(crate) left: String,
+    /// What is: the same
+    pub(crate) right: String,
+    /// Only this table; may be repeated
+    #[arg(long, value_name = "TABLE")]
+    pub(crate) table: Vec<String>,
+    /// Leave a column out, as COLUMN or TABLE.COLUMN; may be repeated
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) without: Vec<String>,
+    /// How often rows that differ are read again before they count; at most 1,000 a table are
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(0..=100))]
+    pub(crate) attempts: u32,
+    /// How long to wait before rows are read again
+    #[arg(long, value_name = "TIME", default_value = "2s")]
+    pub(crate) wait: String,
+    /// Rows of a table that are shown
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub(crate) samples: usize,
+    /// List every row that differs: on standard output before the answer, or in `--list`
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Write the list to FILE, a JSON document a line
+    #[arg(long, value_name = "FILE", requires = "all")]
+    pub(crate) list: Option<PathBuf>,
 }
 
 /// `init`.
@@ -260,7 +320,7 @@ pub(crate) struct History {
     #[arg(long, short, value_name = "FILE", default_value = "whimbrel.toml")]
     pub(crate) plan: PathBuf,
     /// At most this many runs
-    #[arg(long, value_name = "N", default_value_t = 20)]
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) limit: u64,
 }
 
@@ -272,6 +332,10 @@ pub(crate) struct Report {
     /// Form of the report; if left out, `md`, with `--format json` the JSON form
     #[arg(long, value_enum)]
     pub(crate) form: Option<ReportForm>,
+    /// Write an archive for support instead (`NAME.tar.zst`): plan, report and ledger of the run, without
+    /// secrets and without data of records
+    #[arg(long, value_name = "FILE", conflicts_with = "form")]
+    pub(crate) bundle: Option<PathBuf>,
 }
 
 /// Form of a report.
@@ -283,6 +347,8 @@ pub(crate) enum ReportForm {
     Html,
     /// JSON
     Json,
+    /// JUnit's XML: one test case a check, for CI
+    Junit,
 }
 
 /// `rejects`.
@@ -378,6 +444,51 @@ pub(crate) struct RejectsWaive {
     pub(crate) reason: String,
     #[command(flatten)]
     pub(crate) on: OnRunFlag,
+}
+
+/// `audit`.
+#[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct Audit {
+    #[command(subcommand)]
+    pub(crate) verb: Option<AuditVerb>,
+    /// Only what touches this run; everything if left out
+    #[arg(value_name = "RUN")]
+    pub(crate) run: Option<String>,
+    /// The plan, which names the target
+    #[arg(long, short, value_name = "FILE", default_value = "whimbrel.toml")]
+    pub(crate) plan: PathBuf,
+}
+
+/// What can be done with the audit log beside reading it.
+#[derive(Subcommand, Debug)]
+pub(crate) enum AuditVerb {
+    /// Recompute the hash chains of the log and of all runs' checkpoints; exit 4 where one is broken
+    Verify(AuditVerify),
+    /// Write count and head of the verified log to a file, to be kept where nobody who can write to
+    /// the target can change it
+    Anchor(AuditAnchor),
+}
+
+/// `audit verify`.
+#[derive(Args, Debug)]
+pub(crate) struct AuditVerify {
+    /// Also look whether the log still holds what `audit anchor` has written to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) anchor: Option<PathBuf>,
+    /// The plan, which names the target
+    #[arg(long, short, value_name = "FILE", default_value = "whimbrel.toml")]
+    pub(crate) plan: PathBuf,
+}
+
+/// `audit anchor`.
+#[derive(Args, Debug)]
+pub(crate) struct AuditAnchor {
+    /// The file; an older anchor of the same log is replaced, anything else is left alone
+    pub(crate) file: PathBuf,
+    /// The plan, which names the target
+    #[arg(long, short, value_name = "FILE", default_value = "whimbrel.toml")]
+    pub(crate) plan: PathBuf,
 }
 
 /// `schema`.

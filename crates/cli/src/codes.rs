@@ -135,14 +135,14 @@ const OWN: &[(&str, &str, &str)] = &[
     (
         "WB0723",
         "the file exists already",
-        "`init` never overwrites a plan or a schema. Move the file away, or name another plan with \
-      `--out`.",
+        "`init` never overwrites a plan or a schema, and `report --bundle` no file at all. Move the file \
+      away, or name another one (`init --out FILE`).",
     ),
     (
         "WB0724",
         "a file cannot be written",
-        "A page, a plan, a schema or the demo's data could not be written. Check that the folder exists, \
-      the space on its file system, and the permissions.",
+        "A page, a plan, a schema, an anchor, a bundle or the demo's data could not be written. Check that \
+      the folder exists, the space on its file system, and the permissions.",
     ),
     (
         "WB0725",
@@ -168,6 +168,61 @@ const OWN: &[(&str, &str, &str)] = &[
         "The question whether to load was not answered with `y` or `yes`. Nothing was written. `--yes` \
       does not ask; without a terminal nothing is asked.",
     ),
+    (
+        "WB0729",
+        "the audit trail does not hold",
+        "`audit verify` has recomputed the hash chains of the audit log and of the runs' checkpoints, and \
+      links are missing, changed, moved or put in between; or the log no longer holds the entry of the \
+      anchor: it was cut off, or recomputed from some entry on. The message names the places. Somebody \
+      has written to the ledger's tables past Whimbrel, or it was restored from an older copy. Compare \
+      with a backup; nothing was changed. docs/audit.md says what each finding means.",
+    ),
+    (
+        "WB0730",
+        "there is no audit log to verify",
+        "The target holds no ledger: no run was begun there yet, the plan names another target than it \
+      did, or the tables were dropped. Nothing was verified.",
+    ),
+    (
+        "WB0731",
+        "the file is no anchor",
+        "`audit verify --anchor FILE` reads what `audit anchor FILE` has written: one line of JSON. The file \
+      cannot be read or holds something else; `audit anchor` never overwrites such a file. Name another \
+      one.",
+    ),
+    (
+        "WB0732",
+        "the anchor is of another ledger",
+        "The anchor was taken of another target, or this one's ledger was made anew since. `audit verify` \
+      tells that from a log that was cut off or recomputed, as its entries cannot be compared; `audit \
+      anchor` leaves the file alone. Name the anchor of this target, or find out who replaced it.",
+    ),
+    (
+        "WB0734",
+        "a database to compare",
+        "One of the databases that `compare` was given is not there. It opens nothing for writing and \
+      creates nothing. Name a database by its URL, or a file of SQLite by its path.",
+    ),
+    (
+        "WB0735",
+        "the list of differences",
+        "The file that `--list` names could not be written, or the list ended before its end. The \
+      comparison itself changes nothing: name another file and run it again.",
+    ),
+    (
+        "WB0804",
+        "rows still change",
+        "Every row that differs was read again and still differs, but in another way than before: both \
+      sides are being written. That is neither equal nor different. Raise `--attempts` or `--wait`, or \
+      compare when less is written.",
+    ),
+    (
+        "WB0805",
+        "the two sides differ",
+        "Rows, tables or columns differ between the two databases; rows that differ were read again \
+      before they counted. The answer counts all of them and shows some; `--all --list FILE` writes each. \
+      Nothing is repaired by itself: decide which side is right, and mend the other.",
+    ),
 ];
 
 /// Code, title, explanation of every code, in order.
@@ -182,6 +237,7 @@ pub(crate) fn all() -> Vec<(&'static str, &'static str, &'static str)> {
         .chain(whimbrel_ledger::CODES)
         .chain(whimbrel_profile::codes::CODES)
         .chain(whimbrel_report::CODES)
+        .chain(whimbrel_validator::CODES)
         .chain(whimbrel_core::CODES)
         .copied()
         .collect();

@@ -10,9 +10,11 @@ pub(crate) enum Exit {
     Failed = 1,
     Usage = 2,
     Rejects = 3,
+    Differs = 4,
     SomethingToDo = 5,
     Changed = 6,
     RejectLimit = 7,
+    NotVerified = 8,
     Held = 11,
     Temporary = 75,
     Interrupted = 130,
@@ -26,8 +28,10 @@ impl Exit {
             Self::Done | Self::Rejects | Self::SomethingToDo => true,
             Self::Failed
             | Self::Usage
+            | Self::Differs
             | Self::Changed
             | Self::RejectLimit
+            | Self::NotVerified
             | Self::Held
             | Self::Temporary
             | Self::Interrupted
@@ -43,9 +47,11 @@ impl Exit {
             | Self::Failed
             | Self::Usage
             | Self::Rejects
+            | Self::Differs
             | Self::SomethingToDo
             | Self::Changed
-            | Self::RejectLimit => false,
+            | Self::RejectLimit
+            | Self::NotVerified => false,
         }
     }
 }
@@ -107,6 +113,7 @@ pub(crate) fn of_core(error: &CoreError) -> Exit {
         | CoreError::Refused(_) => Exit::Changed,
         CoreError::OutsideWindow { .. } | CoreError::Forgotten { .. } => Exit::Temporary,
         CoreError::StoppedWaiting(reason) => of_stop(*reason),
+        CoreError::Differs { .. } | CoreError::StandsFailed { .. } => Exit::Differs,
         CoreError::Unbalanced { .. } | CoreError::ThreadLost(_) | CoreError::CheckFailed { .. } => {
             Exit::Failed
         }

@@ -6,6 +6,7 @@ use whimbrel_core::CoreError;
 use whimbrel_endpoint::EndpointError;
 
 use crate::exit::{self, Exit};
+use crate::output::harmless;
 
 /// A verb failed.
 #[derive(Debug)]
@@ -71,21 +72,22 @@ impl Failure {
         };
         let mut text = String::new();
         for error in &self.errors {
-            text.push_str(error.trim_end());
+            text.push_str(harmless(error).trim_end());
             text.push_str("\n\n");
         }
         text.push_str(&format!(
             "{red}error[{}]{plain}{bold}: {}{plain}\n",
-            self.code, self.message
+            self.code,
+            harmless(&self.message)
         ));
         for cause in &self.causes {
-            text.push_str(&format!("  caused by: {cause}\n"));
+            text.push_str(&format!("  caused by: {}\n", harmless(cause)));
         }
         if let Some(run) = run {
             text.push_str(&format!("  run: {run}\n"));
         }
         if let Some(hint) = &self.hint {
-            text.push_str(&format!("  {cyan}hint{plain}: {hint}\n"));
+            text.push_str(&format!("  {cyan}hint{plain}: {}\n", harmless(hint)));
         }
         text.push_str(&format!("  more: whimbrel explain {}\n", self.code));
         text
@@ -130,7 +132,9 @@ impl From<EndpointError> for Failure {
 
 fn hint(error: &CoreError) -> Option<String> {
     let hint = match error {
-        CoreError::Endpoint { source, .. } => return endpoint_hint(source),
+        CoreError::Endpoint { doing, source } => {
+            return endpoint_hint(source).or_else(|| relate_hint(doing, source));
+        }
         CoreError::Compile(_) => "correct the plan; nothing was written".to_owned(),
         CoreError::Blocked(_) => {
             "mend it, then run the same command again; nothing was written".to_owned()
@@ -197,11 +201,39 @@ fn hint(error: &CoreError) -> Option<String> {
             "`[window] outside = \"wait\"` in the plan waits for the opening".to_owned()
         }
         CoreError::StoppedWaiting(_) => "the same command waits again".to_owned(),
+        CoreError::Differs { .. } => {
+            "`whimbrel verify` names the rows; mend them and run the same command again".to_owned()
+        }
+        CoreError::StandsFailed { .. } => {
+            "`whimbrel verify` looks again; `whimbrel verify --waive REASON` lets it stand"
+                .to_owned()
+        }
         CoreError::Unbalanced { .. } | CoreError::ThreadLost(_) | CoreError::Refused(_) => {
             return None;
         }
     };
     Some(hint)
+}
+
+/// What to do where the engine does not take the SQL of a relate step.
+fn relate_hint(doing: &str, error: &EndpointError) -> Option<String> {
+    let of_a_step = doing.starts_with("relate step") || doing.starts_with("taking relate step");
+    if error.code != "WB0423" || !of_a_step {
+        return None;
+    }
+    let hint = if doing.starts_with("taking relate step") {
+        "this `undo` was recorded when the step was done: let the target have what it needs; or put \
+         the step back with another `undo` (`undo = \"SELECT 1\"` where what it did may stay), \
+         `whimbrel migrate --adopt`, then take it out"
+    } else if doing.ends_with(", the recorded `undo`") {
+        "this `undo` was recorded when the step was done, and is tried first: let the target have what \
+         it needs; or correct `undo` in the plan, and go on with that: `whimbrel migrate --adopt`"
+    } else if doing.ends_with(", the plan's `undo`") {
+        "correct `undo` in the plan, then run the same command again"
+    } else {
+        "correct the step in the plan, then run the same command again: it goes on with this step"
+    };
+    Some(hint.to_owned())
 }
 
 fn endpoint_hint(error: &EndpointError) -> Option<String> {
@@ -211,9 +243,11 @@ fn endpoint_hint(error: &EndpointError) -> Option<String> {
         Exit::Failed => "mend the cause, then run the same command again; what is committed stays",
         Exit::Done
         | Exit::Rejects
+        | Exit::Differs
         | Exit::SomethingToDo
         | Exit::Changed
         | Exit::RejectLimit
+        | Exit::NotVerified
         | Exit::Held
         | Exit::Interrupted
         | Exit::Terminated => return None,

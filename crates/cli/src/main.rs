@@ -34,7 +34,7 @@ fn main() -> ExitCode {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let result = match runtime {
-        Ok(runtime) => runtime.block_on(run(&cli)),
+        Ok(runtime) => runtime.block_on(run(&cli, &output)),
         Err(error) => Err(Failure::io("WB0704", "the program could not start", &error)),
     };
     let exit = match &result {
@@ -102,7 +102,7 @@ fn arm_failpoint() {
     }
 }
 
-async fn run(cli: &Cli) -> Result<Answer, Failure> {
+async fn run(cli: &Cli, output: &Output) -> Result<Answer, Failure> {
     let global = &cli.global;
     match &cli.verb {
         Verb::Analyze(args) => cmd::analyze::run(global, args).await,
@@ -116,6 +116,9 @@ async fn run(cli: &Cli) -> Result<Answer, Failure> {
         Verb::CheckIncremental(args) => cmd::check_incremental::run(args).await,
         Verb::Rejects(verb) => cmd::rejects::run(&cli.global, verb).await,
         Verb::Report(args) => cmd::report::run(global, args).await,
+        Verb::Verify(args) => cmd::verify::run(args).await,
+        Verb::Compare(args) => cmd::compare::run(global, args).await,
+        Verb::Audit(args) => cmd::audit::run(output, args).await,
         Verb::Explain(args) => cmd::explain::run(args),
         Verb::Schema(verb) => Ok(cmd::schema::run(verb)),
         Verb::Completions(args) => Ok(cmd::completions::run(args)),

@@ -1,8 +1,10 @@
 //! Answers: text for people, or the envelope `{success, message, data, timestamp}`; standard
 //! output carries nothing else.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Write};
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use serde_json::{Value as Json, json};
@@ -60,16 +62,82 @@ impl Answer {
 pub(crate) struct Output {
     format: Format,
     file: Option<PathBuf>,
+    /// An answer that is told item by item.
+    begun: RefCell<Option<Sink>>,
+}
+
+/// Standard output or the file of `--output`, with what is on its way there.
+struct Sink {
+    /// `None` is standard output.
+    file: Option<File>,
+    held: Vec<u8>,
+}
+
+impl Sink {
+    /// What is held at most before it is handed on.
+    const HELD: usize = 64 * 1024;
+
+    fn write(&mut self, text: &str) -> io::Result<()> {
+        self.held.extend_from_slice(text.as_bytes());
+        if self.held.len() < Self::HELD { Ok(()) } else { self.hand_on() }
+    }
+
+    fn hand_on(&mut self) -> io::Result<()> {
+        let held = std::mem::take(&mut self.held);
+        match &mut self.file {
+            Some(file) => file.write_all(&held),
+            None => {
+                let mut stdout = io::stdout().lock();
+                stdout.write_all(&held).and_then(|()| stdout.flush())
+            }
+        }
+    }
+
+    fn end(mut self) -> io::Result<()> {
+        self.hand_on()?;
+        match self.file {
+            // Pipes and devices have no disk to wait for.
+            Some(file) if file.metadata()?.is_file() => file.sync_all(),
+            Some(_) | None => Ok(()),
+        }
+    }
 }
 
 impl Output {
     pub(crate) fn new(global: &Global) -> Self {
-        Self { format: global.format, file: global.output.clone() }
+        Self { begun: RefCell::default(), ..Self::to(global.format, global.output.clone()) }
     }
 
     /// Standard output, in a form.
     pub(crate) fn standard(format: Format) -> Self {
-        Self { format, file: None }
+        Self::to(format, None)
+    }
+
+    fn to(format: Format, file: Option<PathBuf>) -> Self {
+        Self { format, file, begun: RefCell::default() }
+    }
+
+    /// Writes one of `data`'s `entries` now, of an answer that may be too long to be held; what the
+    /// answer itself says comes behind. Breaks where nobody listens any more.
+    pub(crate) fn entry(&self, text: &str, entry: &Json) -> io::Result<ControlFlow<()>> {
+        let mut begun = self.begun.borrow_mut();
+        let first = begun.is_none();
+        let sink = match &mut *begun {
+            Some(sink) => sink,
+            None => begun.insert(self.sink()?),
+        };
+        let said = match (self.format, first) {
+            (Format::Text, _) => sink.write(&harmless(text)),
+            (Format::Jsonl, _) => sink.write(&line(entry, Format::Jsonl)),
+            (Format::Json, true) => {
+                sink.write(&format!("{{\n\"data\": {{\n\"entries\": [\n{entry}"))
+            }
+            (Format::Json, false) => sink.write(&format!(",\n{entry}")),
+        };
+        match said {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ControlFlow::Break(())),
+            other => other.map(ControlFlow::Continue),
+        }
     }
 
     /// Writes the answer; a closed pipe is no error.
@@ -83,7 +151,7 @@ impl Output {
                 });
                 debug_assert_eq!(error.is_none(), answer.exit.is_success(), "{}", answer.message);
                 let document = envelope(&answer.message, &answer.data, answer.exit, error);
-                line(&document, self.format)
+                self.document(&document)
             }
         };
         self.write(&text)
@@ -92,27 +160,42 @@ impl Output {
     /// Writes an error; in a JSON form it is a document on standard output too.
     pub(crate) fn error(&self, failure: &Failure) -> io::Result<()> {
         match self.format {
+            Format::Text if self.begun.borrow().is_some() => self.write(""),
             Format::Text => Ok(()),
             Format::Json | Format::Jsonl => {
                 let details = details(&failure.causes, failure.hint.as_deref(), &failure.errors);
                 let error = Some((failure.code, details));
                 let document = envelope(&failure.message, &Json::Null, failure.exit, error);
-                self.write(&line(&document, self.format))
+                self.write(&self.document(&document))
             }
         }
     }
 
-    fn write(&self, text: &str) -> io::Result<()> {
-        let result = match &self.file {
-            Some(path) => File::create(path).and_then(|mut file| {
-                file.write_all(text.as_bytes())?;
-                file.sync_all()
-            }),
-            None => {
-                let mut stdout = io::stdout().lock();
-                stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
-            }
+    /// The document, or what is left of it where its entries are told already.
+    fn document(&self, document: &Json) -> String {
+        if self.format == Format::Json && self.begun.borrow().is_some() {
+            rest(document)
+        } else {
+            line(document, self.format)
+        }
+    }
+
+    fn sink(&self) -> io::Result<Sink> {
+        let create = |path: &PathBuf| {
+            File::create(path).map_err(|error| {
+                io::Error::new(error.kind(), format!("`{}`: {error}", path.display()))
+            })
         };
+        let file = self.file.as_ref().map(create).transpose()?;
+        Ok(Sink { file, held: Vec::new() })
+    }
+
+    fn write(&self, text: &str) -> io::Result<()> {
+        let begun = self.begun.take().map_or_else(|| self.sink(), Ok);
+        let result = begun.and_then(|mut sink| {
+            sink.write(text)?;
+            sink.end()
+        });
         match result {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             other => other,
@@ -143,11 +226,11 @@ fn details(causes: &[String], hint: Option<&str>, errors: &[String]) -> Json {
 }
 
 fn people(answer: &Answer) -> String {
-    let mut text = answer.text.clone();
+    let mut text = harmless(&answer.text);
     if !text.is_empty() && !text.ends_with('\n') {
         text.push('\n');
     }
-    if text.is_empty() { format!("{}\n", answer.message) } else { text }
+    if text.is_empty() { format!("{}\n", harmless(&answer.message)) } else { text }
 }
 
 fn line(document: &Json, format: Format) -> String {
@@ -156,6 +239,24 @@ fn line(document: &Json, format: Format) -> String {
         Format::Text | Format::Jsonl => serde_json::to_string(document),
     };
     text.expect("a JSON value has a text") + "\n"
+}
+
+/// A document behind its `entries`, which stand at its head.
+fn rest(document: &Json) -> String {
+    let mut text = "\n]".to_owned();
+    for (name, value) in document["data"].as_object().into_iter().flatten() {
+        if name != "entries" {
+            text.push_str(&format!(",\n{}: {value}", json!(name)));
+        }
+    }
+    text.push_str("\n}");
+    for (name, value) in document.as_object().into_iter().flatten() {
+        if name != "data" {
+            text.push_str(&format!(",\n{}: {value}", json!(name)));
+        }
+    }
+    text.push_str("\n}\n");
+    text
 }
 
 /// Whether standard error may be coloured.
@@ -186,15 +287,30 @@ pub(crate) fn printable(text: &str, limit: usize) -> String {
             '\n' => shown.push_str("\\n"),
             '\r' => shown.push_str("\\r"),
             '\t' => shown.push_str("\\t"),
-            // Also the marks that turn the direction of text.
-            '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-                shown.extend(character.escape_unicode());
-            }
-            _ if character.is_control() => shown.extend(character.escape_unicode()),
+            _ if steers(character) => shown.extend(character.escape_unicode()),
             _ => shown.push(character),
         }
     }
     shown
+}
+
+/// Lines for a terminal: whatever stands in them, nothing steers it.
+pub(crate) fn harmless(lines: &str) -> String {
+    let mut shown = String::with_capacity(lines.len());
+    for character in lines.chars() {
+        match character {
+            '\n' | '\t' => shown.push(character),
+            _ if steers(character) => shown.extend(character.escape_unicode()),
+            _ => shown.push(character),
+        }
+    }
+    shown
+}
+
+/// Controls, and the marks that turn the direction of text.
+fn steers(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// `1 row`, `2 rows`, `1,234 rows`.
@@ -224,6 +340,8 @@ mod tests {
     fn hostile_text_cannot_move_the_cursor() {
         assert_eq!(printable("a\u{1b}[2Jb\r\n", 80), "a\\u{1b}[2Jb\\r\\n");
         assert_eq!(printable("abcdef", 3), "abc…");
+        let answer = Answer::new("", "a\u{1b}[2Jb\r\n\tc\u{202e}\u{9b}", Json::Null);
+        assert_eq!(people(&answer), "a\\u{1b}[2Jb\\u{d}\n\tc\\u{202e}\\u{9b}\n");
     }
 
     #[test]

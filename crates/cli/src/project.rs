@@ -155,6 +155,7 @@ impl Project {
             events: Emitter::new(Arc::clone(&clock), observer),
             clock,
             spill: Arc::new(SpillFolder::new(&self.base)),
+            scratch: std::env::temp_dir(),
             liveness: Arc::new(ProcLiveness::new(identity.holder.clone())),
             cancel: Cancel::default(),
             identity,

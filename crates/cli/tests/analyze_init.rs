@@ -61,6 +61,39 @@ fn empty() -> TempDir {
 }
 
 #[test]
+fn a_plan_of_a_folder_with_a_long_name_is_a_plan() {
+    let folder = tempfile::tempdir().unwrap();
+    let legacy = "l".repeat(200);
+    fs::create_dir(folder.path().join(&legacy)).unwrap();
+    fs::write(folder.path().join(&legacy).join("users.csv"), "id\n1\n").unwrap();
+    assert_eq!(whimbrel(folder.path(), &["init", &legacy]).status.code(), Some(0));
+    let validated = whimbrel(folder.path(), &["validate"]);
+    assert_eq!(validated.status.code(), Some(0), "{validated:?}");
+}
+
+#[test]
+fn an_init_that_fails_leaves_nothing_that_the_next_one_trips_over() {
+    let folder = tiny();
+    // Its schema can be written, the plan itself cannot.
+    let plan = format!("x.{}", "e".repeat(254));
+    let failed = whimbrel(folder.path(), &["init", "legacy", "--out", &plan]);
+    assert_eq!(failed.status.code(), Some(2), "{failed:?}");
+    let init = whimbrel(folder.path(), &["init", "legacy", "--out", "x.toml"]);
+    assert_eq!(init.status.code(), Some(0), "{init:?}");
+}
+
+#[test]
+fn a_target_with_a_password_is_to_be_set_by_a_variable_and_that_is_said() {
+    let folder = tiny();
+    let url = "postgres://app:secret@new/shop";
+    let answer = answer(folder.path(), &["init", "legacy", "--target", url, "--format", "json"]);
+    let note = "set the variable TARGET to the target's URL: it is not written down";
+    let notes = answer["data"]["notes"].as_array().unwrap();
+    assert!(notes.contains(&Json::from(note)), "{answer}");
+    assert!(!fs::read_to_string(folder.path().join("whimbrel.toml")).unwrap().contains("secret"));
+}
+
+#[test]
 fn analyze_shows_sources_columns_and_anomalies() {
     let folder = tiny();
     let output = whimbrel(folder.path(), &["analyze", "legacy", "--ascii"]);

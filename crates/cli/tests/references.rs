@@ -299,3 +299,33 @@ max = "100%"
     assert!(listed.contains("of `items`: `orders.jsonl:1` alone: `A`"), "{listed}");
     assert!(!listed.contains("visits.csv:3"), "{listed}");
 }
+
+#[test]
+fn the_old_keys_of_duplicates_lead_to_the_first_one_s_row_as_planned() {
+    on_each_engine(|target| {
+        let plan = PLAN.replace("existing = \"update\"", "duplicates = { by = [\"id\"] }");
+        let folder = begun(target, &plan);
+        people(folder.path(), "a.csv", "A,1,Ann\nB,1,Ann\n");
+        people(folder.path(), "b.csv", "C,1,Ann\nD,2,Di\n");
+        visits(folder.path(), "1,A\n2,B\n3,C\n4,D\n5,E\n");
+        let looked = ends(folder.path(), &target.url, &["plan"], 0);
+        assert!(looked.contains("5 read: 4 to load (4 rows), 1 rejected"), "{looked}");
+        ends(folder.path(), &target.url, &["migrate"], 3);
+        assert_eq!(target.visits(), ["1>1", "2>1", "3>1", "4>2"], "{}", target.url);
+    });
+}
+
+#[test]
+fn refused_duplicates_are_refused_in_the_preview_and_lead_nowhere() {
+    on_each_engine(|target| {
+        let duplicates = "duplicates = { by = [\"id\"], conflict = \"reject\" }";
+        let folder = begun(target, &PLAN.replace("existing = \"update\"", duplicates));
+        people(folder.path(), "a.csv", "A,1,Ann\nB,1,Ann\n");
+        visits(folder.path(), "1,A\n2,B\n");
+        let looked = ends(folder.path(), &target.url, &["plan"], 0);
+        assert_eq!(looked.matches("2 read: 1 to load (1 row), 1 rejected").count(), 2, "{looked}");
+        assert!(looked.contains("WB0601"), "{looked}");
+        ends(folder.path(), &target.url, &["migrate"], 3);
+        assert_eq!(target.visits(), ["1>1"], "{}", target.url);
+    });
+}

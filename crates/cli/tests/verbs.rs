@@ -37,6 +37,9 @@ const READ_ONLY: &[&[&str]] = &[
     &["history"],
     &["report"],
     &["report", "--form", "html"],
+    &["report", "--form", "junit"],
+    &["audit"],
+    &["audit", "verify"],
     &["rejects", "list"],
     &["rejects", "list", "--all"],
     &["rejects", "show", "data/people.csv:4"],
@@ -57,6 +60,9 @@ const ON_PLAN: &[&[&str]] = &[
     &["status"],
     &["history"],
     &["report"],
+    &["audit"],
+    &["audit", "verify"],
+    &["audit", "anchor", "anchor.json"],
     &["rejects", "list"],
     &["rejects", "show", "1.3"],
     &["check-incremental"],
@@ -415,6 +421,10 @@ fn an_answer_in_json_is_one_envelope() {
     let folder = migrated();
     for arguments in READ_ONLY {
         for format in ["json", "jsonl"] {
+            // Its entries are lines of their own: `tests/audit.rs`.
+            if (*arguments, format) == (&["audit"], "jsonl") {
+                continue;
+            }
             let output = whimbrel(folder.path(), &[*arguments, &["--format", format]].concat());
             let answer = json(&output);
             assert_eq!(answer["success"], true, "{arguments:?}");
@@ -476,6 +486,14 @@ const FAILING: &[(&[&str], i32)] = &[
     (&["rejects", "retry", "WB9999"], 2),
     (&["rejects", "waive", "WB9999", "--reason", "old"], 2),
     (&["report", "nobody"], 2),
+    (&["audit", "nobody"], 2),
+    (&["audit", "verify", "--plan", "new.toml"], 8),
+    (&["audit", "verify", "--anchor", "whimbrel.toml"], 2),
+    (&["audit", "anchor", "whimbrel.toml"], 2),
+    (&["verify", "nobody"], 2),
+    (&["verify", "--waive", " "], 2),
+    (&["compare", "sqlite:gone.db", "sqlite:people.db"], 2),
+    (&["compare", "sqlite:people.db", "sqlite:people.db", "--wait", "soon"], 2),
     (&["explain", "WB9999"], 2),
     (&["schema", "nothing"], 2),
     (&["completions", "nothing"], 2),
@@ -582,6 +600,52 @@ fn a_failed_check_says_its_code() {
     assert_eq!(failed.len(), 1, "{answer}");
     assert_eq!(failed[0]["code"], "WB0612", "{answer}");
     assert_eq!(answer["message"], "1 failed check");
+    let said = stdout(&whimbrel(folder.path(), &["validate"]));
+    assert!(said.contains("matches no file: `data/*.csv` (WB0612)\n"), "{said}");
+}
+
+#[test]
+fn nothing_in_a_plan_or_its_data_steers_the_terminal() {
+    let folder = folder();
+    let hostile = "\u{1b}[2J\u{9b}31m\u{202e}";
+    let plan = PLAN
+        .replace("into = \"people\"", r#"into = "\u001b[2J\u009b31m\u202e""#)
+        .replace("name = \"name\"", r#""\u001b[2J\u009b31m\u202e" = "name""#);
+    fs::write(folder.path().join("whimbrel.toml"), plan).unwrap();
+    let records = format!("id,name\n1,{hostile}\n2,Ben\n{hostile},Cy\n");
+    fs::write(folder.path().join("data/people.csv"), records).unwrap();
+    let beside: &[&[&str]] = &[
+        &["migrate", "-v"],
+        &["rejects", "export", hostile],
+        &["rejects", "show", hostile],
+        &["status", "--plan", hostile],
+        &["status", hostile],
+        &["explain", hostile],
+        &["analyze", hostile],
+        &["init", hostile],
+        &["init", "data", "--out", hostile],
+        &["validate"],
+        &["plan"],
+        &["migrate", "--dry-run"],
+    ];
+    for arguments in beside.iter().chain(READ_ONLY) {
+        let output = whimbrel(folder.path(), arguments);
+        let said = stdout(&output) + &stderr(&output);
+        let steers = |character: char| "\u{1b}\u{9b}\u{202e}".contains(character);
+        assert!(!said.contains(steers), "{arguments:?}: {said:?}");
+    }
+}
+
+#[test]
+fn settings_of_a_column_that_is_not_there_are_a_mistake() {
+    let folder = folder();
+    let plan = PLAN.replace("csv = ", "columns = { names = { null = [\"\"] } }\ncsv = ");
+    fs::write(folder.path().join("whimbrel.toml"), plan).unwrap();
+    let output = whimbrel(folder.path(), &["migrate"]);
+    let said = stderr(&output);
+    assert_eq!(code(&output), 2, "{said}");
+    assert!(said.contains("error[WB0201]: `people` has no column `names`"), "{said}");
+    assert!(said.contains("help: did you mean `name`?"), "{said}");
 }
 
 /// The mapping's check of a plan over records, with its line and how `validate` ended.
@@ -742,7 +806,17 @@ fn an_answer_that_cannot_be_written_is_a_failure() {
     let folder = tempfile::tempdir().unwrap();
     let output = whimbrel(folder.path(), &["explain", "--output", "no/such/folder"]);
     assert_eq!(code(&output), 1);
-    assert!(stderr(&output).contains("error[WB0705]"));
+    let said = stderr(&output);
+    assert!(said.contains("error[WB0705]") && said.contains("`no/such/folder`: "), "{said}");
+}
+
+#[test]
+fn answers_go_to_devices_and_pipes_too() {
+    let folder = migrated();
+    for device in ["/dev/null", "/dev/stdout"] {
+        let output = whimbrel(folder.path(), &["status", "--output", device]);
+        assert_eq!((code(&output), stderr(&output).as_str()), (0, ""), "{device}");
+    }
 }
 
 #[test]
@@ -791,6 +865,8 @@ fn a_report_has_the_form_that_was_asked_for() {
     assert!(report(&[]).starts_with("# "));
     assert_eq!(report(&[]), report(&["--form", "md"]));
     assert!(report(&["--form", "html"]).to_lowercase().starts_with("<!doctype html>"));
+    let checks = report(&["--form", "junit"]);
+    assert!(checks.starts_with("<?xml ") && checks.contains("name=\"people\"/>"), "{checks}");
     let raw: Json = serde_json::from_str(&report(&["--form", "json"])).unwrap();
     assert_eq!(raw["schema"], "whimbrel/report/v1");
     let answer: Json = serde_json::from_str(&report(&["--format", "json"])).unwrap();

@@ -8,7 +8,7 @@ use whimbrel_ledger::{
     Counts, Item, ItemKind, ItemStatus, Phase, Run, RunKind, RunStatus, Step, StepStatus, batch,
     chain, item, meta, run, step,
 };
-use whimbrel_model::plan::Plan;
+use whimbrel_model::plan::{Budget, Plan};
 
 use crate::error::{CoreError, While};
 use crate::event::Event;
@@ -221,12 +221,34 @@ impl First<'_> {
                 .await
                 .during(recording)?;
         }
-        let detail = json!({ "kind": run.kind.word(), "plan": run.plan, "options": run.options });
+        let options: serde_json::Value = serde_json::from_str(&run.options).unwrap_or_default();
+        let mut detail = under(job);
+        detail["kind"] = run.kind.word().into();
+        detail["plan"] = run.plan.as_str().into();
+        detail["options"] = options;
+        if let Some(parent) = &run.parent {
+            detail["parent"] = parent.as_str().into();
+        }
         chain::record(txn.as_mut(), at, actor, "run.started", &run.id, &detail)
             .await
             .during(recording)?;
         txn.commit().await.during(recording)
     }
+}
+
+/// Under which plan and by which program a process works on a run.
+fn under(job: &Job<'_>) -> serde_json::Value {
+    let digest = whimbrel_model::Digest(plan_digest(job.survey)).to_hex();
+    let mut detail = json!({ "plan_digest": digest, "program": job.ports.identity.tool_version });
+    if job.options.adopt {
+        detail["adopt"] = true.into();
+    }
+    detail["rejects_max"] = match job.plan.rejects.max {
+        Some(Budget::Count(count)) => count.into(),
+        Some(Budget::Ratio(ratio)) => ratio.into(),
+        None => serde_json::Value::Null,
+    };
+    detail
 }
 
 /// A key for digests that nobody knew when the data was made: of the first run's id, time and
@@ -379,7 +401,8 @@ pub(crate) async fn reopen(
                 .await
                 .during(doing)?;
         }
-        let detail = json!({ "attempt": run.attempts });
+        let mut detail = under(job);
+        detail["attempt"] = run.attempts.into();
         chain::record(txn.as_mut(), &now, actor, "run.resumed", &run.id, &detail)
             .await
             .during(doing)?;

@@ -24,6 +24,20 @@ pub enum StopReason {
     },
 }
 
+impl StopReason {
+    /// The reason in the audit log.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Interrupt => "interrupt",
+            Self::Terminate => "terminate",
+            Self::Deadline => "deadline",
+            Self::WindowClosed => "window_closed",
+            Self::RejectLimit => "reject_limit",
+            Self::RuleLimit { .. } => "rule_limit",
+        }
+    }
+}
+
 /// Shared by whoever may ask and whoever has to listen.
 #[derive(Clone, Default, Debug)]
 pub struct Cancel(Arc<OnceLock<StopReason>>);

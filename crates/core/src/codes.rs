@@ -15,13 +15,15 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "WB0602",
         "the key is taken",
         "A row with the same key and another content stands in the target. Nothing was overwritten. \
-      Say `existing = \"update\"` or `existing = \"keep\"` in the plan's `[[table]]`, or mend the key.",
+      Where it was there before the run, say `existing = \"update\"` or `existing = \"keep\"` in the plan's \
+      `[[table]]`, or mend the key. Where an earlier record of the same run made it, mend the key of \
+      the later one, or declare `duplicates`.",
     ),
     (
         "WB0603",
         "two records of one run have the same key",
-        "The key belongs to a row that another record of this run made; the first in source order \
-      stays. Mend the key of the later record, or declare `duplicates`.",
+        "The table says `existing = \"update\"`, and the key belongs to a row that another record of this \
+      run made; the first in source order stays. Mend the key of the later record, or declare `duplicates`.",
     ),
     (
         "WB0604",
@@ -248,6 +250,15 @@ pub const CODES: &[(&str, &str, &str)] = &[
       rows apart in the source's `key` and the table's `key`; or load everything into another target. \
       Rows that come behind all others are taken as they are.",
     ),
+    (
+        "WB0639",
+        "what stands in the target is not what was loaded",
+        "After the load everything was read back, on connections of its own, and compared with what the \
+      ledger says was written. The message names the checks that failed. The run is not complete: the same \
+      command verifies again, and goes on once nothing differs. Look at `whimbrel verify` for the rows; \
+      triggers, other programs that write the same tables, and columns whose type changes values are the \
+      usual causes. `whimbrel verify --waive REASON` takes the responsibility, and is audited.",
+    ),
 ];
 
 impl CoreError {
@@ -279,6 +290,8 @@ impl CoreError {
             Self::NoUndo { .. } => "WB0629",
             Self::Forgotten { .. } => "WB0635",
             Self::StoppedWaiting(_) => "WB0625",
+            Self::Differs { .. } => "WB0639",
+            Self::StandsFailed { .. } => whimbrel_validator::verify::STANDS_FAILED,
         }
     }
 }

@@ -287,6 +287,22 @@ pub enum CoreError {
         /// The first of them, as the ledger calls it.
         step: String,
     },
+    /// What stands in the target is not what was loaded.
+    #[error("what stands in the target is not what run `{run}` has loaded: {summary}")]
+    Differs {
+        /// The run.
+        run: String,
+        /// The checks that failed.
+        summary: String,
+    },
+    /// The last verification failed and was neither settled nor waived.
+    #[error("the verification of run `{run}` failed (level `{level}`) and stands so")]
+    StandsFailed {
+        /// The run.
+        run: String,
+        /// The level.
+        level: String,
+    },
     /// What was asked does not fit the state of things.
     #[error("{0}")]
     Refused(String),

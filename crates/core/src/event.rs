@@ -243,6 +243,7 @@ pub trait Observer: Send + Sync {
 #[derive(Clone)]
 pub struct Emitter {
     seq: Arc<AtomicU64>,
+    retries: Arc<AtomicU64>,
     clock: Arc<dyn Clock>,
     observer: Arc<dyn Observer>,
 }
@@ -250,12 +251,20 @@ pub struct Emitter {
 impl Emitter {
     /// Events go to `observer`, with the time of `clock`.
     pub fn new(clock: Arc<dyn Clock>, observer: Arc<dyn Observer>) -> Self {
-        Self { seq: Arc::default(), clock, observer }
+        Self { seq: Arc::default(), retries: Arc::default(), clock, observer }
+    }
+
+    /// How often something was tried again.
+    pub(crate) fn retries(&self) -> u64 {
+        self.retries.load(Ordering::SeqCst)
     }
 
     /// Sends an event.
     pub fn emit(&self, event: Event) {
         let seq = self.seq.fetch_add(1, Ordering::SeqCst) + 1;
+        if matches!(event, Event::Retry { .. }) {
+            self.retries.fetch_add(1, Ordering::SeqCst);
+        }
         self.observer.event(&Numbered { seq, ts: rfc3339(self.clock.now()), event });
     }
 }

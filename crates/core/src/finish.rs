@@ -11,6 +11,7 @@ use whimbrel_ledger::{
 };
 use whimbrel_model::{Account, Class, RowAccount};
 
+use crate::cancel::StopReason;
 use crate::error::{CoreError, While};
 use crate::event::Event;
 use crate::lease::Lease;
@@ -42,6 +43,19 @@ pub(crate) async fn finish(
     *run = closed;
     match failed {
         None => Ok(rejects),
+        Some(check) => Err(CoreError::Unbalanced {
+            table: check.check_name,
+            detail: check.error_message.unwrap_or_default(),
+        }),
+    }
+}
+
+/// Accounts that do not balance are told before rows are looked at: then nothing says what these should be.
+pub(crate) async fn balances(job: &Job<'_>, run: &Run) -> Result<(), CoreError> {
+    let target = job.ports.target.as_ref();
+    standing::before(target, run, job.survey.last_step()).await?;
+    match Closing::read(job, run, &[], &[]).await?.failed {
+        None => Ok(()),
         Some(check) => Err(CoreError::Unbalanced {
             table: check.check_name,
             detail: check.error_message.unwrap_or_default(),
@@ -128,10 +142,16 @@ impl<'a> Closing<'a> {
             let row = finished_step(run, job.survey.last_step(), now, &counters, &analyzed);
             step::put(txn.as_mut(), &[row]).await.during(doing)?;
             run::put(txn.as_mut(), run).await.during(doing)?;
-            chain::checkpoint(txn.as_mut(), &run.id, "loaded", "load", tables, now)
-                .await
-                .during(doing)?;
-            let detail = json!({ "rejects": rejects });
+            let checkpoint =
+                chain::checkpoint(txn.as_mut(), &run.id, "loaded", "load", tables, now)
+                    .await
+                    .during(doing)?;
+            let checkpoint = blake3::Hash::from_slice(&checkpoint).map(|hash| hash.to_string());
+            let detail = json!({
+                "rejects": rejects,
+                "retries": job.ports.events.retries(),
+                "checkpoint": checkpoint.ok(),
+            });
             let actor = &job.ports.identity.actor;
             chain::record(txn.as_mut(), now, actor, "run.completed", &run.id, &detail)
                 .await
@@ -316,21 +336,40 @@ fn finished_step(
     }
 }
 
+/// How an attempt ended before the run was done.
+pub(crate) enum Ended {
+    /// At a checkpoint.
+    Stopped(StopReason),
+    /// By an error: its code, and the whole message.
+    Failed(&'static str, String),
+}
+
+/// Records in the run and in the audit log how an attempt ended before the run was done.
 pub(crate) async fn set_status(
     ports: &Ports,
     run: &mut Run,
     lease: &Lease,
-    status: RunStatus,
-    error: Option<(&str, String)>,
+    ended: Ended,
 ) -> Result<(), CoreError> {
     let doing = || "recording the state of the run".to_owned();
-    run.status = status;
-    run.ended_at = Some(rfc3339(ports.clock.now()));
-    run.error_code = error.as_ref().map(|(code, _)| (*code).to_owned());
-    run.error_message = error.map(|(_, message)| message);
+    let now = rfc3339(ports.clock.now());
+    run.ended_at = Some(now.clone());
+    // The message stays in the run's row: it may quote a database, and the log is for ever.
+    let (phase, retries) = (run.phase.word(), ports.events.retries());
+    let mut detail = json!({ "attempt": run.attempts, "phase": phase, "retries": retries });
+    (run.status, run.error_code, run.error_message) = match ended {
+        Ended::Stopped(reason) => {
+            detail["reason"] = reason.word().into();
+            (RunStatus::Interrupted, None, None)
+        }
+        Ended::Failed(code, message) => {
+            detail["code"] = code.into();
+            (RunStatus::Failed, Some(code.to_owned()), Some(message))
+        }
+    };
     let mut txn = ports.target.begin(lease.fence).await.during(doing)?;
     run::put(txn.as_mut(), run).await.during(doing)?;
-    if status == RunStatus::Failed {
+    if run.status == RunStatus::Failed {
         let mut steps = step::of_run(ports.target.as_ref(), &run.id).await.during(doing)?;
         steps.retain(|step| step.status == StepStatus::Running);
         for step in &mut steps {
@@ -339,6 +378,9 @@ pub(crate) async fn set_status(
         }
         step::put(txn.as_mut(), &steps).await.during(doing)?;
     }
+    let action = format!("run.{}", run.status.word());
+    let actor = &ports.identity.actor;
+    chain::record(txn.as_mut(), &now, actor, &action, &run.id, &detail).await.during(doing)?;
     txn.commit().await.during(doing)
 }
 
@@ -359,8 +401,7 @@ pub(crate) async fn note_failure(ports: &Ports, run: &mut Run, error: &CoreError
         return;
     }
     let message = error_chain(error);
-    let recorded =
-        set_status(ports, run, &lease, RunStatus::Failed, Some((error.code(), message))).await;
+    let recorded = set_status(ports, run, &lease, Ended::Failed(error.code(), message)).await;
     let released = lease.release().await;
     if recorded.is_err() || released.is_err() {
         let message = "the failure could not be recorded in the ledger".to_owned();

@@ -1,8 +1,8 @@
 //! The order of things: what a run does, in which order, and how it goes on after a crash.
 //!
 //! ```text
-//! preflight ─▶ prepare ─▶ load (per table: batches) ─▶ relate ─▶ finish
-//!  survey       schema     read ∥ transform ∥ write     SQL        conservation
+//! preflight ─▶ prepare ─▶ load (per table: batches) ─▶ relate ─▶ verify ─▶ finish
+//!  survey       schema     read ∥ transform ∥ write     SQL       read back  conservation
 //!                          └── rows, undo, mark: one transaction ──┘
 //! ```
 //! Functions over ports: no engine, no terminal, no environment, no wall clock is known here.
@@ -28,6 +28,7 @@ mod sample;
 mod standing;
 mod states;
 mod survey;
+mod verify;
 mod waive;
 pub mod window;
 
@@ -42,4 +43,5 @@ pub use preview::{Pending, Preview, RelatePreview, preview};
 pub use retry::{Chosen, retry};
 pub use states::Outdated;
 pub use survey::{Found, SetAside, SourceSurvey, Survey, SurveyedRelate, SurveyedStep, survey};
+pub use verify::{Verdict, verdict, verify_run, waive_verification};
 pub use waive::waive;

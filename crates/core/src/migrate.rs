@@ -1,14 +1,14 @@
-//! `migrate`: preflight → prepare → load → relate → finish, begun, resumed or found done.
+//! `migrate`: preflight → prepare → load → relate → verify → finish, begun, resumed or found done.
 
 use whimbrel_endpoint::SchemaFile;
 use whimbrel_ledger::{Phase, Run, RunStatus, run};
-use whimbrel_model::plan::Plan;
+use whimbrel_model::plan::{Plan, Verify};
 
 use crate::begin::{Start, begin, new_run, reopen};
 use crate::cancel::StopReason;
 use crate::error::{Changes, CoreError, Outcome, While};
 use crate::event::Event;
-use crate::finish::{finish, note_failure, set_status};
+use crate::finish::{Ended, balances, finish, note_failure, set_status};
 use crate::incremental;
 use crate::lease::Lease;
 use crate::load::{self, LoadEnd, indexes};
@@ -21,7 +21,7 @@ use crate::sample;
 use crate::standing;
 use crate::states::{self, States};
 use crate::survey::{Survey, SurveyedStep, survey};
-use crate::window;
+use crate::{verify, window};
 
 /// What stays the same while a run is carried out.
 #[derive(Clone, Copy)]
@@ -130,6 +130,7 @@ async fn decide(job: &Job<'_>, found: Option<Run>) -> Result<Task, CoreError> {
     if let Some(table) = incremental::renumbered(job.plan, job.survey, &changes) {
         return Err(CoreError::Renumbered { run: last.id, table });
     }
+    verify::stands(job.ports, &last).await?;
     relate::can_be_repeated(job).await?;
     Ok(Task::Begin(Start::Changes(last)))
 }
@@ -260,8 +261,14 @@ impl Job<'_> {
                 return self.stop(run, lease, reason).await;
             }
         }
-        timer.next(Phase::Finish);
         indexes::at_the_close(self, lease).await?;
+        if self.plan.verify != Verify::None {
+            timer.next(Phase::Verify);
+            run.phase = Phase::Verify;
+            balances(self, run).await?;
+            verify::phase(self, run, lease).await?;
+        }
+        timer.next(Phase::Finish);
         let compared = match states.compare(self, run).await? {
             Ok(compared) => compared,
             Err(reason) => return self.stop(run, lease, reason).await,
@@ -321,7 +328,7 @@ impl Job<'_> {
         lease: &Lease,
         reason: StopReason,
     ) -> Result<Outcome, CoreError> {
-        set_status(self.ports, run, lease, RunStatus::Interrupted, None).await?;
+        set_status(self.ports, run, lease, Ended::Stopped(reason)).await?;
         Ok(Outcome::Stopped { run: run.id.clone(), reason })
     }
 

@@ -1,6 +1,7 @@
 //! What a run needs from outside: endpoints, a clock, a place for long rejects, and who it is.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +23,8 @@ pub struct Ports {
     pub clock: Arc<dyn Clock>,
     /// Where bytes of rejects go that are too long for the ledger.
     pub spill: Arc<dyn Spill>,
+    /// A folder for files without names, of rows that are sorted.
+    pub scratch: PathBuf,
     /// Whether another process still lives.
     pub liveness: Arc<dyn Liveness>,
     /// Where events go.

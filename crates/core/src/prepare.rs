@@ -54,6 +54,12 @@ async fn once(job: &Job<'_>, run: &Run, lease: &Lease, unsure: bool) -> Result<b
     chain::checkpoint(txn.as_mut(), &run.id, "prepared", "prepare", &detail, &now)
         .await
         .during(doing)?;
+    if !created.is_empty() {
+        let actor = &ports.identity.actor;
+        chain::record(txn.as_mut(), &now, actor, "tables.created", &run.id, &detail)
+            .await
+            .during(doing)?;
+    }
     txn.commit().await.during(doing)?;
     Ok(true)
 }

@@ -7,7 +7,11 @@
 //! ```
 //! A step that the plan has no more is taken back likewise, once those are that were done behind it.
 //! A step may rest on those before it, so it is taken back before them and done after them. What an
-//! earlier run did is taken back with the undo that *it* recorded: that is what fits.
+//! earlier run did is taken back with the undo that *it* recorded: that is what fits. Where the target
+//! refuses that one, the plan's takes its place, if it is another and adopted.
+
+mod removal;
+mod undo;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -20,6 +24,9 @@ use whimbrel_model::plan::{Plan, Relate, SqlText};
 use whimbrel_model::{Row, ValueRef};
 use whimbrel_transform::{CompileError, MASK, excerpt, excerpt_text};
 
+use self::removal::Removed;
+pub(crate) use self::removal::{dropped_when_taken_back, removed};
+use self::undo::Undo;
 use crate::cancel::StopReason;
 use crate::error::{CoreError, While};
 use crate::event::{Event, TableRows};
@@ -134,86 +141,10 @@ pub(crate) async fn changes(
     Ok(Standing { new, changed, removed })
 }
 
-/// A step that a run has done, that still stands, and that the plan does not have any more.
-pub(crate) struct Removed {
-    step: Step,
-    done: Done,
-    /// Names of the steps that the run has done before it.
-    before: BTreeSet<String>,
-}
-
-impl Removed {
-    pub(crate) fn name(&self) -> &str {
-        self.step.migration_step.strip_prefix(PREFIX).unwrap_or(&self.step.migration_step)
-    }
-
-    /// Refuses what was done without an undo.
-    pub(crate) fn can_be_taken_back(&self) -> Result<(), CoreError> {
-        if self.done.undo.is_some() {
-            return Ok(());
-        }
-        let run = self.done.by.clone().unwrap_or_else(|| self.step.run.clone());
-        Err(CoreError::RemovedWithoutUndo { step: self.name().to_owned(), run })
-    }
-
-    /// The first of these steps that the run had not done before it.
-    fn behind(&self, tasks: &[Task<'_>]) -> usize {
-        let before = |task: &Task<'_>| self.before.contains(&step_name(task.name()));
-        tasks.iter().position(|task| !before(task)).unwrap_or(tasks.len())
-    }
-
-    /// Its row, once it is taken back.
-    fn taken_back(&self) -> Step {
-        taken_back(&self.step)
-    }
-}
-
 /// The row of a step that was done, once that is taken back.
 fn taken_back(step: &Step) -> Step {
     let done = Done { taken_back: true, ..Done::default() };
     Step { rollback_data: Some(json!(done).to_string()), ..step.clone() }
-}
-
-/// The steps that runs of the plan before `seq` have done and the plan does not have, the last one
-/// first.
-pub(crate) async fn removed(
-    ports: &Ports,
-    plan: &Plan,
-    seq: u64,
-) -> Result<Vec<Removed>, CoreError> {
-    let mut known: BTreeSet<String> =
-        plan.relates.iter().map(|relate| step_name(&relate.name.value)).collect();
-    let mut removed = Vec::new();
-    for run in runs_before(ports, &plan.name.value, seq).await? {
-        let mut steps = step::of_run(ports.target.as_ref(), &run.id).await.in_ledger()?;
-        steps.retain(|step| {
-            step.migration_step.starts_with(PREFIX) && step.status == StepStatus::Completed
-        });
-        steps.sort_by_key(|step| step.step);
-        for (index, step) in steps.iter().enumerate().rev() {
-            let done = recorded(step);
-            if known.insert(step.migration_step.clone()) && !done.taken_back {
-                let before = steps[..index].iter().map(|step| step.migration_step.clone());
-                removed.push(Removed { step: step.clone(), done, before: before.collect() });
-            }
-        }
-    }
-    Ok(removed)
-}
-
-/// Rows of earlier runs whose steps this run has taken back, and that it does not have any more.
-pub(crate) async fn dropped_when_taken_back(
-    job: &Job<'_>,
-    run: &Run,
-    recorded_steps: &[Step],
-) -> Result<Vec<Step>, CoreError> {
-    let removed = removed(job.ports, job.plan, run.seq).await?;
-    let here = |removed: &&Removed| {
-        recorded_steps.iter().any(|step| {
-            step.migration_step == removed.step.migration_step && recorded(step).taken_back
-        })
-    };
-    Ok(removed.iter().filter(here).map(Removed::taken_back).collect())
 }
 
 /// Refuses what would have to be done again and cannot be undone, before anything is written.
@@ -371,7 +302,7 @@ impl Course<'_> {
             Some(Next::Remove) => self.remove(run).await,
             Some(Next::Begin(index)) => self.begin(run, index).await,
             Some(Next::CarryOut(index)) => {
-                if unsure {
+                if unsure || self.has_two_undos(index) {
                     // Where definitions wait for locks that the undo holds (MySQL), one transaction
                     // cannot do both.
                     self.take_back(run, index).await?;
@@ -402,6 +333,11 @@ impl Course<'_> {
         Ok(())
     }
 
+    /// Whether the second may have to take the place of the first, in a transaction of its own.
+    fn has_two_undos(&self, index: usize) -> bool {
+        matches!(&self.works[index], Work::Redo { undo } if undo.instead.is_some())
+    }
+
     /// Takes a step back that has to be.
     async fn take_back(&mut self, run: &Run, index: usize) -> Result<(), CoreError> {
         if let Work::Redo { undo } = &self.works[index] {
@@ -411,30 +347,12 @@ impl Course<'_> {
         Ok(())
     }
 
-    /// Takes a step back that the plan does not have any more, and says so in the row of the run that
-    /// has done it.
+    /// Takes a step back that the plan does not have any more.
     async fn remove(&mut self, run: &mut Run) -> Result<(), CoreError> {
-        let (ports, removed) = (self.job.ports, self.removed.remove(0));
+        let removed = self.removed.remove(0);
         removed.can_be_taken_back()?;
-        let name = excerpt_text(removed.name());
-        let doing = || format!("taking relate step `{name}` back");
-        let sql = removed.done.undo.clone().unwrap_or_default();
-        let script = Script { name: format!("relate `{name}`, undo"), sql };
         run.phase = Phase::Relate;
-        let mut txn = ports.target.begin(self.lease.fence).await.during(doing)?;
-        txn.execute(&script).await.during(doing)?;
-        run::put(txn.as_mut(), run).await.during(doing)?;
-        step::put(txn.as_mut(), &[removed.taken_back()]).await.during(doing)?;
-        let (now, actor) = (rfc3339(ports.clock.now()), &ports.identity.actor);
-        let detail = json!({ "step": removed.step.migration_step, "done_by": removed.step.run });
-        chain::record(txn.as_mut(), &now, actor, "relate.taken_back", &run.id, &detail)
-            .await
-            .during(doing)?;
-        failpoint!("core.relate.removal.before_commit");
-        txn.commit().await.during(doing)?;
-        failpoint!("core.relate.removal.after_commit");
-        ports.events.emit(Event::RelateTakenBack { step: removed.name().to_owned() });
-        Ok(())
+        removed.take_back(self.job.ports, run, self.lease).await
     }
 
     fn finished(&mut self, index: usize, by_itself: bool, done: Done) {
@@ -486,7 +404,7 @@ enum Work {
     /// Its SQL; `again` where an earlier run had done it and it is taken back.
     Do { again: bool },
     /// Take back, then do.
-    Redo { undo: String },
+    Redo { undo: Undo },
     /// Nothing: an earlier run has done it, and nothing has come since.
     Leave(Done),
     /// Nothing: this run has dealt with it, by doing it or by leaving it.
@@ -511,16 +429,6 @@ impl Task<'_> {
             error_message: None,
             ..row
         }
-    }
-
-    /// Takes back what an earlier run did, and says so in the step's row.
-    async fn take_back(&self, run: &Run, undo: &str, lease: &Lease) -> Result<(), CoreError> {
-        let doing = || self.doing();
-        let row = self.running(self.row(run).await?);
-        let mut txn = self.job.ports.target.begin(lease.fence).await.during(doing)?;
-        txn.execute(&self.script("undo", undo)).await.during(doing)?;
-        step::put(txn.as_mut(), &[taken_back(&row)]).await.during(doing)?;
-        txn.commit().await.during(doing)
     }
 
     async fn row(&self, run: &Run) -> Result<Step, CoreError> {
@@ -552,14 +460,8 @@ impl Task<'_> {
             let by = done.by.clone().or(Some(step.run));
             return Ok(Work::Leave(Done { by, ..done }));
         }
-        let undo = done.undo.or_else(|| self.text(self.relate.undo.as_ref()?).map(str::to_owned));
-        match undo {
-            Some(undo) => Ok(Work::Redo { undo }),
-            None => {
-                let run = done.by.unwrap_or(step.run);
-                Err(CoreError::NoUndo { step: self.name().to_owned(), run })
-            }
-        }
+        let undo = self.undo_of(done, step.run)?;
+        Ok(Work::Redo { undo })
     }
 
     /// The SQL for the target's engine; the survey has found that there is one.
@@ -642,12 +544,12 @@ impl Task<'_> {
     async fn work_in(
         &self,
         txn: &mut dyn Txn,
-        undo: Option<&str>,
+        undo: Option<&Undo>,
         mut writes: Vec<TableRows>,
     ) -> Result<Done, CoreError> {
         let doing = || self.doing();
         if let Some(undo) = undo {
-            txn.execute(&self.script("undo", undo)).await.during(doing)?;
+            self.undo_in(txn, &undo.sql, undo.whose).await?;
         }
         let sql = self.text(&self.relate.sql).unwrap_or_default();
         let rows = txn.execute(&self.script("sql", sql)).await.during(doing)?;

@@ -205,7 +205,13 @@ fn needs(
     let known = sources.values().all(|source| !source.database);
     let bytes = sources.values().map(|source| source.bytes).sum::<u64>();
     let bytes = known.then_some(bytes.saturating_mul(DISK_FACTOR));
-    Needs { tables: names(false), creates: names(true), schema: schema.to_vec(), bytes }
+    let key = |step: &SurveyedStep| -> Option<(String, Vec<String>)> {
+        let table = &step.table;
+        let key = table.key.iter().map(|&index| table.columns[index].name.clone());
+        (!table.key.is_empty()).then(|| (table.name.clone(), key.collect()))
+    };
+    let keys = steps.iter().filter_map(key).collect();
+    Needs { tables: names(false), creates: names(true), keys, schema: schema.to_vec(), bytes }
 }
 
 async fn look_at(

@@ -1,6 +1,8 @@
 //! Waiving rejects: they stay out, with a reason, and the audit log says who decided so.
 
-use serde_json::json;
+use std::collections::BTreeSet;
+
+use serde_json::{Value as Json, json};
 use whimbrel_ledger::{Reject, RejectStatus, Run, chain, reject};
 
 use crate::error::{CoreError, While};
@@ -30,9 +32,7 @@ pub async fn waive(
     }
     let mut txn = ports.target.begin(lease.fence).await.during(doing)?;
     reject::put(txn.as_mut(), &rejects).await.during(doing)?;
-    let units: Vec<String> =
-        rejects.iter().map(|reject| format!("{}.{}", reject.target_table, reject.unit)).collect();
-    let detail = json!({ "reason": reason, "rejects": units });
+    let detail = detail(&rejects, reason);
     let actor = &ports.identity.actor;
     chain::record(txn.as_mut(), &now, actor, "rejects.waived", &run.id, &detail)
         .await
@@ -40,4 +40,24 @@ pub async fn waive(
     txn.commit().await.during(doing)?;
     lease.release().await.during(doing)?;
     Ok(rejects.len() as u64)
+}
+
+/// The rejects that are named one by one; of all there is a digest, and each one's own row.
+const NAMED: usize = 1_000;
+
+fn detail(rejects: &[Reject], reason: &str) -> Json {
+    let name = |reject: &Reject| format!("{}.{}", reject.target_table, reject.unit);
+    let names: Vec<String> = rejects.iter().take(NAMED).map(name).collect();
+    let runs: BTreeSet<&str> = rejects.iter().map(|reject| reject.run.as_str()).collect();
+    let mut all = blake3::Hasher::new();
+    for reject in rejects {
+        all.update(format!("{} {}\n", reject.run, name(reject)).as_bytes());
+    }
+    json!({
+        "reason": reason,
+        "count": rejects.len(),
+        "runs": runs,
+        "rejects": names,
+        "blake3": all.finalize().to_hex().as_str(),
+    })
 }

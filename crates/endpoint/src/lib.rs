@@ -16,11 +16,13 @@ mod error;
 pub mod failpoint;
 pub mod memory;
 mod query;
+mod snapshot;
 mod source;
 mod target;
 
 pub use error::{EndpointError, ErrorClass};
 pub use query::{Condition, Operator, Order, Query, Rows};
+pub use snapshot::{Feed, Orphans, RowOrder, Snapshot};
 pub use source::{
     CUT_BYTES, Discovery, Freshness, Limit, Partition, Reader, ReaderEnd, Source, Unreadable,
 };

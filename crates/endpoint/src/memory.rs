@@ -4,6 +4,7 @@
 //! process.
 
 mod order;
+mod snapshot;
 mod source;
 mod target;
 

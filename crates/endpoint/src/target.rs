@@ -1,12 +1,13 @@
 //! Targets: one transaction holds rows, undo, bookkeeping and mark, and checks its fence last.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use whimbrel_model::{Chunk, Table, Value};
 
-use crate::{EndpointError, Query, Rows};
+use crate::{EndpointError, Query, Rows, Snapshot};
 
 /// A database that rows are loaded into.
 ///
@@ -63,6 +64,10 @@ pub trait Target: Send + Sync {
         Ok(Pressure::default())
     }
 
+    /// The target as it is committed at the first question, on connections of its own. Nothing is
+    /// opened yet.
+    fn snapshot(&self) -> Result<Arc<dyn Snapshot>, EndpointError>;
+
     /// How many rows [`Txn::write`] takes best at a time: where each call costs exchanges with a
     /// server, more of them.
     fn rows_together(&self) -> usize {
@@ -102,6 +107,8 @@ pub struct Needs {
     pub tables: Vec<String>,
     /// Tables that are created by the mapping or the schema files.
     pub creates: Vec<String>,
+    /// Columns of the plan's key, by table, where it has one: something has to make them unique.
+    pub keys: BTreeMap<String, Vec<String>>,
     /// The schema files.
     pub schema: Vec<SchemaFile>,
     /// Bytes that the load is expected to take, where it can be estimated.
@@ -167,7 +174,8 @@ pub trait Txn: Send {
     /// Says what the write after the next one will be given: a target may prepare it while it carries
     /// out the next, and, where it is [`Coming::Surely`], begin it as soon as all rows of the next one
     /// are in. Then bookkeeping that comes between the two sees its rows, and a commit without the write
-    /// is refused. What is only likely may never come: nothing of it is ever in the table then.
+    /// is refused. What is only likely may never come: nothing of it is ever in the table then. Rows that
+    /// are written sooner than said are expected no more.
     fn expect(&mut self, _table: &Table, _rows: &Arc<Chunk>, _coming: Coming) {}
 
     /// Inserts or replaces bookkeeping rows by the table's key (`table.key` empty: inserts).

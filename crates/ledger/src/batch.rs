@@ -3,6 +3,7 @@
 use whimbrel_endpoint::{EndpointError, ErrorClass, Order, Target, Txn};
 use whimbrel_model::{Account, RowAccount, Sum, Table, Value};
 
+use crate::DAMAGED;
 use crate::cells::{self, Cells, Stored};
 use crate::item::Counts;
 use crate::tables;
@@ -76,15 +77,21 @@ impl Stored for Batch {
         let fence = cells.int()?;
         let first_item = cells.int()?;
         let last_item = cells.int()?;
-        let (units, rows) = accounts(&cells.bytes()?).ok_or_else(|| {
-            EndpointError::new(
-                ErrorClass::Changed,
-                "WB0301",
-                format!("the accounts of batch {batch} of step {step} in run `{run}` are damaged"),
-            )
-        })?;
-        for _count in 0..12 {
-            cells.int()?;
+        let damaged = || {
+            let message =
+                format!("the accounts of batch {batch} of step {step} in run `{run}` are damaged");
+            EndpointError::new(ErrorClass::Changed, DAMAGED, message)
+        };
+        let (units, rows) = accounts(&cells.bytes()?).ok_or_else(damaged)?;
+        // What people read says the same as what programs do.
+        let counts = Counts::read(cells)?;
+        let mut is_same = counts == Counts::of(&units);
+        for sum in [rows.produced, rows.inserted, rows.updated, rows.unchanged] {
+            is_same &= cells.int()? == sum.n();
+        }
+        is_same &= cells.int()? == units.read.bytes();
+        if !is_same {
+            return Err(damaged());
         }
         Ok(Self {
             run,

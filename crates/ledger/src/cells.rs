@@ -28,6 +28,11 @@ impl<'a> Cells<'a> {
         Self { table, row, next: 0 }
     }
 
+    /// Leaves the next columns out.
+    pub(crate) fn skip(&mut self, columns: usize) {
+        self.next += columns;
+    }
+
     fn take(&mut self) -> Value {
         self.next += 1;
         self.row.get(self.next - 1).to_owned()

@@ -1,8 +1,8 @@
 //! Rows that are chained by hashes: the audit log and the checkpoints.
 //!
 //! `hash = BLAKE3("whimbrel/chain/1" || previous || fields)`, each field preceded by its length as
-//! eight big-endian bytes, so that no two lists of fields look alike. Cutting off the tail of a
-//! chain cannot be seen from the chain alone.
+//! eight big-endian bytes, so that no two lists of fields look alike (`docs/audit.md`). Cutting off
+//! the tail of a chain cannot be seen from the chain alone; see [`crate::audit`].
 
 use whimbrel_endpoint::{EndpointError, Order, Target, Txn};
 use whimbrel_model::{Table, Value};
@@ -174,7 +174,7 @@ pub async fn record(
     cells::put(txn, &[entry]).await
 }
 
-/// Appends a checkpoint to a run, unless the last one has that name already.
+/// Appends a checkpoint to a run, unless the last one has that name already; returns its hash.
 pub async fn checkpoint(
     txn: &mut dyn Txn,
     run: &str,
@@ -182,11 +182,11 @@ pub async fn checkpoint(
     phase: &str,
     detail: &serde_json::Value,
     at: &str,
-) -> Result<(), EndpointError> {
+) -> Result<Vec<u8>, EndpointError> {
     let query = cells::query::<Checkpoint>().is("run", run).by("seq", Order::Falling).at_most(1);
     let last = cells::rows::<Checkpoint>(&txn.select(&query).await?)?.pop();
-    if last.as_ref().is_some_and(|last| last.name == name) {
-        return Ok(());
+    if let Some(last) = last.as_ref().filter(|last| last.name == name) {
+        return Ok(last.hash.clone());
     }
     let mut checkpoint = Checkpoint {
         run: run.to_owned(),
@@ -199,7 +199,9 @@ pub async fn checkpoint(
         created_at: at.to_owned(),
     };
     checkpoint.hash = checkpoint.expected_hash();
-    cells::put(txn, &[checkpoint]).await
+    let hash = checkpoint.hash.clone();
+    cells::put(txn, &[checkpoint]).await?;
+    Ok(hash)
 }
 
 /// The checkpoints of a run, in order.
@@ -217,4 +219,69 @@ pub async fn entries_of(
     let query =
         cells::query::<AuditEntry>().is("object", object).by("seq", Order::Rising).at_most(limit);
     cells::select(target, query).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Computed by a program that shares nothing with this one; it stands in `docs/audit.md`.
+    #[test]
+    fn the_chain_is_the_one_that_the_documentation_describes() {
+        let log = [
+            ("2026-11-21T05:55:53.854225Z", "ada@plant-7", "run.started", r#"{"kind":"full"}"#),
+            ("2026-11-21T05:55:54Z", "ada@plant-7", "run.completed", r#"{"rejects":0}"#),
+            (
+                "2026-11-21T06:00:00Z",
+                "zo\u{eb}@b\u{fc}ro",
+                "rejects.waived",
+                "{\"reason\":\"\u{2713} \\u0000 \\n\"}",
+            ),
+        ];
+        let hashes = [
+            "513bc0c4221587e73026b638c086e42f004b32b72212c2fc37ff87482bc1f6e4",
+            "74d8b7a64cf1fcaa2acd806c659336da205ff75ec05b6af470818fa64b7eab59",
+            "1df0472f5101e2e92db534800437a116583365ee754e45916864f4ed6bd68e6c",
+        ];
+        let mut previous = Vec::new();
+        for (index, ((at, actor, action, detail), hash)) in log.into_iter().zip(hashes).enumerate()
+        {
+            let entry = AuditEntry {
+                seq: index as u64 + 1,
+                at: at.to_owned(),
+                actor: actor.to_owned(),
+                action: action.to_owned(),
+                object: "7f3a2c11".to_owned(),
+                detail: detail.to_owned(),
+                previous,
+                hash: Vec::new(),
+            };
+            previous = entry.expected_hash();
+            assert_eq!(blake3::Hash::from_slice(&previous).unwrap().to_hex().as_str(), hash);
+        }
+        let checkpoints = [
+            ("prepared", "prepare", "{}", "2026-11-21T05:55:53.9Z"),
+            ("loaded", "load", r#"{"people":{"units":3}}"#, "2026-11-21T05:55:54Z"),
+        ];
+        let hashes = [
+            "c73e419772debbb287e24bf2d3bda4bfa8311cc0304e516895c02a08575cac03",
+            "8ce71e0c408f91a256fa7a8565a4263326731f744bc1833897d2243ed34d55b7",
+        ];
+        let mut previous = Vec::new();
+        let links = checkpoints.into_iter().zip(hashes).enumerate();
+        for (index, ((name, phase, detail, at), hash)) in links {
+            let checkpoint = Checkpoint {
+                run: "7f3a2c11".to_owned(),
+                seq: index as u64,
+                name: name.to_owned(),
+                phase: phase.to_owned(),
+                detail: detail.to_owned(),
+                previous,
+                hash: Vec::new(),
+                created_at: at.to_owned(),
+            };
+            previous = checkpoint.expected_hash();
+            assert_eq!(blake3::Hash::from_slice(&previous).unwrap().to_hex().as_str(), hash);
+        }
+    }
 }

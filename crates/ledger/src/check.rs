@@ -1,6 +1,6 @@
 //! Checks: what was compared, what was expected and what was found.
 
-use whimbrel_endpoint::{EndpointError, Order, Target, Txn};
+use whimbrel_endpoint::{EndpointError, Operator, Order, Target, Txn};
 use whimbrel_model::{Table, Value};
 
 use crate::cells::{self, Cells, Stored};
@@ -15,9 +15,11 @@ pub enum CheckStatus {
     Failed,
     /// Nothing is wrong, but somebody should know.
     Noted,
+    /// It failed, and somebody has taken the responsibility.
+    Waived,
 }
 
-words!(CheckStatus { Passed = "passed", Failed = "failed", Noted = "noted" });
+words!(CheckStatus { Passed = "passed", Failed = "failed", Noted = "noted", Waived = "waived" });
 
 /// A row of `data_integrity_checks`.
 #[derive(Clone, PartialEq, Debug)]
@@ -87,6 +89,14 @@ impl Stored for Check {
 /// Writes checks, replacing those of the same number.
 pub async fn put(txn: &mut dyn Txn, checks: &[Check]) -> Result<(), EndpointError> {
     cells::put(txn, checks).await
+}
+
+/// Takes away the checks of a run from this number on.
+pub async fn forget_from(txn: &mut dyn Txn, run: &str, seq: u64) -> Result<(), EndpointError> {
+    let before = seq.saturating_sub(1);
+    let from =
+        cells::query::<Check>().is("run", run).that("seq", Operator::Above, vec![before.into()]);
+    txn.delete(&from).await.map(|_| ())
 }
 
 /// The checks of a run, in order.

@@ -8,6 +8,7 @@
 //! speaks no SQL: its tables are declared in [`tables`] and created from `migrations/`.
 
 pub mod archive;
+pub mod audit;
 pub mod batch;
 mod cells;
 pub mod chain;
@@ -25,6 +26,7 @@ pub mod tables;
 pub mod undo;
 
 pub use archive::Archived;
+pub use audit::{Anchor, Anchored, ChainId, Fault, Verified, Wrong};
 pub use batch::Batch;
 pub use chain::{AuditEntry, Checkpoint};
 pub use check::{Check, CheckStatus};
@@ -35,7 +37,10 @@ pub use pages::{ItemHead, RejectHead};
 pub use parked::Parked;
 pub use reject::{Reject, RejectId, RejectStatus, Stage};
 pub use run::{Phase, Run, RunKind, RunStatus};
-pub use step::{Step, StepStatus};
+pub use step::{Layout, Step, StepStatus};
+
+/// Code of errors that say: the ledger itself is not what was written.
+pub const DAMAGED: &str = "WB0301";
 
 /// Codes of this crate's errors: code, title, explanation.
 pub const CODES: &[(&str, &str, &str)] = &[

@@ -14,6 +14,14 @@ pub async fn get(target: &dyn Target, name: &str) -> Result<Option<String>, Endp
 }
 
 /// Sets a name.
+/// The key under which all digests of this ledger are made, see `whimbrel_model::digest`. It is made from
+/// what the first run was given, so that whoever made the data did not know it.
+pub async fn digest_key(target: &dyn Target) -> Result<[u8; 32], EndpointError> {
+    let text = get(target, "project_key").await?;
+    Ok(blake3::derive_key("whimbrel 2026 digest key", text.unwrap_or_default().as_bytes()))
+}
+
+/// Writes a value.
 pub async fn put(txn: &mut dyn Txn, name: &str, value: &str) -> Result<(), EndpointError> {
     let mut row = ChunkBuilder::new(2);
     row.push(whimbrel_model::ValueRef::Text(name));

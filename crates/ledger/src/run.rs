@@ -38,6 +38,7 @@ pub enum Phase {
     Prepare,
     Load,
     Relate,
+    Verify,
     Finish,
 }
 
@@ -70,6 +71,7 @@ words!(Phase {
     Prepare = "prepare",
     Load = "load",
     Relate = "relate",
+    Verify = "verify",
     Finish = "finish",
 });
 

@@ -1,7 +1,8 @@
 //! Steps: what a run does in order, with the digest of the mapping each was compiled from.
 
+use serde_json::json;
 use whimbrel_endpoint::{EndpointError, Operator, Order, Query, Target, Txn};
-use whimbrel_model::{Table, Value};
+use whimbrel_model::{Column, Kind, Table, Value};
 
 use crate::cells::{self, Cells, Stored};
 use crate::run::words;
@@ -82,6 +83,73 @@ impl Stored for Step {
             target_table: cells.text_or_null()?,
             digest: cells.bytes_or_null()?,
         })
+    }
+}
+
+/// What undoing or proving a step that loads needs to know: the JSON in its `rollback_data`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Layout {
+    /// The columns that its rows have, in the order of the mapping, with their kinds: digests and keys
+    /// in the undo journal are made of these.
+    pub columns: Vec<(String, Kind)>,
+    /// The key, by names of columns.
+    pub key: Vec<String>,
+    /// Rows in the table before its first batch, where the target can tell.
+    pub rows_before: Option<u64>,
+}
+
+impl Layout {
+    /// The layout of a table as a step fills it.
+    pub fn of(table: &Table, rows_before: Option<u64>) -> Self {
+        let columns = table.columns.iter().map(|column| (column.name.clone(), column.kind));
+        let key = table.key.iter().map(|&column| table.columns[column].name.clone());
+        Self { columns: columns.collect(), key: key.collect(), rows_before }
+    }
+
+    /// The table it describes.
+    pub fn table(&self, name: &str) -> Table {
+        let column = |(name, kind): &(String, Kind)| Column {
+            name: name.clone(),
+            kind: *kind,
+            nullable: true,
+            has_default: false,
+        };
+        let place = |key: &String| self.columns.iter().position(|(name, _)| name == key);
+        Table {
+            name: name.to_owned(),
+            key: self.key.iter().filter_map(place).collect(),
+            columns: self.columns.iter().map(column).collect(),
+        }
+    }
+
+    /// As it is kept.
+    pub fn to_json(&self) -> String {
+        let columns: Vec<_> =
+            self.columns.iter().map(|(name, kind)| json!([name, kind.name()])).collect();
+        json!({ "columns": columns, "key": self.key, "rows_before": self.rows_before }).to_string()
+    }
+
+    /// As it was kept; `None` where that is something else.
+    pub fn from_json(text: &str) -> Option<Self> {
+        let document: serde_json::Value = serde_json::from_str(text).ok()?;
+        let column = |entry: &serde_json::Value| {
+            Some((entry.get(0)?.as_str()?.to_owned(), Kind::parse(entry.get(1)?.as_str()?)?))
+        };
+        let columns = document.get("columns")?.as_array()?.iter().map(column);
+        let key = document.get("key")?.as_array()?.iter();
+        Some(Self {
+            columns: columns.collect::<Option<_>>()?,
+            key: key.map(|name| name.as_str().map(str::to_owned)).collect::<Option<_>>()?,
+            rows_before: document.get("rows_before")?.as_u64(),
+        })
+    }
+}
+
+impl Step {
+    /// The table that it fills and the layout of its rows, where it is a step that loads and has begun.
+    pub fn layout(&self) -> Option<Layout> {
+        self.target_table.as_ref()?;
+        Layout::from_json(self.rollback_data.as_deref()?)
     }
 }
 

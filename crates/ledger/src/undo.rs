@@ -9,7 +9,7 @@ use std::io;
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 
-use whimbrel_endpoint::{EndpointError, Order, Target, Txn};
+use whimbrel_endpoint::{EndpointError, Operator, Order, Target, Txn};
 use whimbrel_model::{Table, Value};
 
 use crate::cells::{self, Cells, Stored};
@@ -251,6 +251,44 @@ pub async fn put(
         cells::put(txn, &[row]).await?;
     }
     cells::put(txn, updates).await
+}
+
+/// The inserts of a step behind a batch, the next batches first: as many as memory takes well.
+pub async fn inserts_behind(
+    target: &dyn Target,
+    run: &str,
+    step: u64,
+    batch: Option<u64>,
+) -> Result<Vec<UndoInserts>, EndpointError> {
+    let mut query = cells::query::<UndoInserts>()
+        .is("run", run)
+        .is("step", step)
+        .by("batch", Order::Rising)
+        .at_most(4);
+    if let Some(batch) = batch {
+        query = query.that("batch", Operator::Above, vec![batch.into()]);
+    }
+    cells::select(target, query).await
+}
+
+/// The updates of one batch behind a number, in order.
+pub async fn updates_behind(
+    target: &dyn Target,
+    run: &str,
+    step: u64,
+    batch: u64,
+    seq: Option<u64>,
+) -> Result<Vec<UndoUpdate>, EndpointError> {
+    let mut query = cells::query::<UndoUpdate>()
+        .is("run", run)
+        .is("step", step)
+        .is("batch", batch)
+        .by("seq", Order::Rising)
+        .at_most(2_000);
+    if let Some(seq) = seq {
+        query = query.that("seq", Operator::Above, vec![seq.into()]);
+    }
+    cells::select(target, query).await
 }
 
 /// The inserts of a run, by step and batch.

@@ -321,9 +321,9 @@ impl<'a> Draft<'a> {
         for table in &self.tables {
             self.mapping(&mut out, table);
         }
-        let mut taken = BTreeSet::new();
+        let (mut taken, mut steps) = (BTreeSet::new(), BTreeSet::new());
         for table in &self.tables {
-            self.later(&mut out, table, &mut taken);
+            self.later(&mut out, table, &mut taken, &mut steps);
         }
         out.push_str(TAIL);
         out
@@ -361,7 +361,13 @@ impl<'a> Draft<'a> {
     }
 
     /// References that wait until every table is loaded.
-    fn later(&self, out: &mut String, table: &Table<'_>, taken: &mut BTreeSet<Vec<u8>>) {
+    fn later(
+        &self,
+        out: &mut String,
+        table: &Table<'_>,
+        taken: &mut BTreeSet<Vec<u8>>,
+        steps: &mut BTreeSet<String>,
+    ) {
         let engine = self.engine;
         let clean = self.notes(table).is_empty();
         for (number, reference) in self.ahead(table).into_iter().enumerate() {
@@ -412,7 +418,7 @@ impl<'a> Draft<'a> {
                 "# "
             };
             line(out, format!("{lead}[[relate]]"));
-            line(out, format!("{lead}name   = {}", string(&name)));
+            line(out, format!("{lead}name   = {}", string(&step_name(&name, steps))));
             line(out, format!("{lead}writes = [{}]", string(&table.said)));
             line(out, format!("{lead}sql    = {}", string(&add)));
             line(out, format!("{lead}undo   = {}", string(&drop)));
@@ -450,10 +456,17 @@ fn source(out: &mut String, table: &Table<'_>, url: &str) {
     }
     line(out, format!("[source.{}]", table.source));
     line(out, format!("database = {}", quoted(url)));
-    line(out, format!("table    = {}", string(&table.entry.name)));
+    // SQLite has tables without a name, and a plan has none.
+    let unnamed = table.entry.name.is_empty();
+    if unnamed {
+        line(out, format!("query    = {}", string("SELECT * FROM \"\"")));
+    } else {
+        line(out, format!("table    = {}", string(&table.entry.name)));
+    }
     // The engine does not promise that these are never NULL; they were not.
     let promised = |name: &String| table.entry.column(name).is_some_and(|one| !one.nullable);
-    if table.entry.null_keys == 0 && !table.entry.key.iter().all(promised) {
+    let known = table.entry.key.is_empty() || !unnamed && table.entry.key.iter().all(promised);
+    if table.entry.null_keys == 0 && !known {
         let keys: Vec<String> = table.entry.key.iter().map(|name| string(name)).collect();
         line(out, format!("key      = [{}]", keys.join(", ")));
     }
@@ -463,6 +476,16 @@ fn source(out: &mut String, table: &Table<'_>, url: &str) {
 fn field(name: &str) -> String {
     let is_pointer = name.split('~').skip(1).all(|after| after.starts_with(['0', '1']));
     if name.starts_with('/') && is_pointer { name.to_owned() } else { init::field(name) }
+}
+
+/// What a step is called: as its constraint, on one line and in few characters.
+fn step_name(constraint: &str, taken: &mut BTreeSet<String>) -> String {
+    const CHARS_MAX: usize = 80;
+    let name: String = shown::shown(constraint, CHARS_MAX).chars().take(CHARS_MAX).collect();
+    let numbered =
+        |number: u64| if number == 1 { name.clone() } else { format!("{name}_{number}") };
+    let free = (1..u64::MAX).map(numbered).find(|name| taken.insert(name.clone()));
+    free.expect("numbers do not end")
 }
 
 /// How a column was declared, as a comment.

@@ -6,9 +6,9 @@ mod files;
 mod next;
 mod notes;
 mod pace;
-mod rejects;
+pub(crate) mod rejects;
 mod relates;
-mod run;
+pub(crate) mod run;
 
 use whimbrel_endpoint::{EndpointError, Target};
 use whimbrel_ledger::{Batch, Run, RunStatus, Step, chain, check, pages, step};
@@ -37,6 +37,9 @@ pub(crate) mod limits {
     pub(crate) const GROUPS_COUNTED: usize = 20_000;
     pub(crate) const REJECT_SAMPLES: usize = 3;
     pub(crate) const SOURCES: usize = 200;
+    pub(crate) const CODES: usize = 200;
+    pub(crate) const COLUMNS: usize = 500;
+    pub(crate) const ENDS: usize = 200;
     pub(crate) const WAIVERS: usize = 50;
     pub(crate) const WAIVERS_COUNTED: usize = 1_000;
     pub(crate) const CHECKS: usize = 1_000;
@@ -59,8 +62,8 @@ pub(crate) mod limits {
 /// How a report is made.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Whether excerpts of legacy values stand in it, and messages, which may quote them. Names of
-    /// files, columns and rules do in any case.
+    /// Whether excerpts of legacy values stand in it, messages, which may quote them, and the words in
+    /// which rejects were waived. Names of files, columns and rules do in any case.
     pub include_values: bool,
     /// The plan, where commands have to name it because it is not `whimbrel.toml`.
     pub plan: Option<String>,
@@ -134,9 +137,9 @@ async fn read(
     let mut tallies = Tallies {
         tables: Tables::default(),
         notes: Notes::new(options),
-        files: Files::default(),
+        files: Files::new(options),
         rejects: RejectTally::new(options),
-        clocked: Clocked::read(target, run).await?,
+        clocked: Clocked::read(target, run, options.title_of).await?,
         remarks: Listed::default(),
     };
     for step in &steps {
@@ -229,7 +232,7 @@ async fn put_together(
         verdict,
         tool_version: run::name(&run.tool_version),
         options: options_json,
-        error: run::stop(run),
+        error: run::stop(run, options),
         sources,
         units: totals.units,
         rows: totals.rows,
@@ -240,7 +243,7 @@ async fn put_together(
         worst_files: tallies.files.worst(),
         set_aside: tallies.files.set_aside,
         rejects,
-        checks: run::checks(&checks),
+        checks: run::checks(&checks, options.include_values),
         checkpoints: run::checkpoint_names(&checkpoints),
         remarks: tallies.remarks,
     };

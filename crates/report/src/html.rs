@@ -10,10 +10,10 @@ mod style;
 
 use std::fmt::Write as _;
 
-use crate::markdown::{gaps, joined, mark, mark_of, time, times_of, undo};
+use crate::markdown::{gaps, joined, mark, mark_of, time, times_of, times_tried, undo};
 use crate::report::{
     CheckOutcome, NoteRow, NoteSample, RejectGroup, RejectSample, RelateRow, Related, RunReport,
-    TableRow, Verdict,
+    StatusCounts, TableRow, Verdict,
 };
 use crate::shown::{bytes, clock, count, counted, percent, rate, seconds};
 
@@ -21,7 +21,7 @@ use crate::shown::{bytes, clock, count, counted, percent, rate, seconds};
 mod share {
     pub(super) const TABLES: usize = 150_000;
     pub(super) const RELATES: usize = 100_000;
-    pub(super) const GROUPS: usize = 500_000;
+    pub(super) const GROUPS: usize = 400_000;
     pub(super) const NOTES: usize = 250_000;
     pub(super) const CHECKS: usize = 150_000;
     pub(super) const FILES: usize = 60_000;
@@ -39,6 +39,7 @@ pub fn html(report: &RunReport) -> String {
     page.next(report);
     page.flow(report);
     page.relates(report);
+    page.ends(report);
     page.rejects(report);
     page.notes(report);
     page.checks(report);
@@ -338,17 +339,7 @@ impl Page {
         });
         self.table("Rejects by cause", &columns, rows, rejects.groups.more, "cause", share::GROUPS);
         self.out.push_str("<div class=\"pair\">");
-        let rows =
-            rejects.by_source.shown.iter().map(|one| vec![code(&one.source), count(one.count)]);
-        let columns = [Name("Source"), Number("Rejects")];
-        self.table(
-            "Rejects by source",
-            &columns,
-            rows,
-            rejects.by_source.more,
-            "source",
-            share::SMALL,
-        );
+        self.grouped(report);
         let rows = rejects.by_stage.iter().map(|one| vec![one.stage.to_owned(), count(one.count)]);
         self.table(
             "Rejects by stage",
@@ -378,6 +369,67 @@ impl Page {
             let columns = [Prose("Waived because"), Name("By"), Number("Rejects")];
             self.table("Waivers", &columns, rows, rejects.waivers.more, "reason", share::SMALL);
         }
+    }
+
+    /// The same rejects by one thing at a time.
+    fn grouped(&mut self, report: &RunReport) {
+        let rejects = &report.outcome.rejects;
+        let figures = |count_of: u64, statuses: &StatusCounts| {
+            [count_of, statuses.open, statuses.retried(), statuses.waived].map(count)
+        };
+        let numbers = [Number("Rejects"), Number("Open"), Number("Read again"), Number("Waived")];
+        let [all, open, again, waived] = numbers;
+        let columns = [Prose("Code"), all, open, again, waived];
+        let rows = rejects.by_code.shown.iter().map(|one| {
+            let figures = figures(one.count, &one.statuses);
+            std::iter::once(titled(&one.code, one.title)).chain(figures).collect()
+        });
+        let more = rejects.by_code.more;
+        self.table("Rejects by code", &columns, rows, more, "code", share::SMALL);
+        let [_, all, open, again, waived] = columns;
+        let columns = [Name("Table"), Name("Column"), all, open, again, waived];
+        let rows = rejects.by_column.shown.iter().map(|one| {
+            let column = one.column.as_deref().map_or_else(|| "the record".to_owned(), code);
+            let figures = figures(one.count, &one.statuses);
+            [code(&one.table), column].into_iter().chain(figures).collect()
+        });
+        let more = rejects.by_column.more;
+        self.table("Rejects by column", &columns, rows, more, "column", share::SMALL);
+        let [_, _, all, open, again, waived] = columns;
+        let columns = [Name("Source"), all, open, again, waived];
+        let rows = rejects.by_source.shown.iter().map(|one| {
+            let figures = figures(one.count, &one.statuses);
+            std::iter::once(code(&one.source)).chain(figures).collect()
+        });
+        let more = rejects.by_source.more;
+        self.table("Rejects by source", &columns, rows, more, "source", share::SMALL);
+    }
+
+    /// Attempts that ended before the run was done.
+    fn ends(&mut self, report: &RunReport) {
+        let ends = &report.circumstances.ends;
+        if ends.shown.is_empty() {
+            return;
+        }
+        self.out.push_str("<h2>Errors and stops</h2>");
+        let columns = [
+            Prose("Why an attempt ended"),
+            Name("Phase"),
+            Name("Hour"),
+            Number("Attempts"),
+            Number("Tried again before"),
+        ];
+        let rows = ends.shown.iter().map(|end| {
+            let why = match (&end.code, &end.reason) {
+                (Some(code), _) => titled(code, end.title),
+                (None, Some(reason)) => format!("stopped: {}", escaped(reason)),
+                (None, None) => String::new(),
+            };
+            let (phase, hour) = (escaped(&end.phase), escaped(&end.hour));
+            vec![why, phase, hour, count(end.count), count(end.retries)]
+        });
+        let caption = "Attempts that ended before the run was done";
+        self.table(caption, &columns, rows, ends.more, "end", share::SMALL);
     }
 
     fn notes(&mut self, report: &RunReport) {
@@ -624,6 +676,7 @@ impl Page {
         );
         self.fact("Time", &time(circumstances));
         self.fact("Batches", &count(circumstances.batches));
+        self.fact("Tried again", &times_tried(circumstances.retries));
         self.fact("Options", &code(&outcome.options.to_string()));
         self.fact("Plan digest", &code(&outcome.plan_digest));
         self.fact("Program", &escaped(&outcome.tool_version));
@@ -800,9 +853,13 @@ fn balance(table: &TableRow) -> String {
 }
 
 fn cause(group: &RejectGroup) -> String {
-    match group.title {
-        Some(title) => format!("{} {}", code(&group.code), escaped(title)),
-        None => code(&group.code),
+    titled(&group.code, group.title)
+}
+
+fn titled(known: &str, title: Option<&str>) -> String {
+    match title {
+        Some(title) => format!("{} {}", code(known), escaped(title)),
+        None => code(known),
     }
 }
 

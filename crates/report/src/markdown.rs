@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use crate::report::{
     CheckOutcome, Circumstances, Effect, RejectGroup, RelateRow, RelateTimes, RowAccounts,
-    RunReport, SourceRow, TableRow, Verdict,
+    RunReport, SourceRow, StatusCounts, TableRow, Verdict,
 };
 use crate::shown::{bytes, count, counted, percent, rate, seconds};
 
@@ -21,6 +21,7 @@ pub fn markdown(report: &RunReport) -> String {
     next(&mut out, report);
     accounts(&mut out, report);
     relates(&mut out, report);
+    ends(&mut out, report);
     rejects(&mut out, report);
     notes(&mut out, report);
     checks(&mut out, report);
@@ -36,9 +37,9 @@ pub fn markdown(report: &RunReport) -> String {
 mod share {
     pub(super) const TABLES: usize = 6_000;
     pub(super) const RELATES: usize = 3_000;
-    pub(super) const GROUPS: usize = 6_000;
-    pub(super) const SAMPLES: usize = 9_000;
-    pub(super) const NOTES: usize = 6_000;
+    pub(super) const GROUPS: usize = 5_000;
+    pub(super) const SAMPLES: usize = 6_500;
+    pub(super) const NOTES: usize = 5_500;
     pub(super) const CHECKS: usize = 4_000;
     pub(super) const FILES: usize = 2_500;
     pub(super) const PHASES: usize = 3_000;
@@ -316,8 +317,7 @@ fn rejects(out: &mut String, report: &RunReport) {
     let listed = rejects.groups.shown.len() - left;
     samples(out, &rejects.groups.shown[..listed]);
     line(out, "");
-    let rows = rejects.by_source.shown.iter().map(|one| vec![code(&one.source), count(one.count)]);
-    grid(out, &["Source", "Rejects:"], rows, rejects.by_source.more, "source", share::SMALL);
+    grouped(out, report);
     line(out, "");
     let rows = rejects.by_stage.iter().map(|one| vec![one.stage.to_owned(), count(one.count)]);
     grid(out, &["Stage", "Rejects:"], rows, 0, "stage", share::SMALL);
@@ -339,11 +339,67 @@ fn rejects(out: &mut String, report: &RunReport) {
     }
 }
 
+/// The same rejects by one thing at a time.
+fn grouped(out: &mut String, report: &RunReport) {
+    let rejects = &report.outcome.rejects;
+    let figures = |count_of: u64, statuses: &StatusCounts| {
+        [count_of, statuses.open, statuses.retried(), statuses.waived].map(count)
+    };
+    let rows = rejects.by_code.shown.iter().map(|one| {
+        let figures = figures(one.count, &one.statuses);
+        std::iter::once(titled(&one.code, one.title)).chain(figures).collect()
+    });
+    let head = ["Code", "Rejects:", "Open:", "Read again:", "Waived:"];
+    grid(out, &head, rows, rejects.by_code.more, "code", share::SMALL);
+    line(out, "");
+    let rows = rejects.by_column.shown.iter().map(|one| {
+        let column = one.column.as_deref().map_or_else(|| "the record".to_owned(), code);
+        let figures = figures(one.count, &one.statuses);
+        [code(&one.table), column].into_iter().chain(figures).collect()
+    });
+    let head = ["Table", "Column", "Rejects:", "Open:", "Read again:", "Waived:"];
+    grid(out, &head, rows, rejects.by_column.more, "column", share::SMALL);
+    line(out, "");
+    let rows = rejects.by_source.shown.iter().map(|one| {
+        let figures = figures(one.count, &one.statuses);
+        std::iter::once(code(&one.source)).chain(figures).collect()
+    });
+    let head = ["Source", "Rejects:", "Open:", "Read again:", "Waived:"];
+    grid(out, &head, rows, rejects.by_source.more, "source", share::SMALL);
+    line(out, "");
+    let hours = &report.circumstances.rejects_by_hour;
+    let rows = hours.shown.iter().map(|one| vec![text(&one.hour), count(one.count)]);
+    grid(out, &["Hour", "Rejects:"], rows, hours.more, "hour", share::SMALL / 2);
+}
+
 fn cause(group: &RejectGroup) -> String {
-    match group.title {
-        Some(title) => format!("{} {}", code(&group.code), text(title)),
-        None => code(&group.code),
+    titled(&group.code, group.title)
+}
+
+fn titled(known: &str, title: Option<&str>) -> String {
+    match title {
+        Some(title) => format!("{} {}", code(known), text(title)),
+        None => code(known),
     }
+}
+
+/// Attempts that ended before the run was done.
+fn ends(out: &mut String, report: &RunReport) {
+    let circumstances = &report.circumstances;
+    if circumstances.ends.shown.is_empty() {
+        return;
+    }
+    heading(out, "Errors and stops");
+    let rows = circumstances.ends.shown.iter().map(|end| {
+        let why = match (&end.code, &end.reason) {
+            (Some(code), _) => titled(code, end.title),
+            (None, Some(reason)) => format!("stopped: {}", text(reason)),
+            (None, None) => String::new(),
+        };
+        vec![why, text(&end.phase), text(&end.hour), count(end.count), count(end.retries)]
+    });
+    let head = ["Why an attempt ended", "Phase", "Hour", "Attempts:", "Tried again before:"];
+    grid(out, &head, rows, circumstances.ends.more, "end", share::SMALL);
 }
 
 fn samples(out: &mut String, groups: &[RejectGroup]) {
@@ -525,6 +581,7 @@ fn circumstances(out: &mut String, report: &RunReport) {
         ("Ended", circumstances.ended_at.as_deref().map_or_else(|| "not yet".to_owned(), text)),
         ("Time", time(circumstances)),
         ("Batches", count(circumstances.batches)),
+        ("Tried again", times_tried(circumstances.retries)),
         ("Options", code(&outcome.options.to_string())),
         ("Plan digest", code(&outcome.plan_digest)),
         ("Program", text(&outcome.tool_version)),
@@ -581,6 +638,11 @@ pub(crate) fn time(circumstances: &Circumstances) -> String {
         return worked;
     }
     format!("{worked}, {} with the pauses between them", seconds(circumstances.elapsed_seconds))
+}
+
+/// Passing faults.
+pub(crate) fn times_tried(retries: u64) -> String {
+    if retries == 0 { "never".to_owned() } else { counted(retries, "time") }
 }
 
 fn digests(out: &mut String, report: &RunReport) {

@@ -418,12 +418,23 @@ pub struct Rejects {
     pub groups: Listed<RejectGroup>,
     /// Rejects of groups that are not listed.
     pub unlisted: u64,
+    /// By code; most frequent first.
+    pub by_code: Listed<CodeRejects>,
+    /// By table and column; most frequent first.
+    pub by_column: Listed<ColumnRejects>,
     /// By source.
     pub by_source: Listed<SourceRejects>,
     /// By stage.
     pub by_stage: Vec<StageRejects>,
     /// Why rejects were waived.
     pub waivers: Listed<Waiver>,
+}
+
+impl StatusCounts {
+    /// How many were read again.
+    pub fn retried(&self) -> u64 {
+        self.fixed + self.superseded
+    }
 }
 
 /// What has become of rejects.
@@ -478,6 +489,32 @@ pub struct RejectSample {
     pub message: Option<String>,
 }
 
+/// Rejects of one code.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct CodeRejects {
+    /// A code that `explain` knows.
+    pub code: String,
+    /// Its title, where it is known.
+    pub title: Option<&'static str>,
+    /// How many.
+    pub count: u64,
+    /// What has become of them.
+    pub statuses: StatusCounts,
+}
+
+/// Rejects of one column.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct ColumnRejects {
+    /// The table they were meant for.
+    pub table: String,
+    /// The column; `None` where the record as a whole is at fault.
+    pub column: Option<String>,
+    /// How many.
+    pub count: u64,
+    /// What has become of them.
+    pub statuses: StatusCounts,
+}
+
 /// Rejects of one source.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct SourceRejects {
@@ -485,6 +522,8 @@ pub struct SourceRejects {
     pub source: String,
     /// How many.
     pub count: u64,
+    /// What has become of them.
+    pub statuses: StatusCounts,
 }
 
 /// Rejects of one stage.
@@ -583,6 +622,10 @@ pub struct Circumstances {
     pub attempts: u64,
     /// Those processes.
     pub attempts_known: Listed<Attempt>,
+    /// Attempts that ended before the run was done, by cause, phase and hour, as the audit log tells.
+    pub ends: Listed<EndRow>,
+    /// How often something was tried again after a passing fault, as far as the audit log tells.
+    pub retries: u64,
     /// How long the steps of the plan's own SQL took.
     pub relates: Listed<RelateTimes>,
     /// Where the time went.
@@ -633,6 +676,25 @@ pub struct Attempt {
     pub batches: u64,
     /// Units it committed.
     pub units: u64,
+}
+
+/// Attempts that ended in one way.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct EndRow {
+    /// The code of the error; `None` where it stopped at a checkpoint.
+    pub code: Option<String>,
+    /// Its title, where it is known.
+    pub title: Option<&'static str>,
+    /// Why it stopped, where it did: `interrupt`, `deadline` …
+    pub reason: Option<String>,
+    /// `prepare`, `load`, `relate`, `finish`.
+    pub phase: String,
+    /// `2024-03-31T01:00Z`.
+    pub hour: String,
+    /// How many attempts.
+    pub count: u64,
+    /// How often these had tried something again.
+    pub retries: u64,
 }
 
 /// When and by whom a step of SQL was done.

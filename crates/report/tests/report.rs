@@ -10,8 +10,9 @@ use proptest::prelude::*;
 use whimbrel_ledger::{RejectStatus, RunStatus, Stage};
 use whimbrel_model::Class;
 use whimbrel_report::{
-    CheckOutcome, Effect, Figure, Listed, NoteRow, NoteSample, Options, RejectGroup, RejectSample,
-    RunReport, StatusCounts, Verdict, gather, html, json, markdown,
+    CheckOutcome, CodeRejects, ColumnRejects, Effect, EndRow, Figure, HourRow, Listed, NoteRow,
+    NoteSample, Options, RejectGroup, RejectSample, RunReport, SourceRejects, StatusCounts,
+    Verdict, gather, html, json, junit, markdown,
 };
 
 fn options() -> Options {
@@ -212,6 +213,173 @@ fn rejects_of_many_pages_are_all_counted() {
 }
 
 #[test]
+fn rejects_are_told_by_code_column_source_and_hour() {
+    let report = report(&story(400));
+    let rejects = &report.outcome.rejects;
+    let sums = [
+        rejects.by_code.shown.iter().map(|one| one.count).sum::<u64>(),
+        rejects.by_column.shown.iter().map(|one| one.count).sum(),
+        rejects.by_source.shown.iter().map(|one| one.count).sum(),
+        report.circumstances.rejects_by_hour.shown.iter().map(|one| one.count).sum(),
+    ];
+    assert_eq!(sums, [rejects.total; 4]);
+    for one in &rejects.by_code.shown {
+        let groups = rejects.groups.shown.iter().filter(|group| group.code == one.code);
+        assert_eq!(one.count, groups.map(|group| group.count).sum::<u64>());
+        let StatusCounts { open, waived, .. } = one.statuses;
+        assert_eq!(one.count, open + waived + one.statuses.retried());
+    }
+    let counts: Vec<u64> = rejects.by_column.shown.iter().map(|one| one.count).collect();
+    assert!(counts.is_sorted_by(|one, next| one >= next), "{counts:?}");
+    let page = html(&report);
+    for caption in ["Rejects by code", "Rejects by column", "Rejects by source", "Rejects by hour"]
+    {
+        assert!(page.contains(&format!("<caption>{caption}</caption>")), "{caption}");
+    }
+}
+
+/// A run whose attempts ended so, by the audit log.
+fn ended(ends: &'static [(&'static str, &'static str, &'static str)]) -> RunReport {
+    wait(async {
+        let target = told(&story(60), &Telling::undisturbed()).await;
+        rewrite(&target, async |txn: &mut dyn whimbrel_endpoint::Txn| {
+            for (at, action, detail) in ends {
+                let detail = serde_json::from_str(detail).unwrap();
+                whimbrel_ledger::chain::record(txn, at, "ada", action, "aa11bb22", &detail).await?;
+            }
+            Ok(())
+        })
+        .await;
+        gather(&target, "aa11bb22", &options()).await.unwrap()
+    })
+}
+
+#[test]
+fn errors_and_stops_are_told_by_cause_phase_and_hour() {
+    let report = ended(&[
+        ("2026-01-01T10:05:00Z", "run.failed", r#"{"code":"WB0236","phase":"load","retries":2}"#),
+        ("2026-01-01T10:50:00Z", "run.failed", r#"{"code":"WB0236","phase":"load","retries":1}"#),
+        ("2026-01-01T11:50:00Z", "run.failed", r#"{"code":"WB0236","phase":"load"}"#),
+        ("2026-01-01T12:00:00Z", "run.interrupted", r#"{"reason":"deadline","phase":"load"}"#),
+        ("2026-01-01T13:00:00Z", "run.completed", r#"{"retries":4}"#),
+        ("2026-01-01T14:00:00Z", "run.failed", r#""nothing that is known""#),
+    ]);
+    let row = |end: &EndRow| {
+        let why = end.code.as_deref().or(end.reason.as_deref()).unwrap_or("");
+        format!("{why} {} {} {} {}", end.phase, end.hour, end.count, end.retries)
+    };
+    let rows: Vec<String> = report.circumstances.ends.shown.iter().map(row).collect();
+    assert_eq!(
+        rows,
+        [
+            "deadline load 2026-01-01T12:00Z 1 0",
+            "WB0236 load 2026-01-01T10:00Z 2 3",
+            "WB0236 load 2026-01-01T11:00Z 1 0",
+        ]
+    );
+    assert_eq!(report.circumstances.retries, 7);
+    let text = markdown(&report);
+    assert!(text.contains("| stopped: deadline | load | 2026-01-01T12:00Z | 1 | 0 |"), "{text}");
+    assert!(text.contains("| Tried again | 7 times |"), "{text}");
+    assert!(html(&report).contains("<h2>Errors and stops</h2>"));
+}
+
+/// What Python's XML parser finds in a document: a line per test case, with what it holds. None where
+/// there is no Python.
+fn parsed(document: &str) -> Option<Vec<String>> {
+    use std::io::Write as _;
+    use std::process::{Command, Stdio};
+    const PARSE: &str = "
+import sys, xml.etree.ElementTree as tree
+root = tree.fromstring(sys.stdin.buffer.read())
+suite, = root
+for element in (root, suite):
+    found = (len(suite), len(suite.findall('*/failure')), len(suite.findall('*/error')))
+    assert found == tuple(int(element.get(name)) for name in ('tests', 'failures', 'errors')), found
+for case in suite:
+    parts = [f'{part.tag} {part.get(\"message\") or part.text!s}' for part in case]
+    print(ascii(' '.join([case.get('classname'), case.get('name')] + parts)))
+";
+    let mut child = Command::new("python3")
+        .args(["-c", PARSE])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .ok()?;
+    child.stdin.take().unwrap().write_all(document.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "not well-formed:\n{document}");
+    Some(String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect())
+}
+
+#[test]
+fn every_check_is_a_test_case() {
+    let target = wait(told(&story(60), &Telling::undisturbed()));
+    let document = wait(junit(&target, "aa11bb22", &options())).unwrap();
+    let cases = document.matches("<testcase ").count();
+    assert_eq!(cases, report(&story(60)).outcome.checks.shown.len() + 1);
+    if let Some(cases) = parsed(&document) {
+        expect![[r#"
+            'run aa11bb22'
+            'finish.conservation runs'
+            'finish.conservation run_samples'"#]]
+        .assert_eq(&cases.join("\n"));
+    }
+}
+
+#[test]
+fn failed_checks_and_unfinished_runs_are_told_with_hostile_text() {
+    use whimbrel_ledger::{Check, CheckStatus, check};
+    let statuses = [CheckStatus::Passed, CheckStatus::Failed, CheckStatus::Noted];
+    let odd = ["\u{0}\u{1}\u{b}\u{fffe}\u{ffff}\u{feff}\u{85}", "]]>", "<![CDATA[", "&#0;"];
+    let texts: Vec<String> = HOSTILE.iter().chain(&odd).map(|text| (*text).to_owned()).collect();
+    let mut story = story(10);
+    story.status = RunStatus::Failed;
+    story.plan = texts.concat();
+    story.error = Some((texts.concat(), texts.concat()));
+    let document = wait(async {
+        let target = told(&story, &Telling::undisturbed()).await;
+        let checks: Vec<Check> = texts
+            .iter()
+            .zip(statuses.into_iter().cycle())
+            .enumerate()
+            .map(|(seq, (text, status))| Check {
+                run: "aa11bb22".to_owned(),
+                seq: 100 + seq as u64,
+                phase: text.clone(),
+                check_type: text.clone(),
+                check_name: text.clone(),
+                status,
+                expected_count: Some(3),
+                actual_count: Some(2),
+                details: None,
+                error_message: (seq % 2 == 0).then(|| text.clone()),
+                created_at: String::new(),
+            })
+            .collect();
+        rewrite(&target, async |txn: &mut dyn whimbrel_endpoint::Txn| {
+            check::put(txn, &checks).await
+        })
+        .await;
+        junit(&target, "aa11bb22", &options()).await.unwrap()
+    });
+    let failures = (texts.len() + 1) / 3;
+    assert!(document.contains(&format!(" failures=\"{failures}\" errors=\"1\"")), "{document}");
+    if let Some(cases) = parsed(&document) {
+        assert!(cases[0].contains(" error <script>alert(1)</script>"), "{}", cases[0]);
+        let failed = cases.iter().filter(|case| case.contains(" failure "));
+        assert_eq!(failed.count(), failures);
+        assert!(cases.iter().any(|case| case.contains("expected 3, found 2")), "{cases:?}");
+    }
+    let quiet = Options { include_values: false, ..options() };
+    let target = wait(told(&story, &Telling::undisturbed()));
+    let document = wait(junit(&target, "aa11bb22", &quiet)).unwrap();
+    assert!(document.contains("message=\"the message is left out\""), "{document}");
+    let missing = wait(junit(&target, "nope", &quiet)).unwrap_err();
+    assert_eq!(missing.code(), "WB0551");
+}
+
+#[test]
 fn values_are_left_out_where_they_are_not_wanted() {
     let hidden = Options { include_values: false, ..options() };
     let report = report_with(&story(100), &Telling::undisturbed(), &hidden);
@@ -219,6 +387,12 @@ fn values_are_left_out_where_they_are_not_wanted() {
     for text in shown {
         assert!(!text.contains("57,5") && !text.contains("--11"), "a value stands in the report");
     }
+    let mut failed = story(10);
+    failed.status = RunStatus::Failed;
+    failed.error = Some(("WB0232".to_owned(), "Duplicate entry '57,5' for key".to_owned()));
+    let report = report_with(&failed, &Telling::undisturbed(), &hidden);
+    let stop = report.outcome.error.unwrap();
+    assert_eq!((stop.code.as_str(), Some(stop.message.as_str())), ("WB0232", title_of("WB0232")));
     let with = markdown(&self::report(&story(100)));
     assert!(with.contains("57,5") && with.contains("--11"), "{with}");
 }
@@ -554,6 +728,26 @@ fn brimful(groups: usize, letter: char) -> RunReport {
         samples: vec![NoteSample { place: long(210), record: 1, value: Some(long(121)) }; 5],
     };
     outcome.notes = Listed { shown: vec![note; 500], more: 0 };
+    let statuses = StatusCounts { open: u64::MAX, ..StatusCounts::default() };
+    let code = CodeRejects { code: long(120), title: None, count: u64::MAX, statuses };
+    outcome.rejects.by_code = Listed { shown: vec![code; 200], more: 7 };
+    let (table, column) = (long(120), Some(long(120)));
+    let column = ColumnRejects { table, column, count: u64::MAX, statuses };
+    outcome.rejects.by_column = Listed { shown: vec![column; 500], more: 7 };
+    let source = SourceRejects { source: long(120), count: u64::MAX, statuses };
+    outcome.rejects.by_source = Listed { shown: vec![source; 200], more: 7 };
+    let end = EndRow {
+        code: Some(long(120)),
+        title: None,
+        reason: None,
+        phase: long(120),
+        hour: long(17),
+        count: u64::MAX,
+        retries: u64::MAX,
+    };
+    report.circumstances.ends = Listed { shown: vec![end; 200], more: 7 };
+    let hour = HourRow { hour: "2024-03-31T01:00Z".to_owned(), count: u64::MAX };
+    report.circumstances.rejects_by_hour = Listed { shown: vec![hour; 500], more: 7 };
     let mut table = outcome.tables.shown[0].clone();
     table.table = long(120);
     table.units.read = Figure { count: u64::MAX / 500, bytes: 1 };

@@ -11,11 +11,17 @@ use whimbrel_model::{Chunk, Table};
 pub(crate) type Fates = Result<Vec<RowFate>, EndpointError>;
 
 /// Rows that the write after the next one will be given.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Expected {
     pub(crate) table: Table,
     pub(crate) rows: Arc<Chunk>,
-    pub(crate) coming: Coming,
+    coming: Coming,
+}
+
+impl Expected {
+    fn is(&self, table: &Table, rows: &Arc<Chunk>) -> bool {
+        self.table == *table && Arc::ptr_eq(&self.rows, rows)
+    }
 }
 
 /// The next write, begun before it is asked for.
@@ -26,6 +32,7 @@ pub(crate) struct Expected {
 /// ```
 #[derive(Debug)]
 pub(crate) struct Begun<C> {
+    expected: Option<Expected>,
     going: Option<Going<C>>,
     /// It has ended, and nobody has asked for it yet.
     ended: Option<(Table, Arc<Chunk>, Fates)>,
@@ -40,11 +47,39 @@ struct Going<C> {
 
 impl<C> Default for Begun<C> {
     fn default() -> Self {
-        Self { going: None, ended: None }
+        Self { expected: None, going: None, ended: None }
     }
 }
 
 impl<C: Send + 'static> Begun<C> {
+    /// Notes what the write after the next one will be given.
+    pub(crate) fn expect(&mut self, table: &Table, rows: &Arc<Chunk>, coming: Coming) {
+        self.expected = Some(Expected { table: table.clone(), rows: Arc::clone(rows), coming });
+    }
+
+    /// A write of these rows is asked for: they are not what comes after it.
+    pub(crate) fn asked(&mut self, table: &Table, rows: &Arc<Chunk>) {
+        self.expected.take_if(|expected| expected.is(table, rows));
+    }
+
+    /// Rows that are expected in the same table, to be laid out meanwhile.
+    pub(crate) fn laid_out_next(&mut self, table: &Table) -> Option<Arc<Chunk>> {
+        let expected = self.expected.as_ref().filter(|expected| expected.table == *table);
+        let rows = expected.map(|expected| Arc::clone(&expected.rows));
+        self.expected.take_if(|expected| expected.coming == Coming::Likely);
+        rows
+    }
+
+    /// What may be begun after a write with these fates: rows that are certain to come, where nothing
+    /// else has to be done before them.
+    pub(crate) fn next(&mut self, fates: &[RowFate]) -> Option<Expected> {
+        let next = self.expected.take_if(|expected| expected.coming == Coming::Surely)?;
+        let is_plain = self.is_idle()
+            && next.rows.width() == next.table.columns.len()
+            && fates.iter().all(|fate| *fate == RowFate::Inserted);
+        is_plain.then_some(next)
+    }
+
     /// Begins a write; its future has the connection until it ends.
     pub(crate) fn start(
         &mut self,
@@ -88,8 +123,13 @@ impl<C: Send + 'static> Begun<C> {
         self.ended.as_ref()?.2.as_ref().err()
     }
 
-    /// Whether something else may be begun.
-    pub(crate) fn is_idle(&self) -> bool {
+    /// The same, for whoever asks for something else before the write: nobody else hears of it then.
+    pub(crate) fn failed(&mut self) -> Option<(Table, EndpointError)> {
+        let (table, _, fates) = self.ended.take_if(|(_, _, fates)| fates.is_err())?;
+        Some((table, fates.err()?))
+    }
+
+    fn is_idle(&self) -> bool {
         self.going.is_none() && self.ended.is_none()
     }
 

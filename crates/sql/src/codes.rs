@@ -209,7 +209,10 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "A statement of a `[[relate]]` step, of a check or of a source's query was refused by the \
          engine; its message follows. The transaction of the step was undone. On MariaDB and MySQL \
          definitions (`CREATE`, `ALTER` …) commit by themselves, with what the step did before them: those \
-         stay.",
+         stay. A step that was done is taken back with the `undo` that was recorded then; where the \
+         engine refuses that one, correct `undo` in the plan and go on with `--adopt`: the plan's takes \
+         its place, and the audit log says so. A step that is not in the plan any more is put back for \
+         that.",
     ),
     (
         LEDGER_NEWER,

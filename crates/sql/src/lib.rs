@@ -12,6 +12,7 @@ pub mod begun;
 mod catalogue;
 pub mod codes;
 pub mod dialect;
+mod keys;
 mod mysql;
 mod parameters;
 mod postgres;

@@ -22,6 +22,7 @@ mod postgres;
 mod pump;
 mod reader;
 mod record;
+pub(crate) mod snapshot;
 mod sqlite;
 mod token;
 
@@ -31,14 +32,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::Mutex;
 use whimbrel_endpoint::{
-    Discovery, EndpointError, ErrorClass, Field, FileFacts, Finding, Freshness, Partition, Reader,
-    Shape, ShapeColumn, Source,
+    Discovery, EndpointError, ErrorClass, Feed, Field, FileFacts, Finding, Freshness, Partition,
+    Reader, Shape, ShapeColumn, Source,
 };
 use whimbrel_model::plan::HashAlgorithm;
 use whimbrel_model::{PartitionId, Position, SourceChunk, SourceMark};
 
-use self::engine::{Engine, Feed};
-use self::layout::Layout;
+use self::engine::Engine;
+use self::layout::{Layout, Wanted};
 use self::reader::RowReader;
 use self::token::Token;
 use crate::{Location, Options, codes};
@@ -137,7 +138,8 @@ impl DatabaseSource {
         {
             return Ok(Arc::clone(layout));
         }
-        let layout = Arc::new(self.engine.layout(&self.spec.read, &self.spec.key).await?);
+        let wanted = Wanted::Records { key: self.spec.key.clone() };
+        let layout = Arc::new(self.engine.layout(&self.spec.read, &wanted).await?);
         *known = Some((state, Arc::clone(&layout)));
         Ok(layout)
     }

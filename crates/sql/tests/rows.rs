@@ -463,6 +463,36 @@ async fn a_key_of_another_case_is_taken_where_the_column_says_so() {
 }
 
 #[tokio::test]
+async fn a_key_that_nothing_makes_unique_is_found_before() {
+    let check = async |schema: &str, key: &[&str], unique: bool| {
+        let place = Place::new();
+        let (target, txn) = begun(&place, schema).await;
+        txn.rollback().await.unwrap();
+        let name = || "t".to_owned();
+        let keys = [(name(), key.iter().map(|name| (*name).to_owned()).collect())].into();
+        let stands = Needs { tables: vec![name()], keys, ..Needs::default() };
+        let files = vec![place::file(&schema.replace(" t (", " T ("))];
+        let comes =
+            Needs { tables: vec![], creates: vec![name()], schema: files, ..stands.clone() };
+        for needs in [stands, comes] {
+            let findings = target.inspect(&needs).await.unwrap();
+            let codes: Vec<_> = findings.iter().map(|it| (it.code, it.blocks)).collect();
+            let expected: &[_] = if unique { &[] } else { &[("WB0418", true)] };
+            assert_eq!(codes, expected, "{schema:?} {key:?} {findings:?}");
+        }
+    };
+    let table = "CREATE TABLE t (id INTEGER PRIMARY KEY, \"a b\" TEXT, v TEXT NOT NULL); ";
+    check(table, &["id"], true).await;
+    check(table, &["a b"], false).await;
+    check(table, &["id", "a b"], false).await;
+    check(&format!("{table} CREATE UNIQUE INDEX u ON t (\"a b\", v)"), &["v", "a b"], true).await;
+    check(&format!("{table} CREATE UNIQUE INDEX u ON t (v) WHERE v <> ''"), &["v"], false).await;
+    let generated = "CREATE TABLE t (id INTEGER, g INTEGER AS (id + 1) STORED UNIQUE)";
+    check(generated, &["id"], false).await;
+    check("CREATE TABLE t (id INTEGER UNIQUE, v TEXT) STRICT", &["id"], true).await;
+}
+
+#[tokio::test]
 async fn a_unique_index_can_be_the_key() {
     let place = Place::new();
     let (target, mut txn) = begun(

@@ -20,6 +20,9 @@ fn folders(below: &Path) -> Vec<PathBuf> {
     folders
 }
 
+/// What `xtask corrupt` damages: the truth is read off the target before.
+const FOR_DAMAGE: &str = "values";
+
 fn check(folder: &Path) {
     let text = fs::read_to_string(folder.join("whimbrel.toml")).expect("a plan is text");
     let unset = |_: &str| None;
@@ -29,7 +32,8 @@ fn check(folder: &Path) {
             errors.iter().map(|error| error.render("whimbrel.toml", &text)).collect();
         panic!("{}:\n{shown}", folder.display());
     }
-    for name in ["dump.sql", "expected/rejects.tsv"] {
+    let expected = ["dump.sql", "expected/rejects.tsv"];
+    for name in expected.iter().filter(|_| !folder.ends_with(FOR_DAMAGE)) {
         assert!(folder.join(name).is_file(), "{}/{name}", folder.display());
     }
 }

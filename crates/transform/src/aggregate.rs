@@ -1,7 +1,7 @@
 //! `last`, `first_of`, `count`, `min`, `max`, `sum` over the records of a file.
 //!
-//! NULL and what `null` of the expression lists do not count. Numbers compare by value, texts by
-//! their bytes, and with `timestamp` formats instants by time.
+//! NULL and what `null` of the expression lists do not count. Numbers compare by value, instants by
+//! time, texts by their bytes.
 
 use std::cmp::Ordering;
 
@@ -41,7 +41,13 @@ pub(crate) struct Aggregation {
 pub(crate) enum Compare {
     Numbers,
     Texts,
-    Instants { formats: Vec<Format>, zone: Zone, fold: Fold },
+    Instants {
+        formats: Vec<Format>,
+        zone: Zone,
+        fold: Fold,
+        /// The result is a day, which no zone moves.
+        as_day: bool,
+    },
 }
 
 /// How far an aggregate has come.
@@ -179,11 +185,12 @@ impl Aggregation {
                     Value::Text(text::form(value).unwrap_or_default().into_owned())
                 }
             }),
-            Compare::Instants { formats, zone, fold } => {
+            Compare::Instants { formats, zone, fold, as_day } => {
                 let form = written(value).ok_or_else(crate::op::timestamp::not_a_time)?;
                 let moment = formats.iter().find_map(|format| format.parse(&form).ok());
                 match moment.ok_or_else(crate::op::timestamp::not_a_time)? {
                     Moment::Instant(at) => Ok(Value::TimestampTz(at)),
+                    Moment::Local(at) if *as_day => Ok(Value::Timestamp(at)),
                     Moment::Local(at) => zone.instant(at, *fold).map(Value::TimestampTz),
                     Moment::Clock(_) => Err(crate::op::timestamp::not_a_time()),
                 }
@@ -193,7 +200,8 @@ impl Aggregation {
 
     fn order(a: &Value, b: &Value) -> Ordering {
         match (a, b) {
-            (Value::TimestampTz(a), Value::TimestampTz(b)) => a.cmp(b),
+            (Value::TimestampTz(a), Value::TimestampTz(b))
+            | (Value::Timestamp(a), Value::Timestamp(b)) => a.cmp(b),
             (Value::Decimal(a), Value::Decimal(b)) => {
                 match (Decimal::parse(a), Decimal::parse(b)) {
                     (Ok(a), Ok(b)) => a.cmp(&b),

@@ -72,7 +72,6 @@ mod plain;
 mod reason;
 mod state;
 mod step;
-mod suggest;
 
 pub use codes::CODES;
 pub use compile::{Environment, SourceShape};

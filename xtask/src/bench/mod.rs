@@ -9,6 +9,7 @@
 //! load-mysql      two CSVs ─▶ MariaDB                    against `LOAD DATA LOCAL INFILE`
 //! copy-database   PostgreSQL, MariaDB ─▶ PostgreSQL      against `pg_dump | psql`, pgloader
 //! heartbeat       a fixture with a million rows          against its window
+//! verify          two tables compared, loads verified    against reladiff, loads that are not
 //! impact          latencies of a live workload           without a run, with one
 //! ```
 //! What they find is compared with what that page has recorded (`figures`).
@@ -24,6 +25,7 @@ mod mysql;
 mod place;
 mod postgres;
 mod sqlite;
+mod verify;
 mod workload;
 
 use std::fs;
@@ -62,6 +64,7 @@ const BENCHMARKS: &[Benchmark] = &[
     Benchmark { name: "load-mysql", measure: mysql::load, runs: 5 },
     Benchmark { name: "copy-database", measure: copy::databases, runs: 5 },
     Benchmark { name: "heartbeat", measure: heartbeat::moves, runs: 5 },
+    Benchmark { name: "verify", measure: verify::proof, runs: 3 },
     Benchmark { name: "impact", measure: impact::latencies, runs: 3 },
 ];
 

@@ -42,7 +42,8 @@ pub(crate) async fn run(global: &Global, args: &Init) -> Result<Answer, Failure>
                 schema: &schema,
                 words,
             };
-            let draft = init::plan_for(&profile, &options).map_err(|error| no_draft(&error))?;
+            let mut draft = init::plan_for(&profile, &options).map_err(|error| no_draft(&error))?;
+            draft.notes.extend(to_set_for(target.as_deref()));
             let files = write(&args.out, base, &draft)?;
             Ok(answer(&args.out, &profile, &draft, &files))
         }
@@ -61,10 +62,9 @@ pub(crate) async fn run(global: &Global, args: &Init) -> Result<Answer, Failure>
             let mut draft =
                 database_plan::plan_for(&catalogue, &options).map_err(|error| no_draft(&error))?;
             if source == "${SOURCE}" {
-                let note =
-                    "set the variable SOURCE to the old database's URL: it is not written down";
-                draft.notes.push(note.to_owned());
+                draft.notes.push(to_set("SOURCE", "old database"));
             }
+            draft.notes.extend(to_set_for(target.as_deref()));
             let files = write(&args.out, base, &draft)?;
             Ok(carried(&args.out, &catalogue, &draft, &files))
         }
@@ -75,6 +75,14 @@ pub(crate) async fn run(global: &Global, args: &Init) -> Result<Answer, Failure>
 fn target(url: &str) -> String {
     let variable = as_variable("TARGET", url);
     if variable == "${TARGET}" && !url.contains('$') { variable } else { url.to_owned() }
+}
+
+fn to_set(variable: &str, what: &str) -> String {
+    format!("set the variable {variable} to the {what}'s URL: it is not written down")
+}
+
+fn to_set_for(target: Option<&str>) -> Option<String> {
+    (target == Some("${TARGET}")).then(|| to_set("TARGET", "target"))
 }
 
 /// The URL as the plan says it: a file of SQLite by its way from the plan.
@@ -122,12 +130,16 @@ fn name_of(folder: &Path) -> String {
     plain_name(&last)
 }
 
+/// Letters of a plan's name.
+const NAME_MAX: usize = 100;
+
 fn plain_name(last: &str) -> String {
     let plain: String = last
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' })
         .collect();
     let plain = plain.trim_matches('-');
+    let plain = plain[..plain.len().min(NAME_MAX)].trim_end_matches('-');
     if plain.is_empty() { "legacy".to_owned() } else { plain.to_owned() }
 }
 
@@ -160,8 +172,13 @@ fn write(plan: &Path, base: &Path, draft: &PlanDraft) -> Result<Vec<PathBuf>, Fa
     for (file, _) in &files {
         refuse_to_overwrite(file)?;
     }
-    for (file, text) in &files {
-        create(file, text)?;
+    for (number, (file, text)) in files.iter().enumerate() {
+        create(file, text).inspect_err(|_| {
+            // Half of it would keep the same command from writing all of it.
+            for (written, _) in &files[..number] {
+                let _gone = fs::remove_file(written);
+            }
+        })?;
     }
     Ok(files.into_iter().map(|(file, _)| file).collect())
 }
@@ -181,7 +198,10 @@ fn create(file: &Path, text: &str) -> Result<(), Failure> {
         fs::create_dir_all(folder).map_err(failed)?;
     }
     let mut created = File::create_new(file).map_err(failed)?;
-    created.write_all(text.as_bytes()).and_then(|()| created.sync_all()).map_err(failed)
+    created.write_all(text.as_bytes()).and_then(|()| created.sync_all()).map_err(|error| {
+        let _gone = fs::remove_file(file);
+        failed(error)
+    })
 }
 
 fn not_written(path: &Path, error: &io::Error) -> Failure {

@@ -41,6 +41,14 @@ impl<'a> Legacy<'a> {
     }
 }
 
+/// The URL of a database, which may be named by the path of a SQLite file.
+pub(crate) fn database_url(said: &str) -> String {
+    match Legacy::of(Path::new(said)) {
+        Legacy::Database(url) => url,
+        Legacy::Folder(_) => said.to_owned(),
+    }
+}
+
 fn is_sqlite(path: &Path) -> bool {
     let begins = |mut file: File| {
         let mut head = [0; 16];

@@ -129,8 +129,9 @@ pub(crate) async fn answer(
         }
         Outcome::SourcesChanged { run, changes } => {
             let message = format!("Since run {run}: {}.", since(&changes));
+            let adopt = if changes.needs_adopting() { " --adopt" } else { "" };
             let text = format!(
-                "{message}\nNext: whimbrel check-incremental{plan} lists them, whimbrel migrate{plan} --incremental takes them."
+                "{message}\nNext: whimbrel check-incremental{plan} lists them, whimbrel migrate{plan} --incremental{adopt} takes them."
             );
             Answer::new(message, text, json!({ "run": run, "changes": changes }))
         }
@@ -310,7 +311,8 @@ impl TableFigures {
             .map(|class| format!("{} {}", class.name(), thousands(self.units.class(*class))))
             .collect();
         let classes = if classes.is_empty() { "0".to_owned() } else { classes.join(" + ") };
-        format!("  {}: read {} = {classes}\n", self.table, thousands(self.units.read))
+        let table = printable(&self.table, 80);
+        format!("  {table}: read {} = {classes}\n", thousands(self.units.read))
     }
 
     pub(crate) fn json(&self) -> serde_json::Value {

@@ -1,7 +1,9 @@
 //! One file per verb.
 
 pub(crate) mod analyze;
+pub(crate) mod audit;
 pub(crate) mod check_incremental;
+pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod explain;
@@ -15,3 +17,4 @@ pub(crate) mod report;
 pub(crate) mod schema;
 pub(crate) mod status;
 pub(crate) mod validate;
+pub(crate) mod verify;

@@ -73,7 +73,7 @@ fn answer(project: &Project, preview: &Preview, dry: bool) -> Answer {
         text.push_str(&format!("{}\n", finding(found)));
     }
     for file in &preview.schema {
-        text.push_str(&format!("  schema {file}\n"));
+        text.push_str(&format!("  schema {}\n", printable(file, 200)));
     }
     let over_everything = match &preview.pending {
         Pending::Begin => "",
@@ -123,7 +123,7 @@ fn table_text(table: &DryTable, dry: bool) -> String {
         (0, _) => databases(),
         (_, _) => format!("{} and {}", files(), databases()),
     };
-    let mut text = format!("{sign} {}: {read}{part}\n", table.table);
+    let mut text = format!("{sign} {}: {read}{part}\n", printable(&table.table, 80));
     text.push_str(&format!(
         "    {} read: {} to load ({}), {} rejected, {} filtered, {} duplicate\n",
         thousands(table.units.read),
@@ -152,7 +152,7 @@ fn table_text(table: &DryTable, dry: bool) -> String {
         for (column, value) in &sample.after {
             let shown =
                 value.as_deref().map_or_else(|| "NULL".to_owned(), |value| printable(value, 100));
-            text.push_str(&format!("      + {column} = {shown}\n"));
+            text.push_str(&format!("      + {} = {shown}\n", printable(column, 60)));
         }
     }
     text

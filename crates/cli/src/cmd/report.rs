@@ -1,4 +1,8 @@
-//! `report`: everything about one run, as Markdown, HTML or JSON.
+//! `report`: everything about one run, as Markdown, HTML or JSON; its checks as JUnit's XML.
+
+mod bundle;
+mod redact;
+mod tar;
 
 use serde_json::json;
 use whimbrel_report::{GatherError, Options};
@@ -21,20 +25,28 @@ pub(crate) async fn run(global: &Global, args: &Report) -> Result<Answer, Failur
         title_of: codes::title_of,
         ..Options::default()
     };
-    let report =
-        whimbrel_report::gather(target.as_ref(), &run.id, &options).await.map_err(failure)?;
-    let document = whimbrel_report::json(&report);
+    if let Some(file) = &args.bundle {
+        return bundle::write(&project, &run, &options, file).await;
+    }
     let form = args.form.unwrap_or(match global.format {
         Format::Text => ReportForm::Md,
         Format::Json | Format::Jsonl => ReportForm::Json,
     });
     let message = format!("report of run {}", run.id);
+    let target = target.as_ref();
+    let gathered =
+        async { whimbrel_report::gather(target, &run.id, &options).await.map_err(failure) };
     Ok(match form {
-        ReportForm::Md => whole(message, "md", whimbrel_report::markdown(&report)),
-        ReportForm::Html => whole(message, "html", whimbrel_report::html(&report)),
+        ReportForm::Md => whole(message, "md", whimbrel_report::markdown(&gathered.await?)),
+        ReportForm::Html => whole(message, "html", whimbrel_report::html(&gathered.await?)),
         ReportForm::Json => {
+            let document = whimbrel_report::json(&gathered.await?);
             let text = serde_json::to_string_pretty(&document).expect("a JSON value has a text");
             Answer::new(message, text, document)
+        }
+        ReportForm::Junit => {
+            let document = whimbrel_report::junit(target, &run.id, &options).await;
+            whole(message, "junit", document.map_err(failure)?)
         }
     })
 }

@@ -56,6 +56,16 @@ impl Check {
         Self { name, verdict: Verdict::of(good), detail: detail.into(), code: None }
     }
 
+    /// For people; what is wrong names its code, so that it can be explained.
+    fn lines(&self) -> String {
+        let mut detail = self.detail.clone();
+        if let Some(code) = self.code.as_ref().filter(|code| !detail.contains(code.as_str())) {
+            let end = detail.find('\n').unwrap_or(detail.len());
+            detail.insert_str(end, &format!(" ({code})"));
+        }
+        format!("{}  {:<20} {detail}\n", self.verdict.sign(), self.name)
+    }
+
     fn failed(name: &'static str, code: &str, detail: impl Into<String>) -> Self {
         let (detail, code) = (detail.into(), Some(code.to_owned()));
         Self { name, verdict: Verdict::Bad, detail, code }
@@ -100,9 +110,7 @@ pub(crate) async fn run(args: &OnPlan) -> Result<Answer, Failure> {
     let having = |verdict| checks.iter().filter(|check| check.verdict == verdict).count() as u64;
     let (failed, doubtful) = (having(Verdict::Bad), having(Verdict::Doubtful));
     let mut text = String::new();
-    for check in &checks {
-        text.push_str(&format!("{}  {:<20} {}\n", check.verdict.sign(), check.name, check.detail));
-    }
+    checks.iter().for_each(|check| text.push_str(&check.lines()));
     let message = match (failed, doubtful) {
         (0, 0) => "everything checked is in order".to_owned(),
         (0, _) => format!("no failed check, {}", count(doubtful, "warning")),
@@ -137,7 +145,13 @@ pub(crate) async fn run(args: &OnPlan) -> Result<Answer, Failure> {
 async fn target(ports: &Ports) -> Check {
     let name = "target";
     match ports.target.facts().await {
-        Err(error) => Check::failed(name, error.code, error.to_string()),
+        Err(error) => {
+            let mut detail = error.to_string();
+            if let Some(hint) = refused(error.code) {
+                detail.push_str(&format!("\n      hint: {hint}"));
+            }
+            Check::failed(name, error.code, detail)
+        }
         Ok(facts) => match facts.read_only {
             Some(why) => {
                 Check::new(name, false, format!("{} cannot be written: {why}", facts.location))
@@ -149,6 +163,13 @@ async fn target(ports: &Ports) -> Check {
             }
         },
     }
+}
+
+/// What to do where the target does not let us in.
+fn refused(code: &str) -> Option<&'static str> {
+    // Of this one the hint is to ask `validate`.
+    let of_rights = "the rights that the user of the URL needs stand in docs/databases.md";
+    if code == "WB0453" { Some(of_rights) } else { whimbrel_sql::hint(code) }
 }
 
 /// Spill files of rejects go below `.whimbrel/`: the folder must take them.
@@ -209,7 +230,7 @@ fn mapping(table: &DryTable) -> Check {
     let (name, units) = ("mapping", &table.units);
     let tried = format!(
         "`{}`: {} tried, {} rejected",
-        table.table,
+        printable(&table.table, 80),
         count(units.read, "record"),
         thousands(units.rejected)
     );

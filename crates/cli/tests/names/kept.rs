@@ -104,6 +104,34 @@ fn blanks_that_fill_a_char_up_are_left_out_and_that_is_said() {
 }
 
 #[test]
+fn a_table_without_a_name_is_carried() {
+    let sql = "CREATE TABLE \"\" (id INTEGER PRIMARY KEY, born DATE); INSERT INTO \"\" VALUES (1, '1990-01-02')";
+    let (plan, _, new) = carried(Words::Sqlite, sql, Words::Sqlite).unwrap();
+    assert!(plan.contains(r#"query    = "SELECT * FROM \"\"""#), "{plan}");
+    let query = "SELECT id, born FROM unnamed".to_owned();
+    assert_eq!(new.new.rows(&[query]), [texts(&[&["1", "1990-01-02"]])]);
+}
+
+#[test]
+fn steps_of_tables_whose_names_are_no_line_have_names_that_are() {
+    let made = ["a\nb", "a\\nb"].map(|name| {
+        format!(
+            "CREATE TABLE \"{name}\" (id int PRIMARY KEY, up int REFERENCES \"{name}\");
+             INSERT INTO \"{name}\" VALUES (1, 2), (2, NULL);"
+        )
+    });
+    let Some((plan, _, new)) = carried(Words::Postgres, &made.concat(), Words::Postgres) else {
+        return;
+    };
+    for step in [r#"name   = "a\\nb_ref_1""#, r#"name   = "a\\nb_ref_1_2""#] {
+        assert!(plan.contains(step), "{plan}");
+    }
+    let queries =
+        ["a\nb", "a\\nb"].map(|name| format!("SELECT id::text FROM \"{name}\" ORDER BY 1"));
+    assert_eq!(new.new.rows(&queries), [texts(&[&["1"], &["2"]]), texts(&[&["1"], &["2"]])]);
+}
+
+#[test]
 fn what_is_not_kept_is_said_in_the_schema() {
     let sqlite = "CREATE TABLE p (id INTEGER PRIMARY KEY, name TEXT COLLATE NOCASE CHECK (name <> ''));
         CREATE TABLE c (id INTEGER PRIMARY KEY, p INTEGER DEFAULT 5 REFERENCES p ON DELETE CASCADE);";

@@ -83,6 +83,43 @@ fn rejects_are_exported_into_new_folders_only() {
     "#]],
     );
     assert_eq!(project.read("taken/file"), "mine");
+    project.run(&["rejects", "export", "taken/file/out", "--format", "json"]).refused(
+        1,
+        expect![[r#"
+        error[WB0709]: rejects cannot be written to `taken/file/out`
+          caused by: File exists (os error 17)
+          hint: check the space, and the permissions of the folder that it goes into
+          more: whimbrel explain WB0709
+    "#]],
+    );
+}
+
+#[test]
+fn rejects_of_tables_whose_names_no_file_can_have_are_mended() {
+    let twice = |plan: &str| {
+        let table = plan.split_once("[[table]]").unwrap().1;
+        let other = table.replace("into = \"people\"", "into = \"中国\"");
+        format!("{}\n[[table]]{other}", plan.replace("into = \"people\"", "into = \"日本\""))
+    };
+    let project = Project::new(&twice(PEOPLE));
+    project.write("data/a.csv", "id,name\n1,Ann\nx,Ben\n");
+    project.finish(&[]);
+    let export = project.run(&["rejects", "export", "the rejects"]);
+    assert_eq!(export.code, Some(0), "{export:?}");
+    assert!(export.stdout.contains("retry --from 'the rejects'\n"), "{export:?}");
+    let mut mended = 0;
+    for entry in fs::read_dir(project.path("the rejects")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|suffix| suffix == "bytes") {
+            fs::write(path, "2,Ben\n").unwrap();
+            mended += 1;
+        }
+    }
+    assert_eq!(mended, 2);
+    assert_eq!(project.run(&["rejects", "retry", "--from", "the rejects"]).code, Some(0));
+    for table in ["日本", "中国"] {
+        assert_eq!(project.value::<i64>(&format!("SELECT count(*) FROM \"{table}\"")), 2);
+    }
 }
 
 #[test]
@@ -93,6 +130,13 @@ fn bytes_of_a_long_reject_that_are_gone_are_missed_where_they_are_needed() {
     project.run(&["migrate"]);
     let spill: String = project.value("SELECT spill FROM whimbrel_migration_rejects");
     fs::rename(project.path(&format!(".whimbrel/{spill}")), project.path("elsewhere")).unwrap();
+    let export = project.run(&["rejects", "export", "out", "--format", "json"]);
+    assert_eq!(
+        (export.code, export.json()["error"].as_str()),
+        (Some(1), Some("WB0708")),
+        "{export:?}"
+    );
+    assert!(!project.path("out").exists(), "a part would look like the whole");
     let shown = project.run(&["rejects", "show", "people.1", "--format", "json"]);
     assert_eq!(
         (shown.code, shown.json()["error"].as_str()),

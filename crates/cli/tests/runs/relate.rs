@@ -111,6 +111,7 @@ fn sql_that_the_engine_does_not_understand_changes_nothing_and_the_same_command_
           caused by: near "INSRT": syntax error in INSRT INTO digits SELECT id % 10, count(*) FROM people GROUP BY 1; at offset 0
           caused by: Error code 1: SQL logic error
           run: RUN
+          hint: correct the step in the plan, then run the same command again: it goes on with this step
           more: whimbrel explain WB0423
     "#]]);
     assert_eq!(project.value::<i64>("SELECT count(*) FROM people"), 12);
@@ -235,6 +236,13 @@ fn a_step_that_is_renamed_or_comes_back_is_done_once() {
     project.finish(&[]);
     project.replan("name   = \"digits\"", "name   = \"numbers\"");
     assert_eq!(project.run(&["migrate"]).code, Some(6));
+    project.run(&["migrate", "--adopt"]).check(
+        6,
+        expect![[r#"
+            Since run RUN: 0 files new, 0 appended, 0 changed, 0 deleted; 1 relate step new; 1 relate step removed.
+            Next: whimbrel check-incremental lists them, whimbrel migrate --incremental --adopt takes them.
+        "#]],
+    );
     project.finish(&["--incremental", "--adopt"]);
     let whole = "0:2 1:2 2:1 3:1 4:1 5:1 6:1 7:1 8:1 9:1";
     assert_eq!(digits(&project), whole);
@@ -289,6 +297,77 @@ fn a_removed_step_without_undo_is_refused_with_a_way_out() {
     );
     project.write("whimbrel.toml", with_step.replace("#   =", "undo = \"DELETE FROM digits\" #"));
     project.finish(&["--adopt"]);
+    without_digits(&project, "");
+    project.finish(&["--adopt"]);
+    assert_eq!(project.value::<i64>("SELECT count(*) FROM digits"), 0);
+}
+
+#[test]
+fn an_undo_that_cannot_be_carried_out_gives_way_to_the_plans_once_that_is_adopted() {
+    let project = project(&STEP.replace("DELETE FROM digits", "DELTE FROM digits"));
+    project.finish(&[]);
+    project.append("data/a.csv", "13,Zoe\n");
+    project.run(&["migrate", "--incremental"]).check(2, expect![[r#"
+        error[WB0423]: relate step `digits`, the recorded `undo`
+          caused by: relate `digits`, undo:1: near "DELTE": syntax error: `DELTE FROM digits`
+          caused by: near "DELTE": syntax error in DELTE FROM digits at offset 0
+          caused by: Error code 1: SQL logic error
+          run: RUN
+          hint: this `undo` was recorded when the step was done, and is tried first: let the target have what it needs; or correct `undo` in the plan, and go on with that: `whimbrel migrate --adopt`
+          more: whimbrel explain WB0423
+    "#]]);
+    project.replan("DELTE FROM digits", "DELETE FROM digit");
+    let unadopted = project.run(&["migrate"]);
+    assert_eq!(unadopted.code, Some(2), "{unadopted:?}");
+    assert!(unadopted.stderr.contains("`whimbrel migrate --adopt`"), "{unadopted:?}");
+    project.run(&["migrate", "--adopt"]).check(
+        2,
+        expect![[r#"
+        error[WB0423]: relate step `digits`, the plan's `undo`
+          caused by: relate `digits`, undo:1: no such table: digit: `DELETE FROM digit`
+          caused by: no such table: digit
+          caused by: Error code 1: SQL logic error
+          run: RUN
+          hint: correct `undo` in the plan, then run the same command again
+          more: whimbrel explain WB0423
+    "#]],
+    );
+    assert_eq!(digits(&project), "0:2 1:2 2:1 3:1 4:1 5:1 6:1 7:1 8:1 9:1", "nothing was undone");
+    project.replan("DELETE FROM digit\"", "DELETE FROM digits\"");
+    project.finish(&["--adopt"]);
+    assert_eq!(digits(&project), "0:2 1:2 2:1 3:2 4:1 5:1 6:1 7:1 8:1 9:1");
+    let audited: String = project.value(
+        "SELECT json_remove(detail, '$.done_by') FROM whimbrel_audit_log WHERE action = 'relate.taken_back'",
+    );
+    expect![[r#"{"recorded_undo":"WB0423","step":"relate:digits"}"#]].assert_eq(&audited);
+    project.append("data/a.csv", "14,Max\n");
+    project.finish(&["--incremental"]);
+    assert_eq!(
+        digits(&project),
+        "0:2 1:2 2:1 3:2 4:2 5:1 6:1 7:1 8:1 9:1",
+        "the plan's is recorded"
+    );
+}
+
+#[test]
+fn a_removed_step_whose_undo_cannot_be_carried_out_is_put_back_to_be_mended() {
+    let project = project(&STEP.replace("DELETE FROM digits", "DELTE FROM digits"));
+    project.finish(&[]);
+    let with_step = project.read("whimbrel.toml");
+    without_digits(&project, "");
+    let refused = expect![[r#"
+        error[WB0423]: taking relate step `digits` back
+          caused by: relate `digits`, undo:1: near "DELTE": syntax error: `DELTE FROM digits`
+          caused by: near "DELTE": syntax error in DELTE FROM digits at offset 0
+          caused by: Error code 1: SQL logic error
+          run: RUN
+          hint: this `undo` was recorded when the step was done: let the target have what it needs; or put the step back with another `undo` (`undo = "SELECT 1"` where what it did may stay), `whimbrel migrate --adopt`, then take it out
+          more: whimbrel explain WB0423
+    "#]];
+    project.run(&["migrate", "--adopt"]).check(2, refused);
+    project.write("whimbrel.toml", with_step.replace("DELTE", "DELETE"));
+    project.finish(&["--adopt"]);
+    assert_eq!(digits(&project), "0:2 1:2 2:1 3:1 4:1 5:1 6:1 7:1 8:1 9:1");
     without_digits(&project, "");
     project.finish(&["--adopt"]);
     assert_eq!(project.value::<i64>("SELECT count(*) FROM digits"), 0);

@@ -9,13 +9,13 @@ use whimbrel_testkit::servers::{Database, Engine};
 use super::place::{Folder, error, people, said, server};
 
 /// A session of the engine's own client that holds a lock as long as it stands.
-struct Holder {
+pub(crate) struct Holder {
     client: Child,
     input: Option<ChildStdin>,
 }
 
 impl Holder {
-    fn new(engine: Engine, database: &Database<'_>, sql: &str) -> Self {
+    pub(crate) fn new(engine: Engine, database: &Database<'_>, sql: &str) -> Self {
         let url = database.url();
         let mut client = match engine {
             Engine::Postgres => {
@@ -42,7 +42,7 @@ impl Holder {
         Self { client, input: Some(input) }
     }
 
-    fn end(mut self) {
+    pub(crate) fn end(mut self) {
         drop(self.input.take());
         self.client.wait().unwrap();
     }
@@ -91,8 +91,8 @@ fn a_locked_table_of_postgresql_is_named_with_who_holds_it() {
         "BEGIN; LOCK TABLE people",
         "program `psql`",
         expect![[r#"
-            error[WB0407]: writing to `people`
-              caused by: write to `people`: another session holds a lock (canceling statement due to lock timeout); locks on `people` are held by process N (user `whimbrel`, program `psql`, in its transaction for N s): `postgres://whimbrel:***@127.0.0.1:PORT/DATABASE`
+            error[WB0407]: beginning to load `people`
+              caused by: count `people`: another session holds a lock (canceling statement due to lock timeout); locks on `people` are held by process N (user `whimbrel`, program `psql`, in its transaction for N s): `postgres://whimbrel:***@127.0.0.1:PORT/DATABASE`
               caused by: PostgreSQL's SQLSTATE 55P03
               hint: let the other one finish, or end it; then run the same command again; what is committed stays
               more: whimbrel explain WB0407

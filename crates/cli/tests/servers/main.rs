@@ -4,11 +4,14 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::needless_pass_by_value)] // tests; `Expect` is made to be handed over
 
+mod ahead;
 mod broken;
 mod disk;
+mod list;
 mod locked;
 mod place;
 mod privileges;
 mod refused;
+mod scripts;
 mod secrets;
 mod tls;

@@ -5,6 +5,50 @@ use whimbrel_testkit::servers::Engine;
 
 use super::place::{Folder, number, people, said, server, url_of};
 
+/// Schemas of the plan's table, and whether they make its key unique.
+const SCHEMAS: [(&str, bool); 4] = [
+    ("CREATE TABLE people (id bigint NOT NULL, name varchar(20))", false),
+    ("CREATE TABLE people (id bigint, name varchar(20), PRIMARY KEY (id, name))", false),
+    ("CREATE TABLE people (id bigint NOT NULL, name varchar(20), UNIQUE (id))", true),
+    ("CREATE TABLE people (name varchar(20) PRIMARY KEY, id bigint NOT NULL UNIQUE)", true),
+];
+
+fn key_is_found(engine: Engine) {
+    let Some(server) = server(engine) else { return };
+    for (schema, unique) in SCHEMAS {
+        let database = server.database("keys").unwrap();
+        let url = database.tcp_url().unwrap();
+        let folder = Folder::on(&database, &url);
+        std::fs::create_dir(folder.path().join("schema")).unwrap();
+        folder.write("schema/people.sql", schema);
+        let plan = std::fs::read_to_string(folder.path().join("whimbrel.toml")).unwrap();
+        let check = |plan: &str| {
+            folder.write("whimbrel.toml", plan);
+            for verb in ["validate", "plan"] {
+                let output = folder.run(&[verb]);
+                let said = said(&output);
+                let found = said.contains("WB0418") && said.contains("key of `people`");
+                assert_eq!(found, !unique, "{verb} {schema}: {said}");
+                assert_eq!(output.status.code(), Some(if unique { 0 } else { 2 }), "{said}");
+            }
+        };
+        // The table that the schema files would create, and then the same as it stands.
+        check(&plan.replacen("\n\n", "\nschema = \"schema\"\n\n", 1));
+        database.run(schema).unwrap();
+        check(&plan);
+    }
+}
+
+#[test]
+fn a_key_that_nothing_on_postgresql_makes_unique_is_found_before() {
+    key_is_found(Engine::Postgres);
+}
+
+#[test]
+fn a_key_that_nothing_on_mariadb_makes_unique_is_found_before() {
+    key_is_found(Engine::Mysql);
+}
+
 #[test]
 fn who_may_not_create_the_ledger_on_postgresql() {
     let Some(server) = server(Engine::Postgres) else { return };

@@ -129,7 +129,8 @@ fn a_wrong_password_on_postgresql() {
     "#]]);
     folder.check("validate", expect![[r#"
         ok    plan                 1 table from 1 source
-        FAIL  target               connect: the login was refused (password authentication failed for user "whimbrel"): `postgres://whimbrel:***@127.0.0.1:PORT/DATABASE`
+        FAIL  target               connect: the login was refused (password authentication failed for user "whimbrel"): `postgres://whimbrel:***@127.0.0.1:PORT/DATABASE` (WB0451)
+              hint: check user and password in the URL; signs of a password that mean something in URLs are written with percent signs, as `%40` for `@`
         ok    working folder       .
         1 failed check; nothing was written
         exit 2

@@ -1,19 +1,21 @@
 //! A load that writes nothing: everything is read and transformed, and what would happen is
 //! counted. No writer is ever made; only the target's own constraints stay untried.
 
+use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 use whimbrel_ledger::{Counts, Item, ItemKind, Lead, Place, Run};
+use whimbrel_model::plan::DuplicateConflict;
 use whimbrel_model::{Class, ValueRef};
 use whimbrel_transform::{MASK, Notes, excerpt};
 
 use super::gate::{Announced, Gate};
-use super::produced::{Fate, Produced};
+use super::judge::read_before;
+use super::produced::{Fate, Produced, Refusal, Unit};
 use super::stage::{self, Choice, ParentIndex, Shared};
 use super::work::works;
 use crate::begin::all_items;
@@ -138,7 +140,7 @@ async fn tally(
     depth: Depth,
 ) -> Result<(DryTable, ParentKeys), CoreError> {
     let known = Arc::new(parents);
-    let mut tally = Tally::new(job.ports, surveyed, depth);
+    let mut tally = Tally::new(job, surveyed, depth);
     let databases = items.iter().filter(|item| item.kind == ItemKind::Table).count();
     tally.table.databases = databases as u64;
     tally.table.files = (items.len() - databases) as u64;
@@ -228,9 +230,12 @@ async fn feed(
 struct Tally<'a> {
     surveyed: &'a SurveyedStep,
     depth: Depth,
+    /// What becomes of duplicates, where the plan declares them.
+    conflict: Option<DuplicateConflict>,
     counts: Counts,
     notes: Notes,
-    seen: BTreeSet<[u8; 16]>,
+    /// What duplicates are told by, with the key of the first one's row.
+    seen: BTreeMap<[u8; 16], Vec<u8>>,
     own: ParentKeys,
     causes: BTreeMap<(String, Option<String>, Option<String>), DryReject>,
     table: DryTable,
@@ -239,14 +244,16 @@ struct Tally<'a> {
 }
 
 impl<'a> Tally<'a> {
-    fn new(ports: &Ports, surveyed: &'a SurveyedStep, depth: Depth) -> Self {
-        let now = ports.clock.monotonic();
+    fn new(job: &Job<'_>, surveyed: &'a SurveyedStep, depth: Depth) -> Self {
+        let now = job.ports.clock.monotonic();
+        let duplicates = job.plan.tables[surveyed.mapping].duplicates.as_ref();
         Self {
             surveyed,
             depth,
+            conflict: duplicates.map(|duplicates| duplicates.conflict),
             counts: Counts::default(),
             notes: Notes::default(),
-            seen: BTreeSet::new(),
+            seen: BTreeMap::new(),
             own: BTreeMap::new(),
             causes: BTreeMap::new(),
             table: DryTable {
@@ -274,27 +281,16 @@ impl<'a> Tally<'a> {
         let mut classes = Vec::with_capacity(produced.units.len());
         for unit in &produced.units {
             let class = match &unit.fate {
-                Fate::Rows if unit.duplicate.is_some_and(|digest| !self.seen.insert(digest)) => {
-                    Class::Duplicate
-                }
-                Fate::Rows => Class::Loaded,
+                Fate::Rows if self.is_first(unit) => Class::Loaded,
+                Fate::Rows => match self.conflict {
+                    Some(DuplicateConflict::Reject) => {
+                        let before = read_before("the same was read before".to_owned());
+                        self.refuse(&before, place(path, unit.position.line))
+                    }
+                    Some(DuplicateConflict::Map) | None => Class::Duplicate,
+                },
                 Fate::Filtered => Class::Filtered,
-                Fate::Rejected(refusal) => {
-                    let place = place(path, unit.position.line);
-                    let cause =
-                        (refusal.code.clone(), refusal.column.clone(), refusal.rule.clone());
-                    let known = self.causes.entry(cause).or_insert_with(|| DryReject {
-                        code: refusal.code.clone(),
-                        column: refusal.column.clone(),
-                        rule: refusal.rule.clone(),
-                        count: 0,
-                        first: place,
-                        message: refusal.message.clone(),
-                        value: refusal.value.clone(),
-                    });
-                    known.count += 1;
-                    Class::Rejected
-                }
+                Fate::Rejected(refusal) => self.refuse(refusal, place(path, unit.position.line)),
             };
             self.counts.read += 1;
             self.counts.classes[class as usize] += 1;
@@ -303,14 +299,15 @@ impl<'a> Tally<'a> {
         self.table.bytes_read += produced.raw.len() as u64;
         for row in 0..produced.rows.len() {
             let index = produced.rows.units[row] as usize;
-            if classes[index] != Class::Loaded {
+            let is_loaded = classes[index] == Class::Loaded;
+            if !is_loaded && classes[index] != Class::Duplicate {
+                continue;
+            }
+            self.lead(item, &produced, row, is_loaded);
+            if !is_loaded {
                 continue;
             }
             self.table.rows += 1;
-            if let Some(legacy) = produced.rows.legacy.get(row) {
-                let record = produced.units[index].position.record;
-                self.lead(item, legacy, produced.rows.key(row), record);
-            }
             if self.table.samples.len() < SAMPLES {
                 let sample = self.sample(path, &produced, row, index);
                 self.table.samples.push(sample);
@@ -323,10 +320,48 @@ impl<'a> Tally<'a> {
         }
     }
 
-    /// Notes that a legacy key leads to the row that the record became.
-    fn lead(&mut self, item: &Item, legacy: &str, new_key: &[u8], record: u64) {
+    /// Whether no unit before was the same; then it is what others are duplicates of.
+    fn is_first(&mut self, unit: &Unit) -> bool {
+        match unit.duplicate.map(|digest| self.seen.entry(digest)) {
+            Some(Entry::Occupied(_)) => false,
+            Some(Entry::Vacant(free)) => {
+                free.insert(Vec::new());
+                true
+            }
+            None => true,
+        }
+    }
+
+    fn refuse(&mut self, refusal: &Refusal, first: String) -> Class {
+        let cause = (refusal.code.clone(), refusal.column.clone(), refusal.rule.clone());
+        let known = self.causes.entry(cause).or_insert_with(|| DryReject {
+            code: refusal.code.clone(),
+            column: refusal.column.clone(),
+            rule: refusal.rule.clone(),
+            count: 0,
+            first,
+            message: refusal.message.clone(),
+            value: refusal.value.clone(),
+        });
+        known.count += 1;
+        Class::Rejected
+    }
+
+    /// Notes where a row's legacy key leads: to the row itself, or to that of which its record is a
+    /// duplicate.
+    fn lead(&mut self, item: &Item, produced: &Produced, row: usize, is_loaded: bool) {
+        let Some(legacy) = produced.rows.legacy.get(row) else { return };
+        let unit = &produced.units[produced.rows.units[row] as usize];
+        let mut new_key = produced.rows.key(row);
+        if let Some(first) = unit.duplicate.and_then(|digest| self.seen.get_mut(&digest)) {
+            if !is_loaded {
+                new_key = first;
+            } else if first.is_empty() {
+                first.extend_from_slice(new_key);
+            }
+        }
         let (source, source_file) = (item.source.clone(), item.source_file.clone());
-        let place = Place { source, source_file, record };
+        let place = Place { source, source_file, record: unit.position.record };
         match self.own.entry((self.table.table.clone(), legacy.to_owned())) {
             Entry::Occupied(mut known) => known.get_mut().add(new_key, || place),
             Entry::Vacant(free) => {

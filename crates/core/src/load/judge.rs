@@ -110,15 +110,10 @@ impl OpenBatch {
             };
             ends[index] = Some(match conflict {
                 DuplicateConflict::Map => UnitEnd::Class(Class::Duplicate),
-                DuplicateConflict::Reject => UnitEnd::Refused(Box::new(Refusal {
-                    stage: Stage::Transform,
-                    code: "WB0601".to_owned(),
-                    column: None,
-                    field: None,
-                    value: None,
-                    rule: Some("duplicates".to_owned()),
-                    message: format!("the same was read before, as record `{place}`"),
-                })),
+                DuplicateConflict::Reject => {
+                    let message = format!("the same was read before, as record `{place}`");
+                    UnitEnd::Refused(Box::new(read_before(message)))
+                }
             });
             losers.insert(index, winner);
         }
@@ -426,6 +421,15 @@ fn foregone(units: &[Unit]) -> Vec<Option<UnitEnd>> {
             Fate::Rejected(refusal) => Some(UnitEnd::Refused(Box::new((**refusal).clone()))),
         })
         .collect()
+}
+
+/// Why a record is refused that is a duplicate of another.
+pub(super) fn read_before(message: String) -> Refusal {
+    Refusal {
+        stage: Stage::Transform,
+        rule: Some("duplicates".to_owned()),
+        ..refusal("WB0601", message)
+    }
 }
 
 fn wanted(rows: &Arc<Rows>, ends: &[Option<UnitEnd>]) -> Arc<Rows> {

@@ -28,8 +28,8 @@ use std::time::Duration;
 
 use whimbrel_endpoint::{EndpointError, ErrorClass};
 use whimbrel_ledger::{
-    Counts, Item, Parked, Run, RunKind, Step, StepStatus, Versions, batch, item, meta, pages,
-    reject, step,
+    Counts, Item, Layout, Parked, Run, RunKind, Step, StepStatus, Versions, batch, item, meta,
+    pages, reject, step,
 };
 use whimbrel_model::Class;
 use whimbrel_model::plan::{Budget, Plan, TableMapping};
@@ -93,7 +93,7 @@ pub(crate) async fn step(
     pace: &mut Pace,
 ) -> Result<LoadEnd, CoreError> {
     let Job { ports, plan, survey, options } = *job;
-    let project_key = project_key(ports).await?;
+    let project_key = meta::digest_key(ports.target.as_ref()).await.during(reading)?;
     let task = Task {
         ports,
         plan,
@@ -159,11 +159,6 @@ pub(crate) fn asked_to_stop(job: &Job<'_>) -> Option<StopReason> {
 
 fn reading() -> String {
     "reading the ledger".to_owned()
-}
-
-async fn project_key(ports: &Ports) -> Result<[u8; 32], CoreError> {
-    let text = meta::get(ports.target.as_ref(), "project_key").await.during(reading)?;
-    Ok(blake3::derive_key("whimbrel 2026 digest key", text.unwrap_or_default().as_bytes()))
 }
 
 /// Why an attempt ended early.
@@ -260,15 +255,23 @@ impl Task<'_> {
             error_message: None,
             ..row
         };
-        let doing = || format!("beginning to load `{}`", self.surveyed.table.name);
+        let table = &self.surveyed.table;
+        let doing = || format!("beginning to load `{}`", table.name);
         let patience = Patience::new(self.ports, retries(self.plan), self.lease);
         let write = async |_| {
             let mut txn = self.ports.target.begin(self.lease.fence).await.during(doing)?;
+            let mut running = running.clone();
+            if running.rollback_data.is_none() {
+                // Before its first row: what stands there now is somebody else's, or an earlier run's.
+                let rows_before = txn.count(&table.name).await.during(doing)?;
+                let layout = Layout::of(table, rows_before);
+                running.rollback_data = Some(layout.to_json());
+            }
             step::put(txn.as_mut(), std::slice::from_ref(&running)).await.during(doing)?;
-            txn.commit().await.during(doing)
+            txn.commit().await.during(doing)?;
+            Ok(running)
         };
-        patience.carry_out(write).await?;
-        Ok(running)
+        patience.carry_out(write).await
     }
 
     async fn attempt(
@@ -451,7 +454,8 @@ impl Task<'_> {
                 let produced = message?;
                 next = announcement.produced.try_recv().ok();
                 let after = next.as_ref().and_then(|message| message.as_ref().ok());
-                let is_of_batch = !self.full(writer, Some(&produced), flow);
+                let is_of_batch =
+                    self.stop_reason(flow).is_none() && !self.full(writer, Some(&produced), flow);
                 let after = after.map(|produced| After { produced, is_of_batch });
                 flow.note(&produced, writer.items());
                 let began = self.ports.clock.monotonic();

@@ -37,10 +37,18 @@ impl Produced {
         self.rows.len().max(self.units.len()) as u64
     }
 
+    /// Whether some of its rows are to be written, as far as the transform decides.
+    pub(crate) fn is_written(&self) -> bool {
+        self.rows.units.iter().any(|unit| self.has_rows(*unit))
+    }
+
     /// Whether all of its rows are to be written.
     pub(crate) fn is_whole(&self) -> bool {
-        let is_written = |unit: &u32| matches!(self.units[*unit as usize].fate, Fate::Rows);
-        self.rows.units.iter().all(is_written)
+        self.rows.units.iter().all(|unit| self.has_rows(*unit))
+    }
+
+    fn has_rows(&self, unit: u32) -> bool {
+        matches!(self.units[unit as usize].fate, Fate::Rows)
     }
 
     /// Takes what follows in source order, too.

@@ -71,7 +71,7 @@ pub(super) struct OpenBatch {
 #[derive(Clone, Copy)]
 pub(crate) struct After<'a> {
     pub(crate) produced: &'a Produced,
-    /// The batch is not full before it.
+    /// The batch is not closed before it.
     pub(crate) is_of_batch: bool,
 }
 
@@ -127,7 +127,9 @@ impl<'a> Writer<'a> {
         }
         let open = self.open.as_mut().expect("a batch was begun");
         open.owes = false;
+        // What is expected comes after a write: without one, it would itself be the next.
         if let Some(After { produced: after, is_of_batch }) = after
+            && produced.is_written()
             && after.rows.len() > 0
         {
             open.owes = is_of_batch && self.context.duplicates.is_none() && after.is_whole();

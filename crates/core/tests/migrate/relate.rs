@@ -7,7 +7,7 @@ use whimbrel_ledger::{RunStatus, tables};
 
 use crate::ledger::newest;
 use crate::troubled::{At, Flush, Trouble};
-use crate::world::{World, check, same};
+use crate::world::{Process, World, check, same};
 
 /// People are loaded; their copies are made by a step.
 const TABLES: &str = r#"
@@ -347,4 +347,46 @@ fn a_step_behind_one_that_is_done_again_is_done_again_too() {
     assert!(matches!(ended.result, Some(Ok(Outcome::Completed { .. }))), "{:?}", ended.result);
     assert_eq!(world.target.rows("wrong").len(), 3);
     assert!(steps(&world).iter().all(|step| !step.contains("\"by\"")), "{:?}", steps(&world));
+}
+
+/// A world with rows to come, whose second step has an undo that the target refuses, and how it is
+/// with the plan mended.
+fn refused_undo() -> (World, World) {
+    let world = with(&CHAIN.replace("needs copies; clear wrong", "clear wrong; refused"));
+    world.migrate_to_the_end();
+    world.append("people", "a", "4");
+    assert_eq!(code(world.migrate_incremental()), "WB0423");
+    let mended = world.clone().with_plan(&format!("{TABLES}{CHAIN}"));
+    (world, mended)
+}
+
+fn adopting(world: &World) -> Process<'_> {
+    let mut process = world.process();
+    process.options.adopt = true;
+    process
+}
+
+#[test]
+fn the_plans_undo_takes_back_where_the_recorded_one_is_refused_and_nothing_disturbs_that() {
+    let (_, undisturbed) = refused_undo();
+    assert_eq!(code(undisturbed.migrate()), "WB0423", "it is not adopted");
+    let ended = adopting(&undisturbed).run();
+    assert!(matches!(ended.result, Some(Ok(Outcome::Completed { .. }))), "{:?}", ended.result);
+    assert_eq!(undisturbed.target.rows("wrong").len(), 4);
+    for trouble in [
+        Trouble::DeathBefore,
+        Trouble::DeathAfter,
+        Trouble::Unheard,
+        Trouble::Refused(ErrorClass::System),
+        Trouble::Refused(ErrorClass::Transient),
+    ] {
+        for commit in 1..=ended.commits {
+            let (_, world) = refused_undo();
+            assert_eq!(code(world.migrate()), "WB0423");
+            adopting(&world).trouble(At::Commit(commit), trouble).run();
+            adopting(&world).run();
+            let at = format!("{trouble:?} at commit {commit}");
+            assert_eq!(committed(&world), committed(&undisturbed), "{at}");
+        }
+    }
 }

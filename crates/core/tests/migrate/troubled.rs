@@ -10,9 +10,9 @@ use async_trait::async_trait;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use whimbrel_endpoint::memory::{Committed, MemorySource, MemoryTarget};
 use whimbrel_endpoint::{
-    Discovery, EndpointError, ErrorClass, Fence, Finding, Freshness, LeaseAnswer, LeaseRequest,
-    Limit, Needs, Partition, Pressure, Query, Reader, ReaderEnd, RowFate, Rows, SchemaFile, Source,
-    Target, TargetFacts, Txn, WriteMode,
+    Coming, Discovery, EndpointError, ErrorClass, Fence, Finding, Freshness, LeaseAnswer,
+    LeaseRequest, Limit, Needs, Partition, Pressure, Query, Reader, ReaderEnd, RowFate, Rows,
+    SchemaFile, Snapshot, Source, Target, TargetFacts, Txn, WriteMode,
 };
 use whimbrel_ledger::tables;
 use whimbrel_model::plan::HashAlgorithm;
@@ -187,6 +187,10 @@ impl Target for Troubled {
         self.inner.lease(request).await
     }
 
+    fn snapshot(&self) -> Result<Arc<dyn Snapshot>, EndpointError> {
+        self.inner.snapshot()
+    }
+
     async fn release(&self, fence: Fence) -> Result<(), EndpointError> {
         self.inner.release(fence).await
     }
@@ -212,8 +216,8 @@ impl Target for Troubled {
         }))
     }
 
-    async fn inspect(&self, _needs: &Needs) -> Result<Vec<Finding>, EndpointError> {
-        Ok(self.script.findings.clone())
+    async fn inspect(&self, needs: &Needs) -> Result<Vec<Finding>, EndpointError> {
+        Ok([self.script.findings.clone(), self.inner.inspect(needs).await?].concat())
     }
 
     async fn pressure(&self) -> Result<Pressure, EndpointError> {
@@ -274,6 +278,10 @@ impl Txn for TroubledTxn {
         Ok(fates)
     }
 
+    fn expect(&mut self, table: &Table, rows: &Arc<Chunk>, coming: Coming) {
+        self.inner.expect(table, rows, coming);
+    }
+
     async fn put(&mut self, table: &Table, rows: &Chunk) -> Result<(), EndpointError> {
         self.batch |= table.name == tables::BATCHES.name;
         let batch = self.script.batches.load(Ordering::SeqCst) + 1;
@@ -331,8 +339,8 @@ impl Txn for TroubledTxn {
         self.inner.apply_schema(file).await
     }
 
-    /// A language of four statements, as memory reads no SQL: `copy TABLE TABLE`, `clear TABLE`,
-    /// `needs TABLE` (has rows), `nothing`.
+    /// A language of five statements, as memory reads no SQL: `copy TABLE TABLE`, `clear TABLE`,
+    /// `needs TABLE` (has rows), `nothing`, `refused`.
     async fn execute(&mut self, script: &whimbrel_endpoint::Script) -> Result<u64, EndpointError> {
         let mut changed = 0;
         for statement in script.sql.split(';') {
@@ -341,6 +349,10 @@ impl Txn for TroubledTxn {
                 ["copy", from, into] => self.copy(from, into).await?,
                 ["clear", table] => self.inner.delete(&Query::table(*table, &[])).await?,
                 ["nothing"] => 0,
+                ["refused"] => {
+                    let what = format!("{}: refused", script.name);
+                    return Err(EndpointError::new(ErrorClass::Configuration, "WB0423", what));
+                }
                 ["needs", table] => {
                     let rows = self.inner.count(table).await?;
                     assert!(

@@ -1,7 +1,7 @@
 //! Waiving rejects.
 
 use whimbrel_core::CoreError;
-use whimbrel_ledger::{RejectStatus, chain, reject};
+use whimbrel_ledger::{RejectStatus, audit, chain, reject};
 
 use crate::ledger::{newest, now};
 use crate::legacy;
@@ -33,7 +33,11 @@ fn the_audit_log_is_a_chain_that_tells_of_the_waiver() {
     world.waive(&run, rejects, "known to be broken").expect("nobody else is here");
     let log = now(chain::entries_of(&world.target, &run.id, 100));
     let actions: Vec<&str> = log.iter().map(|entry| entry.action.as_str()).collect();
-    assert_eq!(actions, ["run.started", "run.resumed", "run.completed", "rejects.waived"]);
+    let begun = ["run.started", "tables.created", "run.interrupted"];
+    let ended = ["run.resumed", "run.verified", "run.completed", "rejects.waived"];
+    assert_eq!(actions, [&begun[..], &ended[..]].concat());
+    let verified = now(audit::verify(&world.target, None));
+    assert!(verified.is_intact() && verified.checkpoints == 2, "{verified:?}");
     let mut previous = Vec::new();
     for entry in log {
         assert_eq!((&entry.previous, &entry.hash), (&previous, &entry.expected_hash()));

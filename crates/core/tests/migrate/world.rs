@@ -215,6 +215,7 @@ impl World {
             sources,
             clock: Arc::clone(&clock),
             spill: Arc::clone(&self.spilled) as _,
+            scratch: std::env::temp_dir(),
             liveness: Arc::new(self.dead.clone()),
             events: Emitter::new(clock, ear),
             cancel,

@@ -9,8 +9,8 @@ use whimbrel_model::{
 };
 
 use crate::{
-    Coming, EndpointError, ErrorClass, Fence, Holder, LeaseAnswer, LeaseRequest, Operator, Order,
-    Query, RowFate, SchemaFile, Target, Txn, WriteMode,
+    Coming, EndpointError, ErrorClass, Fence, Holder, LeaseAnswer, LeaseRequest, Needs, Operator,
+    Order, Query, RowFate, SchemaFile, Target, Txn, WriteMode,
 };
 
 /// Opens one more connection to the database under test.
@@ -48,6 +48,8 @@ pub async fn target_contract(make: impl Fn() -> Connect) {
     expected_rows_go_in_only_when_they_are_written(make()).await;
     rows_that_surely_come_are_in_as_if_they_came_one_after_the_other(make()).await;
     rows_that_surely_come_and_do_not_are_never_there(make()).await;
+    rows_that_come_sooner_than_expected_are_written_once(make()).await;
+    what_is_booked_between_writes_stays_whatever_becomes_of_their_rows(make()).await;
     rows_without_a_key_are_all_new(make()).await;
     a_key_that_is_not_unique_is_refused(make()).await;
     what_is_undone_never_was(make()).await;
@@ -457,6 +459,39 @@ async fn rows_that_surely_come_and_do_not_are_never_there(connect: Connect) {
     }
 }
 
+async fn rows_that_come_sooner_than_expected_are_written_once(connect: Connect) {
+    let (target, fence) = ready(&connect).await;
+    let mut txn = begin(&*target, fence).await;
+    write(&mut txn, &items(), item_rows(&[(1, "one", "")])).await;
+    let sooner = Arc::new(item_rows(&[(2, "two", "")]));
+    txn.expect(&items(), &sooner, Coming::Surely);
+    let fates = txn.write(&items(), sooner, WriteMode::Insert).await.expect("write");
+    assert_eq!(fates, [RowFate::Inserted]);
+    txn.commit().await.expect("commit");
+    assert_eq!(all_items(&*target).await.len(), 2);
+}
+
+async fn what_is_booked_between_writes_stays_whatever_becomes_of_their_rows(connect: Connect) {
+    let (target, fence) = ready(&connect).await;
+    let books = Table { name: "books".to_owned(), ..items() };
+    let mut txn = begin(&*target, fence).await;
+    txn.create_table(&books).await.expect("create");
+    let first = Arc::new(item_rows(&[(1, "one", "")]));
+    let taken = Arc::new(item_rows(&[(1, "again", "")]));
+    txn.expect(&items(), &taken, Coming::Surely);
+    let fates = txn.write(&items(), first, WriteMode::Insert).await.expect("write");
+    assert_eq!(fates, [RowFate::Inserted]);
+    txn.put(&books, &item_rows(&[(1, "booked", "")])).await.expect("put");
+    let fates = txn.write(&items(), taken, WriteMode::Insert).await.expect("write");
+    assert_eq!(fates, [RowFate::Taken]);
+    let fates = write(&mut txn, &items(), item_rows(&[(2, "two", ""), (1, "again", "")])).await;
+    assert_eq!(fates, [RowFate::Inserted, RowFate::Taken]);
+    txn.commit().await.expect("commit");
+    assert_eq!(all_items(&*target).await.len(), 2);
+    let booked = target.select(&Query::table("books", &["id"])).await.expect("select");
+    assert_eq!(booked.len(), 1, "what was booked is gone");
+}
+
 async fn rows_without_a_key_are_all_new(connect: Connect) {
     let (target, fence) = ready(&connect).await;
     let log = Table {
@@ -478,6 +513,21 @@ async fn rows_without_a_key_are_all_new(connect: Connect) {
 async fn a_key_that_is_not_unique_is_refused(connect: Connect) {
     let (target, fence) = ready(&connect).await;
     let by_name = Table { key: vec![1], ..items() };
+    let found = async |key: usize| {
+        let key = vec![items().columns[key].name.clone()];
+        let needs = Needs {
+            tables: vec!["items".to_owned()],
+            keys: [("items".to_owned(), key)].into(),
+            ..Needs::default()
+        };
+        let findings = target.inspect(&needs).await.expect("inspect");
+        let blocking = findings.into_iter().filter(|finding| finding.blocks);
+        blocking.map(|finding| finding.message).collect::<Vec<_>>()
+    };
+    let nothing: &[String] = &[];
+    assert_eq!(found(0).await, nothing);
+    let found = found(1).await;
+    assert!(found.len() == 1 && found[0].contains("key of `items` unique"), "{found:?}");
     let mut txn = begin(&*target, fence).await;
     let rows = Arc::new(item_rows(&[(1, "a", "")]));
     assert_eq!(

@@ -10,8 +10,9 @@ use whimbrel_model::{Chunk, ChunkBuilder, Row, Table, Value, ValueRef};
 
 use super::order::{Key, compare};
 use crate::{
-    Condition, EndpointError, ErrorClass, Fence, Holder, LeaseAnswer, LeaseRequest, Operator,
-    Order, Query, RowFate, Rows, SchemaFile, Script, Target, TargetFacts, Txn, WriteMode, codes,
+    Coming, Condition, EndpointError, ErrorClass, Fence, Finding, Holder, LeaseAnswer,
+    LeaseRequest, Needs, Operator, Order, Query, RowFate, Rows, SchemaFile, Script, Snapshot,
+    Target, TargetFacts, Txn, WriteMode, codes,
 };
 
 /// What the ledger's tables are called; a prepared target creates them as they are first written.
@@ -45,6 +46,13 @@ struct Lease {
 /// What a target in memory had committed at a moment.
 #[derive(Clone, Default, Debug)]
 pub struct Committed(Tables);
+
+impl Committed {
+    /// A table and its rows, by key.
+    pub(super) fn table(&self, name: &str) -> Option<(&Table, impl Iterator<Item = &Vec<Value>>)> {
+        self.0.get(name).map(|stored| (&stored.table, stored.rows.values()))
+    }
+}
 
 type Tables = BTreeMap<String, Arc<Stored>>;
 
@@ -149,6 +157,20 @@ impl Target for MemoryTarget {
         }
     }
 
+    async fn inspect(&self, needs: &Needs) -> Result<Vec<Finding>, EndpointError> {
+        let state = self.state();
+        let key_of = |table: &str| Some(key_names(&state.tables.get(table)?.table));
+        let shared = needs.keys.iter().filter(|(table, key)| {
+            needs.tables.contains(table) && key_of(table).is_some_and(|own| own != **key)
+        });
+        let finding = |(table, key): (&String, &Vec<String>)| Finding {
+            code: codes::UNSUPPORTED,
+            blocks: true,
+            message: not_unique(table, key),
+        };
+        Ok(shared.map(finding).collect())
+    }
+
     async fn prepare_ledger(&self) -> Result<(), EndpointError> {
         self.state().ledger = true;
         Ok(())
@@ -203,7 +225,18 @@ impl Target for MemoryTarget {
         }
         state.open = Some(self.connection);
         let tables = state.tables.clone();
-        Ok(Box::new(MemoryTxn { state: Arc::clone(&self.state), fence, tables, ended: false }))
+        Ok(Box::new(MemoryTxn {
+            state: Arc::clone(&self.state),
+            fence,
+            tables,
+            ended: false,
+            expected: None,
+            owed: None,
+        }))
+    }
+
+    fn snapshot(&self) -> Result<Arc<dyn Snapshot>, EndpointError> {
+        Ok(Arc::new(self.committed()))
     }
 
     async fn enter_load(&self) -> Result<(), EndpointError> {
@@ -244,6 +277,31 @@ struct MemoryTxn {
     fence: Fence,
     tables: Tables,
     ended: bool,
+    /// Rows that the write after the next one is sure to be given, and those that the next one is.
+    /// Nothing is begun here, but whoever says so and does something else is found out.
+    expected: Option<Certain>,
+    owed: Option<Certain>,
+}
+
+/// Rows that are certain to come, and their table.
+#[derive(Debug)]
+struct Certain {
+    table: String,
+    rows: Arc<Chunk>,
+}
+
+impl Certain {
+    fn are(&self, table: &Table, rows: &Arc<Chunk>) -> bool {
+        self.table == table.name && Arc::ptr_eq(&self.rows, rows)
+    }
+}
+
+fn not_written() -> EndpointError {
+    EndpointError::new(
+        ErrorClass::Configuration,
+        codes::TRANSACTION,
+        "rows that were certain to come were not written",
+    )
 }
 
 impl Drop for MemoryTxn {
@@ -262,13 +320,23 @@ impl Txn for MemoryTxn {
         rows: Arc<Chunk>,
         mode: WriteMode,
     ) -> Result<Vec<RowFate>, EndpointError> {
+        let WriteMode::Insert = mode;
+        if self.owed.take().is_some_and(|owed| !owed.are(table, &rows)) {
+            return Err(not_written());
+        }
+        self.expected.take_if(|expected| expected.are(table, &rows));
         let stored = self.stored(table)?;
         let layout = stored.layout(table, &rows)?;
-        match mode {
-            WriteMode::Insert => {
-                Ok(rows.rows().map(|row| stored.insert(table, &layout, row)).collect())
-            }
-        }
+        let fates: Vec<RowFate> =
+            rows.rows().map(|row| stored.insert(table, &layout, row)).collect();
+        let all = fates.iter().all(|fate| *fate == RowFate::Inserted);
+        self.owed = self.expected.take().filter(|_| all);
+        Ok(fates)
+    }
+
+    fn expect(&mut self, table: &Table, rows: &Arc<Chunk>, coming: Coming) {
+        let certain = Certain { table: table.name.clone(), rows: Arc::clone(rows) };
+        self.expected = (coming == Coming::Surely).then_some(certain);
     }
 
     async fn put(&mut self, table: &Table, rows: &Chunk) -> Result<(), EndpointError> {
@@ -365,6 +433,9 @@ impl Txn for MemoryTxn {
         if state.lease.fence != self.fence.0 || state.lease.holder.is_none() {
             return Err(fenced());
         }
+        if self.owed.is_some() {
+            return Err(not_written());
+        }
         state.tables = std::mem::take(&mut self.tables);
         Ok(())
     }
@@ -424,17 +495,14 @@ impl Stored {
                 self.rows.values_mut().for_each(|row| row.push(Value::Null));
             }
         }
-        let names = |table: &Table| -> Vec<String> {
-            table.key.iter().map(|&index| table.columns[index].name.clone()).collect()
-        };
-        let (own, asked) = (names(&self.table), names(table));
+        let (own, asked) = (key_names(&self.table), key_names(table));
         if asked.is_empty() && own.is_empty() || asked == own {
             return Ok(());
         }
         Err(EndpointError::new(
             ErrorClass::Configuration,
             codes::UNSUPPORTED,
-            format!("nothing makes the key of `{}` unique: `{}`", table.name, asked.join(", ")),
+            not_unique(&table.name, &asked),
         ))
     }
 
@@ -628,6 +696,14 @@ fn gone(table: &Table, key: &Key) -> EndpointError {
         codes::ROW_GONE,
         format!("no row to overwrite in `{}` under its key: `{}`", table.name, key.join(", ")),
     )
+}
+
+fn key_names(table: &Table) -> Vec<String> {
+    table.key.iter().map(|&index| table.columns[index].name.clone()).collect()
+}
+
+fn not_unique(table: &str, key: &[String]) -> String {
+    format!("nothing makes the key of `{table}` unique: `{}`", key.join(", "))
 }
 
 fn no_key(table: &Table) -> EndpointError {

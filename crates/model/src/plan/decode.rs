@@ -21,7 +21,7 @@ use super::{
     At, Budget, ByEngine, CsvDialect, Database, DuplicateConflict, Duplicates, DuplicatesBy,
     DuplicatesScope, Each, Existing, Format, Hidden, Indexes, LargeFiles, Outside, Plan, Ragged,
     Rejects, Relate, Rule, RunLimits, Secret, Severity, Source, SourceColumn, SourceRows, Span,
-    SqlText, TableMapping, ValueMap, Window, check, codes,
+    SqlText, TableMapping, ValueMap, Verify, Window, check, codes,
 };
 
 pub(super) const MAX_RECORD_SIZE: u64 = 64 << 20;
@@ -78,6 +78,7 @@ fn plan<'a>(notes: &'a Notes<'a>, tree: &'a DeTable<'a>) -> Plan {
         schema: root.text("schema"),
         timezone: root.text("timezone"),
         namespace: root.uuid("namespace"),
+        verify: root.word("verify", VERIFY).unwrap_or_default(),
         sources: sources(&root),
         maps: maps(&root),
         tables: tables(&root),
@@ -88,6 +89,13 @@ fn plan<'a>(notes: &'a Notes<'a>, tree: &'a DeTable<'a>) -> Plan {
         hidden: Hidden::default(),
     }
 }
+
+const VERIFY: &[(&str, Verify)] = &[
+    ("none", Verify::None),
+    ("basic", Verify::Basic),
+    ("standard", Verify::Standard),
+    ("rigorous", Verify::Rigorous),
+];
 
 fn secret(text: At<String>) -> At<Secret> {
     At { value: Secret::new(text.value), span: text.span }

@@ -27,6 +27,7 @@ pub use codes::CODES;
 pub use decode::decode;
 pub use error::PlanError;
 pub use relate::{ByEngine, ENGINES, Relate, SqlText};
+pub use suggest::did_you_mean;
 
 /// Where something stands in the plan file: a range of bytes.
 pub type Span = Range<usize>;
@@ -53,6 +54,8 @@ pub struct Plan {
     pub timezone: Option<At<String>>,
     /// `namespace`: the UUID that `uuid5` keys are made in.
     pub namespace: Option<At<[u8; 16]>>,
+    /// `verify`: how closely a run is verified before it is complete.
+    pub verify: Verify,
     /// `[source.NAME]`, in the order of the file.
     pub sources: Vec<Source>,
     /// `[map.NAME]`: value maps.
@@ -69,6 +72,20 @@ pub struct Plan {
     pub run: RunLimits,
     /// The values that variables gave; see [`Plan::redact`].
     pub hidden: Hidden,
+}
+
+/// How closely a run is verified before it is called complete.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Verify {
+    /// Not beyond its accounts.
+    None,
+    /// Counts and structure.
+    Basic,
+    /// Also a digest of every row, read back (default).
+    #[default]
+    Standard,
+    /// Also every row derived from the sources again.
+    Rigorous,
 }
 
 /// Values that came from variables and must not be shown.
@@ -138,6 +155,7 @@ impl std::fmt::Debug for Plan {
             schema,
             timezone,
             namespace,
+            verify,
             sources,
             maps,
             tables,
@@ -149,7 +167,7 @@ impl std::fmt::Debug for Plan {
         } = self;
         let shown = format!(
             "Plan {{ name: {name:?}, target: {target:?}, schema: {schema:?}, timezone: {timezone:?}, \
-             namespace: {namespace:?}, sources: {sources:?}, maps: {maps:?}, tables: {tables:?}, \
+             namespace: {namespace:?}, verify: {verify:?}, sources: {sources:?}, maps: {maps:?}, tables: {tables:?}, \
              relates: {relates:?}, rejects: {rejects:?}, window: {window:?}, run: {run:?} }}"
         );
         f.write_str(&hidden.redact(&shown))
@@ -457,7 +475,7 @@ pub struct Duplicates {
     pub by: DuplicatesBy,
     /// `scope = "table"` (default) or `"file"`.
     pub scope: DuplicatesScope,
-    /// `conflict`: what becomes of a later unit with the same `by` but other columns.
+    /// `conflict`: what becomes of a later unit with the same `by`, whatever its other columns.
     pub conflict: DuplicateConflict,
 }
 
@@ -562,8 +580,14 @@ pub struct Expr {
 /// Formats of `timestamp` that have a name; everything else is a `strftime` pattern.
 pub const TIMESTAMP_NAMES: &[(&str, &str)] = &[
     ("rfc3339", "an instant, `2024-03-31T01:59:59.25+02:00`, also with a blank for the `T`"),
-    ("iso8601", "the same without a zone, `2024-03-31T01:59:59.25`: a local time"),
-    ("unix", "seconds since 1970-01-01T00:00:00Z, with or without a fraction"),
+    (
+        "iso8601",
+        "the same without a zone, `2024-03-31T01:59:59.25`: a local time; a day alone is its midnight",
+    ),
+    (
+        "unix",
+        "seconds since 1970-01-01T00:00:00Z, a number as JSON writes it, with at most nine digits behind the point; like all formats, for years of four digits",
+    ),
     ("unix_ms", "milliseconds since 1970-01-01T00:00:00Z"),
     ("unix_us", "microseconds since 1970-01-01T00:00:00Z"),
 ];

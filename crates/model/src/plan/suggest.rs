@@ -19,8 +19,8 @@ pub(super) fn nearest<'a>(
         .map(|(_, candidate)| candidate)
 }
 
-/// The help line for it.
-pub(super) fn did_you_mean<'a>(
+/// The help line for the name that was meant, if one is near enough: "did you mean `…`?"
+pub fn did_you_mean<'a>(
     word: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<String> {

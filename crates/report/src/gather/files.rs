@@ -4,13 +4,13 @@ use serde_json::Value as Json;
 use whimbrel_ledger::{ItemHead, ItemStatus};
 use whimbrel_model::Class;
 
-use super::limits;
 use super::run::name;
+use super::{Options, limits};
 use crate::report::{FileRow, Listed, SetAside};
 use crate::shown;
 
-#[derive(Default)]
 pub(super) struct Files {
+    include_values: bool,
     /// Most rejects first; equal ones in source order.
     worst: Vec<FileRow>,
     with_rejects: u64,
@@ -18,11 +18,21 @@ pub(super) struct Files {
 }
 
 impl Files {
+    pub(super) fn new(options: &Options) -> Self {
+        Self {
+            include_values: options.include_values,
+            worst: Vec::new(),
+            with_rejects: 0,
+            set_aside: Listed::default(),
+        }
+    }
+
     pub(super) fn item(&mut self, item: &ItemHead, table: &str) {
         // Done without a mark: nothing of it was read.
         let unread = item.status == ItemStatus::Completed && !item.marked;
         if unread || item.error_message.is_some() {
-            self.set_aside.push(limits::SET_ASIDE, || set_aside(item, table));
+            let told = self.include_values;
+            self.set_aside.push(limits::SET_ASIDE, || set_aside(item, table, told));
         }
         let rejected = item.counts.class(Class::Rejected);
         if rejected == 0 {
@@ -54,7 +64,8 @@ fn file_row(item: &ItemHead, table: &str, rejected: u64) -> FileRow {
     }
 }
 
-fn set_aside(item: &ItemHead, table: &str) -> SetAside {
+fn set_aside(item: &ItemHead, table: &str, told: bool) -> SetAside {
+    let reason = item.error_message.as_deref().filter(|_| told);
     let facts: Option<Json> = serde_json::from_str(&item.facts).ok();
     let rejected = item.counts.class(Class::Rejected) > 0;
     SetAside {
@@ -62,6 +73,6 @@ fn set_aside(item: &ItemHead, table: &str) -> SetAside {
         table: name(table),
         bytes: facts.and_then(|facts| facts.get("size")?.as_u64()),
         fate: if rejected { "rejected" } else { "left out" },
-        reason: item.error_message.as_deref().map(|why| shown::shown(why, limits::MESSAGE)),
+        reason: reason.map(|why| shown::shown(why, limits::MESSAGE)),
     }
 }

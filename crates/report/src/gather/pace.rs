@@ -1,4 +1,4 @@
-//! Times: attempts, phases, and how fast the batches came.
+//! Times: attempts and their ends, phases, and how fast the batches came.
 //!
 //! ```text
 //! attempt 1            attempt 2
@@ -8,15 +8,16 @@
 
 use std::collections::BTreeMap;
 
+use serde::Deserialize;
 use whimbrel_endpoint::{EndpointError, Target};
-use whimbrel_ledger::{Batch, Run, Step, chain};
+use whimbrel_ledger::{AuditEntry, Batch, Run, Step, chain};
 use whimbrel_model::Class;
 
 use super::run::name;
 use super::{limits, relates};
 use crate::instant::Instant;
 use crate::report::{
-    Attempt, Circumstances, HourRow, Listed, Outcome, Pace, PacePoint, Phase, TargetRow,
+    Attempt, Circumstances, EndRow, HourRow, Listed, Outcome, Pace, PacePoint, Phase, TargetRow,
 };
 
 /// Entries of the audit log that are looked through for attempts.
@@ -25,6 +26,9 @@ const AUDIT: u64 = 10_000;
 pub(super) struct Clocked {
     began: Option<Instant>,
     attempts: Vec<Worked>,
+    /// Code or reason, phase, hour.
+    ends: BTreeMap<(Told, String, String), EndRow>,
+    retries: u64,
     /// The commit before.
     last: Option<Instant>,
     steps: BTreeMap<u64, StepTimes>,
@@ -34,6 +38,23 @@ pub(super) struct Clocked {
     per_point: u64,
     peak: f64,
     hours: BTreeMap<String, u64>,
+}
+
+/// What the audit log tells of the end of an attempt.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+struct Told {
+    #[serde(default)]
+    code: Option<String>,
+    #[serde(default)]
+    reason: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+struct Worn {
+    #[serde(default)]
+    phase: String,
+    #[serde(default)]
+    retries: u64,
 }
 
 /// A stretch in which one process worked.
@@ -66,9 +87,16 @@ struct Point {
 }
 
 impl Clocked {
-    pub(super) async fn read(target: &dyn Target, run: &Run) -> Result<Self, EndpointError> {
+    pub(super) async fn read(
+        target: &dyn Target,
+        run: &Run,
+        title_of: fn(&str) -> Option<&'static str>,
+    ) -> Result<Self, EndpointError> {
         let mut attempts = Vec::new();
+        let mut ends = BTreeMap::new();
+        let mut retries = 0;
         for entry in chain::entries_of(target, &run.id, AUDIT).await? {
+            retries = u64::saturating_add(retries, ended(&entry, title_of, &mut ends));
             let starts = matches!(entry.action.as_str(), "run.started" | "run.resumed");
             if let (true, Some(from)) = (starts, Instant::parse(&entry.at)) {
                 attempts.push(Worked {
@@ -88,6 +116,8 @@ impl Clocked {
         Ok(Self {
             began,
             attempts,
+            ends,
+            retries,
             last: None,
             steps: BTreeMap::new(),
             batches: 0,
@@ -185,6 +215,8 @@ impl Clocked {
             },
             attempts: run.attempts,
             attempts_known: self.attempts_known(began),
+            ends: Listed::first(self.ends.values().cloned().collect(), limits::ENDS),
+            retries: self.retries,
             relates: relates::times(steps, |number| {
                 let phase = phases.iter().find(|phase| phase.step == number);
                 phase.map(|phase| phase.active_seconds)
@@ -300,6 +332,39 @@ impl Point {
             units_per_second_max: high,
         }
     }
+}
+
+/// Books the end of an attempt, where the entry tells of one; returns what had been tried again.
+fn ended(
+    entry: &AuditEntry,
+    title_of: fn(&str) -> Option<&'static str>,
+    ends: &mut BTreeMap<(Told, String, String), EndRow>,
+) -> u64 {
+    let (failed, stopped) = (entry.action == "run.failed", entry.action == "run.interrupted");
+    if !failed && !stopped && entry.action != "run.completed" {
+        return 0;
+    }
+    let worn: Worn = serde_json::from_str(&entry.detail).unwrap_or_default();
+    let told: Option<Told> = serde_json::from_str(&entry.detail).ok();
+    if let (true, Some(told)) = (failed || stopped, told) {
+        let told =
+            Told { code: told.code.as_deref().map(name), reason: told.reason.as_deref().map(name) };
+        let phase = name(&worn.phase);
+        let hour = Instant::parse(&entry.at).map(Instant::hour).unwrap_or_default();
+        let row = EndRow {
+            title: told.code.as_deref().and_then(title_of),
+            code: told.code.clone(),
+            reason: told.reason.clone(),
+            phase: phase.clone(),
+            hour: hour.clone(),
+            count: 0,
+            retries: 0,
+        };
+        let row = ends.entry((told, phase, hour)).or_insert(row);
+        row.count += 1;
+        row.retries = row.retries.saturating_add(worn.retries);
+    }
+    worn.retries
 }
 
 /// Each two neighbours as one, so that the slowest and the fastest stay visible.

@@ -1,4 +1,4 @@
-//! Rejects by cause, by source, by stage; the first of each cause as samples.
+//! Rejects by cause, code, column, source and stage; the first of each cause as samples.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,13 @@ use whimbrel_ledger::{RejectHead, RejectStatus, Stage};
 use super::run::{name, place};
 use super::{Options, limits};
 use crate::report::{
-    Listed, RejectGroup, RejectSample, Rejects, SourceRejects, SpilledReject, StageRejects,
-    StatusCounts, Waiver,
+    CodeRejects, ColumnRejects, Listed, RejectGroup, RejectSample, Rejects, SourceRejects,
+    SpilledReject, StageRejects, StatusCounts, Waiver,
 };
 use crate::shown::{self, shown};
+
+/// What stands for words that may quote a value.
+pub(crate) const LEFT_OUT: &str = "***";
 
 /// Table, code, column, rule.
 type Cause = (String, String, Option<String>, Option<String>);
@@ -21,10 +24,18 @@ pub(super) struct RejectTally {
     total: u64,
     statuses: StatusCounts,
     groups: BTreeMap<Cause, Group>,
-    by_source: BTreeMap<String, u64>,
+    by_code: BTreeMap<String, Tally>,
+    by_column: BTreeMap<(String, Option<String>), Tally>,
+    by_source: BTreeMap<String, Tally>,
     by_stage: BTreeMap<Stage, u64>,
     waivers: BTreeMap<(String, String), u64>,
     spilled: Listed<SpilledReject>,
+}
+
+#[derive(Default)]
+struct Tally {
+    count: u64,
+    statuses: StatusCounts,
 }
 
 #[derive(Default)]
@@ -42,6 +53,8 @@ impl RejectTally {
             total: 0,
             statuses: StatusCounts::default(),
             groups: BTreeMap::new(),
+            by_code: BTreeMap::new(),
+            by_column: BTreeMap::new(),
             by_source: BTreeMap::new(),
             by_stage: BTreeMap::new(),
             waivers: BTreeMap::new(),
@@ -53,10 +66,10 @@ impl RejectTally {
         self.total += 1;
         count_status(&mut self.statuses, reject.status);
         *self.by_stage.entry(reject.stage).or_default() += 1;
-        let known = self.by_source.contains_key(&reject.source);
-        if known || self.by_source.len() < limits::GROUPS_COUNTED {
-            *self.by_source.entry(reject.source.clone()).or_default() += 1;
-        }
+        counted(&mut self.by_code, name(&reject.code), reject.status);
+        let column = reject.target_column.as_deref().map(name);
+        counted(&mut self.by_column, (name(&reject.target_table), column), reject.status);
+        counted(&mut self.by_source, name(&reject.source), reject.status);
         if let (RejectStatus::Waived, Some(reason)) = (reject.status, &reject.resolution) {
             self.waived(reason, reject.resolved_by.as_deref().unwrap_or(""));
         }
@@ -71,6 +84,7 @@ impl RejectTally {
     }
 
     fn waived(&mut self, reason: &str, by: &str) {
+        let reason = if self.include_values { reason } else { LEFT_OUT };
         let key = (shown(reason, limits::MESSAGE), name(by));
         if self.waivers.len() < limits::WAIVERS_COUNTED || self.waivers.contains_key(&key) {
             *self.waivers.entry(key).or_default() += 1;
@@ -115,9 +129,22 @@ impl RejectTally {
         groups.sort_by_key(|group| std::cmp::Reverse(group.count));
         let groups = Listed::first(groups, limits::GROUPS);
         let listed: u64 = groups.shown.iter().map(|group| group.count).sum();
+        let by_code = frequent(self.by_code).map(|(code, Tally { count, statuses })| {
+            let title = title_of(&code);
+            CodeRejects { code, title, count, statuses }
+        });
+        let by_column = frequent(self.by_column).map(|((table, column), tally)| ColumnRejects {
+            table,
+            column,
+            count: tally.count,
+            statuses: tally.statuses,
+        });
         let by_source = self.by_source.into_iter();
-        let by_source =
-            by_source.map(|(source, count)| SourceRejects { source: name(&source), count });
+        let by_source = by_source.map(|(source, Tally { count, statuses })| SourceRejects {
+            source,
+            count,
+            statuses,
+        });
         let by_stage = self.by_stage.into_iter();
         let waivers = self.waivers.into_iter();
         let waivers = waivers.map(|((reason, by), count)| Waiver { reason, by, count });
@@ -126,6 +153,8 @@ impl RejectTally {
             statuses: self.statuses,
             groups,
             unlisted: self.total - listed,
+            by_code: Listed::first(by_code.collect(), limits::CODES),
+            by_column: Listed::first(by_column.collect(), limits::COLUMNS),
             by_source: Listed::first(by_source.collect(), limits::SOURCES),
             by_stage: by_stage
                 .map(|(stage, count)| StageRejects { stage: stage.word(), count })
@@ -134,6 +163,22 @@ impl RejectTally {
         };
         (rejects, self.spilled)
     }
+}
+
+/// Counts a reject, unless there are too many keys already.
+fn counted<K: Ord>(all: &mut BTreeMap<K, Tally>, key: K, status: RejectStatus) {
+    if all.len() < limits::GROUPS_COUNTED || all.contains_key(&key) {
+        let tally = all.entry(key).or_default();
+        tally.count += 1;
+        count_status(&mut tally.statuses, status);
+    }
+}
+
+/// The most frequent first; equal counts stay in the order of their keys.
+fn frequent<K>(all: BTreeMap<K, Tally>) -> impl Iterator<Item = (K, Tally)> {
+    let mut all: Vec<(K, Tally)> = all.into_iter().collect();
+    all.sort_by_key(|(_, tally)| std::cmp::Reverse(tally.count));
+    all.into_iter()
 }
 
 fn count_status(counts: &mut StatusCounts, status: RejectStatus) {

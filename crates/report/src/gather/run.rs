@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use whimbrel_endpoint::{EndpointError, Target, TargetFacts};
 use whimbrel_ledger::{Check, Checkpoint, Run, RunStatus};
 
-use super::limits;
+use super::{Options, limits};
 use crate::codes::RUN_UNREADABLE;
 use crate::report::{
     CheckRow, CheckpointMark, CheckpointRow, Listed, Rejects, Related, Remark, SourceRow, Stop,
@@ -37,12 +37,17 @@ pub(super) fn verdict(run: &Run, balanced: bool, rejects: &Rejects) -> Verdict {
     }
 }
 
-pub(super) fn stop(run: &Run) -> Option<Stop> {
+/// What stopped the run; the title of its code where values are left out, because databases quote
+/// them.
+pub(crate) fn stop(run: &Run, options: &Options) -> Option<Stop> {
     let message = run.error_message.as_deref()?;
-    Some(Stop {
-        code: name(run.error_code.as_deref().unwrap_or("")),
-        message: shown(message, limits::MESSAGE * 2),
-    })
+    let code = name(run.error_code.as_deref().unwrap_or(""));
+    let message = if options.include_values {
+        shown(message, limits::MESSAGE * 2)
+    } else {
+        (options.title_of)(&code).unwrap_or("the message is left out").to_owned()
+    };
+    Some(Stop { code, message })
 }
 
 /// The most bytes of options that a report repeats.
@@ -93,7 +98,17 @@ pub(super) fn target(facts: &TargetFacts) -> TargetRow {
     }
 }
 
-pub(super) fn checks(checks: &[Check]) -> Listed<CheckRow> {
+/// Kinds of checks whose messages are figures and names, never values.
+const WITHOUT_VALUES: [&str; 5] = ["conservation", "files", "inspect", "retried", "sources"];
+
+/// The message of a check, where it may be told.
+pub(crate) fn told(check: &Check, include_values: bool) -> Option<String> {
+    let harmless = WITHOUT_VALUES.contains(&check.check_type.as_str());
+    let message = check.error_message.as_deref().filter(|_| include_values || harmless);
+    message.map(|text| shown(text, limits::MESSAGE))
+}
+
+pub(super) fn checks(checks: &[Check], include_values: bool) -> Listed<CheckRow> {
     let row = |check: &Check| CheckRow {
         phase: name(&check.phase),
         kind: name(&check.check_type),
@@ -101,7 +116,7 @@ pub(super) fn checks(checks: &[Check]) -> Listed<CheckRow> {
         status: check.status.word(),
         expected: check.expected_count,
         actual: check.actual_count,
-        message: check.error_message.as_deref().map(|text| shown(text, limits::MESSAGE)),
+        message: told(check, include_values),
     };
     Listed::first(checks.iter().map(row).collect(), limits::CHECKS)
 }

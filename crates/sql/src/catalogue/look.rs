@@ -99,6 +99,13 @@ pub(super) fn orphans(
         return None;
     }
     let whole = reference.parent_columns.iter().all(|name| parent.column(name).is_some());
+    let orphans =
+        || format!("SELECT COUNT(*) {}", without_parents(dialect, &table.name, reference));
+    whole.then(orphans)
+}
+
+/// `FROM … WHERE …` for the rows of a table, called `c`, that point to a parent which is not there.
+pub(crate) fn without_parents(dialect: Dialect, table: &str, reference: &Reference) -> String {
     let child = |name: &String| format!("c.{}", dialect.quote(name));
     let present: Vec<String> =
         reference.columns.iter().map(|name| format!("{} IS NOT NULL", child(name))).collect();
@@ -108,15 +115,13 @@ pub(super) fn orphans(
         .zip(&reference.parent_columns)
         .map(|(own, other)| format!("p.{} = {}", dialect.quote(other), child(own)))
         .collect();
-    whole.then(|| {
-        format!(
-            "SELECT COUNT(*) FROM {} c WHERE {} AND NOT EXISTS (SELECT 1 FROM {} p WHERE {})",
-            dialect.table(&table.name),
-            present.join(" AND "),
-            dialect.table(&reference.parent),
-            same.join(" AND ")
-        )
-    })
+    format!(
+        "FROM {} c WHERE {} AND NOT EXISTS (SELECT 1 FROM {} p WHERE {})",
+        dialect.table(table),
+        present.join(" AND "),
+        dialect.table(&reference.parent),
+        same.join(" AND ")
+    )
 }
 
 fn count_where(condition: &str) -> String {

@@ -12,6 +12,8 @@ mod mysql;
 mod postgres;
 mod sqlite;
 
+pub(crate) use look::without_parents;
+
 use std::time::Duration;
 
 use whimbrel_endpoint::EndpointError;
@@ -39,7 +41,15 @@ pub async fn catalogue(
     options: Options,
     look: Look,
 ) -> Result<Catalogue, EndpointError> {
-    let mut catalogue = match Location::parse(url, &options.base)? {
+    at(Location::parse(url, &options.base)?, options, look).await
+}
+
+pub(crate) async fn at(
+    location: Location,
+    options: Options,
+    look: Look,
+) -> Result<Catalogue, EndpointError> {
+    let mut catalogue = match location {
         Location::Sqlite { path, shown } => sqlite::read(path, shown, options, look).await?,
         Location::Postgres { url, shown } => postgres::read(&url, shown, look).await?,
         Location::Mysql { url, shown } => mysql::read(&url, shown, look).await?,

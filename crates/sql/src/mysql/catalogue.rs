@@ -195,7 +195,7 @@ pub(crate) fn not_a_table(table: &str, word: &str) -> EndpointError {
 }
 
 /// All tables of the session's database, by name.
-pub(crate) async fn tables(session: &mut Session) -> Result<Vec<Table>, sqlx::Error> {
+pub(crate) async fn tables(session: &mut Session) -> Result<Vec<Facts>, sqlx::Error> {
     let rows = session
         .rows(
             "SELECT table_name FROM information_schema.tables \
@@ -207,7 +207,7 @@ pub(crate) async fn tables(session: &mut Session) -> Result<Vec<Table>, sqlx::Er
     for row in &rows {
         let name = decode::text(row, 0).unwrap_or_default();
         if let Named::Table(facts) = named(session, &name).await? {
-            tables.push(facts.table());
+            tables.push(facts);
         }
     }
     tables.sort_by(|a, b| a.name.cmp(&b.name));

@@ -9,6 +9,7 @@ use super::session::{Session, none};
 use super::{decode, fault};
 use crate::codes;
 use crate::dialect::Dialect;
+use crate::keys;
 
 const WORDS: Dialect = Dialect::Mysql;
 
@@ -120,6 +121,10 @@ pub(crate) async fn inspect(
         match catalogue::named(session, table).await? {
             Named::Nothing | Named::Else(_) => {}
             Named::Table(facts) => {
+                let is_unique = |key: &[&str]| facts.unique_by(key).is_some();
+                if let Some(finding) = keys::inspect(needs, table, is_unique) {
+                    tell(finding.code, finding.blocks, finding.message);
+                }
                 if !facts.engine.eq_ignore_ascii_case("InnoDB") {
                     tell(
                         codes::NOT_TRANSACTIONAL,

@@ -24,21 +24,21 @@ mod trace;
 mod txn;
 mod write;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use whimbrel_endpoint::{
     EndpointError, ErrorClass, Fence, Finding, LeaseAnswer, LeaseRequest, Needs, Pressure, Query,
-    Rows, SchemaFile, Script, Target, TargetFacts, Txn,
+    Rows, SchemaFile, Script, Snapshot, Target, TargetFacts, Txn,
 };
 use whimbrel_model::Table;
 
-use self::catalogue::Named;
+use self::catalogue::{Facts, Named};
 use self::lane::Lane;
 use self::session::{Link, Place, none};
 use self::txn::MysqlTxn;
-use crate::Options;
 use crate::shown::Shown;
+use crate::{Location, Options, keys};
 
 /// Names the database; connects with the first use.
 #[allow(clippy::unused_async)] // so that an engine may connect here
@@ -49,7 +49,10 @@ pub(crate) async fn open(
 ) -> Result<Box<dyn Target>, EndpointError> {
     let place = Arc::new(Place::new(url, Shown::new(shown, options.hides_values), options.busy)?);
     let lane = Arc::new(Lane::new(Arc::clone(&place)));
-    Ok(Box::new(MysqlTarget { lease: Link::new(Arc::clone(&place)), place, lane }))
+    let location = Location::Mysql { url: url.to_owned(), shown: shown.to_owned() };
+    let lease = Link::new(Arc::clone(&place));
+    let tried = Mutex::default();
+    Ok(Box::new(MysqlTarget { place, lane, lease, location, options, tried }))
 }
 
 /// A database of a MariaDB or MySQL server as a target.
@@ -58,9 +61,24 @@ struct MysqlTarget {
     place: Arc<Place>,
     lane: Arc<Lane>,
     lease: Link,
+    location: Location,
+    options: Options,
+    tried: Mutex<Tried>,
+}
+
+/// What schema files were found to create, so that they need not be tried twice.
+#[derive(Debug, Default)]
+struct Tried {
+    files: Vec<SchemaFile>,
+    tables: Vec<Facts>,
 }
 
 impl MysqlTarget {
+    /// Set whole, so that it is whole after a panic elsewhere too.
+    fn tried(&self) -> MutexGuard<'_, Tried> {
+        self.tried.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn failed(&self, doing: &str, error: sqlx::Error) -> EndpointError {
         self.place.failed(doing, error)
     }
@@ -104,7 +122,10 @@ impl Target for MysqlTarget {
         if files.is_empty() {
             return Ok(Vec::new());
         }
-        scratch::tables(&self.place, files).await
+        let tables = scratch::tables(&self.place, files).await?;
+        let described = tables.iter().map(Facts::table).collect();
+        *self.tried() = Tried { files: files.to_vec(), tables };
+        Ok(described)
     }
 
     fn look_over(&self, script: &Script) -> Result<(), EndpointError> {
@@ -158,13 +179,29 @@ impl Target for MysqlTarget {
     async fn inspect(&self, needs: &Needs) -> Result<Vec<Finding>, EndpointError> {
         let mut session = self.lane.read.lend().await?;
         let found = inspect::inspect(&mut session, needs).await;
-        found.map_err(|error| self.failed("inspect the target", error))
+        let mut found = found.map_err(|error| self.failed("inspect the target", error))?;
+        if !needs.schema.is_empty() && needs.creates.iter().any(|it| needs.keys.contains_key(it)) {
+            if self.tried().files != needs.schema {
+                self.describe_schema(&needs.schema).await?;
+            }
+            for facts in &self.tried().tables {
+                if needs.creates.contains(&facts.name) {
+                    let is_unique = |key: &[&str]| facts.unique_by(key).is_some();
+                    found.extend(keys::inspect(needs, &facts.name, is_unique));
+                }
+            }
+        }
+        Ok(found)
     }
 
     async fn pressure(&self) -> Result<Pressure, EndpointError> {
         let mut session = self.lane.read.lend().await?;
         let found = inspect::pressure(&mut session).await;
         found.map_err(|error| self.failed("look at the server's load", error))
+    }
+
+    fn snapshot(&self) -> Result<Arc<dyn Snapshot>, EndpointError> {
+        crate::source::snapshot::at(&self.location, &self.options)
     }
 
     fn rows_together(&self) -> usize {

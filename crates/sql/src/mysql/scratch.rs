@@ -10,9 +10,8 @@
 use std::collections::BTreeSet;
 
 use whimbrel_endpoint::{EndpointError, ErrorClass, SchemaFile};
-use whimbrel_model::Table;
 
-use super::catalogue::{self, Named};
+use super::catalogue::{self, Facts, Named};
 use super::definition::{self, Words};
 use super::script::What;
 use super::session::{Place, Session, none};
@@ -30,7 +29,7 @@ const ATTEMPT: usize = 16;
 pub(crate) async fn tables(
     place: &Place,
     files: &[SchemaFile],
-) -> Result<Vec<Table>, EndpointError> {
+) -> Result<Vec<Facts>, EndpointError> {
     let mut session = place.open().await?;
     let session = &mut session;
     let name = name(session).await.map_err(|error| place.failed(TRY, error))?;
@@ -100,7 +99,7 @@ async fn rehearse(
     place: &Place,
     quoted: &str,
     files: &[SchemaFile],
-) -> Result<Vec<Table>, EndpointError> {
+) -> Result<Vec<Facts>, EndpointError> {
     let failed = |error| place.failed("read the schema files", error);
     session.command(&format!("USE {quoted}")).await.map_err(failed)?;
     for file in files {
@@ -119,12 +118,12 @@ async fn standing(
     place: &Place,
     files: &[SchemaFile],
     told: EndpointError,
-) -> Result<Vec<Table>, EndpointError> {
+) -> Result<Vec<Facts>, EndpointError> {
     let failed = |error| place.failed("read the catalogue", error);
     let mut tables = Vec::new();
     for name in left(files)? {
         match catalogue::named(session, &name).await.map_err(failed)? {
-            Named::Table(facts) => tables.push(facts.table()),
+            Named::Table(facts) => tables.push(facts),
             Named::Else(_) => {}
             Named::Nothing => {
                 let user = inspect::user(session).await.map_err(failed)?;

@@ -19,9 +19,10 @@ use super::lane::{Lane, Out};
 use super::session::{Place, Session};
 use super::write::{self, Insertion};
 use super::{catalogue, fault, holders, indexes, lease, read};
-use crate::begun::{Begun, Expected, Fates};
+use crate::begun::{Begun, Fates};
 use crate::codes;
 use crate::dialect::{Dialect, Taken};
+use crate::keys;
 
 const WORDS: Dialect = Dialect::Mysql;
 
@@ -39,8 +40,7 @@ pub(crate) struct MysqlTxn {
     ran: BTreeMap<String, u32>,
     /// Notes of definitions that its commit settles.
     notes: Vec<String>,
-    /// What comes after the next write, and the next one where it was begun.
-    expected: Option<Expected>,
+    /// The next write, where it was begun.
     begun: Begun<Session>,
 }
 
@@ -54,7 +54,6 @@ impl MysqlTxn {
             created: Vec::new(),
             ran: BTreeMap::new(),
             notes: Vec::new(),
-            expected: None,
             begun: Begun::default(),
         }
     }
@@ -73,6 +72,9 @@ impl MysqlTxn {
     /// The session and where it leads, as long as the transaction stands.
     async fn parts(&mut self) -> Result<(&Lane, &mut Session), EndpointError> {
         self.await_begun().await;
+        if let Some((_, error)) = self.begun.failed() {
+            return self.written(Err(error)).await;
+        }
         if let Some((class, code, what)) = &self.poison {
             return Err(EndpointError::new(*class, code, what.clone()));
         }
@@ -145,11 +147,7 @@ impl MysqlTxn {
         // Some of the ledger's keys are longer than an index can be: a digest makes them unique.
         let by_digest = WORDS.is_ledger(&table.name);
         if !key.is_empty() && !by_digest && facts.unique_by(&key).is_none() {
-            return Err(EndpointError::new(
-                ErrorClass::Configuration,
-                codes::KEY_NOT_UNIQUE,
-                format!("nothing makes the key of `{}` unique: `{}`", table.name, key.join(", ")),
-            ));
+            return Err(keys::refused(table));
         }
         self.insertions.push(Arc::clone(&insertion));
         Ok(insertion)
@@ -165,14 +163,9 @@ impl MysqlTxn {
 
     /// Begins the write that is certain to come next, if nothing else has to be done before it.
     fn begin_next(&mut self, fates: &[RowFate]) {
-        let is_certain = |next: &mut Expected| next.coming == Coming::Surely;
-        let Some(next) = self.expected.take_if(is_certain) else { return };
+        let Some(next) = self.begun.next(fates) else { return };
         let into = self.insertions.iter().find(|known| known.is(&next.table, Taken::Skip)).cloned();
-        let is_plain = self.poison.is_none()
-            && self.begun.is_idle()
-            && fits(next.table.columns.len(), &next.rows).is_ok()
-            && fates.iter().all(|fate| *fate == RowFate::Inserted);
-        let (Some(into), true) = (into, is_plain) else { return };
+        let (Some(into), None) = (into, &self.poison) else { return };
         let place = Arc::clone(&self.out.lane.place);
         if let Some(session) = self.out.lent() {
             let rows = Arc::clone(&next.rows);
@@ -316,6 +309,7 @@ impl Txn for MysqlTxn {
     ) -> Result<Vec<RowFate>, EndpointError> {
         let WriteMode::Insert = mode;
         fits(table.columns.len(), &rows)?;
+        self.begun.asked(table, &rows);
         let outcome = match self.written_before(table, &rows).await {
             Some(outcome) => outcome,
             None => {
@@ -332,7 +326,7 @@ impl Txn for MysqlTxn {
     }
 
     fn expect(&mut self, table: &Table, rows: &Arc<Chunk>, coming: Coming) {
-        self.expected = Some(Expected { table: table.clone(), rows: Arc::clone(rows), coming });
+        self.begun.expect(table, rows, coming);
     }
 
     async fn put(&mut self, table: &Table, rows: &Chunk) -> Result<(), EndpointError> {
@@ -535,7 +529,7 @@ impl MysqlTxn {
     async fn check(&mut self) -> Result<(), EndpointError> {
         let notes = std::mem::take(&mut self.notes);
         let fence = self.fence;
-        self.await_begun().await;
+        self.parts().await?;
         self.begun.owes_nothing()?;
         let (lane, session) = self.parts().await?;
         let settled = definition::settle(session, &notes).await;

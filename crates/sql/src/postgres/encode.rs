@@ -475,6 +475,11 @@ fn plain<'a>(
 }
 
 fn text(form: &Form, chars: Option<u32>, value: ValueRef<'_>, out: &mut Vec<u8>) -> Encoded {
+    if matches!(value, ValueRef::Int(_) | ValueRef::Decimal(_) | ValueRef::Float(_)) {
+        // It would come back as text: whoever means that says so in the plan.
+        let why = format!("the column's declared type would change the {}", value.noun());
+        return Err(would_change(&why, value));
+    }
     let mut spelled = String::new();
     let text = plain(form, value, &mut spelled)?;
     no_nul(text)?;

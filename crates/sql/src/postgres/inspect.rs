@@ -9,6 +9,7 @@ use super::link::{Bound, Kept, Link};
 use super::{catalogue, deferred, schema};
 use crate::codes;
 use crate::dialect::Dialect;
+use crate::keys;
 
 const WORDS: Dialect = Dialect::Postgres;
 const DOING: &str = "look at the server";
@@ -42,7 +43,7 @@ pub(crate) async fn inspect(link: &mut Link, needs: &Needs) -> Result<Vec<Findin
     server(link, needs, &mut findings).await?;
     creating(link, needs, &mut findings).await?;
     for table in &needs.tables {
-        writing(link, table, &mut findings).await?;
+        writing(link, needs, table, &mut findings).await?;
     }
     findings.extend(schema::inspect(link, needs).await?);
     others(link, &mut findings).await?;
@@ -212,6 +213,7 @@ async fn creating(
 /// What writing to an existing table takes.
 async fn writing(
     link: &mut Link,
+    needs: &Needs,
     table: &str,
     findings: &mut Vec<Finding>,
 ) -> Result<(), EndpointError> {
@@ -277,6 +279,7 @@ async fn writing(
             format!("triggers of `{table}` run for every row: `{triggers}`"),
         ));
     }
+    findings.extend(keys::inspect(needs, table, |key| facts.is_unique(key)));
     findings.extend(deferred::inspect(link, &facts, table).await?);
     if facts.has_policies {
         findings.push(known(

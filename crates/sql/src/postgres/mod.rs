@@ -36,13 +36,13 @@ use async_trait::async_trait;
 use tokio::sync::{Mutex, MutexGuard};
 use whimbrel_endpoint::{
     EndpointError, ErrorClass, Fence, Finding, LeaseAnswer, LeaseRequest, Needs, Pressure, Query,
-    Rows, SchemaFile, Script, Target, TargetFacts, Txn,
+    Rows, SchemaFile, Script, Snapshot, Target, TargetFacts, Txn,
 };
 use whimbrel_model::{Table, Value};
 
 use crate::dialect::Dialect;
 use crate::waiting::Learnt;
-use crate::{Options, codes};
+use crate::{Location, Options, codes};
 use catalogue::Facts;
 use link::{Bound, Kept, Link, Place};
 use txn::PostgresTxn;
@@ -55,13 +55,16 @@ pub(crate) async fn open(
     options: Options,
 ) -> Result<Box<dyn Target>, EndpointError> {
     let place = Arc::new(Place::new(url, shown, &options)?);
-    Ok(Box::new(PostgresTarget { shared: Arc::new(Shared::new(place)) }))
+    let location = Location::Postgres { url: url.to_owned(), shown: shown.to_owned() };
+    Ok(Box::new(PostgresTarget { shared: Arc::new(Shared::new(place)), location, options }))
 }
 
 /// A database of a PostgreSQL server.
 #[derive(Debug)]
 pub(crate) struct PostgresTarget {
     shared: Arc<Shared>,
+    location: Location,
+    options: Options,
 }
 
 /// What the target and its transaction both know.
@@ -393,6 +396,10 @@ impl Target for PostgresTarget {
         let pressure = inspect::pressure(reading.link()).await;
         reading.done();
         pressure
+    }
+
+    fn snapshot(&self) -> Result<Arc<dyn Snapshot>, EndpointError> {
+        crate::source::snapshot::at(&self.location, &self.options)
     }
 
     fn rows_together(&self) -> usize {

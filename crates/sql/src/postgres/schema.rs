@@ -8,6 +8,7 @@ use super::statement::{Statement, newlines, statements};
 use super::{catalogue, deferred, fault, read};
 use crate::codes;
 use crate::dialect::Dialect;
+use crate::keys;
 
 const WORDS: Dialect = Dialect::Postgres;
 
@@ -271,16 +272,17 @@ pub(crate) async fn inspect(link: &mut Link, needs: &Needs) -> Result<Vec<Findin
     }
     link.run(READING, "BEGIN ISOLATION LEVEL READ COMMITTED").await?;
     let outcome = match in_scratch(link, &needs.schema).await {
-        Ok(_) => created(link, &needs.creates).await,
+        Ok(_) => created(link, needs).await,
         Err(error) => Err(error),
     };
     leave_scratch(link, outcome).await
 }
 
-async fn created(link: &mut Link, tables: &[String]) -> Result<Vec<Finding>, EndpointError> {
+async fn created(link: &mut Link, needs: &Needs) -> Result<Vec<Finding>, EndpointError> {
     let mut findings = Vec::new();
-    for table in tables {
+    for table in &needs.creates {
         if let Some(facts) = catalogue::facts(link, table).await? {
+            findings.extend(keys::inspect(needs, table, |key| facts.is_unique(key)));
             findings.extend(deferred::inspect(link, &facts, table).await?);
         }
     }

@@ -15,7 +15,7 @@ use super::catalogue::{self, Facts};
 use super::link::{Bound, Kept, Link};
 use super::write::{Ahead, Prepared, Savepoint, Way};
 use super::{Shared, Writer, deferred, fault, holders, indexes, keyed, lease, read, schema, write};
-use crate::begun::{Begun, Expected, Fates};
+use crate::begun::{Begun, Fates};
 use crate::codes;
 use crate::dialect::Dialect;
 use crate::waiting::{Waiting, undecided};
@@ -40,8 +40,7 @@ pub(crate) struct PostgresTxn {
     waiting: Waiting,
     /// Tables of which no index is parked any more.
     unparked: Vec<String>,
-    /// What comes after the next write, and what is prepared for that one.
-    expected: Option<Expected>,
+    /// What is prepared for the write after the next one, and the next one where it was begun.
     ahead: Option<Ahead>,
     begun: Begun<(Link, Savepoint)>,
 }
@@ -78,7 +77,6 @@ impl PostgresTxn {
             defers: false,
             waiting: Waiting::default(),
             unparked: Vec::new(),
-            expected: None,
             ahead: None,
             begun: Begun::default(),
         }
@@ -89,12 +87,17 @@ impl PostgresTxn {
         if let Some((link, savepoint)) = self.begun.wait().await {
             self.link = Some(link);
             self.savepoint = savepoint;
+            // Whoever waits for it does something else, which an attempt after it may not undo.
+            self.savepoint.passed();
         }
     }
 
     /// The connection, for one call; an error where the transaction can do nothing any more.
     async fn take(&mut self) -> Result<Link, EndpointError> {
         self.await_begun().await;
+        if let Some((table, error)) = self.begun.failed() {
+            return self.named(&table.name, Err(error)).await;
+        }
         let link = self.link.take().ok_or_else(ended)?;
         match &link.aborted {
             None => Ok(link),
@@ -172,9 +175,7 @@ impl PostgresTxn {
     }
 
     fn prepare_next(&mut self, way: &Arc<Way>) {
-        let next = self.expected.as_ref().filter(|next| next.table == way.table);
-        self.ahead = next.map(|next| Ahead::start(way, Arc::clone(&next.rows)));
-        self.expected.take_if(|next| next.coming == Coming::Likely);
+        self.ahead = self.begun.laid_out_next(&way.table).map(|rows| Ahead::start(way, rows));
     }
 
     /// What became of rows whose write was begun before it was asked for.
@@ -190,13 +191,9 @@ impl PostgresTxn {
 
     /// Begins the write that is certain to come next, if nothing else has to be done before it.
     fn begin_next(&mut self, fates: &[RowFate]) {
-        let is_certain = |next: &mut Expected| next.coming == Coming::Surely;
-        let Some(next) = self.expected.take_if(is_certain) else { return };
+        let Some(next) = self.begun.next(fates) else { return };
         let way = self.ways.iter().find(|way| way.table == next.table);
-        let is_plain = self.begun.is_idle()
-            && keyed::fits(next.table.columns.len(), &next.rows).is_ok()
-            && fates.iter().all(|fate| *fate == RowFate::Inserted)
-            && !self.waiting.watches(&next.table)
+        let is_plain = !self.waiting.watches(&next.table)
             && (self.unparked.contains(&next.table.name) || !indexes::has_long_row(&next.rows));
         let (Some(way), true) = (way.cloned(), is_plain) else { return };
         let sound = |link: &mut Link| link.aborted.is_none() && !link.lost;
@@ -395,6 +392,7 @@ impl Txn for PostgresTxn {
         mode: WriteMode,
     ) -> Result<Vec<RowFate>, EndpointError> {
         let WriteMode::Insert = mode;
+        self.begun.asked(table, &rows);
         let outcome = match self.written_before(table, &rows).await {
             Some(outcome) => outcome,
             None => within!(self, link, self.write_to(link, table, &rows).await),
@@ -405,7 +403,7 @@ impl Txn for PostgresTxn {
     }
 
     fn expect(&mut self, table: &Table, rows: &Arc<Chunk>, coming: Coming) {
-        self.expected = Some(Expected { table: table.clone(), rows: Arc::clone(rows), coming });
+        self.begun.expect(table, rows, coming);
     }
 
     async fn put(&mut self, table: &Table, rows: &Chunk) -> Result<(), EndpointError> {
@@ -525,13 +523,14 @@ impl Txn for PostgresTxn {
     }
 
     async fn count(&mut self, table: &str) -> Result<Option<u64>, EndpointError> {
-        within!(self, link, {
+        let counted = within!(self, link, {
             match self.facts(link, table).await {
                 Ok(None) => Ok(None),
                 Ok(Some(facts)) => count(link, table, facts.oid).await.map(Some),
                 Err(error) => Err(error),
             }
-        })
+        });
+        self.named(table, counted).await
     }
 
     async fn advance_counters(&mut self, table: &Table) -> Result<Vec<String>, EndpointError> {

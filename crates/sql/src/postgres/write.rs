@@ -24,6 +24,7 @@ use super::link::{Kept, Link, value};
 use super::read::{is_flat, list, no_column};
 use crate::codes;
 use crate::dialect::Dialect;
+use crate::keys;
 
 const WORDS: Dialect = Dialect::Postgres;
 
@@ -102,11 +103,7 @@ impl Way {
         let key: Vec<&str> =
             table.key.iter().map(|&index| table.columns[index].name.as_str()).collect();
         if !key.is_empty() && !facts.is_unique(&key) {
-            return Err(EndpointError::new(
-                ErrorClass::Configuration,
-                codes::KEY_NOT_UNIQUE,
-                format!("nothing makes the key of `{}` unique: `{}`", table.name, key.join(", ")),
-            ));
+            return Err(keys::refused(table));
         }
         let columns: Vec<String> = slots.iter().map(|slot| WORDS.quote(&slot.name)).collect();
         let into = WORDS.table(&table.name);

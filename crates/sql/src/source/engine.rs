@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use whimbrel_endpoint::{EndpointError, Finding};
-use whimbrel_model::Chunk;
+use whimbrel_endpoint::{EndpointError, Feed, Finding};
 
 use super::Read;
-use super::layout::Layout;
+use super::layout::{Layout, Wanted};
 use super::mysql::MysqlEngine;
 use super::postgres::PostgresEngine;
 use super::sqlite::SqliteEngine;
@@ -18,24 +17,17 @@ use crate::{Location, Options};
 #[async_trait]
 pub(super) trait Engine: Send + Sync {
     /// What a table or query holds, and the statement that reads it in a fixed order.
-    async fn layout(&self, read: &Read, key: &[String]) -> Result<Layout, EndpointError>;
+    async fn layout(&self, read: &Read, wanted: &Wanted) -> Result<Layout, EndpointError>;
 
     /// The name of that state, see [`whimbrel_endpoint::Source::state`].
     async fn state(&self) -> Result<String, EndpointError>;
 
-    /// All rows of a layout, in its order.
+    /// All rows of a layout, in its order, with all its columns. A very large row comes alone, and
+    /// nothing is fetched behind it before it is asked for.
     async fn rows(&self, layout: &Layout) -> Result<Box<dyn Feed>, EndpointError>;
 
     /// What should be known of reading this.
     async fn inspect(&self, read: &Read) -> Result<Vec<Finding>, EndpointError>;
-}
-
-/// Rows on their way, with all columns of the layout: a few hundred at a time, some of them ahead. A
-/// very large one comes alone, and nothing is fetched behind it before it is asked for.
-#[async_trait]
-pub(super) trait Feed: Send {
-    /// The next rows, at least one; `None` at the end.
-    async fn next(&mut self) -> Result<Option<Chunk>, EndpointError>;
 }
 
 /// Rows in a batch of a feed, and bytes after which it is closed early, by the row that passes them.

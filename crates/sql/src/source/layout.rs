@@ -1,7 +1,7 @@
 //! What a table or query holds, and the statement that reads its rows in a fixed order.
 
-use whimbrel_endpoint::{EndpointError, ErrorClass, Finding};
-use whimbrel_model::Kind;
+use whimbrel_endpoint::{EndpointError, ErrorClass, Finding, RowOrder};
+use whimbrel_model::{Kind, Table};
 
 use super::Read;
 use crate::codes;
@@ -21,6 +21,20 @@ pub(super) struct SourceColumn {
     pub(super) ordered: String,
     /// How the engine hands its values over.
     pub(super) carried: Carried,
+}
+
+/// What is wanted of a table or a query.
+#[derive(Clone, Debug)]
+pub(super) enum Wanted {
+    /// Every column, in the order of these key columns; none: of the table's own key.
+    Records {
+        /// Names of columns.
+        key: Vec<String>,
+    },
+    /// These columns, as these kinds.
+    Stored(Table, RowOrder),
+    /// Every column, in whatever order.
+    Answer,
 }
 
 /// How values come from an engine.
@@ -70,13 +84,67 @@ pub(super) struct Known {
 }
 
 impl Layout {
-    /// Chooses the order and writes the statement.
-    pub(super) fn new(known: Known, read: &Read, key: &[String]) -> Result<Self, EndpointError> {
-        let Known { engine, dialect, columns, unique, what } = known;
-        let path = read.path();
-        if columns.is_empty() {
-            return Err(refused(codes::SOURCE_QUERY, format!("it has no columns: `{path}`")));
+    /// Chooses columns and order and writes the statement.
+    pub(super) fn new(known: Known, read: &Read, wanted: &Wanted) -> Result<Self, EndpointError> {
+        if known.columns.is_empty() {
+            return Err(refused(
+                codes::SOURCE_QUERY,
+                format!("it has no columns: `{}`", read.path()),
+            ));
         }
+        match wanted {
+            Wanted::Records { key } => Self::records(known, read, key),
+            Wanted::Stored(table, order) => Self::stored(known, read, table, *order),
+            Wanted::Answer => Ok(Self::written(known, read, Vec::new(), false, Vec::new())),
+        }
+    }
+
+    /// The columns of a table that was described before, as the kinds that it had.
+    fn stored(
+        mut known: Known,
+        read: &Read,
+        table: &Table,
+        order: RowOrder,
+    ) -> Result<Self, EndpointError> {
+        let mut columns = Vec::with_capacity(table.columns.len());
+        for column in &table.columns {
+            let found = known.columns.iter().find(|told| told.column.name == column.name);
+            let Some(found) = found else {
+                return Err(EndpointError::new(
+                    ErrorClass::Changed,
+                    whimbrel_endpoint::codes::MISSING,
+                    format!("the column is not there any more: `{}.{}`", table.name, column.name),
+                ));
+            };
+            let mut told = found.clone();
+            let is_spelled = matches!(column.kind, Kind::Text(_))
+                && !matches!(told.column.kind, Kind::Text(_))
+                && known.dialect == Dialect::Postgres;
+            if is_spelled {
+                // As a target it holds text that the server reads and spells (arrays of types of its own);
+                // `money` spells a currency that nobody has written.
+                let is_money = told.column.carried == Carried::Form(Form::Numeric(None));
+                let own = known.dialect.quote(&column.name);
+                let spelled = if is_money { &told.column.selected } else { &own };
+                let spelled = format!("({spelled})::text");
+                told.column.ordered = format!("({spelled}) COLLATE \"C\"");
+                told.column.selected = spelled;
+                told.column.carried = Carried::Form(Form::Text(None));
+            }
+            told.column.kind = column.kind;
+            columns.push(told);
+        }
+        known.columns = columns;
+        let order = match order {
+            RowOrder::ByKey => table.key.clone(),
+            RowOrder::Any => Vec::new(),
+        };
+        Ok(Self::written(known, read, order, false, Vec::new()))
+    }
+
+    fn records(known: Known, read: &Read, key: &[String]) -> Result<Self, EndpointError> {
+        let Known { columns, unique, what, .. } = &known;
+        let path = read.path();
         let names: Vec<&str> = columns.iter().map(|told| told.column.name.as_str()).collect();
         for (index, name) in names.iter().enumerate() {
             if names[..index].contains(name) {
@@ -98,7 +166,7 @@ impl Layout {
             match unique.iter().find(required) {
                 Some(set) => (set.iter().filter_map(place).collect(), false),
                 None => {
-                    findings.push(no_key(&what, path));
+                    findings.push(no_key(what, path));
                     ((0..columns.len()).collect(), false)
                 }
             }
@@ -121,6 +189,18 @@ impl Layout {
             });
             (order, !proven)
         };
+        Ok(Self::written(known, read, order, doubted, findings))
+    }
+
+    /// The statement of the columns that are known, in the order of some of them.
+    fn written(
+        known: Known,
+        read: &Read,
+        order: Vec<usize>,
+        doubted: bool,
+        findings: Vec<Finding>,
+    ) -> Self {
+        let Known { engine, dialect, columns, what, .. } = known;
         let ordered: Vec<String> = order
             .iter()
             .map(|at: &usize| {
@@ -143,9 +223,11 @@ impl Layout {
             // A comment at its end must not swallow the parenthesis.
             Read::Query(query) => format!("({}\n) AS {}", inner(query), dialect.quote("q")),
         };
-        let sql =
-            format!("SELECT {} FROM {from} ORDER BY {}", selected.join(", "), ordered.join(", "));
-        Ok(Self { columns, order, doubted, sql, findings, format: format!("{engine}, {what}") })
+        let mut sql = format!("SELECT {} FROM {from}", selected.join(", "));
+        if !ordered.is_empty() {
+            sql.push_str(&format!(" ORDER BY {}", ordered.join(", ")));
+        }
+        Self { columns, order, doubted, sql, findings, format: format!("{engine}, {what}") }
     }
 
     /// What a mark recognises the layout by: the rows before it are told by another digest.

@@ -31,13 +31,13 @@ use sqlx::{
 };
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
-use whimbrel_endpoint::{EndpointError, ErrorClass, Finding};
+use whimbrel_endpoint::{EndpointError, ErrorClass, Feed, Finding};
 use whimbrel_model::{ChunkBuilder, Kind};
 
 use super::Read;
-use super::engine::{Engine, Feed};
+use super::engine::Engine;
 use super::held::{self, Unheld};
-use super::layout::{Carried, Known, Layout, SourceColumn, Told, inner, no_table, refused};
+use super::layout::{Carried, Known, Layout, SourceColumn, Told, Wanted, inner, no_table, refused};
 use super::pump::{Gone, Pipe, Pump, is_full, taken};
 use crate::dialect::Dialect;
 use crate::mysql::decode::{self, Wire};
@@ -242,9 +242,9 @@ impl Snapshot {
 
 #[async_trait]
 impl Engine for MysqlEngine {
-    async fn layout(&self, read: &Read, key: &[String]) -> Answer<Layout> {
+    async fn layout(&self, read: &Read, wanted: &Wanted) -> Answer<Layout> {
         let snapshot = self.snapshot().await?;
-        let looked = self.look(&mut *snapshot.look.lock().await, read, key).await;
+        let looked = self.look(&mut *snapshot.look.lock().await, read, wanted).await;
         if looked.as_ref().is_err_and(|error| error.code == codes::CONNECTION_LOST) {
             snapshot.is_lost.store(true, Ordering::Relaxed);
         }
@@ -314,7 +314,7 @@ impl MysqlEngine {
         &self,
         look: &mut MySqlConnection,
         read: &Read,
-        key: &[String],
+        wanted: &Wanted,
     ) -> Answer<Layout> {
         let known = match read {
             Read::Table(name) => self.table(look, name).await?,
@@ -325,7 +325,7 @@ impl MysqlEngine {
                 known(columns, Vec::new(), "query")
             }
         };
-        let layout = Layout::new(known, read, key)?;
+        let layout = Layout::new(known, read, wanted)?;
         let prepared = look.prepare(AssertSqlSafe(layout.sql.clone()).into_sql_str()).await;
         prepared.map_err(|error| self.failed("prepare to read the source", error))?;
         Ok(layout)

@@ -26,12 +26,12 @@ use sqlx::{
     Statement as _,
 };
 use tokio::sync::Mutex;
-use whimbrel_endpoint::{EndpointError, ErrorClass, Finding};
+use whimbrel_endpoint::{EndpointError, ErrorClass, Feed, Finding};
 use whimbrel_model::{ChunkBuilder, ValueRef};
 
 use super::Read;
-use super::engine::{Engine, Feed};
-use super::layout::{Carried, Known, Layout, SourceColumn, Told, inner, no_table, refused};
+use super::engine::Engine;
+use super::layout::{Carried, Known, Layout, SourceColumn, Told, Wanted, inner, no_table, refused};
 use super::pump::{Gone, Pipe, Pump, is_full, taken};
 use crate::dialect::Dialect;
 use crate::postgres::decode::decode;
@@ -135,7 +135,7 @@ impl PostgresEngine {
 
 #[async_trait]
 impl Engine for PostgresEngine {
-    async fn layout(&self, read: &Read, key: &[String]) -> Answer<Layout> {
+    async fn layout(&self, read: &Read, wanted: &Wanted) -> Answer<Layout> {
         let known = match read {
             Read::Table(name) => {
                 let found = self
@@ -156,7 +156,7 @@ impl Engine for PostgresEngine {
                 self.with(doing, async |held| query(&mut held.connection, sql).await).await?
             }
         };
-        let layout = Layout::new(known, read, key)?;
+        let layout = Layout::new(known, read, wanted)?;
         let doing = "prepare to read the source";
         let sql = layout.sql.clone();
         self.with(doing, async |held| {

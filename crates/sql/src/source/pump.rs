@@ -12,10 +12,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
-use whimbrel_endpoint::{EndpointError, ErrorClass};
+use whimbrel_endpoint::{EndpointError, ErrorClass, Feed};
 use whimbrel_model::{Chunk, ChunkBuilder};
 
-use super::engine::{BATCH_BYTES, BATCH_ROWS, Feed};
+use super::engine::{BATCH_BYTES, BATCH_ROWS};
 use crate::codes;
 
 /// Batches that wait for the reader.

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use whimbrel_endpoint::{EndpointError, ErrorClass, Field, Limit, Reader, ReaderEnd};
+use whimbrel_endpoint::{EndpointError, ErrorClass, Feed, Field, Limit, Reader, ReaderEnd};
 use whimbrel_model::json::{self, Json, Pointer};
 use whimbrel_model::{
     Chunk, ChunkBuilder, Digest, Position, Record, Row, SourceChunk, SourceMark, Value, ValueRef,
 };
 
-use super::engine::Feed;
 use super::layout::{Layout, refused};
 use super::record::{self, Writer};
 use super::token::Token;

@@ -19,13 +19,13 @@ use async_trait::async_trait;
 use rusqlite::types::ValueRef as Stored;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Rows};
 use tokio::sync::oneshot;
-use whimbrel_endpoint::{EndpointError, ErrorClass, Finding};
+use whimbrel_endpoint::{EndpointError, ErrorClass, Feed, Finding};
 use whimbrel_model::json::{self, Limits};
 use whimbrel_model::{Chunk, ChunkBuilder, Kind, ValueRef};
 
 use super::Read;
-use super::engine::{BATCH_BYTES, BATCH_ROWS, Engine, Feed};
-use super::layout::{Carried, Known, Layout, SourceColumn, Told, inner, no_table, refused};
+use super::engine::{BATCH_BYTES, BATCH_ROWS, Engine};
+use super::layout::{Carried, Known, Layout, SourceColumn, Told, Wanted, inner, no_table, refused};
 use crate::dialect::Dialect;
 use crate::sqlite::{fault, value};
 use crate::{Options, codes};
@@ -113,14 +113,14 @@ impl Drop for SqliteEngine {
 
 #[async_trait]
 impl Engine for SqliteEngine {
-    async fn layout(&self, read: &Read, key: &[String]) -> Answer<Layout> {
-        let (read, key) = (read.clone(), key.to_vec());
+    async fn layout(&self, read: &Read, wanted: &Wanted) -> Answer<Layout> {
+        let (read, wanted) = (read.clone(), wanted.clone());
         self.look(move |connection, path| {
             let known = match &read {
                 Read::Table(name) => of_table(connection, path, name)?,
                 Read::Query(query) => of_query(connection, path, query)?,
             };
-            let layout = Layout::new(known, &read, &key)?;
+            let layout = Layout::new(known, &read, &wanted)?;
             // What the engine has against the whole statement is said now.
             connection.prepare(&layout.sql).map_err(|error| refusal(path, error))?;
             Ok(layout)

@@ -4,6 +4,7 @@ use rusqlite::{Connection, OptionalExtension as _};
 use whimbrel_model::kind::IntWidth;
 use whimbrel_model::{Column, Kind, Table};
 
+use super::fault;
 use super::value::Slot;
 use crate::dialect::{Affinity, Dialect, affinity};
 
@@ -51,6 +52,19 @@ impl Facts {
             self.columns.iter().find(|(known, _, _)| known.eq_ignore_ascii_case(name))?;
         Some(Slot { kind, affinity: *affinity, bytes: *bytes })
     }
+}
+
+/// Whether something makes these columns unique, as SQLite itself sees it; so it is where there is no
+/// such table yet, or something else is wrong with it.
+pub(crate) fn is_unique(connection: &Connection, table: &str, key: &[&str]) -> bool {
+    let words = Dialect::Sqlite;
+    let names: Vec<String> = key.iter().map(|name| words.quote(name)).collect();
+    let (names, values) = (names.join(", "), vec!["NULL"; key.len()].join(", "));
+    let sql = format!(
+        "INSERT INTO {} ({names}) VALUES ({values}) ON CONFLICT ({names}) DO NOTHING",
+        words.quote(table)
+    );
+    !connection.prepare(&sql).is_err_and(|error| fault::is_without_unique(&error))
 }
 
 struct Declared {

@@ -59,6 +59,11 @@ pub(crate) fn may_quote(error: &rusqlite::Error) -> bool {
             if failure.code == ErrorCode::Unknown && !names_only)
 }
 
+/// Whether nothing makes the key unique that a statement names.
+pub(crate) fn is_without_unique(error: &rusqlite::Error) -> bool {
+    words(error).contains("ON CONFLICT clause does not match")
+}
+
 /// SQLite's own words, bounded, without its prefix.
 pub(crate) fn words(error: &rusqlite::Error) -> String {
     let words = match error {

@@ -26,7 +26,7 @@ use async_trait::async_trait;
 use rusqlite::Connection;
 use whimbrel_endpoint::{
     EndpointError, ErrorClass, Fence, Finding, LeaseAnswer, LeaseRequest, Needs, Query, Rows,
-    SchemaFile, Script, Target, TargetFacts, Txn,
+    SchemaFile, Script, Snapshot, Target, TargetFacts, Txn,
 };
 use whimbrel_model::Table;
 
@@ -36,7 +36,7 @@ use self::mover::Mover;
 use self::session::Role;
 use self::txn::SqliteTxn;
 use crate::dialect::Dialect;
-use crate::{Options, codes};
+use crate::{Location, Options, codes, keys};
 
 /// A SQLite database as a target.
 #[derive(Debug)]
@@ -46,14 +46,15 @@ pub struct SqliteTarget {
     read: Lane,
     write: Arc<Lane>,
     mover: Arc<Mover>,
+    options: Options,
 }
 
 impl SqliteTarget {
     pub(crate) fn new(path: PathBuf, shown: String, options: Options) -> Self {
         let read = Lane::start(path.clone(), options.clone(), Role::Read);
         let write = Arc::new(Lane::start(path.clone(), options.clone(), Role::Write));
-        let mover = Arc::new(Mover::new(path.clone(), options));
-        Self { path, shown, read, write, mover }
+        let mover = Arc::new(Mover::new(path.clone(), options.clone()));
+        Self { path, shown, read, write, mover, options }
     }
 
     /// Why it cannot be written: the file where it stands, else the folder that is to hold it.
@@ -185,7 +186,12 @@ impl Target for SqliteTarget {
         self.read
             .run(move |session| {
                 let of = |connection: &Connection, tables: &[String]| {
-                    let each = tables.iter().map(|table| deferred::inspect(connection, table));
+                    let each = tables.iter().map(|table| {
+                        let is_unique = |key: &[&str]| catalogue::is_unique(connection, table, key);
+                        let mut findings = deferred::inspect(connection, table)?;
+                        findings.extend(keys::inspect(&needs, table, is_unique));
+                        Ok(findings)
+                    });
                     Ok(each.collect::<rusqlite::Result<Vec<_>>>()?.concat())
                 };
                 let mut findings =
@@ -199,6 +205,11 @@ impl Target for SqliteTarget {
                 Ok(findings)
             })
             .await
+    }
+
+    fn snapshot(&self) -> Result<Arc<dyn Snapshot>, EndpointError> {
+        let (path, shown) = (self.path.clone(), self.shown.clone());
+        crate::source::snapshot::at(&Location::Sqlite { path, shown }, &self.options)
     }
 
     async fn enter_load(&self) -> Result<(), EndpointError> {

@@ -21,6 +21,7 @@ use super::value::{Bound, Refusal, Scratch, Slot, form};
 use super::{fault, indexes, lease, read, schema};
 use crate::codes;
 use crate::dialect::{Affinity, Dialect, Taken, rest};
+use crate::keys;
 
 const WORDS: Dialect = Dialect::Sqlite;
 
@@ -361,18 +362,8 @@ impl Place<'_> {
         sql: &str,
     ) -> Result<rusqlite::CachedStatement<'_>, EndpointError> {
         self.connection.prepare_cached(sql).map_err(|error| {
-            if fault::words(&error).contains("ON CONFLICT clause does not match") {
-                let key: Vec<&str> =
-                    table.key.iter().map(|&index| table.columns[index].name.as_str()).collect();
-                return EndpointError::new(
-                    ErrorClass::Configuration,
-                    codes::KEY_NOT_UNIQUE,
-                    format!(
-                        "nothing makes the key of `{}` unique: `{}`",
-                        table.name,
-                        key.join(", ")
-                    ),
-                );
+            if fault::is_without_unique(&error) {
+                return keys::refused(table);
             }
             self.failed(doing, table, error)
         })

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use whimbrel_model::kind::IntWidth;
+use whimbrel_model::plan::did_you_mean;
 use whimbrel_model::plan::{
     Aggregate, At, Base as PlanBase, Each as PlanEach, Expr, Fact, Invalid, Literal, MissingRef,
     Span,
@@ -21,7 +22,6 @@ use crate::op::value_map::literal_value;
 use crate::op::zone::Zone;
 use crate::reason::excerpt_text;
 use crate::step::Clock;
-use crate::suggest::did_you_mean;
 
 /// What an expression is for.
 #[derive(Clone, Copy)]
@@ -495,13 +495,15 @@ impl Compiler<'_> {
         });
         self.touched.merge(&touched);
         let numeric = matches!(hint, Some(Kind::Int(_) | Kind::Decimal(_) | Kind::Float));
-        let compare = if !expr.timestamp.is_empty() {
-            let formats = expr
-                .timestamp
-                .iter()
-                .filter_map(|text| Format::compile(&text.value).ok())
-                .collect();
-            Compare::Instants { formats, zone: zone.clone(), fold: expr.fold }
+        // As texts, instants with different offsets would stand in another order.
+        let own: &[&str] =
+            if hint == Some(Kind::TimestampTz) { &["rfc3339", "iso8601"] } else { &[] };
+        let said: Vec<&str> = expr.timestamp.iter().map(|text| text.value.as_str()).collect();
+        let formats = if said.is_empty() { own } else { &said };
+        let compare = if !formats.is_empty() {
+            let formats = formats.iter().filter_map(|text| Format::compile(text).ok()).collect();
+            let as_day = hint == Some(Kind::Date);
+            Compare::Instants { formats, zone: zone.clone(), fold: expr.fold, as_day }
         } else if numeric {
             Compare::Numbers
         } else {

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use whimbrel_model::json::Pointer;
+use whimbrel_model::plan::did_you_mean;
 use whimbrel_model::plan::{At, Base as PlanBase, Each as PlanEach, Fact, Plan, Span};
 use whimbrel_model::{Field, Kind, Table, Value};
 
@@ -13,7 +14,6 @@ use crate::cel::{Mistake, Name, Program, Unknown};
 use crate::codes;
 use crate::node::{Base, Input};
 use crate::reason::excerpt_text;
-use crate::suggest::did_you_mean;
 
 impl Compiler<'_> {
     pub(super) fn field_or_let(&mut self, name: &At<String>) -> TypedBase {
@@ -112,7 +112,8 @@ impl Compiler<'_> {
                     excerpt_text(name)
                 ),
                 help: Some(format!(
-                    "list it under `optional` of `[source.{source_name}]`: it is NULL there"
+                    "list it under `optional` of `[source.{source_name}]`: it is NULL there; \
+                     `whimbrel analyze` of their folder shows which files have which header"
                 )),
             });
         }

@@ -6,6 +6,7 @@ mod fields;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use whimbrel_model::plan::did_you_mean;
 use whimbrel_model::plan::{
     At, Base as PlanBase, DuplicateConflict, DuplicatesBy, Each as PlanEach, Existing, Expr, Fold,
     Format, Invalid, MapOther, MissingRef, Plan, Source, Span, TableMapping,
@@ -22,7 +23,6 @@ use crate::op::zone::Zone;
 use crate::plain::Plain;
 use crate::reason::excerpt_text;
 use crate::step::{Clock, Condition, DuplicateKey, Each, Let, Needs, RowRule, SourcePlan, Step};
-use crate::suggest::did_you_mean;
 use expr::Wanted;
 
 /// What is known of sources and target when a mapping is compiled.
@@ -231,7 +231,7 @@ impl<'a> Compiler<'a> {
         });
         let duplicates = self.duplicates(&table);
         let archive = self.archive();
-        self.check_sensitive();
+        self.check_settings();
         // Where a name is wrong already, the column it should have been looks unused.
         if self.errors.is_empty() {
             self.check_coverage();
@@ -395,7 +395,7 @@ impl<'a> Compiler<'a> {
             self.errors.truncate(errors);
             self.clocks.truncate(clocks);
             self.aggregations.truncate(aggregations);
-            column.kind = guess.unwrap_or(Kind::Any);
+            column.kind = self.environment.limits.held(guess.unwrap_or(Kind::Any));
         }
         if is_key {
             self.check_key_expression(name, expr);
@@ -520,8 +520,9 @@ impl<'a> Compiler<'a> {
         first.is_some_and(|first| first.span == self.mapping.span)
     }
 
-    /// A misspelt `sensitive` would show what it was meant to hide.
-    fn check_sensitive(&mut self) {
+    /// A misspelt `sensitive` would show what it was meant to hide, misspelt settings of a column would
+    /// change nothing, without a word.
+    fn check_settings(&mut self) {
         for source in 0..self.sources.len() {
             let (view, plan) = (&self.sources[source], self.sources[source].plan);
             let reads = |from: &At<String>| from.value == plan.name.value;
@@ -538,7 +539,9 @@ impl<'a> Compiler<'a> {
                 let column = name.strip_prefix('/').and_then(|rest| rest.split('/').next());
                 known.contains(&name) || column.is_some_and(|column| known.contains(&column))
             };
-            let wrong = plan.sensitive.iter().filter(|name| !is_known(&name.value));
+            let settings = plan.columns.iter().map(|column| &column.name);
+            let named = plan.sensitive.iter().chain(settings);
+            let wrong = named.filter(|name| !is_known(&name.value));
             let errors = wrong.map(|name| CompileError {
                 code: codes::UNKNOWN_COLUMN,
                 message: format!(

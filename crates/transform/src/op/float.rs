@@ -35,7 +35,7 @@ pub fn to_text(value: f64) -> Option<String> {
     })
 }
 
-/// The double that an integer is.
+/// The double that an integer is, by its value and as it is spelt.
 pub fn of_integer(value: i128) -> Result<f64, Fault> {
     const EXACT: i128 = 1 << 53;
     let float = value as f64;

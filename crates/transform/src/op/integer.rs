@@ -28,7 +28,8 @@ pub fn of_number(literal: &str) -> Result<i128, Fault> {
         .ok_or_else(|| Fault::new(codes::OUT_OF_RANGE, "the integer has more than 128 bits"))
 }
 
-/// The integer that a double is.
+/// The integer that a double is, by its value and as it is spelt: 19336155566327432.0 is spelt
+/// `1.933615556632743e16`, so that nobody knows which one was meant.
 pub fn of_float(value: f64) -> Result<i128, Fault> {
     const LIMIT: f64 = 1.7e38;
     if !value.is_finite() {
@@ -40,7 +41,8 @@ pub fn of_float(value: f64) -> Result<i128, Fault> {
     if value.abs() > LIMIT {
         return Err(Fault::new(codes::OUT_OF_RANGE, "the integer has more than 128 bits"));
     }
-    Ok(value as i128)
+    let integer = value as i128;
+    super::float::of_integer(integer).map(|_double| integer)
 }
 
 /// The value, if a column of that width can hold it.
@@ -125,8 +127,11 @@ mod tests {
     }
 
     #[test]
-    fn doubles_are_integers_by_value() {
+    fn doubles_are_integers_by_value_and_spelling() {
         assert_eq!(of_float(5.0), Ok(5));
+        assert_eq!(of_float(1e22), Ok(10_i128.pow(22)));
+        assert_eq!(of_float(1e23).unwrap_err().code, codes::NOT_EXACT);
+        assert_eq!(of_float(19_336_155_566_327_432.0).unwrap_err().code, codes::NOT_EXACT);
         assert_eq!(of_float(-0.0).unwrap_err().code, codes::NOT_AN_INTEGER);
         assert_eq!(of_float(f64::NAN).unwrap_err().code, codes::NOT_FINITE);
         assert_eq!(of_float(1e300).unwrap_err().code, codes::OUT_OF_RANGE);

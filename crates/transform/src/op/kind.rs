@@ -12,6 +12,7 @@ use std::borrow::Cow;
 
 use whimbrel_model::decimal::{Decimal, Numeric};
 use whimbrel_model::json::write_string;
+use whimbrel_model::kind::IntWidth;
 use whimbrel_model::plan::Fold;
 use whimbrel_model::{Date, DateTime, Kind, Time, Value, ValueRef};
 
@@ -70,6 +71,10 @@ pub struct Limits {
     pub nul_in_text: bool,
     /// A column without a kind tells times, UUIDs and truth values from texts and numbers.
     pub kinds_in_any: bool,
+    /// There is a type for integers of 64 bits without a sign.
+    pub unsigned: bool,
+    /// There is a type for integers of 128 bits.
+    pub huge: bool,
 }
 
 impl Limits {
@@ -80,7 +85,19 @@ impl Limits {
         endless: true,
         nul_in_text: true,
         kinds_in_any: true,
+        unsigned: true,
+        huge: true,
     };
+
+    /// The kind that a column of this kind has once it is created: integers without a type of their own
+    /// are decimals then, and digests of rows are to be the same before and after.
+    pub fn held(self, kind: Kind) -> Kind {
+        match kind {
+            Kind::Int(IntWidth::U64) if !self.unsigned => Kind::Decimal(Some((20, 0))),
+            Kind::Int(IntWidth::I128) if !self.huge => Kind::Decimal(Some((39, 0))),
+            kind => kind,
+        }
+    }
 
     /// What an engine is known to hold; of an unknown one, only what all do.
     ///
@@ -93,11 +110,20 @@ impl Limits {
             endless: false,
             nul_in_text: false,
             kinds_in_any: false,
+            unsigned: true,
+            huge: true,
         };
         match engine {
             "memory" => Self::NONE,
-            "postgres" => Self { negative_zero: true, nan: true, endless: true, ..least },
-            "mysql" => Self { nul_in_text: true, ..least },
+            "postgres" => Self {
+                negative_zero: true,
+                nan: true,
+                endless: true,
+                unsigned: false,
+                huge: false,
+                ..least
+            },
+            "mysql" => Self { nul_in_text: true, huge: false, ..least },
             _ => least,
         }
     }
@@ -617,6 +643,8 @@ mod tests {
         endless: false,
         nul_in_text: false,
         kinds_in_any: false,
+        unsigned: true,
+        huge: true,
     };
 
     fn convert(value: ValueRef<'_>, kind: &str, round: bool) -> String {

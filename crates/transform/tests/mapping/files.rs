@@ -51,6 +51,25 @@ fn instants_are_aggregated_by_their_formats() {
 }
 
 #[test]
+fn days_are_aggregated_as_days_in_any_zone() {
+    let mut trial = file("hi = { max = \"x\", timestamp = \"%d.%m.%Y\" }", "hi date");
+    trial.plan = trial.plan.replace("[source.s]", "timezone = \"Europe/Berlin\"\n[source.s]");
+    trial.check("x\n2.1.2024\n10.1.2024\n9.1.2024", &expect!["file: 2024-01-10"]);
+}
+
+#[test]
+fn the_largest_of_instants_is_the_last_whatever_their_offsets() {
+    file("hi = { max = \"x\" }\nlo = { min = \"x\" }", "hi timestamptz, lo timestamptz").check(
+        "x\n2024-01-01T00:30:00+02:00\n2023-12-31T23:00:00Z",
+        &expect!["file: 2023-12-31T23:00:00Z | 2023-12-31T22:30:00Z"],
+    );
+    file("hi = { max = \"x\" }", "hi timestamptz").check(
+        "x\nyesterday\n2023-12-31T23:00:00Z",
+        &expect!["file: WB0236 column `hi`: not a date or time in the expected form"],
+    );
+}
+
+#[test]
 fn a_file_is_a_unit_with_its_text() {
     let mut trial = Trial::new(
         "[source.s]\njson = \"*\"\n[[table]]\ninto = \"t\"\nfrom = \"s\"\neach = \"file\"\nkey = [\"id\"]\n[table.columns]\nid = { uuid5 = [{ fact = \"file.path\" }] }\nv = { fact = \"source.ordinal\" }\nc = { fact = \"file.text\", type = \"json\" }\ns = { canonical_json = { fact = \"file.text\" } }\nat = { fact = \"file.mtime\" }",

@@ -22,6 +22,8 @@ pub(crate) const SQLITE: Limits = Limits {
     endless: false,
     nul_in_text: false,
     kinds_in_any: false,
+    unsigned: true,
+    huge: true,
 };
 
 /// One mapping and what it is tried on.

@@ -104,8 +104,8 @@ fn group_lines(cause: &Cause, group: &Group) -> String {
         (None, Some(column)) => format!("column `{}`", printable(column, 80)),
         (None, None) => "record".to_owned(),
     };
-    let mut text =
-        format!("{:>9}  {}  `{}` {what}\n", thousands(group.total), cause.code, cause.table);
+    let (total, table) = (thousands(group.total), printable(&cause.table, 80));
+    let mut text = format!("{total:>9}  {}  `{table}` {what}\n", cause.code);
     if let Some(first) = &group.first {
         text.push_str(&format!(
             "           first {}: {}\n",
@@ -124,11 +124,12 @@ fn explained(reject: &Reject) -> String {
 fn line(reject: &Reject) -> String {
     let column = reject.target_column.as_deref().unwrap_or("-");
     format!(
-        "{:<12} {:<7} {} {} {column}: {}\n",
-        name(reject),
+        "{:<12} {:<7} {} {} {}: {}\n",
+        printable(&name(reject), 200),
         reject.status.word(),
         reject.code,
         printable(&place(reject), 200),
+        printable(column, 80),
         explained(reject)
     )
 }

@@ -63,10 +63,16 @@ fn place(reject: &Reject) -> String {
     }
 }
 
-/// The file that holds a reject's bytes in an exported folder. Names of tables may hold anything.
+/// The file that holds a reject's bytes in an exported folder. Names of tables may hold anything: those
+/// that cannot stand in one of a file are told apart by a digest.
 fn bytes_file(reject: &Reject) -> String {
+    let name = &reject.target_table;
     let plain = |c: char| if c.is_ascii_alphanumeric() || "_-".contains(c) { c } else { '_' };
-    let table: String = reject.target_table.chars().take(80).map(plain).collect();
+    let mut table: String = name.chars().take(80).map(plain).collect();
+    if table != *name {
+        table.push('.');
+        table.push_str(&blake3::hash(name.as_bytes()).to_hex()[..8]);
+    }
     format!("{table}.{}.bytes", reject.unit)
 }
 

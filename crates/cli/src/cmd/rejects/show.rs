@@ -73,7 +73,8 @@ pub(super) fn bytes(project: &Project, reject: &Reject) -> Result<Vec<u8>, Failu
 }
 
 fn described(reject: &Reject, record: &str) -> String {
-    let mut text = format!("reject {} ({})\n", name(reject), reject.status.word());
+    let name = printable(&name(reject), 200);
+    let mut text = format!("reject {name} ({})\n", reject.status.word());
     let mut row = |label: &str, value: String| text.push_str(&format!("  {label:<9} {value}\n"));
     row(
         "place",
@@ -85,7 +86,7 @@ fn described(reject: &Reject, record: &str) -> String {
             reject.byte_len
         ),
     );
-    row("table", reject.target_table.clone());
+    row("table", printable(&reject.target_table, 200));
     if let Some(column) = &reject.target_column {
         row("column", printable(column, 200));
     }

@@ -16,9 +16,8 @@ use ::cel::{Env, ExecutionError};
 use regex::Regex;
 use whimbrel_model::{Date, DateTime, Time, ValueRef};
 
-use crate::op::timestamp::{Moment as Parsed, parse_iso};
-use crate::op::{float, integer, text};
-use crate::reason::excerpt;
+use crate::exact;
+use crate::shown::excerpt;
 
 /// Exact conversions stand under these names in a rewritten tree.
 pub(super) const EXACT: &[(&str, &str)] =
@@ -103,18 +102,18 @@ fn integer_of(function: &str, args: &[CowVal<'_, '_>]) -> Result<i128, Execution
     } else if let Some(value) = value.downcast_ref::<CelUInt>() {
         Ok(i128::from(*value.inner()))
     } else if let Some(value) = value.downcast_ref::<CelDouble>() {
-        integer::of_float(*value.inner())
+        exact::integer_of_float(*value.inner())
     } else if let Some(value) = value.downcast_ref::<CelString<'_>>() {
-        integer::parse(value.inner())
+        exact::integer(value.inner())
     } else {
         return Err(ExecutionError::MissingArgumentOrTarget);
     };
-    integer.map_err(|fault| unconverted(function, &fault.message, args))
+    integer.map_err(|fault| unconverted(function, fault, args))
 }
 
 /// What could not be converted, and why.
 fn unconverted(function: &str, why: &str, args: &[CowVal<'_, '_>]) -> ExecutionError {
-    let value = args.first().and_then(|value| super::values::to_cell(&**value).ok());
+    let value = args.first().and_then(|value| crate::values::to_value(&**value).ok());
     let shown = value.map(|value| (value.as_ref().noun(), excerpt(value.as_ref())));
     let (noun, shown) = shown.unwrap_or_default();
     ExecutionError::function_error(function, format!("{why}: {noun} `{shown}`"))
@@ -135,33 +134,30 @@ fn exact_uint<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Answer<'b, 'v> {
 fn exact_double<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Answer<'b, 'v> {
     let value = args.first().ok_or(ExecutionError::MissingArgumentOrTarget)?;
     let double = if let Some(text) = value.downcast_ref::<CelString<'_>>() {
-        float::parse(text.inner())
+        exact::double(text.inner())
     } else if let Some(value) = value.downcast_ref::<CelDouble>() {
         Ok(*value.inner())
     } else {
-        float::of_integer(integer_of("double", &args)?)
+        exact::double_of_integer(integer_of("double", &args)?)
     };
     double
         .map(|value| CowVal::owned(CelDouble::from(value)))
-        .map_err(|fault| unconverted("double", &fault.message, &args))
+        .map_err(|fault| unconverted("double", fault, &args))
 }
 
 fn timestamp<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Answer<'b, 'v> {
     let value = args.first().ok_or(ExecutionError::MissingArgumentOrTarget)?;
     let text = value.downcast_ref::<CelString<'_>>().map_or("", |text| text.inner());
-    match parse_iso(text) {
-        Ok(Parsed::Instant(at)) => Ok(CowVal::owned(Moment::Instant(at))),
-        Ok(Parsed::Local(_) | Parsed::Clock(_)) | Err(_) => {
-            Err(unconverted("timestamp", "not an instant of RFC 3339", &args))
-        }
+    match exact::instant(text) {
+        Some(at) => Ok(CowVal::owned(Moment::Instant(at))),
+        None => Err(unconverted("timestamp", "not an instant of RFC 3339", &args)),
     }
 }
 
 fn to_string<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Answer<'b, 'v> {
     let value = args.first().and_then(|value| value.downcast_ref::<Moment>());
-    let mut out = String::new();
-    text::append(&mut out, value.ok_or(ExecutionError::MissingArgumentOrTarget)?.value());
-    Ok(CowVal::owned(CelString::from(out)))
+    let value = value.ok_or(ExecutionError::MissingArgumentOrTarget)?.value();
+    Ok(CowVal::owned(CelString::from(value.to_string())))
 }
 
 fn matches<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Answer<'b, 'v> {

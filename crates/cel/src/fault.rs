@@ -6,13 +6,12 @@
 use ::cel::common::ast::operators;
 use ::cel::{ExecutionError, Value};
 
-use crate::codes;
-use crate::op::Fault;
-use crate::reason::excerpt_text;
+use crate::Fault;
+use crate::shown::excerpt_text;
 
 /// Why the expression has no value for the record.
 pub(super) fn of(error: &ExecutionError) -> Fault {
-    Fault::new(codes::CEL_FAILED, words(error))
+    Fault::new(words(error))
 }
 
 fn words(error: &ExecutionError) -> String {

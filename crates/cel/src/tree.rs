@@ -6,9 +6,11 @@ use ::cel::common::ast::{
     CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue, SourceInfo, operators,
 };
 
-use super::functions::{self, Pattern};
-use super::{Mistake, Name, Unknown};
-use crate::codes;
+use whimbrel_model::plan::did_you_mean;
+
+use crate::functions::{self, Pattern};
+use crate::shown::excerpt_text;
+use crate::{Mistake, Name, Unknown, codes};
 
 /// Loops inside each other.
 const LOOPS_MAX: usize = 2;
@@ -182,10 +184,8 @@ impl<'s, I: Copy + PartialEq> Rewriting<'s, I> {
     fn call(&mut self, call: &mut CallExpr, id: u64) {
         let is_operator = !call.func_name.starts_with(|char: char| char.is_ascii_alphabetic());
         if !is_operator && !functions::KNOWN.contains(&call.func_name.as_str()) {
-            let message =
-                format!("unknown function `{}`", crate::reason::excerpt_text(&call.func_name));
-            let help =
-                crate::suggest::did_you_mean(&call.func_name, functions::KNOWN.iter().copied());
+            let message = format!("unknown function `{}`", excerpt_text(&call.func_name));
+            let help = did_you_mean(&call.func_name, functions::KNOWN.iter().copied());
             let place = self.place(id).map(|place| self.before(place, &call.func_name));
             return self.mistakes.push(Mistake { code: codes::CEL_NAME, message, help, place });
         }
@@ -222,7 +222,7 @@ impl<'s, I: Copy + PartialEq> Rewriting<'s, I> {
             let message = "the pattern of `matches` must be a literal".to_owned();
             return self.mistake(codes::CEL_FORM, pattern.id, message, None);
         };
-        match super::regex(literal.inner()) {
+        match crate::regex(literal.inner()) {
             Ok(regex) => {
                 pattern.expr = Expr::Ident(format!("@p{}", self.patterns.len()));
                 self.patterns.push(Pattern(regex));

@@ -12,11 +12,9 @@ use whimbrel_model::decimal::Decimal;
 use whimbrel_model::json::{self, Json, write_string};
 use whimbrel_model::{Value, ValueRef};
 
-use super::functions::Moment;
-use crate::codes;
-use crate::op::kind::Cell;
-use crate::op::{Fault, boolean, float, text};
-use crate::reason::excerpt_text;
+use crate::functions::Moment;
+use crate::shown::excerpt_text;
+use crate::{Cell, Fault, exact};
 
 /// Values of a JSON document that an expression may look at: loops over it end.
 const NODES_MAX: usize = 10_000;
@@ -56,11 +54,7 @@ impl<'r> Bound<'r> {
             ValueRef::Time(time) => Self::Moment(Moment::Time(time)),
             ValueRef::Timestamp(at) => Self::Moment(Moment::Local(at)),
             ValueRef::TimestampTz(at) => Self::Moment(Moment::Instant(at)),
-            ValueRef::Uuid(_) => {
-                let mut form = String::new();
-                text::append(&mut form, value);
-                Self::Text(CelString::from(form))
-            }
+            ValueRef::Uuid(_) => Self::Text(CelString::from(value.to_string())),
             ValueRef::Json(document) => Self::Document(parse(document)?),
         })
     }
@@ -110,7 +104,7 @@ fn number<'r>(literal: &str) -> Result<Bound<'r>, Fault> {
     }
     let whole = Decimal::parse(literal)
         .is_ok_and(|number| number.is_integer() && !literal.contains(['.', 'e', 'E']));
-    if !whole && let Ok(value) = float::parse(literal) {
+    if !whole && let Ok(value) = exact::double(literal) {
         return Ok(Bound::Double(CelDouble::from(value)));
     }
     match literal.parse::<u64>() {
@@ -122,12 +116,12 @@ fn number<'r>(literal: &str) -> Result<Bound<'r>, Fault> {
 }
 
 fn inexact(what: &str, value: &str) -> Fault {
-    Fault::new(codes::CEL_FAILED, format!("{what}: `{}`", excerpt_text(value)))
+    Fault::new(format!("{what}: `{}`", excerpt_text(value)))
 }
 
 fn parse<'r>(document: &str) -> Result<Box<dyn Val + 'r>, Fault> {
     let json = json::parse(document.as_bytes())
-        .map_err(|error| Fault::new(codes::CEL_FAILED, format!("not a JSON document: {error}")))?;
+        .map_err(|error| Fault::new(format!("not a JSON document: {error}")))?;
     let mut nodes = 0;
     tree(&json, &mut nodes)
 }
@@ -136,7 +130,7 @@ fn tree<'r>(json: &Json<'_>, nodes: &mut usize) -> Result<Box<dyn Val + 'r>, Fau
     *nodes += 1;
     if *nodes > NODES_MAX {
         let message = format!("the JSON document has more than {NODES_MAX} values");
-        return Err(Fault::new(codes::CEL_FAILED, message));
+        return Err(Fault::new(message));
     }
     Ok(match json {
         Json::Null => Box::new(CelNull),
@@ -163,45 +157,45 @@ fn tree<'r>(json: &Json<'_>, nodes: &mut usize) -> Result<Box<dyn Val + 'r>, Fau
 }
 
 /// The result of an expression; lists and maps become JSON with sorted keys.
-pub(super) fn to_cell(value: &dyn Val) -> Result<Cell<'static>, Fault> {
+pub(super) fn to_value(value: &dyn Val) -> Result<Value, Fault> {
     if let Some(value) = value.downcast_ref::<CelBool>() {
-        return Ok(Cell::Ref(ValueRef::Bool(*value.inner())));
+        return Ok(Value::Bool(*value.inner()));
     }
     if let Some(value) = value.downcast_ref::<CelInt>() {
-        return Ok(Cell::Ref(ValueRef::Int((*value.inner()).into())));
+        return Ok(Value::Int((*value.inner()).into()));
     }
     if let Some(value) = value.downcast_ref::<CelDouble>() {
-        return Ok(Cell::Ref(ValueRef::Float(*value.inner())));
+        return Ok(Value::Float(*value.inner()));
     }
     if let Some(value) = value.downcast_ref::<CelString<'_>>() {
-        return Ok(Cell::Owned(Value::Text(value.inner().to_owned())));
+        return Ok(Value::Text(value.inner().to_owned()));
     }
     if value.downcast_ref::<CelNull>().is_some() {
-        return Ok(Cell::NULL);
+        return Ok(Value::Null);
     }
     if let Some(value) = value.downcast_ref::<CelUInt>() {
-        return Ok(Cell::Ref(ValueRef::Int((*value.inner()).into())));
+        return Ok(Value::Int((*value.inner()).into()));
     }
     if let Some(value) = value.downcast_ref::<Moment>() {
-        return Ok(Cell::Ref(value.value()));
+        return Ok(value.value().to_owned());
     }
     if let Some(value) = value.downcast_ref::<CelBytes<'_>>() {
-        return Ok(Cell::Owned(Value::Bytes(value.inner().to_vec())));
+        return Ok(Value::Bytes(value.inner().to_vec()));
     }
-    let value = CelValue::try_from(value).map_err(|error| super::fault::of(&error))?;
+    let value = CelValue::try_from(value).map_err(|error| crate::fault::of(&error))?;
     let mut out = String::new();
     write_json(&mut out, &value)?;
-    Ok(Cell::Owned(Value::Json(out)))
+    Ok(Value::Json(out))
 }
 
 fn write_json(out: &mut String, value: &CelValue) -> Result<(), Fault> {
-    let no_form = || Fault::new(codes::CEL_FAILED, "the result has no form as JSON");
+    let no_form = || Fault::new("the result has no form as JSON");
     match value {
         CelValue::Null => out.push_str("null"),
-        CelValue::Bool(value) => out.push_str(boolean::to_text(*value)),
+        CelValue::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
         CelValue::Int(value) => out.push_str(&value.to_string()),
         CelValue::UInt(value) => out.push_str(&value.to_string()),
-        CelValue::Float(value) => out.push_str(&float::to_text(*value).ok_or_else(no_form)?),
+        CelValue::Float(value) => out.push_str(&exact::json_number(*value).ok_or_else(no_form)?),
         CelValue::String(text) => write_string(out, text),
         CelValue::List(elements) => {
             out.push('[');

@@ -7,10 +7,28 @@
 //! The tree of the `cel` crate is rewritten so that every reference is known beforehand: `T1`,
 //! `row['T 1']` and `new.t1` become numbered inputs, `int`, `double` and `uint` become conversions
 //! that are exact or fail, and the pattern of `matches` is compiled once. Nothing coerces.
+//!
+//! What a name means is the caller's business, and where values come from: a [`Program`] knows its
+//! inputs by whatever `I` the caller calls them. It knows neither plans nor sources.
+//!
+//! ```
+//! use whimbrel_cel::{Cell, Fault, Name, Program, Unknown};
+//! use whimbrel_model::{Value, ValueRef};
+//!
+//! let program = Program::compile("status.endsWith('_PARTIAL')", &mut |name| match name {
+//!     Name::Plain("status") => Ok(0),
+//!     _ => Err(Unknown { message: "no such field".to_owned(), help: None }),
+//! });
+//! let given = |_| Ok::<_, Fault>(Cell::Ref(ValueRef::Text("RUNNING_PARTIAL")));
+//! assert_eq!(program.unwrap().run(given), Ok(Value::Bool(true)));
+//! ```
 
+pub mod codes;
+mod exact;
 mod fault;
 mod functions;
 mod plain;
+mod shown;
 mod tree;
 mod values;
 
@@ -21,27 +39,24 @@ use ::cel::context::VariableResolver;
 use ::cel::parser::Expression;
 use ::cel::{Context, Env};
 use regex::Regex;
-use whimbrel_model::ValueRef;
+use whimbrel_model::{Value, ValueRef};
 
-use crate::codes;
-use crate::op::Fault;
-use crate::op::kind::Cell;
-use crate::reason::excerpt_text;
 use plain::Plain;
+use shown::excerpt_text;
 use values::Bound;
 
 /// What a name in an expression stands for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Name<'n> {
+pub enum Name<'n> {
     /// `T1`, `row['T 1']`, `row.T1`: a `let` or a field of the source.
     Plain(&'n str),
-    /// `new.t1`: the value produced for a target column.
+    /// `new.t1`: the value produced for a target column, which rules may ask for.
     New(&'n str),
 }
 
 /// A compiled expression.
 #[derive(Debug)]
-pub(crate) struct Program<I> {
+pub struct Program<I> {
     tree: Expression,
     /// What to bind, in the order of their numbers.
     inputs: Vec<I>,
@@ -51,12 +66,15 @@ pub(crate) struct Program<I> {
 
 /// Why an expression cannot be compiled.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Mistake {
-    pub(crate) code: &'static str,
-    pub(crate) message: String,
-    pub(crate) help: Option<String>,
+pub struct Mistake {
+    /// One of [`codes`].
+    pub code: &'static str,
+    /// What is wrong.
+    pub message: String,
+    /// What may have been meant.
+    pub help: Option<String>,
     /// Bytes of the expression that are meant.
-    pub(crate) place: Option<std::ops::Range<usize>>,
+    pub place: Option<std::ops::Range<usize>>,
 }
 
 /// Parsing takes stack for every level of brackets.
@@ -74,7 +92,10 @@ fn environment() -> Env {
 
 impl<I: Copy + PartialEq> Program<I> {
     /// Parses and checks an expression; `input` says what a name stands for.
-    pub(crate) fn compile(
+    ///
+    /// # Errors
+    /// Every mistake that can be found without a record.
+    pub fn compile(
         source: &str,
         input: &mut dyn FnMut(Name<'_>) -> Result<I, Unknown>,
     ) -> Result<Self, Vec<Mistake>> {
@@ -102,15 +123,21 @@ impl<I: Copy + PartialEq> Program<I> {
         Ok(Self { tree, inputs, patterns, plain })
     }
 
-    /// Evaluates the expression; `value` gives the value of an input.
-    pub(crate) fn run<'a, E: From<Fault>>(
+    /// What the expression looks at, each once.
+    pub fn inputs(&self) -> &[I] {
+        &self.inputs
+    }
+
+    /// Evaluates the expression; `value` gives the value of an input. Lists and maps become JSON
+    /// with sorted keys.
+    pub fn run<'a, E: From<Fault>>(
         &self,
         value: impl Fn(I) -> Result<Cell<'a>, E>,
-    ) -> Result<Cell<'static>, E> {
+    ) -> Result<Value, E> {
         if let Some(plain) = &self.plain
             && let ValueRef::Text(text) = value(self.inputs[plain.input])?.as_ref()
         {
-            return Ok(Cell::Ref(ValueRef::Bool(plain.holds(text))));
+            return Ok(Value::Bool(plain.holds(text)));
         }
         let inputs = self.inputs.iter().map(|input| Ok(Bound::of_cell(value(*input)?)?));
         let bindings =
@@ -120,15 +147,49 @@ impl<I: Copy + PartialEq> Program<I> {
         scope.set_variable_resolver(&bindings);
         let result =
             ::cel::Value::resolve_val(&self.tree, &scope).map_err(|error| fault::of(&error))?;
-        Ok(values::to_cell(&*result)?)
+        Ok(values::to_value(&*result)?)
     }
 }
 
 /// A name that stands for nothing.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Unknown {
-    pub(crate) message: String,
-    pub(crate) help: Option<String>,
+pub struct Unknown {
+    /// What is wrong with the name.
+    pub message: String,
+    /// What may have been meant.
+    pub help: Option<String>,
+}
+
+/// Why an expression has no value for a record. Its code is [`codes::CEL_FAILED`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Fault {
+    /// In the words of plans, bounded and escaped.
+    pub message: String,
+}
+
+impl Fault {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into() }
+    }
+}
+
+/// The value of an input, borrowed from the record where it can be.
+#[derive(Clone, Debug)]
+pub enum Cell<'a> {
+    /// A value that stands somewhere else.
+    Ref(ValueRef<'a>),
+    /// A value that was made.
+    Owned(Value),
+}
+
+impl Cell<'_> {
+    /// Borrows the value.
+    pub fn as_ref(&self) -> ValueRef<'_> {
+        match self {
+            Self::Ref(value) => *value,
+            Self::Owned(value) => value.as_ref(),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -184,7 +245,7 @@ fn syntax_mistake(source: &str, error: &::cel::ParseError) -> Mistake {
 }
 
 /// A regular expression as plans have them: Unicode, bounded in size.
-pub(crate) fn regex(pattern: &str) -> Result<Regex, String> {
+pub fn regex(pattern: &str) -> Result<Regex, String> {
     const SIZE_MAX: usize = 1 << 20;
     let built = regex::RegexBuilder::new(pattern).size_limit(SIZE_MAX).build();
     built.map_err(|error| {
@@ -254,8 +315,8 @@ mod tests {
             }
         };
         match program.run::<Fault>(|input| Ok(Cell::Ref(fields[input].1.as_ref()))) {
-            Ok(cell) => format!("{} {}", cell.as_ref().noun(), cell.as_ref()),
-            Err(fault) => format!("{} {}", fault.code, fault.message),
+            Ok(value) => format!("{} {}", value.as_ref().noun(), value.as_ref()),
+            Err(fault) => format!("{} {}", codes::CEL_FAILED, fault.message),
         }
     }
 
@@ -313,11 +374,9 @@ mod tests {
                     let run = |program: &Program<usize>| {
                         program.run::<Fault>(|input| Ok(Cell::Ref(fields[input].1.as_ref())))
                     };
-                    let told = |outcome: Result<Cell<'static>, Fault>| {
-                        outcome.map_or_else(
-                            |fault| fault.message.into_owned(),
-                            |cell| cell.as_ref().to_string(),
-                        )
+                    let told = |outcome: Result<Value, Fault>| {
+                        outcome
+                            .map_or_else(|fault| fault.message, |value| value.as_ref().to_string())
                     };
                     let plainly = told(run(&program));
                     assert!(program.plain.take().is_some(), "{source}");

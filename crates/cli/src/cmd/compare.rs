@@ -1,0 +1,366 @@
+//! `compare`: two databases, row by row. Writes to neither.
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::{Value as Json, json};
+use whimbrel_endpoint::{EndpointError, ErrorClass, Target};
+use whimbrel_model::plan::quantity;
+use whimbrel_model::{Value, ValueRef};
+use whimbrel_validator::compare::{
+    Cell, Comparison, Found, How, Options, REREAD_MAX, TableComparison, Watch, compare,
+};
+use whimbrel_validator::merge::Side;
+use whimbrel_validator::sorter::Room;
+
+use crate::args::{Compare, Format, Global};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::{Answer, Shortfall, count, printable, thousands};
+
+/// Bytes of rows in memory while they are sorted.
+const SORT_BYTES: usize = 16 << 20;
+
+/// Characters of a value that people see, and programs.
+const SHOWN_CHARS: usize = 60;
+const TOLD_CHARS: usize = 4_096;
+
+pub(crate) async fn run(global: &Global, args: &Compare) -> Result<Answer, Failure> {
+    let left = opened(&args.left).await?;
+    let right = opened(&args.right).await?;
+    let pause = quantity::duration(&args.wait).ok_or_else(|| {
+        let message = format!("`--wait` is no time: `{}`", printable(&args.wait, 40));
+        Failure::usage("WB0706", message, "write `500ms`, `2s` or `1m`")
+    })?;
+    let options = Options {
+        tables: args.table.clone(),
+        without: args.without.clone(),
+        attempts: args.attempts,
+        pause,
+        room: Room { folder: std::env::temp_dir(), bytes: SORT_BYTES },
+    };
+    let mut listing = Listing::new(global, args)?;
+    let compared = compare(left.as_ref(), right.as_ref(), &options, &mut listing).await;
+    let comparison = compared.map_err(unverified)?;
+    listing.written()?;
+    let shown = (shown(left.as_ref()).await, shown(right.as_ref()).await);
+    Ok(answer(&comparison, &listing, &shown))
+}
+
+async fn opened(url: &str) -> Result<Box<dyn Target>, Failure> {
+    let options =
+        whimbrel_sql::Options { base: PathBuf::from("."), ..whimbrel_sql::Options::default() };
+    let url = super::legacy::database_url(url);
+    let target = whimbrel_sql::open(&url, options).await?;
+    let facts = target.facts().await?;
+    if !facts.exists {
+        let message = format!("there is no such database: `{}`", facts.location);
+        let hint = "name a database by its URL, or a file of SQLite by its path";
+        return Err(Failure::usage("WB0734", message, hint));
+    }
+    Ok(target)
+}
+
+async fn shown(target: &dyn Target) -> String {
+    let facts = target.facts().await;
+    printable(&facts.map(|facts| facts.location).unwrap_or_default(), 200)
+}
+
+/// What broke while rows were read is no answer: not equal, and not different either.
+fn unverified(error: EndpointError) -> Failure {
+    let is_mistake = error.class == ErrorClass::Configuration;
+    let failure = Failure::from(error);
+    if is_mistake {
+        return failure;
+    }
+    let hint = "nothing was written; run the same command again when both sides answer";
+    failure.with_exit(Exit::NotVerified).with_hint(hint)
+}
+
+/// Rows that differ: the first of them for the answer, all of them where that was asked for.
+struct Listing {
+    /// Samples of each table.
+    samples: Vec<(String, Found)>,
+    /// How many of a table are kept.
+    per_table: usize,
+    stream: Option<Stream>,
+    failed: Option<io::Error>,
+}
+
+struct Stream {
+    out: Box<dyn io::Write + Send>,
+    format: Format,
+}
+
+impl Listing {
+    fn new(global: &Global, args: &Compare) -> Result<Self, Failure> {
+        let stream = if args.all {
+            let out: Box<dyn io::Write + Send> = match &args.list {
+                Some(file) => {
+                    Box::new(io::BufWriter::new(File::create(file).map_err(|error| {
+                        let message = format!("the list cannot be written: `{}`", file.display());
+                        Failure::io("WB0735", message, &error).with_exit(Exit::Usage)
+                    })?))
+                }
+                None => Box::new(io::stdout()),
+            };
+            let format = if args.list.is_some() { Format::Jsonl } else { global.format };
+            Some(Stream { out, format })
+        } else {
+            None
+        };
+        Ok(Self { samples: Vec::new(), per_table: args.samples, stream, failed: None })
+    }
+
+    fn written(&mut self) -> Result<(), Failure> {
+        let flushed = self.stream.as_mut().map_or(Ok(()), |stream| stream.out.flush());
+        match self.failed.take().map_or(flushed, Err) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                Err(Failure::io("WB0735", "the list of differences could not be written", &error))
+            }
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    fn say(&mut self, document: &Json, text: &str) {
+        let Some(stream) = &mut self.stream else { return };
+        if self.failed.is_some() {
+            return;
+        }
+        let line = match stream.format {
+            Format::Text => format!("{text}\n"),
+            Format::Json | Format::Jsonl => format!("{document}\n"),
+        };
+        self.failed = stream.out.write_all(line.as_bytes()).err();
+    }
+}
+
+#[async_trait]
+impl Watch for Listing {
+    async fn wait(&mut self, pause: Duration) {
+        tokio::time::sleep(pause).await;
+    }
+
+    fn differs(&mut self, table: &str, found: &Found) {
+        if self.stream.is_some() {
+            let mut document = document(found, TOLD_CHARS);
+            document["table"] = printable(table, 200).into();
+            let text = format!("{}: {}", printable(table, 60), line(found));
+            self.say(&document, &text);
+        }
+        if self.samples.iter().filter(|(own, _)| own == table).count() < self.per_table {
+            self.samples.push((table.to_owned(), found.clone()));
+        }
+    }
+
+    fn anew(&mut self, table: &str) {
+        self.samples.retain(|(own, _)| own != table);
+        let document = json!({ "table": printable(table, 200), "void": true });
+        let text = format!("{}: what stands above is void, compared anew", printable(table, 60));
+        self.say(&document, &text);
+    }
+}
+
+fn told(value: ValueRef<'_>, chars: usize) -> String {
+    match value {
+        // Unlike NULL, `NULL` and nothing at all.
+        ValueRef::Text(text) => format!("'{}'", printable(text, chars)),
+        other => printable(&other.to_string(), chars),
+    }
+}
+
+fn key_of(found: &Found, chars: usize) -> String {
+    let parts: Vec<String> =
+        found.key.iter().map(|value| printable(&value.as_ref().to_string(), chars)).collect();
+    parts.join("/")
+}
+
+fn line(found: &Found) -> String {
+    let side = |value: &Option<Value>| {
+        value.as_ref().map_or_else(|| "-".to_owned(), |value| told(value.as_ref(), SHOWN_CHARS))
+    };
+    let cell = |cell: &Cell| {
+        let (left, right) = (side(&cell.left), side(&cell.right));
+        format!("{} {left} | {right}", printable(&cell.column, SHOWN_CHARS))
+    };
+    let cells: Vec<String> = found.cells.iter().map(cell).collect();
+    let unstable = if found.unstable { ", still changing" } else { "" };
+    let (how, key) = (found.how.word(), key_of(found, SHOWN_CHARS));
+    match found.how {
+        How::Changed => {
+            format!("{how} {key}{unstable}: {}", cells.join(", "))
+        }
+        How::Missing | How::Extra => {
+            format!("{how} {key}{unstable}")
+        }
+    }
+}
+
+fn document(found: &Found, chars: usize) -> Json {
+    let side = |value: &Option<Value>| match value {
+        None | Some(Value::Null) => Json::Null,
+        Some(value) => printable(&value.as_ref().to_string(), chars).into(),
+    };
+    let cell = |cell: &Cell| {
+        let (left, right) = (side(&cell.left), side(&cell.right));
+        json!({ "column": printable(&cell.column, 200), "left": left, "right": right })
+    };
+    json!({
+        "how": found.how.word(),
+        "key": key_of(found, chars),
+        "cells": found.cells.iter().map(cell).collect::<Vec<_>>(),
+        "unstable": found.unstable,
+    })
+}
+
+fn answer(comparison: &Comparison, listing: &Listing, shown: &(String, String)) -> Answer {
+    let rows: u64 = comparison.tables.iter().map(|table| table.tally.left).sum();
+    let differing: u64 = comparison.tables.iter().map(|table| table.tally.differing()).sum();
+    let tables = count(comparison.tables.len() as u64, "table");
+    let alone = (comparison.only_left.len() + comparison.only_right.len()) as u64;
+    let apart = comparison.tables.iter().map(|table| table.apart.len() as u64).sum();
+    let structure: Vec<String> = [(alone, "table"), (apart, "column")]
+        .into_iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, what)| format!(", {} of one side only", count(number, what)))
+        .collect();
+    let message = if comparison.is_equal() {
+        format!("Equal: {} in {tables}, every one compared", count(rows, "row"))
+    } else if comparison.is_unsettled() {
+        format!("Not settled: {} differ, but still change", count(differing, "row"))
+    } else {
+        let rows = count(differing, "row");
+        let also = structure.concat();
+        format!("Different: {rows} in {tables}{also}")
+    };
+    let text = format!("{message}.\n\n{}", text(comparison, listing, shown));
+    let data = json!({
+        "left": shown.0,
+        "right": shown.1,
+        "equal": comparison.is_equal(),
+        "tables": comparison.tables.iter().map(|table| of_table(table, listing)).collect::<Vec<_>>(),
+        "only_left": comparison.only_left,
+        "only_right": comparison.only_right,
+    });
+    let answer = Answer::new(message, text, data);
+    if comparison.is_equal() {
+        answer
+    } else if comparison.is_unsettled() {
+        let hint =
+            "run it again with more `--attempts` or a longer `--wait`, or when less is written";
+        answer.falls_short(Exit::NotVerified, Shortfall { code: "WB0804", hint: hint.to_owned() })
+    } else {
+        let hint =
+            "`--all --list FILE` writes every row that differs; nothing is repaired by itself";
+        answer.falls_short(Exit::Differs, Shortfall { code: "WB0805", hint: hint.to_owned() })
+    }
+}
+
+fn word(side: Side) -> &'static str {
+    match side {
+        Side::Left => "left",
+        Side::Right => "right",
+    }
+}
+
+fn of_table(table: &TableComparison, listing: &Listing) -> Json {
+    let tally = &table.tally;
+    let samples = listing.samples.iter().filter(|(own, _)| *own == table.table);
+    let apart = |side: Side| -> Vec<&str> {
+        let own = table.apart.iter().filter(|apart| apart.side == side);
+        own.map(|apart| apart.column.as_str()).collect()
+    };
+    json!({
+        "table": table.table,
+        "key": table.key,
+        "columns": table.columns,
+        "columns_only_left": apart(Side::Left),
+        "columns_only_right": apart(Side::Right),
+        "left": tally.left,
+        "right": tally.right,
+        "equal": tally.equal,
+        "changed": tally.changed,
+        "missing": tally.missing,
+        "extra": tally.extra,
+        "unstable": table.unstable,
+        "settled": table.settled,
+        "reread": !table.not_reread,
+        "sorted_here": table.sorted.iter().map(|side| word(*side)).collect::<Vec<_>>(),
+        "samples": samples.map(|(_, found)| document(found, TOLD_CHARS)).collect::<Vec<_>>(),
+    })
+}
+
+fn text(comparison: &Comparison, listing: &Listing, shown: &(String, String)) -> String {
+    let mut out = format!("left   {}\nright  {}\n\n", shown.0, shown.1);
+    let names = comparison.tables.iter().map(|table| printable(&table.table, SHOWN_CHARS));
+    let width = names.map(|name| name.chars().count()).max().unwrap_or(0).max(5);
+    let _ = writeln!(
+        out,
+        "{:width$}  {:>13}  {:>13}  {:>11}  {:>11}  {:>11}",
+        "table", "left", "right", "changed", "missing", "extra"
+    );
+    for table in &comparison.tables {
+        let tally = &table.tally;
+        let _ = writeln!(
+            out,
+            "{:width$}  {:>13}  {:>13}  {:>11}  {:>11}  {:>11}",
+            printable(&table.table, SHOWN_CHARS),
+            thousands(tally.left),
+            thousands(tally.right),
+            thousands(tally.changed),
+            thousands(tally.missing),
+            thousands(tally.extra)
+        );
+    }
+    for (side, names) in [("left", &comparison.only_left), ("right", &comparison.only_right)] {
+        for name in names {
+            let _ = writeln!(out, "\nonly on the {side}: table `{}`", printable(name, SHOWN_CHARS));
+        }
+    }
+    for table in &comparison.tables {
+        remarks(table, listing, &mut out);
+    }
+    out.push('\n');
+    out
+}
+
+/// What there is to say of a table beside its figures.
+fn remarks(table: &TableComparison, listing: &Listing, out: &mut String) {
+    let name = printable(&table.table, SHOWN_CHARS);
+    for apart in &table.apart {
+        let side = word(apart.side);
+        let column = printable(&apart.column, SHOWN_CHARS);
+        let _ = writeln!(out, "\nonly on the {side}: column `{name}.{column}`");
+    }
+    let samples: Vec<&(String, Found)> =
+        listing.samples.iter().filter(|(own, _)| *own == table.table).collect();
+    if !samples.is_empty() {
+        let key = if table.key.is_empty() { "all columns".to_owned() } else { table.key.join("/") };
+        let _ = writeln!(out, "\n{name}, by {}:", printable(&key, SHOWN_CHARS));
+        for (_, found) in &samples {
+            let _ = writeln!(out, "  {}", line(found));
+        }
+        let more = table.tally.differing().saturating_sub(samples.len() as u64);
+        if more > 0 {
+            let _ = writeln!(out, "  and {}", count(more, "more row"));
+        }
+    }
+    if table.settled > 0 {
+        let _ = writeln!(
+            out,
+            "{name}: {} differed at first and were equal when they were read again",
+            count(table.settled, "row")
+        );
+    }
+    if table.not_reread && !table.tally.is_equal() {
+        let _ = writeln!(
+            out,
+            "{name}: more than {} rows differ, so none was read again",
+            thousands(REREAD_MAX as u64)
+        );
+    }
+}

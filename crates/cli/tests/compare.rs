@@ -1,0 +1,286 @@
+//! `compare`: two databases, row by row, on every engine and between them.
+
+#![allow(clippy::unwrap_used, clippy::needless_pass_by_value)] // tests
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use expect_test::{Expect, expect};
+use rusqlite::Connection;
+use serde_json::Value as Json;
+use tempfile::TempDir;
+use whimbrel_testkit::servers::{self, Engine};
+
+fn whimbrel(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_whimbrel"))
+        .args(arguments)
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+fn said(output: &Output) -> String {
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    format!("{text}exit {}\n", output.status.code().unwrap())
+}
+
+/// Two files of SQLite with the same content, then what makes the right one another.
+fn pair(both: &str, right: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["left.db", "right.db"] {
+        Connection::open(folder.path().join(name)).unwrap().execute_batch(both).unwrap();
+    }
+    Connection::open(folder.path().join("right.db")).unwrap().execute_batch(right).unwrap();
+    folder
+}
+
+fn check(both: &str, right: &str, flags: &[&str], expect: Expect) {
+    let folder = pair(both, right);
+    let arguments = [&["compare", "left.db", "right.db", "--wait", "1ms"], flags].concat();
+    expect.assert_eq(&said(&whimbrel(folder.path(), &arguments)));
+}
+
+const SHOP: &str = "
+    CREATE TABLE shop (id INTEGER PRIMARY KEY, name TEXT, price DECIMAL(10,2));
+    INSERT INTO shop VALUES (1, 'ann', '1.50'), (2, '', '2'), (3, 'NULL', NULL), (4, 'dan', '4');";
+
+#[test]
+fn equal_databases_are_equal() {
+    check(
+        SHOP,
+        "UPDATE shop SET price = '1.5' WHERE id = 1",
+        &[],
+        expect![[r#"
+        Equal: 4 rows in 1 table, every one compared.
+
+        left   sqlite:left.db
+        right  sqlite:right.db
+
+        table           left          right      changed      missing        extra
+        shop               4              4            0            0            0
+
+        exit 0
+    "#]],
+    );
+}
+
+#[test]
+fn rows_that_differ_are_named_with_their_cells() {
+    check(
+        SHOP,
+        "UPDATE shop SET name = NULL WHERE id = 2; UPDATE shop SET name = NULL WHERE id = 3;
+         DELETE FROM shop WHERE id = 4; INSERT INTO shop VALUES (5, 'eve', 5);",
+        &[],
+        expect![[r#"
+            Different: 4 rows in 1 table.
+
+            left   sqlite:left.db
+            right  sqlite:right.db
+
+            table           left          right      changed      missing        extra
+            shop               4              4            2            1            1
+
+            shop, by id:
+              changed 2: name '' | NULL
+              changed 3: name 'NULL' | NULL
+              missing 4
+              extra 5
+
+            exit 4
+        "#]],
+    );
+}
+
+#[test]
+fn rows_without_a_key_are_matched_by_all_they_hold_as_often_as_they_are_there() {
+    check(
+        "CREATE TABLE log (at TEXT, line TEXT);
+         INSERT INTO log VALUES ('1', 'a'), ('1', 'a'), ('1', 'a'), (NULL, NULL);",
+        "DELETE FROM log WHERE rowid = 1; INSERT INTO log VALUES ('2', 'b');",
+        &[],
+        expect![[r#"
+            Different: 2 rows in 1 table.
+
+            left   sqlite:left.db
+            right  sqlite:right.db
+
+            table           left          right      changed      missing        extra
+            log                4              4            0            1            1
+
+            log, by all columns:
+              missing 1/a
+              extra 2/b
+
+            exit 4
+        "#]],
+    );
+}
+
+#[test]
+fn rows_that_come_in_another_order_than_ours_are_sorted_here() {
+    // Numbers among each other are ordered by SQLite, integers before doubles by us.
+    let mixed = "CREATE TABLE mixed (k NOT NULL PRIMARY KEY, v TEXT);
+        INSERT INTO mixed VALUES (1, 'a'), (1.5, 'b'), (2, 'c'), ('x', 'd');";
+    let folder = pair(mixed, "UPDATE mixed SET v = 'other' WHERE k = 1.5");
+    let arguments = ["compare", "left.db", "right.db", "--attempts", "0", "--format", "json"];
+    let output = whimbrel(folder.path(), &arguments);
+    let answer: Json = serde_json::from_slice(&output.stdout).unwrap();
+    let table = &answer["data"]["tables"][0];
+    assert_eq!(table["sorted_here"], serde_json::json!(["left", "right"]), "{answer:#}");
+    assert_eq!((&table["changed"], &table["equal"]), (&Json::from(1), &Json::from(3)));
+    assert_eq!(table["samples"][0]["key"], "1.5");
+}
+
+#[test]
+fn tables_and_columns_of_one_side_are_differences_unless_they_are_left_out() {
+    let right = "ALTER TABLE shop ADD COLUMN seen TEXT; CREATE TABLE new (id INTEGER PRIMARY KEY);";
+    check(
+        SHOP,
+        right,
+        &[],
+        expect![[r#"
+            Different: 0 rows in 1 table, 1 table of one side only, 1 column of one side only.
+
+            left   sqlite:left.db
+            right  sqlite:right.db
+
+            table           left          right      changed      missing        extra
+            shop               4              4            0            0            0
+
+            only on the right: table `new`
+
+            only on the right: column `shop.seen`
+
+            exit 4
+        "#]],
+    );
+    check(
+        SHOP,
+        right,
+        &["--table", "shop", "--without", "shop.seen"],
+        expect![[r#"
+        Equal: 4 rows in 1 table, every one compared.
+
+        left   sqlite:left.db
+        right  sqlite:right.db
+
+        table           left          right      changed      missing        extra
+        shop               4              4            0            0            0
+
+        exit 0
+    "#]],
+    );
+}
+
+#[test]
+fn the_list_holds_every_row_that_differs() {
+    let many = "WITH RECURSIVE n (i) AS (SELECT 10 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)
+        INSERT INTO shop SELECT i, 'n', i FROM n;";
+    let folder = pair(&format!("{SHOP}{many}"), "UPDATE shop SET name = 'm' WHERE id > 10");
+    let arguments = ["compare", "left.db", "right.db", "--all", "--list", "list.jsonl"];
+    let output = whimbrel(folder.path(), &arguments);
+    assert_eq!(output.status.code(), Some(4));
+    let list = std::fs::read_to_string(folder.path().join("list.jsonl")).unwrap();
+    let keys: Vec<i64> = list
+        .lines()
+        .map(|line| {
+            let found: Json = serde_json::from_str(line).unwrap();
+            assert_eq!(found["cells"][0]["right"], "m");
+            found["key"].as_str().unwrap().parse().unwrap()
+        })
+        .collect();
+    assert_eq!(keys, (11..=3000).collect::<Vec<i64>>());
+}
+
+#[test]
+fn a_row_on_its_way_is_read_again_and_does_not_count() {
+    let folder = pair(SHOP, "UPDATE shop SET name = 'late' WHERE id = 4");
+    let late = folder.path().join("right.db");
+    let follows = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(700));
+        let right = Connection::open(late).unwrap();
+        right.execute("UPDATE shop SET name = 'dan' WHERE id = 4", []).unwrap();
+    });
+    let arguments = ["compare", "left.db", "right.db", "--wait", "2s", "--format", "json"];
+    let output = whimbrel(folder.path(), &arguments);
+    follows.join().unwrap();
+    let answer: Json = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(answer["data"]["tables"][0]["settled"], 1, "{answer}");
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn what_is_not_there_is_a_mistake_and_nothing_is_created() {
+    let folder = pair(SHOP, "");
+    for other in ["sqlite:gone.db", "gone.db", "postgres://nobody@127.0.0.1:1/none"] {
+        let output = whimbrel(folder.path(), &["compare", "left.db", other]);
+        assert!(matches!(output.status.code(), Some(2 | 8 | 75)), "{other}: {output:?}");
+        assert!(!output.stderr.is_empty());
+    }
+    assert!(!folder.path().join("gone.db").exists());
+}
+
+const OF_ENGINES: &[(Engine, &str)] = &[
+    (
+        Engine::Postgres,
+        "CREATE TABLE kinds (k varchar(20) PRIMARY KEY, u uuid, d numeric(20,4), f double precision, b boolean,
+            t timestamp, z timestamptz, y date, x bytea, j jsonb, i bigint);
+         INSERT INTO kinds VALUES
+            ('a', '8f14e45f-ceea-467a-9b0c-1a2b3c4d5e6f', 1.10, 0.1, true, '2024-03-31 01:59:59.25',
+             '2024-03-31 01:59:59Z', '2024-02-29', '\\x00ff', '{\"b\": 1, \"a\": [1.0, null]}', 9007199254740993),
+            ('B', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL),
+            ('ä', NULL, -0.5, 1e300, false, NULL, NULL, NULL, '', 'null', -1);",
+    ),
+    (
+        Engine::Mysql,
+        "CREATE TABLE kinds (k varchar(20) PRIMARY KEY, u char(36), d decimal(30,6), f double, b boolean,
+            t datetime(6), z timestamp(6) NULL, y date, x blob, j json, i bigint) CHARACTER SET utf8mb4
+            COLLATE utf8mb4_swedish_ci;
+         INSERT INTO kinds VALUES
+            ('a', '8f14e45f-ceea-467a-9b0c-1a2b3c4d5e6f', 1.1, 0.1, true, '2024-03-31 01:59:59.25',
+             '2024-03-31 01:59:59', '2024-02-29', X'00ff', '{\"a\": [1, null], \"b\": 1.0}', 9007199254740993),
+            ('B', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL),
+            ('ä', NULL, -0.5, 1e300, false, NULL, NULL, NULL, '', 'null', -1);",
+    ),
+];
+
+#[test]
+fn engines_keep_the_same_in_other_types_and_other_orders() {
+    let folder = tempfile::tempdir().unwrap();
+    Connection::open(folder.path().join("kinds.db"))
+        .unwrap()
+        .execute_batch(
+            "CREATE TABLE kinds (k TEXT PRIMARY KEY, u UUID, d DECIMAL_TEXT, f REAL, b BOOLEAN,
+                t TIMESTAMP, z TIMESTAMPTZ, y DATE, x BLOB, j JSON, i INTEGER);
+             INSERT INTO kinds VALUES
+                ('a', '8f14e45f-ceea-467a-9b0c-1a2b3c4d5e6f', '1.1', 0.1, 1, '2024-03-31T01:59:59.25',
+                 '2024-03-31T01:59:59Z', '2024-02-29', X'00ff', '{\"b\":1,\"a\":[1,null]}', 9007199254740993),
+                ('B', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL),
+                ('ä', NULL, '-0.5', 1e300, 0, NULL, NULL, NULL, X'', 'null', -1);",
+        )
+        .unwrap();
+    let mut urls = vec!["sqlite:kinds.db".to_owned()];
+    let mut databases = Vec::new();
+    for (engine, sql) in OF_ENGINES {
+        let Some(server) = servers::server_or_skip(*engine) else { continue };
+        let database = server.database("compare").unwrap();
+        database.run(sql).unwrap();
+        urls.push(database.url());
+        databases.push(database);
+    }
+    for left in &urls {
+        for right in &urls {
+            let output = whimbrel(folder.path(), &["compare", left, right, "--attempts", "0"]);
+            let text = said(&output);
+            assert_eq!(output.status.code(), Some(0), "{left} {right}: {text}");
+        }
+    }
+    let Some(last) = databases.last() else { return };
+    last.run("UPDATE kinds SET i = 9007199254740992 WHERE k = 'a'").unwrap();
+    let output = whimbrel(folder.path(), &["compare", "kinds.db", &last.url(), "--wait", "1ms"]);
+    assert_eq!(output.status.code(), Some(4), "{}", said(&output));
+    assert!(said(&output).contains("i 9007199254740993 | 9007199254740992"), "{}", said(&output));
+}

@@ -1,0 +1,331 @@
+//! `verify`, as a person runs it, on every engine: what passes, what is found and how it is named, and
+//! that a verification which failed is remembered.
+
+#![allow(clippy::unwrap_used, clippy::needless_pass_by_value)] // tests
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use expect_test::{Expect, expect};
+use rusqlite::Connection;
+use serde_json::Value as Json;
+use tempfile::TempDir;
+use whimbrel_testkit::servers::{self, Database, Engine};
+
+const PLAN: &str = r#"
+name     = "shop"
+target   = "${TARGET}"
+timezone = "Europe/Berlin"
+
+[source.people]
+csv  = "people.csv"
+null = ["-"]
+
+[source.orders]
+csv = "orders.csv"
+
+[[table]]
+into = "people"
+from = "people"
+key  = ["id"]
+[table.columns]
+id   = { from = "NO", type = "integer" }
+name = { from = "NAME", type = "text(40)", trim = true }
+born = { from = "BORN", type = "date", timestamp = "%d.%m.%Y", invalid = "null" }
+
+[[table]]
+into  = "orders"
+from  = "orders"
+key   = ["id"]
+where = "STATE != 'void'"
+[table.columns]
+id     = { uuid5 = ["NO"] }
+person = { ref = "people", by = "WHO" }
+total  = { from = "TOTAL", type = "decimal(10,2)" }
+at     = { from = "AT", type = "timestamp", timestamp = "%Y-%m-%d %H:%M:%S" }
+paid   = { cel = "STATE == 'paid'", type = "boolean" }
+"#;
+
+const PEOPLE: &str =
+    "NO,NAME,BORN\n1, Ann ,01.02.1990\n2,Ben,-\n3,NULL,31.02.1999\nx,Eve,01.01.2000\n";
+const ORDERS: &str = "NO,WHO,TOTAL,AT,STATE\na,1,10.50,2024-03-30 10:00:00,paid\nb,2,7,2024-03-31 12:00:00,open\n\
+    c,9,1,2024-04-01 00:00:00,paid\nd,1,3,2024-04-01 00:00:00,void\ne,3,-2.25,2024-04-02 00:00:00.5,open\n\
+    f,3,2.25,2024-04-02 00:00:00,open\n";
+
+/// A folder with plan and sources, and a target that is empty.
+struct Shop<'a> {
+    folder: TempDir,
+    database: Option<Database<'a>>,
+}
+
+impl Shop<'_> {
+    fn on_sqlite() -> Self {
+        let shop = Self { folder: tempfile::tempdir().unwrap(), database: None };
+        shop.write("whimbrel.toml", PLAN);
+        shop.write("people.csv", PEOPLE);
+        shop.write("orders.csv", ORDERS);
+        shop
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.folder.path().join(name), text).unwrap();
+    }
+
+    fn target(&self) -> String {
+        self.database.as_ref().map_or("sqlite:shop.db".to_owned(), Database::url)
+    }
+
+    fn sql(&self, sql: &str) {
+        match &self.database {
+            Some(database) => database.run(sql).unwrap(),
+            None => {
+                let file = self.folder.path().join("shop.db");
+                Connection::open(file).unwrap().execute_batch(sql).unwrap();
+            }
+        }
+    }
+
+    fn whimbrel(&self, arguments: &[&str]) -> Output {
+        command(self.folder.path(), arguments, &self.target()).output().unwrap()
+    }
+
+    #[track_caller]
+    fn ends(&self, arguments: &[&str], code: i32) -> String {
+        let output = self.whimbrel(arguments);
+        let said = String::from_utf8_lossy(&output.stdout).into_owned()
+            + &String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}\n{said}");
+        said
+    }
+
+    /// What a verification says in JSON.
+    #[track_caller]
+    fn verified(&self, level: &str, code: i32) -> Json {
+        let output = self.whimbrel(&["verify", "--level", level, "--format", "json"]);
+        let answer: Json = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{answer:#}");
+        answer["data"].clone()
+    }
+}
+
+fn command(folder: &Path, arguments: &[&str], target: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_whimbrel"));
+    command
+        .args(arguments)
+        .current_dir(folder)
+        .env("TARGET", target)
+        .env("WHIMBREL_PROGRESS", "none")
+        .stdin(Stdio::null());
+    command
+}
+
+/// The shop on every engine that can be reached.
+fn everywhere(test: impl Fn(&Shop<'_>)) {
+    test(&Shop::on_sqlite());
+    for engine in [Engine::Postgres, Engine::Mysql] {
+        let Some(server) = servers::server_or_skip(engine) else { continue };
+        let database = Some(server.database("verify").unwrap());
+        let Shop { folder, .. } = Shop::on_sqlite();
+        test(&Shop { folder, database });
+    }
+}
+
+/// The checks that did not pass, a line each, and the rows that differ.
+fn told(data: &Json) -> String {
+    let mut lines = Vec::new();
+    for check in data["checks"].as_array().unwrap() {
+        let word = |key: &str| check[key].as_str().unwrap_or_default().to_owned();
+        if word("status") != "passed" {
+            lines.push(format!(
+                "{} {} {}: {}",
+                word("status"),
+                word("type"),
+                word("name"),
+                word("message")
+            ));
+        }
+    }
+    for row in data["rows"].as_array().unwrap() {
+        let word = |of: &Json, key: &str| match &of[key] {
+            Json::String(text) => text.clone(),
+            _ => "NULL".to_owned(),
+        };
+        let cells = row["cells"].as_array().unwrap().iter().map(|cell| {
+            format!(
+                " {} {} -> {}",
+                word(cell, "column"),
+                word(cell, "expected"),
+                word(cell, "found")
+            )
+        });
+        let cells: Vec<String> = cells.collect();
+        lines.push(format!(
+            "{} {} {}{}",
+            word(row, "table"),
+            word(row, "how"),
+            word(row, "key"),
+            cells.join(",")
+        ));
+    }
+    lines.join("\n") + "\n"
+}
+
+#[test]
+fn what_was_loaded_is_verified_at_every_level_on_every_engine() {
+    everywhere(|shop| {
+        shop.ends(&["migrate", "--yes"], 3);
+        for level in ["basic", "standard", "rigorous"] {
+            let data = shop.verified(level, 0);
+            assert_eq!(data["passed"], true);
+        }
+        let coverage = &shop.verified("rigorous", 0)["coverage"];
+        assert_eq!(coverage["rows"], coverage["derived"], "{coverage}");
+        assert_eq!(coverage["rows"], coverage["proved"], "{coverage}");
+    });
+}
+
+/// Changes the target by hand, and looks what is said of it.
+fn check(sql: &str, level: &str, expect: Expect) {
+    let expect = &expect;
+    everywhere(|shop| {
+        shop.ends(&["migrate", "--yes"], 3);
+        shop.sql(sql);
+        expect.assert_eq(&told(&shop.verified(level, 4)));
+    });
+}
+
+#[test]
+fn a_missing_row_is_missed_by_the_counts() {
+    check(
+        "DELETE FROM orders WHERE total = 7",
+        "basic",
+        expect![[r#"
+        failed count orders: 1 row missing
+    "#]],
+    );
+}
+
+#[test]
+fn a_changed_cell_has_another_digest_and_the_row_is_named() {
+    check(
+        "UPDATE people SET name = 'Ann ' WHERE id = 1",
+        "standard",
+        expect![[r#"
+            failed digest people: 1 row is not as it was loaded
+            people changed 1
+        "#]],
+    );
+}
+
+#[test]
+fn rows_that_nobody_has_loaded_and_rows_that_are_gone_are_told_apart() {
+    check(
+        "DELETE FROM people WHERE id = 3; INSERT INTO people (id, name) VALUES (7, 'Gus');",
+        "standard",
+        expect![[r#"
+            failed digest people: 1 row is missing; 1 row was loaded by nobody
+            people missing 3
+            people extra 7
+        "#]],
+    );
+}
+
+#[test]
+fn rigorous_names_the_cells_and_what_they_should_be() {
+    check(
+        "UPDATE orders SET total = -total WHERE total = 2.25; UPDATE people SET name = NULL WHERE id = 3;",
+        "rigorous",
+        expect![[r#"
+            failed digest people: 1 row is not as it was loaded
+            failed digest orders: 1 row is not as it was loaded
+            failed rows people: 1 row with other values, in `name`
+            failed rows orders: 1 row with other values, in `total`
+            people changed 3 name NULL -> NULL
+            orders changed f3801a84-efc0-5a71-ad1f-469f04575a6f total 2.25 -> -2.25
+        "#]],
+    );
+}
+
+#[test]
+fn a_run_that_others_disturb_is_not_complete_before_it_is_settled() {
+    everywhere(|shop| {
+        shop.ends(&["migrate", "--yes"], 3);
+        shop.sql("UPDATE people SET name = 'Bob' WHERE id = 2");
+        shop.ends(&["verify"], 4);
+        shop.write("people.csv", &format!("{PEOPLE}5,Fay,-\n"));
+        let said = shop.ends(&["migrate", "--incremental", "--yes"], 4);
+        assert!(said.contains("WB0806"), "{said}");
+        let said = shop.ends(&["rejects", "retry"], 4);
+        assert!(said.contains("WB0806"), "{said}");
+        shop.sql("UPDATE people SET name = 'Ben' WHERE id = 2");
+        shop.ends(&["verify"], 0);
+        shop.ends(&["migrate", "--incremental", "--yes"], 0);
+        shop.ends(&["verify", "--level", "rigorous"], 0);
+    });
+}
+
+#[test]
+fn a_waived_verification_stands_and_says_who() {
+    everywhere(|shop| {
+        shop.ends(&["migrate", "--yes"], 3);
+        let said = shop.ends(&["verify", "--waive", "because"], 6);
+        assert!(said.contains("no verification of run"), "{said}");
+        shop.sql("UPDATE people SET name = 'Bob' WHERE id = 2");
+        shop.ends(&["verify"], 4);
+        shop.ends(&["verify", "--waive", "  "], 2);
+        shop.ends(&["verify", "--waive", "Bob it is"], 0);
+        // The next run verifies what it loads itself.
+        shop.write("people.csv", &format!("{PEOPLE}5,Fay,-\n"));
+        shop.ends(&["migrate", "--incremental", "--yes"], 0);
+        shop.ends(&["verify"], 4);
+        let said = shop.ends(&["audit"], 0);
+        assert!(said.contains("verification.waived") && said.contains("Bob it is"), "{said}");
+    });
+}
+
+#[test]
+fn a_source_that_has_changed_proves_nothing() {
+    everywhere(|shop| {
+        shop.ends(&["migrate", "--yes"], 3);
+        shop.write("orders.csv", &ORDERS.replace("10.50", "10.51"));
+        let data = shop.verified("rigorous", 8);
+        assert!(
+            told(&data).contains("unverified source orders: `orders.csv` has changed"),
+            "{data:#}"
+        );
+        shop.verified("standard", 0);
+    });
+}
+
+#[test]
+fn the_plan_says_how_closely_a_run_is_verified() {
+    let shop = Shop::on_sqlite();
+    shop.write("whimbrel.toml", &format!("verify = \"none\"\n{PLAN}"));
+    shop.ends(&["migrate", "--yes"], 3);
+    let said = shop.ends(&["report"], 0);
+    assert!(!said.contains("verification"), "{said}");
+    let shop = Shop::on_sqlite();
+    shop.write("whimbrel.toml", &format!("verify = \"rigorous\"\n{PLAN}"));
+    shop.ends(&["migrate", "--yes"], 3);
+    shop.write("whimbrel.toml", &format!("verify = \"rigourous\"\n{PLAN}"));
+    let said = shop.ends(&["validate"], 2);
+    assert!(said.contains("did you mean `rigorous`"), "{said}");
+}
+
+#[test]
+fn a_run_that_has_still_to_load_is_not_called_verified() {
+    let shop = Shop::on_sqlite();
+    shop.ends(&["migrate", "--yes", "--deadline", "0s"], 75);
+    let said = shop.ends(&["verify"], 6);
+    assert!(said.contains("WB0623"), "{said}");
+    shop.ends(&["migrate", "--yes"], 3);
+    shop.ends(&["verify"], 0);
+}
+
+#[test]
+fn without_a_run_there_is_nothing_to_verify() {
+    let shop = Shop::on_sqlite();
+    shop.ends(&["verify"], 2);
+    assert!(!shop.folder.path().join("shop.db").exists());
+}

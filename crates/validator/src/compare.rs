@@ -1,0 +1,575 @@
+//! Two databases, table by table: which rows one of them lacks, and which differ in which cells.
+//!
+//! ```text
+//! catalogues ─▶ tables and columns of the same names ─▶ snapshots of both ─▶ merge by key
+//!                                                        rows that differ ─▶ read again after a pause
+//! ```
+//! Both may be written meanwhile: rows that differ are read again, and count only where they still
+//! do. Every row is compared; how many are listed is another matter.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use whimbrel_endpoint::{EndpointError, ErrorClass, Feed, Query, RowOrder, Snapshot, Target};
+use whimbrel_model::{Column, Kind, Row, Table, Value, ValueRef};
+
+use crate::agree::{self, Converted};
+use crate::codes;
+use crate::merge::{Difference, MergeError, Side, Tally, merge, same};
+use crate::sorter::{Room, sorted};
+
+/// Rows of a table that are read again. Where more differ, they are not changes on their way.
+pub const REREAD_MAX: usize = 1_000;
+
+/// What is compared, and how patiently.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Only these tables; none: all that either side has.
+    pub tables: Vec<String>,
+    /// Columns that are left out, as `column` or `table.column`.
+    pub without: Vec<String>,
+    /// How often rows that differ are read again.
+    pub attempts: u32,
+    /// How long to wait before.
+    pub pause: Duration,
+    /// Where rows are sorted that do not come in order.
+    pub room: Room,
+}
+
+/// Who compares tells and waits through this.
+#[async_trait]
+pub trait Watch: Send {
+    /// Lets some time go by.
+    async fn wait(&mut self, pause: Duration);
+
+    /// A row differs, for good. In the order of the table's key as far as none was read again.
+    fn differs(&mut self, table: &str, found: &Found);
+
+    /// What was told of this table is void: its rows did not come in order, and are compared anew.
+    fn anew(&mut self, table: &str);
+}
+
+/// A row that differs.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Found {
+    /// How.
+    pub how: How,
+    /// The values of its key, in the key's order; of a table without one, the whole row.
+    pub key: Vec<Value>,
+    /// The cells that differ; of a row that is on one side only, all of that side's.
+    pub cells: Vec<Cell>,
+    /// It differed in another way when it was read again: both sides still change.
+    pub unstable: bool,
+}
+
+/// In which way a row differs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum How {
+    /// The right side lacks it.
+    Missing,
+    /// The left side lacks it.
+    Extra,
+    /// Both have it, with other values.
+    Changed,
+}
+
+impl How {
+    /// `missing`, `extra`, `changed`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Extra => "extra",
+            Self::Changed => "changed",
+        }
+    }
+}
+
+/// A cell of a row that differs.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Cell {
+    /// Its column.
+    pub column: String,
+    /// What the left side holds, where it has the row.
+    pub left: Option<Value>,
+    /// What the right side holds, where it has the row.
+    pub right: Option<Value>,
+}
+
+/// What came of a comparison.
+#[derive(Clone, Debug, Default)]
+pub struct Comparison {
+    /// Tables that both sides have, by name.
+    pub tables: Vec<TableComparison>,
+    /// Tables that only the left side has.
+    pub only_left: Vec<String>,
+    /// Tables that only the right side has.
+    pub only_right: Vec<String>,
+}
+
+/// What came of one table.
+#[derive(Clone, Debug)]
+pub struct TableComparison {
+    /// Its name.
+    pub table: String,
+    /// The columns that rows are matched by; none: by all of their values.
+    pub key: Vec<String>,
+    /// Columns that were compared, key included.
+    pub columns: Vec<String>,
+    /// Columns that only one side has, or that both have in kinds that cannot be compared.
+    pub apart: Vec<Apart>,
+    /// Every row, in the state in which it was read last.
+    pub tally: Tally,
+    /// Rows that differ, but in another way each time.
+    pub unstable: u64,
+    /// Rows that differed at first and were equal when they were read again.
+    pub settled: u64,
+    /// True where more than [`REREAD_MAX`] rows differed, so that none was read again.
+    pub not_reread: bool,
+    /// The sides whose rows did not come in the order of their key and were sorted here.
+    pub sorted: Vec<Side>,
+}
+
+/// A column that is not compared.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Apart {
+    /// Its name.
+    pub column: String,
+    /// Where it is.
+    pub side: Side,
+}
+
+impl Comparison {
+    /// Nothing differs: not in rows, and not in what tables there are.
+    pub fn is_equal(&self) -> bool {
+        self.only_left.is_empty()
+            && self.only_right.is_empty()
+            && self.tables.iter().all(|table| table.tally.is_equal() && table.apart.is_empty())
+    }
+
+    /// All that differs still changed while it was looked at.
+    pub fn is_unsettled(&self) -> bool {
+        let stable = |table: &TableComparison| table.tally.differing() > table.unstable;
+        let apart = |table: &TableComparison| !table.apart.is_empty();
+        !self.is_equal()
+            && self.only_left.is_empty()
+            && self.only_right.is_empty()
+            && !self.tables.iter().any(|table| stable(table) || apart(table))
+    }
+}
+
+/// Compares two databases by the names of their tables and columns.
+///
+/// Class `Configuration`, code `WB0803`: a table that was named is on neither side, or there is none.
+pub async fn compare(
+    left: &dyn Target,
+    right: &dyn Target,
+    options: &Options,
+    watch: &mut dyn Watch,
+) -> Result<Comparison, EndpointError> {
+    let snapshots = (left.snapshot()?, right.snapshot()?);
+    let names = Names::of(&*snapshots.0, &*snapshots.1, options).await?;
+    let mut comparison =
+        Comparison { only_left: names.left, only_right: names.right, ..Comparison::default() };
+    let mut jobs = Vec::new();
+    for name in names.both {
+        let (of_left, of_right) = (&*snapshots.0, &*snapshots.1);
+        let Some(pair) = Pair::of(of_left, of_right, &name, options).await? else { continue };
+        let mut job = Job::new(pair, options);
+        job.compare(of_left, of_right, watch).await?;
+        jobs.push(job);
+    }
+    // While a state is kept, others may not be able to write.
+    drop(snapshots);
+    for _ in 0..options.attempts {
+        if jobs.iter().all(|job| job.differing.is_empty()) {
+            break;
+        }
+        watch.wait(options.pause).await;
+        for job in &mut jobs {
+            job.read_again(left, right).await?;
+        }
+    }
+    for job in &mut jobs {
+        job.tell(watch);
+    }
+    comparison.tables = jobs.into_iter().map(|job| job.compared).collect();
+    Ok(comparison)
+}
+
+/// Tables by where they are.
+struct Names {
+    both: Vec<String>,
+    left: Vec<String>,
+    right: Vec<String>,
+}
+
+impl Names {
+    async fn of(
+        left: &dyn Snapshot,
+        right: &dyn Snapshot,
+        options: &Options,
+    ) -> Result<Self, EndpointError> {
+        let of = async |side: &dyn Snapshot| {
+            let catalogue = side.catalogue().await?;
+            let mut names: Vec<String> =
+                catalogue.tables.into_iter().map(|table| table.name).collect();
+            names.sort();
+            Ok::<_, EndpointError>(names)
+        };
+        let (mut left, mut right) = (of(left).await?, of(right).await?);
+        if !options.tables.is_empty() {
+            left.retain(|name| options.tables.contains(name));
+            right.retain(|name| options.tables.contains(name));
+            let nowhere =
+                options.tables.iter().find(|name| !left.contains(name) && !right.contains(name));
+            if let Some(name) = nowhere {
+                return Err(nothing(format!("neither side has a table of this name: `{name}`")));
+            }
+        }
+        if left.is_empty() && right.is_empty() {
+            return Err(nothing("neither side has a table".to_owned()));
+        }
+        let (both, left): (Vec<_>, Vec<_>) =
+            left.into_iter().partition(|name| right.contains(name));
+        right.retain(|name| !both.contains(name));
+        Ok(Self { both, left, right })
+    }
+}
+
+fn nothing(message: String) -> EndpointError {
+    EndpointError::new(ErrorClass::Configuration, codes::NO_TABLE, message)
+}
+
+/// A table as both sides have it.
+struct Pair {
+    left: Table,
+    right: Table,
+    /// The kinds in which cells are compared.
+    kinds: Vec<Kind>,
+    apart: Vec<Apart>,
+}
+
+impl Pair {
+    async fn of(
+        left: &dyn Snapshot,
+        right: &dyn Snapshot,
+        name: &str,
+        options: &Options,
+    ) -> Result<Option<Self>, EndpointError> {
+        let (Some(left), Some(right)) = (left.describe(name).await?, right.describe(name).await?)
+        else {
+            return Ok(None);
+        };
+        let is_left_out = |column: &Column| {
+            let whole = format!("{name}.{}", column.name);
+            options.without.iter().any(|without| *without == column.name || *without == whole)
+        };
+        let has = |table: &Table, name: &str| table.columns.iter().any(|own| own.name == name);
+        let mut apart = Vec::new();
+        for (own, other, side) in [(&left, &right, Side::Left), (&right, &left, Side::Right)] {
+            let alone = own.columns.iter().filter(|column| !has(other, &column.name));
+            let alone = alone.filter(|column| !is_left_out(column));
+            apart.extend(alone.map(|column| Apart { column: column.name.clone(), side }));
+        }
+        let wanted = |column: &&Column| has(&right, &column.name) && !is_left_out(column);
+        let names: Vec<String> =
+            left.columns.iter().filter(wanted).map(|column| column.name.clone()).collect();
+        let key = [&left, &right]
+            .into_iter()
+            .map(key_names)
+            .find(|key| !key.is_empty() && key.iter().all(|column| names.contains(column)));
+        let key = key.unwrap_or_default();
+        let (left, right) = (narrowed(&left, &names, &key), narrowed(&right, &names, &key));
+        let kinds = left.columns.iter().zip(&right.columns);
+        let kinds = kinds.map(|(a, b)| agree::kind(a.kind, b.kind)).collect();
+        Ok(Some(Self { left, right, kinds, apart }))
+    }
+}
+
+fn key_names(table: &Table) -> Vec<String> {
+    table.key.iter().map(|&column| table.columns[column].name.clone()).collect()
+}
+
+/// The table with these columns, in this order, and this key.
+fn narrowed(table: &Table, names: &[String], key: &[String]) -> Table {
+    let column = |name: &String| table.columns.iter().find(|column| column.name == *name).cloned();
+    let place = |name: &String| names.iter().position(|own| own == name);
+    Table {
+        name: table.name.clone(),
+        columns: names.iter().filter_map(column).collect(),
+        key: key.iter().filter_map(place).collect(),
+    }
+}
+
+/// The comparison of one table.
+struct Job<'a> {
+    pair: Pair,
+    options: &'a Options,
+    compared: TableComparison,
+    /// Rows that differ and may yet settle.
+    differing: Vec<Found>,
+}
+
+impl<'a> Job<'a> {
+    fn new(pair: Pair, options: &'a Options) -> Self {
+        let table = &pair.left;
+        let compared = TableComparison {
+            table: table.name.clone(),
+            key: key_names(table),
+            columns: table.columns.iter().map(|column| column.name.clone()).collect(),
+            apart: pair.apart.clone(),
+            tally: Tally::default(),
+            unstable: 0,
+            settled: 0,
+            not_reread: false,
+            sorted: Vec::new(),
+        };
+        Self { pair, options, compared, differing: Vec::new() }
+    }
+
+    /// Every row of both sides, once.
+    async fn compare(
+        &mut self,
+        left: &dyn Snapshot,
+        right: &dyn Snapshot,
+        watch: &mut dyn Watch,
+    ) -> Result<(), EndpointError> {
+        let table = &self.pair.left;
+        let rereads = !table.key.is_empty() && self.options.attempts > 0;
+        let mut unordered = Vec::new();
+        let (tally, found) = loop {
+            let mut found = Gathered { table, kept: Vec::new(), rereads, watch: &mut *watch };
+            match self.merged((left, right), &unordered, &mut found).await {
+                Ok(tally) => {
+                    let not_reread = rereads && !found.rereads;
+                    break (tally, (found.kept, not_reread));
+                }
+                Err(MergeError::Disorder(side)) if !unordered.contains(&side) => {
+                    unordered.push(side);
+                    watch.anew(&table.name);
+                }
+                Err(MergeError::Disorder(_)) => unreachable!("what was sorted here is in order"),
+                Err(MergeError::Read(_, error)) => return Err(error),
+            }
+        };
+        self.compared.tally = tally;
+        self.compared.sorted = unordered;
+        (self.differing, self.compared.not_reread) = found;
+        Ok(())
+    }
+
+    async fn merged(
+        &self,
+        snapshots: (&dyn Snapshot, &dyn Snapshot),
+        unordered: &[Side],
+        found: &mut Gathered<'_>,
+    ) -> Result<Tally, MergeError> {
+        let Pair { left, right, kinds, .. } = &self.pair;
+        let sides = [(Side::Left, snapshots.0, left), (Side::Right, snapshots.1, right)];
+        let mut feeds = Vec::with_capacity(2);
+        for (side, snapshot, table) in sides {
+            let feed = self.feed(snapshot, table, unordered.contains(&side)).await;
+            feeds.push(feed.map_err(|error| MergeError::Read(side, error))?);
+        }
+        let [left_feed, right_feed] = &mut feeds[..] else { unreachable!("there are two sides") };
+        let mut sink = |difference: Difference<'_>| found.take(difference);
+        merge(left_feed.as_mut(), right_feed.as_mut(), kinds, &left.key, &mut sink).await
+    }
+
+    /// All rows of one side in order.
+    async fn feed(
+        &self,
+        snapshot: &dyn Snapshot,
+        table: &Table,
+        is_unordered: bool,
+    ) -> Result<Box<dyn Feed>, EndpointError> {
+        let sorts = is_unordered || table.key.is_empty();
+        let order = if sorts { RowOrder::Any } else { RowOrder::ByKey };
+        let own: Vec<Kind> = table.columns.iter().map(|column| column.kind).collect();
+        let feed = Converted::over(snapshot.rows(table, order).await?, &own, &self.pair.kinds);
+        if !sorts {
+            return Ok(feed);
+        }
+        let all: Vec<usize> = (0..table.columns.len()).collect();
+        let key = if table.key.is_empty() { &all } else { &table.key };
+        Ok(Box::new(sorted(feed, table.columns.len(), key, &self.options.room).await?))
+    }
+
+    /// Reads rows that differ again; those that do not any more count as equal.
+    async fn read_again(
+        &mut self,
+        left: &dyn Target,
+        right: &dyn Target,
+    ) -> Result<(), EndpointError> {
+        for before in std::mem::take(&mut self.differing) {
+            let rows = (
+                self.row(left, &self.pair.left, &before.key).await?,
+                self.row(right, &self.pair.right, &before.key).await?,
+            );
+            let is_there = rows.0.is_some();
+            let tally = &mut self.compared.tally;
+            match before.how {
+                How::Missing => {
+                    tally.missing -= 1;
+                    tally.left -= 1;
+                }
+                How::Extra => {
+                    tally.extra -= 1;
+                    tally.right -= 1;
+                }
+                How::Changed => {
+                    tally.changed -= 1;
+                    tally.left -= 1;
+                    tally.right -= 1;
+                }
+            }
+            let Some(now) = self.looked_at(&before.key, &rows) else {
+                let tally = &mut self.compared.tally;
+                self.compared.settled += 1;
+                let both = u64::from(is_there);
+                tally.equal += both;
+                tally.left += both;
+                tally.right += both;
+                continue;
+            };
+            let tally = &mut self.compared.tally;
+            match now.how {
+                How::Missing => {
+                    tally.missing += 1;
+                    tally.left += 1;
+                }
+                How::Extra => {
+                    tally.extra += 1;
+                    tally.right += 1;
+                }
+                How::Changed => {
+                    tally.changed += 1;
+                    tally.left += 1;
+                    tally.right += 1;
+                }
+            }
+            let unstable = now.how != before.how || now.cells != before.cells;
+            self.differing.push(Found { unstable, ..now });
+        }
+        Ok(())
+    }
+
+    /// What differs after all.
+    fn tell(&mut self, watch: &mut dyn Watch) {
+        for found in &self.differing {
+            self.compared.unstable += u64::from(found.unstable);
+            watch.differs(&self.compared.table, found);
+        }
+    }
+
+    /// A row as it is committed now.
+    async fn row(
+        &self,
+        side: &dyn Target,
+        table: &Table,
+        key: &[Value],
+    ) -> Result<Option<Vec<Value>>, EndpointError> {
+        let names: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
+        let mut query = Query::table(&table.name, &names).at_most(1);
+        for (value, &column) in key.iter().zip(&table.key) {
+            query = query.is(&table.columns[column].name, value.clone());
+        }
+        let rows = side.select(&query).await?;
+        let row = rows.rows().next();
+        Ok(row.map(|row| {
+            let values = row.values().zip(&self.pair.kinds);
+            values
+                .map(|(value, kind)| {
+                    agree::converted(*kind, value).unwrap_or_else(|| value.to_owned())
+                })
+                .collect()
+        }))
+    }
+
+    /// How two rows of one key differ, if they do.
+    fn looked_at(
+        &self,
+        key: &[Value],
+        rows: &(Option<Vec<Value>>, Option<Vec<Value>>),
+    ) -> Option<Found> {
+        let how = match rows {
+            (None, None) => return None,
+            (Some(_), None) => How::Missing,
+            (None, Some(_)) => How::Extra,
+            (Some(_), Some(_)) => How::Changed,
+        };
+        let mut cells = Vec::new();
+        for (index, column) in self.pair.left.columns.iter().enumerate() {
+            let value = |row: &Option<Vec<Value>>| row.as_ref().map(|row| row[index].clone());
+            let (left, right) = (value(&rows.0), value(&rows.1));
+            let is_same = match (&left, &right) {
+                (Some(a), Some(b)) => same(self.pair.kinds[index], a.as_ref(), b.as_ref()),
+                (_, _) => false,
+            };
+            if !is_same {
+                cells.push(Cell { column: column.name.clone(), left, right });
+            }
+        }
+        let differs = !cells.is_empty();
+        differs.then(|| Found { how, key: key.to_vec(), cells, unstable: false })
+    }
+}
+
+/// Rows that differ: kept to be read again, or told at once.
+struct Gathered<'a> {
+    table: &'a Table,
+    kept: Vec<Found>,
+    rereads: bool,
+    watch: &'a mut dyn Watch,
+}
+
+impl Gathered<'_> {
+    fn take(&mut self, difference: Difference<'_>) {
+        let found = found(self.table, difference);
+        if !self.rereads {
+            self.watch.differs(&self.table.name, &found);
+            return;
+        }
+        self.kept.push(found);
+        if self.kept.len() > REREAD_MAX {
+            self.rereads = false;
+            for found in std::mem::take(&mut self.kept) {
+                self.watch.differs(&self.table.name, &found);
+            }
+        }
+    }
+}
+
+/// A difference with values of its own.
+pub fn found(table: &Table, difference: Difference<'_>) -> Found {
+    let key_of = |row: Row<'_>| {
+        let all = 0..table.columns.len();
+        let own = |column: usize| row.get(column).to_owned();
+        if table.key.is_empty() {
+            all.map(own).collect()
+        } else {
+            table.key.iter().copied().map(own).collect()
+        }
+    };
+    let whole = |row: Row<'_>, side: Side| {
+        let cell = |(column, value): (&Column, ValueRef<'_>)| {
+            let value = Some(value.to_owned());
+            let (left, right) = if side == Side::Left { (value, None) } else { (None, value) };
+            Cell { column: column.name.clone(), left, right }
+        };
+        table.columns.iter().zip(row.values()).map(cell).collect()
+    };
+    let (how, key, cells) = match difference {
+        Difference::Missing(row) => (How::Missing, key_of(row), whole(row, Side::Left)),
+        Difference::Extra(row) => (How::Extra, key_of(row), whole(row, Side::Right)),
+        Difference::Changed { left, right, columns } => {
+            let cell = |&column: &usize| Cell {
+                column: table.columns[column].name.clone(),
+                left: Some(left.get(column).to_owned()),
+                right: Some(right.get(column).to_owned()),
+            };
+            (How::Changed, key_of(left), columns.iter().map(cell).collect())
+        }
+    };
+    Found { how, key, cells, unstable: false }
+}

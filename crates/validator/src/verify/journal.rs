@@ -1,0 +1,330 @@
+//! Rows against the undo journal, key by key.
+//!
+//! ```text
+//! undo journal   (key, digest) of every row written, in order ─▶ sorted ─▶ the last of each key ─┐
+//! table          (key, digest by each layout) of every row    ─▶ sorted ──────────────────────────┴▶ merged
+//! ```
+
+use std::collections::VecDeque;
+
+use whimbrel_endpoint::{EndpointError, ErrorClass, Feed, RowOrder, Snapshot};
+use whimbrel_ledger::Layout;
+use whimbrel_ledger::undo;
+use whimbrel_model::digest::DigestKey;
+use whimbrel_model::wce::{self, Decoded, RowLayout};
+use whimbrel_model::{Chunk, ChunkBuilder, Row, Table, Value, ValueRef};
+
+use super::filled::Filled;
+use super::{Checked, Request, Status, counted};
+use crate::compare::{Found, How};
+use crate::merge::Tally;
+use crate::sorter::{Sorted, Sorter};
+
+/// Bytes of a digest that the journal keeps.
+const DIGEST: usize = 16;
+
+/// What came of the comparison; *left* is the journal, *right* the table.
+pub(super) struct Compared {
+    pub(super) tally: Tally,
+    pub(super) samples: Vec<Found>,
+}
+
+impl Compared {
+    /// Rows that nobody has loaded are as many as stood there before, or anything where others write too.
+    pub(super) fn is_equal(&self, filled: &Filled, others_write: bool) -> bool {
+        let Tally { changed, missing, extra, .. } = self.tally;
+        let before = filled.rows_before();
+        let is_known = Some(extra) == before || others_write && before != Some(0);
+        changed == 0 && missing == 0 && is_known
+    }
+
+    pub(super) fn check(&self, filled: &Filled, others_write: bool) -> Checked {
+        let Tally { left, right, changed, missing, extra, .. } = self.tally;
+        let check = Checked::passed("digest", &filled.name);
+        if self.is_equal(filled, others_write) {
+            let check = check.counts(left, right - extra);
+            if extra == 0 {
+                return check;
+            }
+            let message =
+                format!("{} stood there before and are nobody's to prove", counted(extra, "row"));
+            return check.ended(Status::Noted, message);
+        }
+        let surplus = extra.saturating_sub(filled.rows_before().unwrap_or(0));
+        let mut wrong = Vec::new();
+        for (count, one, many) in [
+            (changed, "row is not as it was loaded", "rows are not as they were loaded"),
+            (missing, "row is missing", "rows are missing"),
+            (surplus, "row was loaded by nobody", "rows were loaded by nobody"),
+        ] {
+            if count > 0 {
+                wrong.push(format!("{count} {}", if count == 1 { one } else { many }));
+            }
+        }
+        if wrong.is_empty() {
+            wrong.push("rows that stood there before are gone".to_owned());
+        }
+        check.counts(left, right).ended(Status::Failed, wrong.join("; "))
+    }
+}
+
+/// Compares a table with the journal of its loads; `None` where layouts disagree about the key. `seen` is
+/// shown every row of the table.
+pub(super) async fn compare(
+    request: &Request<'_>,
+    snapshot: &dyn Snapshot,
+    filled: &Filled,
+    table: &Table,
+    layouts: &[&Layout],
+    key: &DigestKey,
+    mut seen: impl FnMut(Row<'_>),
+) -> Result<Option<Compared>, EndpointError> {
+    let one_key = layouts.windows(2).all(|pair| pair[0].key == pair[1].key);
+    if !one_key || table.key.is_empty() {
+        return Ok(None);
+    }
+    let written = written(request, filled, layouts).await?;
+    let mut stored = Sorter::new(request.room.clone(), 1 + layouts.len(), &[0]);
+    let encoders: Vec<RowLayout> = layouts.iter().map(|layout| encoder(layout, table)).collect();
+    let mut feed = snapshot.rows(table, RowOrder::Any).await?;
+    let (mut encoded, mut own_key) = (Vec::new(), Vec::new());
+    while let Some(chunk) = feed.next().await? {
+        let mut out = ChunkBuilder::with_capacity(1 + layouts.len(), chunk.len(), 0);
+        for row in chunk.rows() {
+            seen(row);
+            own_key.clear();
+            for &column in &table.key {
+                wce::cell(&mut own_key, table.columns[column].kind, row.get(column));
+            }
+            out.push(ValueRef::Bytes(&own_key));
+            for encoder in &encoders {
+                encoded.clear();
+                encoder.encode(&mut encoded, |column| row.get(column));
+                out.push(ValueRef::Bytes(&key.digest(&encoded).truncated()));
+            }
+            out.end_row();
+        }
+        out.finish().rows().try_for_each(|row| stored.push(row))?;
+    }
+    let mut journal = Last { sorted: written, pending: VecDeque::new() };
+    let mut stored = Rows { feed: stored.finish()?, chunk: Chunk::default(), at: 0 };
+    let mut compared = Compared { tally: Tally::default(), samples: Vec::new() };
+    let mut entry = journal.next().await?;
+    let mut row = stored.next().await?;
+    loop {
+        let order = match (&entry, &row) {
+            (None, None) => break,
+            (Some(_), None) => std::cmp::Ordering::Less,
+            (None, Some(_)) => std::cmp::Ordering::Greater,
+            (Some(entry), Some(row)) => entry.key.cmp(&row.key),
+        };
+        let tally = &mut compared.tally;
+        let (how, shown) = match order {
+            std::cmp::Ordering::Less => {
+                let own = entry.take().expect("it is there where it is less");
+                tally.left += 1;
+                tally.missing += 1;
+                entry = journal.next().await?;
+                (How::Missing, own.key)
+            }
+            std::cmp::Ordering::Greater => {
+                let own = row.take().expect("it is there where the other is greater");
+                tally.right += 1;
+                tally.extra += 1;
+                row = stored.next().await?;
+                (How::Extra, own.key)
+            }
+            std::cmp::Ordering::Equal => {
+                let (own, stands) = (entry.take(), row.take());
+                let (own, stands) = own.zip(stands).expect("both are there where they are equal");
+                tally.left += 1;
+                tally.right += 1;
+                entry = journal.next().await?;
+                row = stored.next().await?;
+                if stands.digests.get(own.layout) == Some(&own.digest) {
+                    tally.equal += 1;
+                    continue;
+                }
+                tally.changed += 1;
+                (How::Changed, own.key)
+            }
+        };
+        // Rows of others are shown only where the table was empty before.
+        let is_shown = how != How::Extra || filled.rows_before() == Some(0);
+        if is_shown && compared.samples.len() < request.samples {
+            let key = key_values(&shown);
+            compared.samples.push(Found { how, key, cells: Vec::new(), unstable: false });
+        }
+    }
+    Ok(Some(compared))
+}
+
+/// The columns of one layout, as the whole table has them.
+fn encoder(layout: &Layout, table: &Table) -> RowLayout {
+    let own = layout.table(&table.name);
+    let place = |name: &str| table.columns.iter().position(|column| column.name == name);
+    let columns = own.columns.iter().filter_map(|column| Some((place(&column.name)?, column)));
+    RowLayout::new(columns)
+}
+
+/// Every row that the loads have written: key, order, digest, layout; sorted.
+async fn written(
+    request: &Request<'_>,
+    filled: &Filled,
+    layouts: &[&Layout],
+) -> Result<Sorted, EndpointError> {
+    let mut sorter = Sorter::new(request.room.clone(), 4, &[0, 1]);
+    let mut number = 0i128;
+    let damaged = |batch: u64, run: &str| {
+        let message = format!("the undo journal of batch {batch} of run `{run}` is damaged");
+        EndpointError::new(ErrorClass::Changed, "WB0301", message)
+    };
+    for load in &filled.loads {
+        let (run, step) = (&load.run.id, load.step.step);
+        let same = |known: &&Layout| {
+            load.layout
+                .as_ref()
+                .is_some_and(|own| own.columns == known.columns && own.key == known.key)
+        };
+        let Some(layout) = layouts.iter().position(same) else { continue };
+        let mut note = |key: &[u8], digest: &[u8]| {
+            let mut one = ChunkBuilder::new(4);
+            one.push(ValueRef::Bytes(key));
+            one.push(ValueRef::Int(number));
+            one.push(ValueRef::Bytes(digest));
+            one.push(ValueRef::Int(layout as i128));
+            one.end_row();
+            number += 1;
+            sorter.push(one.finish().row(0))
+        };
+        let project = whimbrel_ledger::meta::digest_key(request.target).await?;
+        let domain = whimbrel_model::digest::Domain::Output;
+        let keyed = DigestKey::derive(&project, domain, &filled.name);
+        let mut last = None;
+        let mut inserts = Vec::new().into_iter().peekable();
+        for batch in &load.batches {
+            if inserts.peek().is_none() && batch.rows.inserted.n() > 0 {
+                let page = undo::inserts_behind(request.target, run, step, last).await?;
+                inserts = page.into_iter().peekable();
+            }
+            if let Some(own) = inserts.next_if(|own| own.batch == batch.batch) {
+                last = Some(own.batch);
+                let entries = undo::decode(own.rows, &own.entries);
+                for (key, digest) in entries.ok_or_else(|| damaged(batch.batch, run))? {
+                    note(&key, &digest)?;
+                }
+            } else if batch.rows.inserted.n() > 0 {
+                return Err(damaged(batch.batch, run));
+            }
+            let mut behind = None;
+            while batch.rows.updated.n() > 0 {
+                let page =
+                    undo::updates_behind(request.target, run, step, batch.batch, behind).await?;
+                let Some(end) = page.last() else { break };
+                behind = Some(end.seq);
+                for update in &page {
+                    note(&update.row_key, &keyed.digest(&update.after).truncated())?;
+                }
+            }
+        }
+    }
+    sorter.finish()
+}
+
+/// The values of a key, for people.
+fn key_values(key: &[u8]) -> Vec<Value> {
+    let value = |value| match value {
+        Decoded::Int(value) => Value::Int(value),
+        Decoded::Text(text) => Value::Text(text),
+        Decoded::Uuid(bytes) => Value::Uuid(bytes),
+        Decoded::Bytes(bytes) => Value::Bytes(bytes),
+        Decoded::Decimal(text) => Value::Decimal(text),
+        Decoded::Bool(value) => Value::Bool(value),
+        other => Value::Text(format!("{other:?}")),
+    };
+    // Both sides wrote it by the encoding.
+    wce::decode(key).unwrap_or_default().into_iter().map(value).collect()
+}
+
+/// A row of the journal.
+struct Entry {
+    key: Vec<u8>,
+    digest: [u8; DIGEST],
+    layout: usize,
+}
+
+/// Of each key the entry that was written last.
+struct Last {
+    sorted: Sorted,
+    pending: VecDeque<Entry>,
+}
+
+impl Last {
+    async fn next(&mut self) -> Result<Option<Entry>, EndpointError> {
+        let Some(mut entry) = self.one().await? else { return Ok(None) };
+        loop {
+            match self.one().await? {
+                Some(later) if later.key == entry.key => entry = later,
+                Some(other) => {
+                    self.pending.push_front(other);
+                    return Ok(Some(entry));
+                }
+                None => return Ok(Some(entry)),
+            }
+        }
+    }
+
+    async fn one(&mut self) -> Result<Option<Entry>, EndpointError> {
+        if let Some(entry) = self.pending.pop_front() {
+            return Ok(Some(entry));
+        }
+        let Some(chunk) = self.sorted.next().await? else { return Ok(None) };
+        let entry = |row: Row<'_>| Entry {
+            key: bytes(row.get(0)).to_vec(),
+            digest: *bytes(row.get(2)).first_chunk().unwrap_or(&[0; DIGEST]),
+            layout: match row.get(3) {
+                ValueRef::Int(layout) => layout as usize,
+                _ => 0,
+            },
+        };
+        self.pending.extend(chunk.rows().map(entry));
+        Ok(self.pending.pop_front())
+    }
+}
+
+fn bytes(value: ValueRef<'_>) -> &[u8] {
+    match value {
+        ValueRef::Bytes(bytes) => bytes,
+        _ => &[],
+    }
+}
+
+/// A row of the table.
+struct Stands {
+    key: Vec<u8>,
+    /// By each layout.
+    digests: Vec<[u8; DIGEST]>,
+}
+
+struct Rows {
+    feed: Sorted,
+    chunk: Chunk,
+    at: usize,
+}
+
+impl Rows {
+    async fn next(&mut self) -> Result<Option<Stands>, EndpointError> {
+        if self.at == self.chunk.len() {
+            let Some(chunk) = self.feed.next().await? else { return Ok(None) };
+            self.chunk = chunk;
+            self.at = 0;
+        }
+        let row = self.chunk.row(self.at);
+        self.at += 1;
+        let digest = |value| *bytes(value).first_chunk().unwrap_or(&[0; DIGEST]);
+        Ok(Some(Stands {
+            key: bytes(row.get(0)).to_vec(),
+            digests: row.values().skip(1).map(digest).collect(),
+        }))
+    }
+}
