@@ -517,8 +517,8 @@ fn types_of_sqlite_reach_their_own() {
         whole '12abc': v WB0230 not an integer as it stands
         whole 1.5: v WB0230 not an integer as it stands
         whole 1e20: v WB0231 the column holds -9223372036854775808 to 9223372036854775807
-        whole 9223372036854775808: v WB0231 the column holds -9223372036854775808 to 9223372036854775807
-        whole '9223372036854775808': v WB0231 the column holds -9223372036854775808 to 9223372036854775807
+        whole 9223372036854775808: v WB0233 a double cannot hold the number exactly
+        whole '9223372036854775808': v WB0233 a double cannot hold the number exactly
         whole x'3132': v WB0243 bytes is no integer
         whole '': v WB0230 not an integer as it stands
         small 70000: v WB0231 the column holds -32768 to 32767

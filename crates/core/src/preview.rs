@@ -107,6 +107,9 @@ fn relates(plan: &Plan) -> Vec<RelatePreview> {
 /// Writing takes about as long as reading and transforming, measured on SQLite.
 const WRITE_FACTOR: f64 = 2.0;
 
+/// What a run takes however little there is: its ledger, its tables, its checks.
+const SECONDS_LEAST: f64 = 0.1;
+
 /// Looks at what a run would do. Writes nothing.
 pub async fn preview(
     ports: &Ports,
@@ -162,7 +165,7 @@ fn estimated(
     pending: Pending,
     tables: Vec<DryTable>,
 ) -> Preview {
-    let seconds: f64 = tables
+    let loads: f64 = tables
         .iter()
         .map(|table| {
             let part = table.bytes_read as f64 / table.bytes.max(1) as f64;
@@ -172,6 +175,7 @@ fn estimated(
             table.seconds * scale * WRITE_FACTOR
         })
         .sum();
+    let seconds = loads.max(SECONDS_LEAST);
     let bytes = |table: &DryTable| {
         if table.databases > 0 { table.bytes.max(table.bytes_read) } else { table.bytes }
     };

@@ -177,7 +177,7 @@ fn estimate(preview: &Preview) -> String {
     };
     let mut text = format!(
         "estimate: {of_all}{} (reading and transforming as measured now, writing as long again), {of_all}{} bytes on disk",
-        duration(preview.seconds.max(0.1)),
+        duration(preview.seconds),
         thousands(preview.disk_bytes)
     );
     if let Some(free) = preview.free_bytes {
