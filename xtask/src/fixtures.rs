@@ -119,7 +119,10 @@ impl System {
             }
             "heartbeat" => whimbrel_testkit::heartbeat::write(&legacy, 0, DEFAULT_SEED)?,
             "chunks" => whimbrel_testkit::chunks::write(&legacy, 0, DEFAULT_SEED)?,
-            "values" => copy_folder(&from.join("legacy"), &legacy)?,
+            "values" => {
+                fs::create_dir_all(&legacy)?;
+                fs::copy(from.join("dump.sql"), legacy.join("legacy.sqlite.sql"))?;
+            }
             _ => whimbrel_testkit::content::write(&legacy, 0, DEFAULT_SEED)?,
         }
         Ok(())
