@@ -12,21 +12,20 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use serde_json::json;
-use whimbrel_endpoint::{EndpointError, Feed, RowOrder, Snapshot, Source};
+use whimbrel_endpoint::{EndpointError, RowOrder, Snapshot, Source};
 use whimbrel_ledger::Stage;
 use whimbrel_model::plan::Plan;
-use whimbrel_model::{Chunk, ChunkBuilder, Kind, Row, Table, Value, ValueRef};
+use whimbrel_model::{ChunkBuilder, Kind, Table, Value, ValueRef};
 
 use super::filled::Filled;
 use super::remembered::{Remembered, UnitId};
 use super::{Checked, Request, Status, Verification, counted};
 use crate::compare::{Found, How, found};
 use crate::interpret::{Derived, Fate, Holds, Interpreter};
+use crate::latest::Latest;
 use crate::merge::{Difference, MergeError, Tally, merge};
-use crate::order;
-use crate::sorter::{Sorted, Sorter, sorted};
+use crate::sorter::{Sorter, sorted};
 
 /// What is derived from.
 #[derive(Clone, Copy)]
@@ -361,62 +360,5 @@ impl<'a> Fates<'a> {
             self.wrong.push(format!("and {more} more"));
         }
         check.ended(Status::Failed, self.wrong.join("; "))
-    }
-}
-
-/// Of rows with one key the last that was derived.
-struct Latest {
-    sorted: Sorted,
-    key: Vec<usize>,
-    width: usize,
-    is_keyed: bool,
-    held: Option<Vec<Value>>,
-    ended: bool,
-}
-
-impl Latest {
-    fn new(sorted: Sorted, width: usize, key: &[usize], is_keyed: bool) -> Self {
-        Self { sorted, key: key.to_vec(), width, is_keyed, held: None, ended: false }
-    }
-
-    fn push(row: &[Value], out: &mut ChunkBuilder) {
-        row.iter().for_each(|value| out.push(value.as_ref()));
-        out.end_row();
-    }
-
-    fn is_same(&self, held: &[Value], row: Row<'_>) -> bool {
-        self.is_keyed
-            && self
-                .key
-                .iter()
-                .all(|&column| order::compare(held[column].as_ref(), row.get(column)).is_eq())
-    }
-}
-
-#[async_trait]
-impl Feed for Latest {
-    async fn next(&mut self) -> Result<Option<Chunk>, EndpointError> {
-        if self.ended {
-            return Ok(None);
-        }
-        let mut out = ChunkBuilder::new(self.width + 1);
-        while out.is_empty() {
-            let Some(chunk) = self.sorted.next().await? else {
-                self.ended = true;
-                if let Some(held) = self.held.take() {
-                    Self::push(&held, &mut out);
-                }
-                break;
-            };
-            for row in chunk.rows() {
-                if let Some(held) = self.held.take()
-                    && !self.is_same(&held, row)
-                {
-                    Self::push(&held, &mut out);
-                }
-                self.held = Some(row.values().map(ValueRef::to_owned).collect());
-            }
-        }
-        Ok((!out.is_empty()).then(|| out.finish()))
     }
 }
