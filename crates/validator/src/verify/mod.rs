@@ -10,6 +10,7 @@
 //! Nothing is written here; whoever asked writes down what came of it.
 
 mod basic;
+mod beside;
 pub(crate) mod filled;
 mod journal;
 pub(crate) mod remembered;

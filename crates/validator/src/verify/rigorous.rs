@@ -10,9 +10,11 @@
 //! that had run); all else is derived anew, or the level fails.
 
 use std::collections::BTreeMap;
+use std::panic;
 use std::sync::Arc;
 
 use serde_json::json;
+use tokio::task::JoinSet;
 use whimbrel_endpoint::{EndpointError, RowOrder, Snapshot, Source};
 use whimbrel_ledger::Stage;
 use whimbrel_model::plan::Plan;
@@ -25,7 +27,7 @@ use crate::compare::{Found, How, found};
 use crate::interpret::{Derived, Fate, Holds, Interpreter};
 use crate::latest::Latest;
 use crate::merge::{Difference, MergeError, Tally, merge};
-use crate::sorter::{Sorter, sorted};
+use crate::sorter::{Sorted, Sorter, sorted};
 
 /// What is derived from.
 #[derive(Clone, Copy)]
@@ -170,6 +172,7 @@ impl Job<'_> {
             if self.table.key.is_empty() { (0..width).collect() } else { self.table.key.clone() };
         let mut sorter = Sorter::new(self.request.room.clone(), width + 1, &key);
         let mut fates = Fates::new(&self.filled.name, self.known);
+        let mut stands = self.stands(&key).await?;
         let sources = self.again.sources;
         let mut sink = |derived: Derived<'_>| -> Result<(), EndpointError> {
             fates.take(&derived);
@@ -188,20 +191,35 @@ impl Job<'_> {
         interpreter.derive::<EndpointError>(sources, index, &mut sink).await?;
         verification.checks.push(fates.check());
         let derived = Latest::new(sorter.finish()?, width, &key, !self.table.key.is_empty());
-        let (tally, samples) = self.merged(derived, &key).await?;
+        let stands = stands.join_next().await.expect("it was begun above");
+        let stands = stands.unwrap_or_else(|lost| panic::resume_unwind(lost.into_panic()))?;
+        let (tally, samples) = self.merged(derived, stands).await?;
         self.judge(tally, samples, verification);
         Ok(())
     }
 
-    /// Compares with what stands there, sorted here like what is derived: no engine's order is trusted.
+    /// What stands there, sorted here like what is derived: no engine's order is trusted. It is read
+    /// while the other side is derived.
+    async fn stands(
+        &self,
+        key: &[usize],
+    ) -> Result<JoinSet<Result<Sorted, EndpointError>>, EndpointError> {
+        let feed = self.snapshot.rows(self.table, RowOrder::Any).await?;
+        let (width, key, room) =
+            (self.table.columns.len(), key.to_vec(), self.request.room.clone());
+        // A set ends its task where it is dropped: when the other side fails.
+        let mut task = JoinSet::new();
+        task.spawn(async move { sorted(feed, width, &key, &room).await });
+        Ok(task)
+    }
+
+    /// Compares what is derived with what stands there.
     async fn merged(
         &self,
         derived: Latest,
-        key: &[usize],
+        stands: Sorted,
     ) -> Result<(Tally, Vec<Found>), EndpointError> {
         let kinds: Vec<Kind> = self.table.columns.iter().map(|column| column.kind).collect();
-        let stands = self.snapshot.rows(self.table, RowOrder::Any).await?;
-        let stands = sorted(stands, kinds.len(), key, &self.request.room).await?;
         let mut samples: Vec<Found> = Vec::new();
         let mut sink = |difference: Difference<'_>| {
             // Rows that stood there before are shown only where there should be none.
