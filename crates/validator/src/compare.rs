@@ -231,8 +231,8 @@ struct Names {
 
 impl Names {
     async fn of(
-        left: &dyn Snapshot,
-        right: &dyn Snapshot,
+        of_left: &dyn Snapshot,
+        of_right: &dyn Snapshot,
         options: &Options,
     ) -> Result<Self, EndpointError> {
         let of = async |side: &dyn Snapshot| {
@@ -242,7 +242,7 @@ impl Names {
             names.sort();
             Ok::<_, EndpointError>(names)
         };
-        let (mut left, mut right) = (of(left).await?, of(right).await?);
+        let (mut left, mut right) = (of(of_left).await?, of(of_right).await?);
         if !options.tables.is_empty() {
             left.retain(|name| options.tables.contains(name));
             right.retain(|name| options.tables.contains(name));
@@ -255,10 +255,22 @@ impl Names {
         if left.is_empty() && right.is_empty() {
             return Err(nothing("neither side has a table".to_owned()));
         }
-        let (both, left): (Vec<_>, Vec<_>) =
-            left.into_iter().partition(|name| right.contains(name));
-        right.retain(|name| !both.contains(name));
-        Ok(Self { both, left, right })
+        let mut names = Self { both: Vec::new(), left: Vec::new(), right: Vec::new() };
+        for (own, other, alone, side) in
+            [(&left, &right, &mut names.left, of_right), (&right, &left, &mut names.right, of_left)]
+        {
+            for name in own {
+                // A catalogue shows neither views nor what its reader may not see.
+                if other.contains(name) || side.describe(name).await?.is_some() {
+                    names.both.push(name.clone());
+                } else {
+                    alone.push(name.clone());
+                }
+            }
+        }
+        names.both.sort();
+        names.both.dedup();
+        Ok(names)
     }
 }
 

@@ -84,12 +84,12 @@ async fn opened(url: &str) -> Result<Box<dyn Target>, Failure> {
     let options =
         whimbrel_sql::Options { base: PathBuf::from("."), ..whimbrel_sql::Options::default() };
     let url = super::legacy::database_url(url);
-    existing(whimbrel_sql::open(&url, options).await?).await
+    existing(whimbrel_sql::open(&url, options).await.map_err(unverified)?).await
 }
 
 /// The database, if there is one.
 async fn existing<T: AsRef<dyn Target>>(target: T) -> Result<T, Failure> {
-    let facts = target.as_ref().facts().await?;
+    let facts = target.as_ref().facts().await.map_err(unverified)?;
     if !facts.exists {
         let message = format!("there is no such database: `{}`", facts.location);
         let hint = "name a database by its URL, or a file of SQLite by its path";
@@ -103,14 +103,17 @@ async fn shown(target: &dyn Target) -> String {
     printable(&facts.map(|facts| facts.location).unwrap_or_default(), 200)
 }
 
+/// Code of the refusal to read what others own: nobody has compared it.
+pub(super) const NO_RIGHT: &str = "WB0453";
+
 /// What broke while rows were read is no answer: not equal, and not different either.
 fn unverified(error: EndpointError) -> Failure {
-    let is_mistake = error.class == ErrorClass::Configuration;
+    let is_mistake = error.class == ErrorClass::Configuration && error.code != NO_RIGHT;
     let failure = Failure::from(error);
     if is_mistake {
         return failure;
     }
-    let hint = "nothing was written; run the same command again when both sides answer";
+    let hint = "nothing was written; run the same command again when both sides answer all of it";
     failure.with_exit(Exit::NotVerified).with_hint(hint)
 }
 
