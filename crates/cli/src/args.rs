@@ -120,7 +120,7 @@ pub(crate) enum Verb {
     Report(Report),
     /// Prove that what was loaded stands in the target: read it back and compare
     Verify(VerifyVerb),
-    /// Compare two databases row by row, by the names of their tables and columns
+    /// Compare two databases row by row, or what a plan makes of its sources with its target
     Compare(Compare),
     /// Show who did what when, and prove that the log of it is whole
     Audit(Audit),
@@ -176,10 +176,11 @@ pub(crate) enum LevelArg {
 /// `compare`.
 #[derive(Args, Debug)]
 pub(crate) struct Compare {
-    /// What should be: the URL of a database, or a SQLite file
+    /// What should be: the URL of a database, a SQLite file, or a plan (`….toml`), whose sources are
+    /// read as they are now
     pub(crate) left: String,
-    /// What is: the same
-    pub(crate) right: String,
+    /// What is: the URL of a database, or a SQLite file; the plan's target if left out
+    pub(crate) right: Option<String>,
     /// Only this table; may be repeated
     #[arg(long, value_name = "TABLE")]
     pub(crate) table: Vec<String>,

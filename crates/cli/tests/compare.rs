@@ -284,3 +284,144 @@ fn engines_keep_the_same_in_other_types_and_other_orders() {
     assert_eq!(output.status.code(), Some(4), "{}", said(&output));
     assert!(said(&output).contains("i 9007199254740993 | 9007199254740992"), "{}", said(&output));
 }
+
+const PLAN: &str = r#"
+name = "shop"
+target = "sqlite:shop.db"
+
+[source.old]
+csv = "data/*.csv"
+
+[[table]]
+into = "shop"
+from = "old"
+key = ["id"]
+[table.columns]
+id = { from = "id", type = "integer" }
+name = { from = "name" }
+"#;
+
+/// A plan whose data were migrated.
+fn migrated(target: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("data")).unwrap();
+    std::fs::write(folder.path().join("data/a.csv"), "id,name\n1,ann\n2,bob\nx,cyd\n4,dan\n")
+        .unwrap();
+    let plan = PLAN.replace("sqlite:shop.db", target);
+    std::fs::write(folder.path().join("whimbrel.toml"), plan).unwrap();
+    let output = whimbrel(folder.path(), &["migrate"]);
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    folder
+}
+
+#[test]
+fn a_plan_is_compared_with_its_target_by_what_its_sources_say_now() {
+    let folder = migrated("sqlite:shop.db");
+    let compare = || whimbrel(folder.path(), &["compare", "whimbrel.toml", "--wait", "1ms"]);
+    expect![[r#"
+        Equal: 3 rows in 1 table, every one compared.
+
+        left   whimbrel.toml, as it maps its sources now
+        right  sqlite:shop.db
+
+        table           left          right      changed      missing        extra
+        shop               3              3            0            0            0
+        shop: the plan rejects 1 record, which no row is expected of
+
+        exit 0
+    "#]]
+    .assert_eq(&said(&compare()));
+    std::fs::write(folder.path().join("data/a.csv"), "id,name\n1,ann\n2,bea\nx,cyd\n5,eve\n")
+        .unwrap();
+    expect![[r#"
+        Different: 3 rows in 1 table.
+
+        left   whimbrel.toml, as it maps its sources now
+        right  sqlite:shop.db
+
+        table           left          right      changed      missing        extra
+        shop               3              3            1            1            1
+
+        shop, by id:
+          changed 2: name 'bea' | 'bob'
+          extra 4
+          missing 5
+        shop: the plan rejects 1 record, which no row is expected of
+
+        exit 4
+    "#]]
+    .assert_eq(&said(&compare()));
+}
+
+#[test]
+fn a_record_that_reaches_the_target_meanwhile_does_not_count() {
+    let folder = migrated("sqlite:shop.db");
+    let data = folder.path().join("data/a.csv");
+    std::fs::write(&data, "id,name\n1,ann\n2,bea\nx,cyd\n4,dan\n5,eve\n6,fay\n").unwrap();
+    let target = folder.path().join("shop.db");
+    let follows = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(700));
+        // Two arrive in the target, the third goes back in the source.
+        let sql = "UPDATE shop SET name = 'bea' WHERE id = 2; INSERT INTO shop VALUES (5, 'eve')";
+        Connection::open(target).unwrap().execute_batch(sql).unwrap();
+        std::fs::write(data, "id,name\n1,ann\n2,bea\nx,cyd\n4,dan\n5,eve\n").unwrap();
+    });
+    let arguments = ["compare", "whimbrel.toml", "--wait", "2s", "--format", "json"];
+    let output = whimbrel(folder.path(), &arguments);
+    follows.join().unwrap();
+    let answer: Json = serde_json::from_slice(&output.stdout).unwrap();
+    let table = &answer["data"]["tables"][0];
+    assert_eq!((&table["settled"], &table["left"]), (&Json::from(3), &Json::from(4)), "{answer}");
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn what_the_target_refused_is_not_expected_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("data")).unwrap();
+    std::fs::write(folder.path().join("data/a.csv"), "id,name\n1,ann\n2,ann\n3,cyd\n").unwrap();
+    std::fs::write(folder.path().join("whimbrel.toml"), PLAN).unwrap();
+    let shop = "CREATE TABLE shop (id INTEGER PRIMARY KEY, name TEXT UNIQUE)";
+    Connection::open(folder.path().join("shop.db")).unwrap().execute_batch(shop).unwrap();
+    assert_eq!(whimbrel(folder.path(), &["migrate"]).status.code(), Some(3));
+    let output = whimbrel(folder.path(), &["compare", "whimbrel.toml"]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert!(said(&output).contains("rejects 1 record"), "{}", said(&output));
+}
+
+#[test]
+fn tables_of_the_plan_that_are_not_there_are_a_difference() {
+    let folder = migrated("sqlite:shop.db");
+    Connection::open(folder.path().join("shop.db"))
+        .unwrap()
+        .execute("DROP TABLE shop", [])
+        .unwrap();
+    let output = whimbrel(folder.path(), &["compare", "whimbrel.toml"]);
+    assert_eq!(output.status.code(), Some(4), "{}", said(&output));
+    assert!(said(&output).contains("only on the left: table `shop`"), "{}", said(&output));
+}
+
+#[test]
+fn a_plan_is_compared_with_its_target_on_servers() {
+    for engine in [Engine::Postgres, Engine::Mysql] {
+        let Some(server) = servers::server_or_skip(engine) else { continue };
+        let database = server.database("parity").unwrap();
+        let folder = migrated(&database.url());
+        let output = whimbrel(folder.path(), &["compare", "whimbrel.toml"]);
+        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+        database.run("UPDATE shop SET name = 'dan ' WHERE id = 4").unwrap();
+        let arguments = ["compare", "whimbrel.toml", "--wait", "1ms"];
+        let output = whimbrel(folder.path(), &arguments);
+        assert_eq!(output.status.code(), Some(4), "{}", said(&output));
+        assert!(said(&output).contains("changed 4: name 'dan' | 'dan '"), "{}", said(&output));
+    }
+}
+
+#[test]
+fn one_database_is_nothing_to_compare() {
+    let folder = pair(SHOP, "");
+    let output = whimbrel(folder.path(), &["compare", "left.db"]);
+    assert_eq!(output.status.code(), Some(2));
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(message.contains("nothing to compare with"), "{message}");
+}

@@ -11,6 +11,7 @@ use expect_test::{Expect, expect};
 use rusqlite::Connection;
 use serde_json::Value as Json;
 use tempfile::TempDir;
+use whimbrel_testkit::proxy::{Cut, Direction, Proxy};
 use whimbrel_testkit::servers::{self, Database, Engine};
 
 const PLAN: &str = r#"
@@ -328,4 +329,89 @@ fn without_a_run_there_is_nothing_to_verify() {
     let shop = Shop::on_sqlite();
     shop.ends(&["verify"], 2);
     assert!(!shop.folder.path().join("shop.db").exists());
+}
+
+#[test]
+fn a_server_that_goes_away_is_neither_a_pass_nor_a_difference() {
+    for engine in [Engine::Postgres, Engine::Mysql] {
+        let Some(server) = servers::server_or_skip(engine) else { continue };
+        let database = server.database("cut").unwrap();
+        let Shop { folder, .. } = Shop::on_sqlite();
+        let shop = Shop { folder, database: Some(database) };
+        shop.ends(&["migrate", "--yes"], 3);
+        let proxy = Proxy::start(engine, server.upstream()).unwrap();
+        let direct = shop.database.as_ref().unwrap().tcp_url().unwrap();
+        let through = url_at(&direct, proxy.port());
+        let mut unverified = 0;
+        for bytes in (1..14).map(|turn| turn * turn * 300) {
+            for arguments in
+                [&["verify", "--level", "rigorous"][..], &["compare", &direct, &through][..]]
+            {
+                let before = proxy.cuts();
+                proxy.arm(Cut::After(Direction::Reply, bytes));
+                let output = command(shop.folder.path(), arguments, &through).output().unwrap();
+                proxy.disarm();
+                let said = String::from_utf8_lossy(&output.stderr).into_owned();
+                let code = output.status.code().unwrap();
+                match (code, proxy.cuts() > before) {
+                    (8, true) => unverified += 1,
+                    // Behind its last row, or before a read that can be done again.
+                    (0, _) => {}
+                    (code, cut) => panic!("{arguments:?}, {bytes} bytes, {cut}: {code}\n{said}"),
+                }
+            }
+        }
+        assert!(unverified >= 6, "{engine:?}: {unverified}");
+        shop.ends(&["verify", "--level", "rigorous"], 0);
+    }
+}
+
+/// The same URL at another port of this machine.
+fn url_at(url: &str, port: u16) -> String {
+    let (server, name) = url.rsplit_once('/').unwrap();
+    let (host, _) = server.rsplit_once(':').unwrap();
+    format!("{host}:{port}/{name}")
+}
+
+#[test]
+fn what_may_not_be_read_is_neither_a_pass_nor_a_difference() {
+    let Some(server) = servers::server_or_skip(Engine::Postgres) else { return };
+    let database = server.database("rights").unwrap();
+    let role = format!("r_{}", database.name());
+    let Shop { folder, .. } = Shop::on_sqlite();
+    let shop = Shop { folder, database: Some(database) };
+    shop.ends(&["migrate", "--yes"], 3);
+    shop.sql(&format!(
+        "CREATE ROLE {role} LOGIN PASSWORD 'p'; GRANT CREATE, USAGE ON SCHEMA whimbrel TO {role};
+         GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA whimbrel TO {role};
+         GRANT SELECT ON people TO {role}"
+    ));
+    let owner = shop.target();
+    let direct = shop.database.as_ref().unwrap().tcp_url().unwrap();
+    let (_, place) = direct.rsplit_once('@').unwrap();
+    let blind = format!("postgres://{role}:p@{place}");
+    for arguments in [&["verify"][..], &["compare", &owner, &blind][..]] {
+        let output = command(shop.folder.path(), arguments, &blind).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(8), "{arguments:?}\n{said}");
+        assert!(said.contains("orders"), "{said}");
+    }
+    shop.sql(&format!("GRANT SELECT ON orders TO {role}"));
+    for arguments in [&["verify"][..], &["compare", &owner, &blind][..]] {
+        let output = command(shop.folder.path(), arguments, &blind).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{arguments:?} {output:?}");
+    }
+    shop.sql(&format!("DROP OWNED BY {role}; DROP ROLE {role}"));
+}
+
+#[test]
+fn a_table_that_is_gone_is_a_difference() {
+    everywhere(|shop| {
+        shop.ends(&["migrate", "--yes"], 3);
+        shop.sql("DROP TABLE orders");
+        for level in ["basic", "standard", "rigorous"] {
+            let data = shop.verified(level, 4);
+            assert!(told(&data).contains("failed structure orders"), "{}", told(&data));
+        }
+    });
 }

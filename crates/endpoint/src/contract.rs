@@ -6,6 +6,7 @@
 //! itself. Adapters add tests for what is theirs alone.
 
 mod orphans;
+mod snapshot;
 mod source;
 mod target;
 

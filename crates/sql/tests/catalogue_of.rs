@@ -121,7 +121,7 @@ async fn an_estimate_is_taken_where_a_table_is_larger_than_asked_for() {
          CREATE INDEX i ON big (x);
          ANALYZE;
          DELETE FROM big WHERE id > 4000;";
-    let (catalogue, _folder) = read(sql, Look { estimate_above: Some(100) }).await;
+    let (catalogue, _folder) = read(sql, Look::Rows { estimate_above: Some(100) }).await;
     assert_eq!(catalogue.tables[0].rows, Rows::Estimate(5000));
     let (catalogue, _folder) = read(sql, Look::default()).await;
     assert_eq!(catalogue.tables[0].rows, Rows::Exact(4000));
@@ -135,4 +135,18 @@ async fn looking_changes_nothing_and_creates_nothing() {
     let error = catalogue("sqlite:none.db", options, Look::default()).await.unwrap_err();
     assert_eq!(error.code, "WB0401");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn what_is_declared_can_be_read_without_its_rows() {
+    let sql = "CREATE TABLE parents (id INTEGER PRIMARY KEY);
+        CREATE TABLE children (id INTEGER PRIMARY KEY, parent INTEGER REFERENCES parents (id));
+        INSERT INTO children VALUES (1, 7);";
+    let (catalogue, _folder) = read(sql, Look::Declarations).await;
+    let children = catalogue.tables.iter().find(|table| table.name == "children").unwrap();
+    assert_eq!(children.rows, Rows::Estimate(0));
+    assert_eq!(
+        (children.references[0].parent.as_str(), children.references[0].orphans),
+        ("parents", None)
+    );
 }

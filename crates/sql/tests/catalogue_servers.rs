@@ -173,7 +173,7 @@ async fn estimates_are_taken_from_the_planner_where_asked_for() {
               DELETE FROM big WHERE id > 4000;",
         )
         .unwrap();
-    let look = Look { estimate_above: Some(100) };
+    let look = Look::Rows { estimate_above: Some(100) };
     assert_eq!(read(&database, look).await.tables[0].rows, Rows::Estimate(5000));
     assert_eq!(read(&database, Look::default()).await.tables[0].rows, Rows::Exact(4000));
 }

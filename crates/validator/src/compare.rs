@@ -7,6 +7,8 @@
 //! Both may be written meanwhile: rows that differ are read again, and count only where they still
 //! do. Every row is compared; how many are listed is another matter.
 
+mod mapped;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -17,6 +19,8 @@ use crate::agree::{self, Converted};
 use crate::codes;
 use crate::merge::{Difference, MergeError, Side, Tally, merge, same};
 use crate::sorter::{Room, sorted};
+
+pub use mapped::{Mapped, compare_mapped};
 
 /// Rows of a table that are read again. Where more differ, they are not changes on their way.
 pub const REREAD_MAX: usize = 1_000;
@@ -82,6 +86,24 @@ impl How {
             Self::Changed => "changed",
         }
     }
+
+    /// How many rows that is on the left, and on the right.
+    fn sides(self) -> (u64, u64) {
+        match self {
+            Self::Missing => (1, 0),
+            Self::Extra => (0, 1),
+            Self::Changed => (1, 1),
+        }
+    }
+
+    /// Where such rows are counted.
+    fn class(self, tally: &mut Tally) -> &mut u64 {
+        match self {
+            Self::Missing => &mut tally.missing,
+            Self::Extra => &mut tally.extra,
+            Self::Changed => &mut tally.changed,
+        }
+    }
 }
 
 /// A cell of a row that differs.
@@ -127,6 +149,10 @@ pub struct TableComparison {
     pub not_reread: bool,
     /// The sides whose rows did not come in the order of their key and were sorted here.
     pub sorted: Vec<Side>,
+    /// Where the left side is a plan: units of its sources that it rejects.
+    pub rejected: u64,
+    /// Where the left side is a plan: its steps of SQL that have written to the table.
+    pub written_by: Vec<String>,
 }
 
 /// A column that is not compared.
@@ -205,8 +231,8 @@ struct Names {
 
 impl Names {
     async fn of(
-        left: &dyn Snapshot,
-        right: &dyn Snapshot,
+        of_left: &dyn Snapshot,
+        of_right: &dyn Snapshot,
         options: &Options,
     ) -> Result<Self, EndpointError> {
         let of = async |side: &dyn Snapshot| {
@@ -216,7 +242,7 @@ impl Names {
             names.sort();
             Ok::<_, EndpointError>(names)
         };
-        let (mut left, mut right) = (of(left).await?, of(right).await?);
+        let (mut left, mut right) = (of(of_left).await?, of(of_right).await?);
         if !options.tables.is_empty() {
             left.retain(|name| options.tables.contains(name));
             right.retain(|name| options.tables.contains(name));
@@ -229,10 +255,22 @@ impl Names {
         if left.is_empty() && right.is_empty() {
             return Err(nothing("neither side has a table".to_owned()));
         }
-        let (both, left): (Vec<_>, Vec<_>) =
-            left.into_iter().partition(|name| right.contains(name));
-        right.retain(|name| !both.contains(name));
-        Ok(Self { both, left, right })
+        let mut names = Self { both: Vec::new(), left: Vec::new(), right: Vec::new() };
+        for (own, other, alone, side) in
+            [(&left, &right, &mut names.left, of_right), (&right, &left, &mut names.right, of_left)]
+        {
+            for name in own {
+                // A catalogue shows neither views nor what its reader may not see.
+                if other.contains(name) || side.describe(name).await?.is_some() {
+                    names.both.push(name.clone());
+                } else {
+                    alone.push(name.clone());
+                }
+            }
+        }
+        names.both.sort();
+        names.both.dedup();
+        Ok(names)
     }
 }
 
@@ -323,6 +361,8 @@ impl<'a> Job<'a> {
             settled: 0,
             not_reread: false,
             sorted: Vec::new(),
+            rejected: 0,
+            written_by: Vec::new(),
         };
         Self { pair, options, compared, differing: Vec::new() }
     }
@@ -406,52 +446,34 @@ impl<'a> Job<'a> {
                 self.row(left, &self.pair.left, &before.key).await?,
                 self.row(right, &self.pair.right, &before.key).await?,
             );
-            let is_there = rows.0.is_some();
-            let tally = &mut self.compared.tally;
-            match before.how {
-                How::Missing => {
-                    tally.missing -= 1;
-                    tally.left -= 1;
-                }
-                How::Extra => {
-                    tally.extra -= 1;
-                    tally.right -= 1;
-                }
-                How::Changed => {
-                    tally.changed -= 1;
-                    tally.left -= 1;
-                    tally.right -= 1;
-                }
-            }
-            let Some(now) = self.looked_at(&before.key, &rows) else {
-                let tally = &mut self.compared.tally;
-                self.compared.settled += 1;
-                let both = u64::from(is_there);
-                tally.equal += both;
-                tally.left += both;
-                tally.right += both;
-                continue;
-            };
-            let tally = &mut self.compared.tally;
-            match now.how {
-                How::Missing => {
-                    tally.missing += 1;
-                    tally.left += 1;
-                }
-                How::Extra => {
-                    tally.extra += 1;
-                    tally.right += 1;
-                }
-                How::Changed => {
-                    tally.changed += 1;
-                    tally.left += 1;
-                    tally.right += 1;
-                }
-            }
-            let unstable = now.how != before.how || now.cells != before.cells;
-            self.differing.push(Found { unstable, ..now });
+            self.settle(&before, &rows);
         }
         Ok(())
+    }
+
+    /// Counts a row that differed as what it is now.
+    fn settle(&mut self, before: &Found, rows: &(Option<Vec<Value>>, Option<Vec<Value>>)) {
+        let tally = &mut self.compared.tally;
+        let (left, right) = before.how.sides();
+        tally.left -= left;
+        tally.right -= right;
+        *before.how.class(tally) -= 1;
+        let now = self.looked_at(&before.key, rows);
+        let tally = &mut self.compared.tally;
+        let Some(now) = now else {
+            self.compared.settled += 1;
+            let both = u64::from(rows.0.is_some());
+            tally.equal += both;
+            tally.left += both;
+            tally.right += both;
+            return;
+        };
+        let (left, right) = now.how.sides();
+        tally.left += left;
+        tally.right += right;
+        *now.how.class(tally) += 1;
+        let unstable = now.how != before.how || now.cells != before.cells;
+        self.differing.push(Found { unstable, ..now });
     }
 
     /// What differs after all.

@@ -38,7 +38,7 @@ pub(crate) async fn run(global: &Global, args: &Analyze) -> Result<Answer, Failu
     let profile = match Legacy::of(&args.path) {
         Legacy::Folder(folder) => profile_of(global, folder, args.hidden).await?,
         Legacy::Database(url) => {
-            let look = Look { estimate_above: args.estimate_above };
+            let look = Look::Rows { estimate_above: args.estimate_above };
             database_of(global, &url, look).await?
         }
     };

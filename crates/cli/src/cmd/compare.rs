@@ -1,9 +1,10 @@
-//! `compare`: two databases, row by row. Writes to neither.
+//! `compare`: two databases, or a plan and a database, row by row. Writes to neither.
 
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,7 +13,8 @@ use whimbrel_endpoint::{EndpointError, ErrorClass, Target};
 use whimbrel_model::plan::quantity;
 use whimbrel_model::{Value, ValueRef};
 use whimbrel_validator::compare::{
-    Cell, Comparison, Found, How, Options, REREAD_MAX, TableComparison, Watch, compare,
+    Cell, Comparison, Found, How, Mapped, Options, REREAD_MAX, TableComparison, Watch, compare,
+    compare_mapped,
 };
 use whimbrel_validator::merge::Side;
 use whimbrel_validator::sorter::Room;
@@ -21,6 +23,7 @@ use crate::args::{Compare, Format, Global};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{Answer, Shortfall, count, printable, thousands};
+use crate::project::Project;
 
 /// Bytes of rows in memory while they are sorted.
 const SORT_BYTES: usize = 16 << 20;
@@ -30,8 +33,6 @@ const SHOWN_CHARS: usize = 60;
 const TOLD_CHARS: usize = 4_096;
 
 pub(crate) async fn run(global: &Global, args: &Compare) -> Result<Answer, Failure> {
-    let left = opened(&args.left).await?;
-    let right = opened(&args.right).await?;
     let pause = quantity::duration(&args.wait).ok_or_else(|| {
         let message = format!("`--wait` is no time: `{}`", printable(&args.wait, 40));
         Failure::usage("WB0706", message, "write `500ms`, `2s` or `1m`")
@@ -43,6 +44,14 @@ pub(crate) async fn run(global: &Global, args: &Compare) -> Result<Answer, Failu
         pause,
         room: Room { folder: std::env::temp_dir(), bytes: SORT_BYTES },
     };
+    if Path::new(&args.left).extension().is_some_and(|extension| extension == "toml") {
+        return plan_and_target(global, args, &options).await;
+    }
+    let Some(right) = &args.right else {
+        let hint = "name two databases, or a plan: `whimbrel compare whimbrel.toml`";
+        return Err(Failure::usage("WB0706", "there is nothing to compare with", hint));
+    };
+    let (left, right) = (opened(&args.left).await?, opened(right).await?);
     let mut listing = Listing::new(global, args)?;
     let compared = compare(left.as_ref(), right.as_ref(), &options, &mut listing).await;
     let comparison = compared.map_err(unverified)?;
@@ -51,12 +60,36 @@ pub(crate) async fn run(global: &Global, args: &Compare) -> Result<Answer, Failu
     Ok(answer(&comparison, &listing, &shown))
 }
 
+async fn plan_and_target(
+    global: &Global,
+    args: &Compare,
+    options: &Options,
+) -> Result<Answer, Failure> {
+    let project = Project::open(Path::new(&args.left))?;
+    let sources = project.sources()?;
+    let target: Arc<dyn Target> = match &args.right {
+        Some(url) => Arc::from(opened(url).await?),
+        None => existing(project.target().await?).await?,
+    };
+    let mapped = Mapped { plan: &project.plan, sources: &sources, target: target.as_ref() };
+    let mut listing = Listing::new(global, args)?;
+    let comparison = compare_mapped(&mapped, options, &mut listing).await.map_err(unverified)?;
+    listing.written()?;
+    let left = format!("{}, as it maps its sources now", printable(&args.left, 200));
+    let shown = (left, shown(target.as_ref()).await);
+    Ok(answer(&comparison, &listing, &shown))
+}
+
 async fn opened(url: &str) -> Result<Box<dyn Target>, Failure> {
     let options =
         whimbrel_sql::Options { base: PathBuf::from("."), ..whimbrel_sql::Options::default() };
     let url = super::legacy::database_url(url);
-    let target = whimbrel_sql::open(&url, options).await?;
-    let facts = target.facts().await?;
+    existing(whimbrel_sql::open(&url, options).await.map_err(unverified)?).await
+}
+
+/// The database, if there is one.
+async fn existing<T: AsRef<dyn Target>>(target: T) -> Result<T, Failure> {
+    let facts = target.as_ref().facts().await.map_err(unverified)?;
     if !facts.exists {
         let message = format!("there is no such database: `{}`", facts.location);
         let hint = "name a database by its URL, or a file of SQLite by its path";
@@ -70,14 +103,17 @@ async fn shown(target: &dyn Target) -> String {
     printable(&facts.map(|facts| facts.location).unwrap_or_default(), 200)
 }
 
+/// Code of the refusal to read what others own: nobody has compared it.
+pub(super) const NO_RIGHT: &str = "WB0453";
+
 /// What broke while rows were read is no answer: not equal, and not different either.
 fn unverified(error: EndpointError) -> Failure {
-    let is_mistake = error.class == ErrorClass::Configuration;
+    let is_mistake = error.class == ErrorClass::Configuration && error.code != NO_RIGHT;
     let failure = Failure::from(error);
     if is_mistake {
         return failure;
     }
-    let hint = "nothing was written; run the same command again when both sides answer";
+    let hint = "nothing was written; run the same command again when both sides answer all of it";
     failure.with_exit(Exit::NotVerified).with_hint(hint)
 }
 
@@ -289,6 +325,8 @@ fn of_table(table: &TableComparison, listing: &Listing) -> Json {
         "unstable": table.unstable,
         "settled": table.settled,
         "reread": !table.not_reread,
+        "rejected": table.rejected,
+        "written_by": table.written_by,
         "sorted_here": table.sorted.iter().map(|side| word(*side)).collect::<Vec<_>>(),
         "samples": samples.map(|(_, found)| document(found, TOLD_CHARS)).collect::<Vec<_>>(),
     })
@@ -348,6 +386,19 @@ fn remarks(table: &TableComparison, listing: &Listing, out: &mut String) {
         if more > 0 {
             let _ = writeln!(out, "  and {}", count(more, "more row"));
         }
+    }
+    if table.rejected > 0 {
+        let records = count(table.rejected, "record");
+        let _ = writeln!(out, "{name}: the plan rejects {records}, which no row is expected of");
+    }
+    if !table.written_by.is_empty() && !table.tally.is_equal() {
+        let steps: Vec<String> =
+            table.written_by.iter().map(|step| printable(step, SHOWN_CHARS)).collect();
+        let _ = writeln!(
+            out,
+            "{name}: SQL of the plan has written to it (`{}`), which is not derived here",
+            steps.join("`, `")
+        );
     }
     if table.settled > 0 {
         let _ = writeln!(

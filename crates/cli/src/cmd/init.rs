@@ -48,7 +48,7 @@ pub(crate) async fn run(global: &Global, args: &Init) -> Result<Answer, Failure>
             Ok(answer(&args.out, &profile, &draft, &files))
         }
         Legacy::Database(url) => {
-            let look = Look { estimate_above: args.estimate_above };
+            let look = Look::Rows { estimate_above: args.estimate_above };
             let (catalogue, _) = legacy::database(&url, look).await?;
             fs::create_dir_all(base).map_err(|error| not_written(base, &error))?;
             let source = as_variable("SOURCE", &from_plan(base, &url)?);

@@ -11,6 +11,7 @@ use whimbrel_validator::compare::{Cell, Found, How};
 use whimbrel_validator::verify::{Checked, Level, Status, Verification};
 
 use crate::args::{LevelArg, VerifyVerb};
+use crate::cmd::compare::NO_RIGHT;
 use crate::cmd::migrate::{plan_flag, takes_no_flag};
 use crate::exit::{self, Exit};
 use crate::failure::Failure;
@@ -54,8 +55,12 @@ pub(crate) async fn run(args: &VerifyVerb) -> Result<Answer, Failure> {
 
 /// What broke in the middle is neither a match nor a difference.
 fn unverified(project: &Project, error: CoreError) -> Failure {
-    let is_break = matches!(error, CoreError::Endpoint { .. })
-        && !matches!(exit::of_core(&error), Exit::Usage | Exit::Held);
+    let is_break = match &error {
+        CoreError::Endpoint { source, .. } => {
+            source.code == NO_RIGHT || !matches!(exit::of_core(&error), Exit::Usage | Exit::Held)
+        }
+        _ => false,
+    };
     let failure = project.explain(error);
     if !is_break {
         return failure;

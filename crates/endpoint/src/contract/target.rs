@@ -66,6 +66,7 @@ pub async fn target_contract(make: impl Fn() -> Connect) {
     missing_tables_and_columns_are_named(make()).await;
     values_come_back_as_they_went_in(make()).await;
     loading_can_be_entered_again_after_a_crash(make()).await;
+    super::snapshot::all(&make).await;
 }
 
 /// A holder of this name.
@@ -90,7 +91,7 @@ fn column(name: &str, kind: Kind) -> Column {
 }
 
 /// `id`, `name` (required), `note`, keyed by `id`.
-fn items() -> Table {
+pub(super) fn items() -> Table {
     let required = |column: Column| Column { nullable: false, ..column };
     Table {
         name: "items".to_owned(),
@@ -113,7 +114,7 @@ pub(super) fn chunk(width: usize, rows: &[&[ValueRef<'_>]]) -> Chunk {
 }
 
 /// Rows of `items`; an empty note is NULL.
-fn item_rows(rows: &[(i64, &str, &str)]) -> Chunk {
+pub(super) fn item_rows(rows: &[(i64, &str, &str)]) -> Chunk {
     let mut chunk = ChunkBuilder::new(3);
     for (id, name, note) in rows {
         chunk.push(ValueRef::Int((*id).into()));
@@ -790,20 +791,11 @@ async fn missing_tables_and_columns_are_named(connect: Connect) {
 async fn values_come_back_as_they_went_in(connect: Connect) {
     let (target, fence) = ready(&connect).await;
     let mut txn = begin(&*target, fence).await;
-    for (index, (kind, samples)) in edge_values().into_iter().enumerate() {
-        let table = Table {
-            name: format!("values_{index}"),
-            columns: vec![column("id", Kind::Int(IntWidth::I64)), column("v", kind)],
-            key: vec![0],
-        };
+    for (table, rows) in edge_rows() {
+        let kind = table.columns[1].kind;
         txn.create_table(&table).await.expect("create");
-        let mut rows = ChunkBuilder::new(2);
-        for (id, value) in samples.iter().enumerate() {
-            rows.push(ValueRef::Int(id as i128));
-            rows.push(value.as_ref());
-            rows.end_row();
-        }
-        for (fate, value) in write(&mut txn, &table, rows.finish()).await.iter().zip(&samples) {
+        let samples: Vec<Value> = rows.rows().map(|row| row.get(1).to_owned()).collect();
+        for (fate, value) in write(&mut txn, &table, rows).await.iter().zip(&samples) {
             assert_eq!(*fate, RowFate::Inserted, "{} {value:?}", kind.name());
         }
         let keys: Vec<i64> = (0..samples.len() as i64).collect();
@@ -839,6 +831,25 @@ fn is_same(kind: Kind, found: &Value, written: &Value) -> bool {
         bytes
     };
     encoded(found) == encoded(written)
+}
+
+/// A table of each kind with its edge values under rising keys.
+pub(super) fn edge_rows() -> Vec<(Table, Chunk)> {
+    let of_kind = |(index, (kind, samples)): (usize, (Kind, Vec<Value>))| {
+        let table = Table {
+            name: format!("values_{index}"),
+            columns: vec![column("id", Kind::Int(IntWidth::I64)), column("v", kind)],
+            key: vec![0],
+        };
+        let mut rows = ChunkBuilder::new(2);
+        for (id, value) in samples.iter().enumerate() {
+            rows.push(ValueRef::Int(id as i128));
+            rows.push(value.as_ref());
+            rows.end_row();
+        }
+        (table, rows.finish())
+    };
+    edge_values().into_iter().enumerate().map(of_kind).collect()
 }
 
 /// Values that every engine holds in a column that it created for their kind.

@@ -26,11 +26,35 @@ use crate::{Location, Options};
 const CONNECT: Duration = Duration::from_secs(15);
 
 /// How closely a database is looked at.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Look {
-    /// Of tables that the planner believes to have more rows than this, its estimate is taken, and
-    /// their rows are not looked at; `None`: every row is.
-    pub estimate_above: Option<u64>,
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Look {
+    /// At what is declared; how many rows a table has is what its planner believes, or 0.
+    Declarations,
+    /// Also at every row.
+    Rows {
+        /// Of tables that the planner believes to have more rows than this, its estimate is taken,
+        /// and their rows are not looked at; `None`: every row is.
+        estimate_above: Option<u64>,
+    },
+}
+
+impl Default for Look {
+    fn default() -> Self {
+        Self::Rows { estimate_above: None }
+    }
+}
+
+impl Look {
+    /// The number of rows to be taken without looking at them, where the planner believes in so many.
+    fn taken(self, estimate: impl FnOnce() -> Option<u64>) -> Option<u64> {
+        match self {
+            Self::Declarations => Some(estimate().unwrap_or(0)),
+            Self::Rows { estimate_above: None } => None,
+            Self::Rows { estimate_above: Some(above) } => {
+                estimate().filter(|estimate| *estimate > above)
+            }
+        }
+    }
 }
 
 /// The tables of the database that `url` names, parents first.

@@ -294,8 +294,7 @@ async fn look_at_rows(
     look: Look,
 ) -> Result<(), sqlx::Error> {
     for (at, estimate) in estimates.iter().enumerate() {
-        let above = |estimate: &u64| look.estimate_above.is_some_and(|above| *estimate > above);
-        if let Some(estimate) = estimate.filter(above) {
+        if let Some(estimate) = look.taken(|| *estimate) {
             catalogue.tables[at].rows = Rows::Estimate(estimate);
             continue;
         }

@@ -247,10 +247,7 @@ fn look_at_rows(
 ) -> rusqlite::Result<()> {
     for at in 0..catalogue.tables.len() {
         let name = catalogue.tables[at].name.clone();
-        let estimate = look
-            .estimate_above
-            .and_then(|above| estimate(connection, &name).filter(|estimate| *estimate > above));
-        if let Some(estimate) = estimate {
+        if let Some(estimate) = look.taken(|| estimate(connection, &name)) {
             catalogue.tables[at].rows = Rows::Estimate(estimate);
             continue;
         }

@@ -57,8 +57,7 @@ impl Database {
 #[async_trait]
 impl Snapshot for Database {
     async fn catalogue(&self) -> Result<Catalogue, EndpointError> {
-        let look = Look { estimate_above: Some(0) };
-        catalogue::at(self.location.clone(), self.options.clone(), look).await
+        catalogue::at(self.location.clone(), self.options.clone(), Look::Declarations).await
     }
 
     async fn describe(&self, table: &str) -> Result<Option<Table>, EndpointError> {

@@ -12,9 +12,11 @@ use whimbrel_ledger::Layout;
 use whimbrel_ledger::undo;
 use whimbrel_model::digest::DigestKey;
 use whimbrel_model::wce::{self, Decoded, RowLayout};
-use whimbrel_model::{Chunk, ChunkBuilder, Row, Table, Value, ValueRef};
+use whimbrel_model::{Chunk, ChunkBuilder, Row, Sum, Table, Value, ValueRef};
 
+use super::beside;
 use super::filled::Filled;
+use super::standard::Seen;
 use super::{Checked, Request, Status, counted};
 use crate::compare::{Found, How};
 use crate::merge::Tally;
@@ -27,6 +29,10 @@ const DIGEST: usize = 16;
 pub(super) struct Compared {
     pub(super) tally: Tally,
     pub(super) samples: Vec<Found>,
+    /// The sum of the rows' digests by the first layout.
+    pub(super) sum: Sum,
+    /// What was seen of their values.
+    pub(super) seen: Seen,
 }
 
 impl Compared {
@@ -68,8 +74,7 @@ impl Compared {
     }
 }
 
-/// Compares a table with the journal of its loads; `None` where layouts disagree about the key. `seen` is
-/// shown every row of the table.
+/// Compares a table with the journal of its loads; `None` where layouts disagree about the key.
 pub(super) async fn compare(
     request: &Request<'_>,
     snapshot: &dyn Snapshot,
@@ -77,38 +82,19 @@ pub(super) async fn compare(
     table: &Table,
     layouts: &[&Layout],
     key: &DigestKey,
-    mut seen: impl FnMut(Row<'_>),
 ) -> Result<Option<Compared>, EndpointError> {
     let one_key = layouts.windows(2).all(|pair| pair[0].key == pair[1].key);
     if !one_key || table.key.is_empty() {
         return Ok(None);
     }
-    let written = written(request, filled, layouts).await?;
-    let mut stored = Sorter::new(request.room.clone(), 1 + layouts.len(), &[0]);
-    let encoders: Vec<RowLayout> = layouts.iter().map(|layout| encoder(layout, table)).collect();
-    let mut feed = snapshot.rows(table, RowOrder::Any).await?;
-    let (mut encoded, mut own_key) = (Vec::new(), Vec::new());
-    while let Some(chunk) = feed.next().await? {
-        let mut out = ChunkBuilder::with_capacity(1 + layouts.len(), chunk.len(), 0);
-        for row in chunk.rows() {
-            seen(row);
-            own_key.clear();
-            for &column in &table.key {
-                wce::cell(&mut own_key, table.columns[column].kind, row.get(column));
-            }
-            out.push(ValueRef::Bytes(&own_key));
-            for encoder in &encoders {
-                encoded.clear();
-                encoder.encode(&mut encoded, |column| row.get(column));
-                out.push(ValueRef::Bytes(&key.digest(&encoded).truncated()));
-            }
-            out.end_row();
-        }
-        out.finish().rows().try_for_each(|row| stored.push(row))?;
-    }
+    let (written, stored) = tokio::join!(
+        written(request, filled, layouts),
+        stored(request, snapshot, table, layouts, key)
+    );
+    let (written, (stored, sum, seen)) = (written?, stored?);
     let mut journal = Last { sorted: written, pending: VecDeque::new() };
-    let mut stored = Rows { feed: stored.finish()?, chunk: Chunk::default(), at: 0 };
-    let mut compared = Compared { tally: Tally::default(), samples: Vec::new() };
+    let mut stored = Rows { feed: stored, chunk: Chunk::default(), at: 0 };
+    let mut compared = Compared { tally: Tally::default(), samples: Vec::new(), sum, seen };
     let mut entry = journal.next().await?;
     let mut row = stored.next().await?;
     loop {
@@ -157,6 +143,54 @@ pub(super) async fn compare(
         }
     }
     Ok(Some(compared))
+}
+
+/// The rows of the table, by key, each with its digest by each layout; their sum by the first layout.
+async fn stored(
+    request: &Request<'_>,
+    snapshot: &dyn Snapshot,
+    table: &Table,
+    layouts: &[&Layout],
+    key: &DigestKey,
+) -> Result<(Sorted, Sum, Seen), EndpointError> {
+    let feed = snapshot.rows(table, RowOrder::Any).await?;
+    let width = 1 + layouts.len();
+    let encoders: Vec<RowLayout> = layouts.iter().map(|layout| encoder(layout, table)).collect();
+    let (key, nothing, table) = (key.clone(), Seen::new(table), table.clone());
+    let mut seen = nothing.clone();
+    let look = move |piece: Chunk| {
+        let (mut sum, mut seen) = (Sum::default(), nothing.clone());
+        let (mut encoded, mut own_key) = (Vec::new(), Vec::new());
+        let mut out = ChunkBuilder::with_capacity(width, piece.len(), 0);
+        for row in piece.rows() {
+            seen.take(row);
+            own_key.clear();
+            for &column in &table.key {
+                wce::cell(&mut own_key, table.columns[column].kind, row.get(column));
+            }
+            out.push(ValueRef::Bytes(&own_key));
+            for (index, encoder) in encoders.iter().enumerate() {
+                encoded.clear();
+                encoder.encode(&mut encoded, |column| row.get(column));
+                let digest = key.digest(&encoded);
+                if index == 0 {
+                    sum.add(&digest, encoded.len() as u64);
+                }
+                out.push(ValueRef::Bytes(&digest.truncated()));
+            }
+            out.end_row();
+        }
+        (out.finish(), sum, seen)
+    };
+    let mut sorter = Sorter::new(request.room.clone(), width, &[0]);
+    let mut whole = Sum::default();
+    beside::each(feed, look, |(rows, sum, piece)| {
+        whole.merge(&sum);
+        seen.merge(&piece);
+        rows.rows().try_for_each(|row| sorter.push(row))
+    })
+    .await?;
+    Ok((sorter.finish()?, whole, seen))
 }
 
 /// The columns of one layout, as the whole table has them.

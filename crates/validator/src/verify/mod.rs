@@ -10,9 +10,10 @@
 //! Nothing is written here; whoever asked writes down what came of it.
 
 mod basic;
-mod filled;
+mod beside;
+pub(crate) mod filled;
 mod journal;
-mod remembered;
+pub(crate) mod remembered;
 mod rigorous;
 mod standard;
 

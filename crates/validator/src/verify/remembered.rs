@@ -19,7 +19,7 @@ pub(super) type UnitId = (String, String, String, u64);
 
 /// The ledger's answers for the interpreter.
 #[derive(Debug, Default)]
-pub(super) struct Remembered {
+pub(crate) struct Remembered {
     /// Rejects that stand, with the stage at which they were refused.
     pub(super) rejects: BTreeMap<UnitId, Stage>,
     repaired: BTreeMap<(String, String, u64), Vec<u8>>,
@@ -45,7 +45,7 @@ impl Known for Remembered {
 
 impl Remembered {
     /// Reads what the loads of one plan have left.
-    pub(super) async fn of(
+    pub(crate) async fn of(
         target: &dyn Target,
         tables: &[Filled],
         plan: &str,

@@ -10,22 +10,23 @@
 //! that had run); all else is derived anew, or the level fails.
 
 use std::collections::BTreeMap;
+use std::panic;
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use serde_json::json;
-use whimbrel_endpoint::{EndpointError, Feed, RowOrder, Snapshot, Source};
+use tokio::task::JoinSet;
+use whimbrel_endpoint::{EndpointError, RowOrder, Snapshot, Source};
 use whimbrel_ledger::Stage;
 use whimbrel_model::plan::Plan;
-use whimbrel_model::{Chunk, ChunkBuilder, Kind, Row, Table, Value, ValueRef};
+use whimbrel_model::{ChunkBuilder, Kind, Table, Value, ValueRef};
 
 use super::filled::Filled;
 use super::remembered::{Remembered, UnitId};
 use super::{Checked, Request, Status, Verification, counted};
 use crate::compare::{Found, How, found};
 use crate::interpret::{Derived, Fate, Holds, Interpreter};
+use crate::latest::Latest;
 use crate::merge::{Difference, MergeError, Tally, merge};
-use crate::order;
 use crate::sorter::{Sorted, Sorter, sorted};
 
 /// What is derived from.
@@ -171,6 +172,7 @@ impl Job<'_> {
             if self.table.key.is_empty() { (0..width).collect() } else { self.table.key.clone() };
         let mut sorter = Sorter::new(self.request.room.clone(), width + 1, &key);
         let mut fates = Fates::new(&self.filled.name, self.known);
+        let mut stands = self.stands(&key).await?;
         let sources = self.again.sources;
         let mut sink = |derived: Derived<'_>| -> Result<(), EndpointError> {
             fates.take(&derived);
@@ -189,20 +191,35 @@ impl Job<'_> {
         interpreter.derive::<EndpointError>(sources, index, &mut sink).await?;
         verification.checks.push(fates.check());
         let derived = Latest::new(sorter.finish()?, width, &key, !self.table.key.is_empty());
-        let (tally, samples) = self.merged(derived, &key).await?;
+        let stands = stands.join_next().await.expect("it was begun above");
+        let stands = stands.unwrap_or_else(|lost| panic::resume_unwind(lost.into_panic()))?;
+        let (tally, samples) = self.merged(derived, stands).await?;
         self.judge(tally, samples, verification);
         Ok(())
     }
 
-    /// Compares with what stands there, sorted here like what is derived: no engine's order is trusted.
+    /// What stands there, sorted here like what is derived: no engine's order is trusted. It is read
+    /// while the other side is derived.
+    async fn stands(
+        &self,
+        key: &[usize],
+    ) -> Result<JoinSet<Result<Sorted, EndpointError>>, EndpointError> {
+        let feed = self.snapshot.rows(self.table, RowOrder::Any).await?;
+        let (width, key, room) =
+            (self.table.columns.len(), key.to_vec(), self.request.room.clone());
+        // A set ends its task where it is dropped: when the other side fails.
+        let mut task = JoinSet::new();
+        task.spawn(async move { sorted(feed, width, &key, &room).await });
+        Ok(task)
+    }
+
+    /// Compares what is derived with what stands there.
     async fn merged(
         &self,
         derived: Latest,
-        key: &[usize],
+        stands: Sorted,
     ) -> Result<(Tally, Vec<Found>), EndpointError> {
         let kinds: Vec<Kind> = self.table.columns.iter().map(|column| column.kind).collect();
-        let stands = self.snapshot.rows(self.table, RowOrder::Any).await?;
-        let stands = sorted(stands, kinds.len(), key, &self.request.room).await?;
         let mut samples: Vec<Found> = Vec::new();
         let mut sink = |difference: Difference<'_>| {
             // Rows that stood there before are shown only where there should be none.
@@ -361,62 +378,5 @@ impl<'a> Fates<'a> {
             self.wrong.push(format!("and {more} more"));
         }
         check.ended(Status::Failed, self.wrong.join("; "))
-    }
-}
-
-/// Of rows with one key the last that was derived.
-struct Latest {
-    sorted: Sorted,
-    key: Vec<usize>,
-    width: usize,
-    is_keyed: bool,
-    held: Option<Vec<Value>>,
-    ended: bool,
-}
-
-impl Latest {
-    fn new(sorted: Sorted, width: usize, key: &[usize], is_keyed: bool) -> Self {
-        Self { sorted, key: key.to_vec(), width, is_keyed, held: None, ended: false }
-    }
-
-    fn push(row: &[Value], out: &mut ChunkBuilder) {
-        row.iter().for_each(|value| out.push(value.as_ref()));
-        out.end_row();
-    }
-
-    fn is_same(&self, held: &[Value], row: Row<'_>) -> bool {
-        self.is_keyed
-            && self
-                .key
-                .iter()
-                .all(|&column| order::compare(held[column].as_ref(), row.get(column)).is_eq())
-    }
-}
-
-#[async_trait]
-impl Feed for Latest {
-    async fn next(&mut self) -> Result<Option<Chunk>, EndpointError> {
-        if self.ended {
-            return Ok(None);
-        }
-        let mut out = ChunkBuilder::new(self.width + 1);
-        while out.is_empty() {
-            let Some(chunk) = self.sorted.next().await? else {
-                self.ended = true;
-                if let Some(held) = self.held.take() {
-                    Self::push(&held, &mut out);
-                }
-                break;
-            };
-            for row in chunk.rows() {
-                if let Some(held) = self.held.take()
-                    && !self.is_same(&held, row)
-                {
-                    Self::push(&held, &mut out);
-                }
-                self.held = Some(row.values().map(ValueRef::to_owned).collect());
-            }
-        }
-        Ok((!out.is_empty()).then(|| out.finish()))
     }
 }

@@ -13,8 +13,9 @@ use whimbrel_endpoint::{EndpointError, RowOrder, Snapshot, Target};
 use whimbrel_ledger::{CheckStatus, check, meta, undo};
 use whimbrel_model::digest::{DigestKey, Domain};
 use whimbrel_model::wce::RowLayout;
-use whimbrel_model::{Digest, Kind, Row, Sum, Table, ValueRef};
+use whimbrel_model::{Chunk, Digest, Kind, Row, Sum, Table, ValueRef};
 
+use super::beside;
 use super::filled::Filled;
 use super::journal::{self, Compared};
 use super::{Checked, Level, Request, Status, Verification, counted};
@@ -32,10 +33,23 @@ pub(super) async fn table(
     let mut seen = Seen::new(&table);
     let check = Checked::passed("digest", &filled.name);
     let is_alone = layouts.len() == 1 && filled.rows_before() == Some(0);
+    let by_key = async || journal::compare(request, snapshot, filled, &table, &layouts, &key).await;
     let mut sum = Sum::default();
+    let mut compared = None;
     if is_alone {
         let expected = expected(request.target, filled, &key).await?;
-        sum = read(snapshot, &table, &key, &mut seen).await?;
+        if request.level >= Level::Rigorous {
+            compared = Some(match by_key().await {
+                Err(error) if error.code != whimbrel_ledger::DAMAGED => return Err(error),
+                compared => compared,
+            });
+        }
+        if let Some(Ok(Some(compared))) = &compared {
+            sum = compared.sum;
+            seen = compared.seen.clone();
+        } else {
+            sum = read(snapshot, &table, &key, &mut seen).await?;
+        }
         if sum == expected {
             let check = check.counts(expected.n(), sum.n());
             let details = json!({ "sum": Digest(sum.value()).to_hex() });
@@ -46,21 +60,17 @@ pub(super) async fn table(
             if !filled.written_by.is_empty() {
                 verification.checks.push(attested(request, filled, sum.n(), &sum).await?);
             }
-            if request.level >= Level::Rigorous {
-                let compared =
-                    journal::compare(request, snapshot, filled, &table, &layouts, &key, |_| ());
-                verification.checks.push(undo_journal(filled, compared.await)?);
+            if let Some(compared) = compared {
+                verification.checks.push(undo_journal(filled, compared)?);
             }
             return Ok(());
         }
     }
-    let first_look = is_alone.then_some(());
-    let compared = journal::compare(request, snapshot, filled, &table, &layouts, &key, |row| {
-        if first_look.is_none() {
-            seen.take(row);
-        }
-    });
-    let compared = match compared.await {
+    let compared = match compared {
+        Some(compared) => compared,
+        None => by_key().await,
+    };
+    let compared = match compared {
         Err(error) if error.code == whimbrel_ledger::DAMAGED => {
             verification.checks.push(undo_journal(filled, Err(error))?);
             return Ok(());
@@ -72,6 +82,9 @@ pub(super) async fn table(
         verification.checks.push(check.ended(Status::Unverified, message));
         return Ok(());
     };
+    if !is_alone {
+        seen = compared.seen.clone();
+    }
     seen.checks(&table, &mut verification.checks);
     verification.coverage.rows += compared.tally.right;
     verification.coverage.proved += compared.tally.equal;
@@ -160,39 +173,57 @@ async fn read(
     key: &DigestKey,
     seen: &mut Seen,
 ) -> Result<Sum, EndpointError> {
-    let layout = RowLayout::of_rows(table);
-    let mut feed = snapshot.rows(table, RowOrder::Any).await?;
-    let mut sum = Sum::default();
-    let mut encoded = Vec::with_capacity(512);
-    while let Some(chunk) = feed.next().await? {
-        for row in chunk.rows() {
+    let feed = snapshot.rows(table, RowOrder::Any).await?;
+    let (layout, key, nothing) = (RowLayout::of_rows(table), key.clone(), Seen::new(table));
+    let look = move |piece: Chunk| {
+        let (mut sum, mut seen) = (Sum::default(), nothing.clone());
+        let mut encoded = Vec::with_capacity(512);
+        for row in piece.rows() {
             encoded.clear();
             layout.encode(&mut encoded, |column| row.get(column));
             sum.add(&key.digest(&encoded), encoded.len() as u64);
             seen.take(row);
         }
-    }
-    Ok(sum)
+        (sum, seen)
+    };
+    let mut whole = Sum::default();
+    beside::each(feed, look, |(sum, piece)| {
+        whole.merge(&sum);
+        seen.merge(&piece);
+        Ok(())
+    })
+    .await?;
+    Ok(whole)
 }
 
 /// What is seen of values while rows go by.
+#[derive(Clone)]
 pub(super) struct Seen {
     /// For each column: its kind, NULLs, and values that are not of its kind.
     columns: Vec<(Kind, u64, u64)>,
 }
 
 impl Seen {
-    fn new(table: &Table) -> Self {
+    pub(super) fn new(table: &Table) -> Self {
         Self { columns: table.columns.iter().map(|column| (column.kind, 0, 0)).collect() }
     }
 
-    fn take(&mut self, row: Row<'_>) {
+    pub(super) fn take(&mut self, row: Row<'_>) {
         for (value, (kind, nulls, strange)) in row.values().zip(&mut self.columns) {
             if value.is_null() {
                 *nulls += 1;
             } else if !is_of(*kind, value) {
                 *strange += 1;
             }
+        }
+    }
+
+    pub(super) fn merge(&mut self, other: &Self) {
+        for ((_, nulls, strange), (_, others, stranger)) in
+            self.columns.iter_mut().zip(&other.columns)
+        {
+            *nulls += others;
+            *strange += stranger;
         }
     }
 
