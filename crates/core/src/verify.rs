@@ -21,7 +21,7 @@ use crate::patience::{Patience, repeatedly};
 use crate::ports::{Ports, rfc3339};
 
 /// Bytes of rows that are sorted in memory.
-const SORT_BYTES: usize = 32 << 20;
+const SORT_BYTES: usize = 16 << 20;
 
 /// Rows that differ, of each table, that are told.
 const SAMPLES: usize = 20;

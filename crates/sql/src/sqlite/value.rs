@@ -126,6 +126,13 @@ impl Scratch {
         }
     }
 
+    fn time(&mut self, value: Time) {
+        match u64::try_from(value.nanos) {
+            Ok(nanos) if nanos < NANOS_PER_DAY => self.clock(nanos),
+            Ok(_) | Err(_) => self.display(value),
+        }
+    }
+
     fn date_time(&mut self, at: DateTime) {
         self.date(at.date());
         self.push(b'T');
@@ -169,10 +176,7 @@ pub(crate) fn form<'a>(
             Ok(scratch.text())
         }
         ValueRef::Time(value) => {
-            match u64::try_from(value.nanos) {
-                Ok(nanos) if nanos < NANOS_PER_DAY => scratch.clock(nanos),
-                Ok(_) | Err(_) => scratch.display(value),
-            }
+            scratch.time(value);
             Ok(scratch.text())
         }
         ValueRef::Timestamp(value) => {
@@ -384,18 +388,22 @@ fn wide(text: &str) -> Option<i128> {
     (value.to_string() == text).then_some(value)
 }
 
-/// The value whose text this is, if it is spelled exactly so.
-fn spelled<T: std::fmt::Display>(text: &str, value: T) -> Option<T> {
+/// The value, if the text spells it exactly as it would be written.
+fn spelled<T: Copy>(text: &str, value: T, write: impl FnOnce(&mut Scratch, T)) -> Option<T> {
     let mut canonical = Scratch::new();
-    write!(canonical, "{value}").ok()?;
+    write(&mut canonical, value);
     (&canonical.bytes[..canonical.len] == text.as_bytes()).then_some(value)
 }
 
 fn date(text: &str) -> Option<Date> {
+    spelled(text, any_date(text)?, Scratch::date)
+}
+
+/// A date in any spelling.
+fn any_date(text: &str) -> Option<Date> {
     let (rest, day) = text.rsplit_once('-')?;
     let (year, month) = rest.rsplit_once('-')?;
-    let date = Date::from_ymd(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?)?;
-    spelled(text, date)
+    Date::from_ymd(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?)
 }
 
 fn clock(text: &str) -> Option<u64> {
@@ -405,7 +413,8 @@ fn clock(text: &str) -> Option<u64> {
     if parts.next().is_some() || minutes > 59 || seconds > 59 || fraction.len() > 9 {
         return None;
     }
-    let nanos: u64 = format!("{fraction:0<9}").parse().ok()?;
+    let nanos: u64 = if fraction.is_empty() { 0 } else { fraction.parse().ok()? };
+    let nanos = nanos * 10_u64.pow(9 - fraction.len() as u32);
     hours
         .checked_mul(3600)?
         .checked_add(minutes * 60 + seconds)?
@@ -418,13 +427,13 @@ fn time(text: &str) -> Option<Time> {
         text.strip_prefix('-').map_or((false, text), |unsigned| (true, unsigned));
     let nanos = i128::from(clock(unsigned)?);
     let nanos = i64::try_from(if negative { -nanos } else { nanos }).ok()?;
-    spelled(text, Time { nanos })
+    spelled(text, Time { nanos }, Scratch::time)
 }
 
 fn date_time(text: &str) -> Option<DateTime> {
     let (day, rest) = text.split_once('T')?;
     let nanos = clock(rest).filter(|nanos| *nanos < NANOS_PER_DAY)?;
-    spelled(text, DateTime { days: date(day)?.days, nanos })
+    spelled(text, DateTime { days: any_date(day)?.days, nanos }, Scratch::date_time)
 }
 
 fn uuid(text: &str) -> Option<[u8; 16]> {
