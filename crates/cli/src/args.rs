@@ -157,6 +157,9 @@ pub(crate) struct VerifyVerb {
     /// How closely to look
     #[arg(long, value_enum, default_value_t = LevelArg::Standard)]
     pub(crate) level: LevelArg,
+    /// With `--level forensic`, sign the head of the lineage: an Ed25519 key, PKCS #8 in PEM
+    #[arg(long, value_name = "FILE")]
+    pub(crate) sign_key: Option<PathBuf>,
     /// Let a verification that failed stand, with a reason; audited
     #[arg(long, value_name = "REASON", conflicts_with = "level")]
     pub(crate) waive: Option<String>,
@@ -171,6 +174,8 @@ pub(crate) enum LevelArg {
     Standard,
     /// Also every row derived from the sources again, compared cell by cell
     Rigorous,
+    /// Also what became of every record, written down so that `prove` can show it; the audit log
+    Forensic,
 }
 
 /// `compare`.

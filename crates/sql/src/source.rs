@@ -220,6 +220,12 @@ impl Source for DatabaseSource {
         })
     }
 
+    async fn key(&self) -> Result<Vec<String>, EndpointError> {
+        let layout = self.layout().await?;
+        let name = |&column: &usize| layout.columns[column].name.clone();
+        Ok(layout.order.iter().map(name).collect())
+    }
+
     async fn open(
         &self,
         _: &Partition,

@@ -8,6 +8,7 @@ pub mod agree;
 pub mod codes;
 pub mod compare;
 pub mod interpret;
+pub mod lineage;
 pub mod merge;
 pub mod order;
 mod packed;

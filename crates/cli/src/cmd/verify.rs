@@ -1,6 +1,8 @@
 //! `verify`: proves that what was loaded stands in the target. Writes its checks to the ledger.
 
 use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
@@ -8,6 +10,7 @@ use whimbrel_core::event::{Numbered, Observer};
 use whimbrel_core::{CoreError, verify_run, waive_verification};
 use whimbrel_model::Value;
 use whimbrel_validator::compare::{Cell, Found, How};
+use whimbrel_validator::lineage::{SignKey, Signer};
 use whimbrel_validator::verify::{Checked, Level, Status, Verification};
 
 use crate::args::{LevelArg, VerifyVerb};
@@ -46,10 +49,32 @@ pub(crate) async fn run(args: &VerifyVerb) -> Result<Answer, Failure> {
         LevelArg::Basic => Level::Basic,
         LevelArg::Standard => Level::Standard,
         LevelArg::Rigorous => Level::Rigorous,
+        LevelArg::Forensic => Level::Forensic,
     };
-    let verified = verify_run(&ports, &project.plan, wanted, level).await;
+    let key = args.sign_key.as_deref().map(sign_key).transpose()?;
+    if key.is_some() && level != Level::Forensic {
+        let hint = "whimbrel verify --level forensic --sign-key FILE";
+        let message = "`--sign-key` signs what `--level forensic` writes down";
+        return Err(Failure::usage("WB0706", message, hint));
+    }
+    let signer = key.as_ref().map(|key| key as &dyn Signer);
+    let verified = verify_run(&ports, &project.plan, wanted, level, signer).await;
     let (run, verification) = verified.map_err(|error| unverified(&project, error))?;
     Ok(answer(&project, &run.id, &verification))
+}
+
+/// The key of `--sign-key`.
+fn sign_key(file: &Path) -> Result<SignKey, Failure> {
+    let shown = printable(&file.display().to_string(), 200);
+    let hint = "`openssl genpkey -algorithm ed25519 -out FILE` makes one";
+    let text = fs::read_to_string(file).map_err(|error| {
+        let what = format!("the key cannot be read: `{shown}`");
+        Failure::io("WB0825", what, &error).with_exit(Exit::Usage).with_hint(hint)
+    })?;
+    SignKey::from_pem(&text).map_err(|why| {
+        let what = format!("the key cannot sign: `{shown}`");
+        Failure { causes: vec![why.to_owned()], ..Failure::usage("WB0825", what, hint) }
+    })
 }
 
 /// What broke in the middle is neither a match nor a difference.
