@@ -90,7 +90,7 @@ fn unverified(project: &Project, error: CoreError) -> Failure {
 }
 
 /// Nobody listens: the answer says it all.
-struct Silent;
+pub(crate) struct Silent;
 
 impl Observer for Silent {
     fn event(&self, _: &Numbered) {}
@@ -134,6 +134,18 @@ fn answer(project: &Project, run: &str, verification: &Verification) -> Answer {
         }
         text.push('\n');
     }
+    if let Some(lineage) = lineage_of(verification) {
+        let signed = match lineage["key"].as_str() {
+            Some(key) => format!("signed with the key {key}"),
+            None => "not signed (`--sign-key FILE` signs it)".to_owned(),
+        };
+        let _ = writeln!(
+            text,
+            "lineage of {} in .whimbrel/lineage/{run}/; head {}, {signed}",
+            count(lineage["leaves"].as_u64().unwrap_or(0), "leaf").replace("leafs", "leaves"),
+            lineage["head"].as_str().unwrap_or_default()
+        );
+    }
     for (table, found) in &verification.found {
         let _ = writeln!(text, "  {}: {}", printable(table, 60), row(found));
     }
@@ -146,6 +158,7 @@ fn answer(project: &Project, run: &str, verification: &Verification) -> Answer {
         "coverage": {
             "rows": coverage.rows, "proved": coverage.proved, "derived": coverage.derived, "attested": coverage.attested,
         },
+        "lineage": lineage_of(verification),
         "checks": checks.iter().map(document).collect::<Vec<_>>(),
         "rows": verification.found.iter().map(|(table, found)| json!({
             "table": table, "how": found.how.word(), "key": key_of(found),
@@ -163,6 +176,13 @@ fn answer(project: &Project, run: &str, verification: &Verification) -> Answer {
     }
     let hint = "the checks that are not verified say why";
     answer.falls_short(Exit::NotVerified, Shortfall { code: "WB0807", hint: hint.to_owned() })
+}
+
+/// What the head of a lineage holds, where one was made.
+fn lineage_of(verification: &Verification) -> Option<&Json> {
+    let is_whole = |check: &&Checked| check.kind == "lineage" && check.details["head"].is_string();
+    let own = verification.checks.iter().rfind(is_whole);
+    own.filter(|_| verification.passed()).map(|check| &check.details)
 }
 
 fn of_cell(cell: &Cell) -> Json {

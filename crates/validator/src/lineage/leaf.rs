@@ -63,7 +63,7 @@ pub struct Origin {
 }
 
 /// A row.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, Debug)]
 pub struct MadeRow {
     /// The values of its key; none where the table has no key.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -88,6 +88,8 @@ pub enum LeafFate {
     Duplicate,
     /// No record: a row as SQL of the plan has left it.
     Attested,
+    /// No record: a row that SQL of the plan has taken away.
+    Removed,
 }
 
 impl LeafFate {
@@ -100,6 +102,7 @@ impl LeafFate {
             Self::Filtered => "filtered",
             Self::Duplicate => "duplicate",
             Self::Attested => "attested",
+            Self::Removed => "removed",
         }
     }
 }

@@ -42,6 +42,7 @@ impl Recorder {
     /// Begins a lineage where the level asks for one.
     pub(super) async fn begin(
         request: &Request<'_>,
+        plan: &Plan,
         sources: &BTreeMap<String, Arc<dyn Source>>,
     ) -> Result<Option<Self>, EndpointError> {
         let Some(folder) = request.lineage.filter(|_| request.level >= Level::Forensic) else {
@@ -51,7 +52,15 @@ impl Recorder {
         let draft = Draft::begin(folder, &request.run.id, &project)?;
         let mut keys = BTreeMap::new();
         for (name, source) in sources {
-            keys.insert(name.clone(), source.key().await?);
+            let declared = plan.sources.iter().find(|declared| declared.name.value == *name);
+            let is_hidden = |column: &String| {
+                declared.is_some_and(|declared| {
+                    declared.sensitive.iter().any(|hidden| hidden.value == *column)
+                })
+            };
+            // What is not shown is not written down either.
+            let key = source.key().await?;
+            keys.insert(name.clone(), if key.iter().any(is_hidden) { Vec::new() } else { key });
         }
         Ok(Some(Self { draft, files: BTreeMap::new(), keys }))
     }
@@ -97,14 +106,17 @@ impl Recorder {
         let mut rows = sorted(rows, all.len(), key, &request.room).await?;
         let layout = RowLayout::of_rows(&table);
         while let Some(chunk) = rows.next().await? {
-            chunk.rows().try_for_each(|row| self.attest(&table, &layout, row, filled))?;
+            for row in chunk.rows() {
+                self.attest(LeafFate::Attested, &table, &layout, row, filled)?;
+            }
         }
         Ok(())
     }
 
-    /// A row as SQL of the plan has left it.
+    /// A row as SQL of the plan has left it, or that it has taken away.
     pub(super) fn attest(
         &mut self,
+        fate: LeafFate,
         table: &Table,
         layout: &RowLayout,
         row: Row<'_>,
@@ -114,7 +126,7 @@ impl Recorder {
             n: 0,
             table: table.name.clone(),
             from: None,
-            fate: LeafFate::Attested,
+            fate,
             code: None,
             rule: Some(filled.written_by.join(", ")),
             of: None,

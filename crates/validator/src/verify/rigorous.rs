@@ -26,6 +26,7 @@ use super::remembered::{Remembered, UnitId};
 use super::{Checked, Request, Status, Verification, counted};
 use crate::compare::{Found, How, found};
 use crate::interpret::{Derived, Fate, Holds, Interpreter};
+use crate::lineage::LeafFate;
 use crate::merge::{Difference, MergeError, Tally, merge};
 use crate::order;
 use crate::sorter::{Sorted, Sorter, sorted};
@@ -101,7 +102,7 @@ pub(super) async fn tables(
         }
         None => return Ok(()),
     };
-    let mut recorder = Recorder::begin(request, sources).await?;
+    let mut recorder = Recorder::begin(request, plan, sources).await?;
     for index in plan.order() {
         let name = &plan.tables[index].into.value;
         // Said already, and nothing can be read.
@@ -232,15 +233,17 @@ impl Job<'_> {
         let layout = RowLayout::of_rows(self.table);
         let mut attested = Ok(());
         let mut sink = |difference: Difference<'_>| {
-            let own = match difference {
-                Difference::Extra(row) | Difference::Changed { right: row, .. } => Some(row),
-                Difference::Missing(_) => None,
+            let (fate, own) = match difference {
+                Difference::Extra(row) | Difference::Changed { right: row, .. } => {
+                    (LeafFate::Attested, row)
+                }
+                Difference::Missing(row) => (LeafFate::Removed, row),
             };
-            if let (Some(recorder), Some(row)) = (&mut recorder, own)
+            if let Some(recorder) = &mut recorder
                 && !self.filled.written_by.is_empty()
                 && attested.is_ok()
             {
-                attested = recorder.attest(self.table, &layout, row, self.filled);
+                attested = recorder.attest(fate, self.table, &layout, own, self.filled);
             }
             // Rows that stood there before are shown only where there should be none.
             let is_shown =
