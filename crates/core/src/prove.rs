@@ -167,9 +167,9 @@ fn files(run: &Run, proof: &mut Proof) {
             found.root, head.root
         ));
     }
-    let leads = |proved: &&Proved| !proved.leads_to(&head.root, head.leaves);
-    let all = found.leaves.iter().chain(&found.decided_by);
-    if let Some(proved) = all.into_iter().find(leads) {
+    let strays = |proved: &&Proved| !proved.leads_to(&head.root, head.leaves);
+    let mut all = found.leaves.iter().chain(&found.decided_by);
+    if let Some(proved) = all.find(strays) {
         faults.push(format!("the path of leaf {} does not lead to the root", proved.path.index));
     }
     if let Some((signature, key)) = &proof.signature {
@@ -384,8 +384,8 @@ async fn rows(
         };
         if is_so {
             now[place].state = State::Rewritten(by_sql.leaf.rule.clone().unwrap_or_default());
-            let known = proof.found.leaves.iter().chain(&proof.found.decided_by);
-            if !known.into_iter().any(|known| known.leaf.n == by_sql.leaf.n) {
+            let mut known = proof.found.leaves.iter().chain(&proof.found.decided_by);
+            if !known.any(|known| known.leaf.n == by_sql.leaf.n) {
                 proof.found.decided_by.push(by_sql);
             }
         }

@@ -55,7 +55,7 @@ pub const CODES: &[(&str, &str, &str)] = &[
         LINEAGE_FILES,
         "the lineage of a run could not be kept or read",
         "`verify --level forensic` writes a line for every source record to `.whimbrel/lineage/RUN/` beside \
-         the plan, and `prove` reads them. The cause says why that failed; make room (about 400 bytes a \
+         the plan, and `prove` reads them. The cause says why that failed; make room (about 300 bytes a \
          record and table) or mend the permissions, and run the same command again. What an earlier \
          verification has left there stays until a new one is whole.",
     ),

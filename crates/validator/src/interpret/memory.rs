@@ -109,14 +109,14 @@ impl<'m> Memory<'m> {
             return (Fate::Duplicate, Some(first));
         }
         if refused {
-            return (Fate::Rejected { reason: REFUSED, column: None }, None);
+            let taken = rows.iter().find_map(|row| self.rows.get(&self.key_digest(row)));
+            let first = taken.map(|(_, first)| *first);
+            return (Fate::Rejected { reason: REFUSED, column: None }, first);
         }
         let mut placed: Vec<(Short, (Short, u64))> = Vec::with_capacity(rows.len());
         let mut again = None;
         for row in &rows {
-            let key = encoded(
-                mapping.key.iter().map(|index| (&mapping.columns[*index], &row.values[*index])),
-            );
+            let key = self.key_digest(row);
             let whole = encoded(mapping.columns.iter().zip(&row.values));
             let before = self.rows.get(&key).or_else(|| {
                 let own = placed.iter().rev().find(|(own, _)| *own == key);
@@ -155,6 +155,11 @@ impl<'m> Memory<'m> {
                 self.old_keys.note(old_key, key);
             }
         }
+    }
+
+    fn key_digest(&self, row: &Made) -> Short {
+        let Mapping { key, columns, .. } = self.mapping;
+        encoded(key.iter().map(|index| (&columns[*index], &row.values[*index])))
     }
 
     fn key_of<'r>(&self, row: &'r Made) -> Option<&'r Value> {

@@ -12,6 +12,9 @@ use super::tree::{self, Tree};
 use super::{Counts, Head, Signer, files, hex};
 use crate::codes;
 
+/// Bytes of a leaf with its line's end: some two million rows of one record.
+pub(super) const LEAF_MAX: usize = 256 << 20;
+
 /// A lineage that is being written.
 #[derive(Debug)]
 pub struct Draft {
@@ -88,6 +91,10 @@ impl Draft {
         leaf.n = self.tree.count();
         leaf.salt = hex(&blake3::keyed_hash(&self.salt, &leaf.n.to_be_bytes()).as_bytes()[..16]);
         let text = leaf.to_text();
+        if text.len() >= LEAF_MAX {
+            let long = io::Error::other("the rows of one record are more than a leaf can hold");
+            return Err(unkept(&self.place.draft(), long));
+        }
         self.tree.push(tree::leaf(text.as_bytes()), false);
         if !self.counts.contains_key(&leaf.table) {
             self.counts.insert(leaf.table.clone(), std::collections::BTreeMap::new());

@@ -5,13 +5,13 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{self, BufRead as _, BufReader};
+use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::path::{Path as FilePath, PathBuf};
 
 use serde_json::Value as Json;
 use whimbrel_endpoint::EndpointError;
 
-use super::draft::unkept;
+use super::draft::{LEAF_MAX, unkept};
 use super::leaf::{Leaf, LeafFate, Unit};
 use super::tree::{self, Path, Tree};
 use super::{Head, SCHEMA, files, hex};
@@ -136,10 +136,17 @@ impl Kept {
 
     /// One pass over all leaves, also watching these records.
     fn pass(&self, question: &Question, deciding: &BTreeSet<(String, Place)>) -> io::Result<Found> {
-        let mut reader =
-            BufReader::with_capacity(256 << 10, File::open(self.folder.join(files::LEAVES))?);
         let mut tree = Tree::default();
         let mut found = Found::default();
+        let file = match File::open(self.folder.join(files::LEAVES)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                found.fault = Some("the leaves are missing".to_owned());
+                found.root = hex(&tree.finish().0);
+                return Ok(found);
+            }
+            file => file?,
+        };
+        let mut reader = BufReader::with_capacity(256 << 10, file);
         let mut watched: Vec<(String, Leaf, bool)> = Vec::new();
         let mut made_by: BTreeSet<(String, Place)> = BTreeSet::new();
         let mut near = Near::default();
@@ -147,10 +154,14 @@ impl Kept {
         let mut answers = 0;
         loop {
             line.clear();
-            if reader.read_until(b'\n', &mut line)? == 0 {
+            if reader.by_ref().take(LEAF_MAX as u64 + 1).read_until(b'\n', &mut line)? == 0 {
                 break;
             }
             let n = tree.count();
+            if line.len() > LEAF_MAX {
+                found.fault.get_or_insert_with(|| format!("leaf {n} is too long to be one"));
+                break;
+            }
             if line.pop_if(|last| *last == b'\n').is_none() {
                 found.fault.get_or_insert_with(|| format!("leaf {n} has no end"));
             }
@@ -200,7 +211,13 @@ impl Kept {
             let proved = Proved { text, leaf, path };
             if is_answer { found.leaves.push(proved) } else { found.decided_by.push(proved) }
         }
-        found.near = near.said(question).filter(|_| found.leaves.is_empty());
+        let tables = || {
+            let head = self.head.as_ref()?;
+            let names: Vec<&str> = head.counts.keys().map(String::as_str).collect();
+            let is_row = matches!(question, Question::Row { .. });
+            is_row.then(|| format!("tables are `{}`", names.join("`, `")))
+        };
+        found.near = near.said(question).or_else(tables).filter(|_| found.leaves.is_empty());
         Ok(found)
     }
 }
@@ -387,7 +404,7 @@ impl Near {
         };
         let what = match question {
             Question::Row { .. } => "key",
-            Question::Record { keyed: Some(_), .. } | Question::Record { .. } => "name",
+            Question::Record { .. } => "name",
         };
         lines.or_else(|| self.alike.map(|(_, other)| format!("the nearest {what} is `{other}`")))
     }
