@@ -89,7 +89,10 @@ fn answer(project: &Project, run: &Run, asked: &Asked, proof: &Proof) -> Answer 
     if !proof.holds() {
         let message = format!("The lineage of run {} does not hold", run.id);
         let faults = proof.faults.iter().map(|fault| format!("  {}\n", printable(fault, NAME)));
-        let text = format!("{message}: nothing is proved.\n{}", faults.collect::<String>());
+        let text = format!(
+            "{message}: nothing is proved.\n{}Next: whimbrel explain WB0821\n",
+            faults.collect::<String>()
+        );
         let hint = "compare `.whimbrel/lineage/` and the ledger with a copy: docs/proofs.md";
         let shortfall = Shortfall { code: "WB0821", hint: hint.to_owned() };
         return Answer::new(message, text, data).falls_short(Exit::Differs, shortfall);
@@ -117,7 +120,7 @@ fn answer(project: &Project, run: &Run, asked: &Asked, proof: &Proof) -> Answer 
     if !proof.is_current() {
         let _ = writeln!(
             text,
-            "Changed since: the proof is of what stood there when the run was verified."
+            "Changed since: the proof is of what stood there when the run was verified; whimbrel explain WB0824"
         );
         let hint = format!("whimbrel verify{}", plan_flag(project));
         return answer(text).falls_short(Exit::Differs, Shortfall { code: "WB0824", hint });
