@@ -1,7 +1,7 @@
 //! `verify --level forensic` and `prove`, as a person runs them, on every engine: what is told of a record and
 //! of a row, who can check it without Whimbrel, and that whatever is touched afterwards is found.
 
-#![allow(clippy::unwrap_used, clippy::needless_pass_by_value)] // tests
+#![allow(clippy::unwrap_used, clippy::needless_pass_by_value, clippy::print_stderr)] // tests
 
 use std::fmt::Write as _;
 use std::fs;
@@ -181,10 +181,10 @@ fn told(proof: &Json) -> String {
     let mut lines = String::new();
     let states = |n: &Json| {
         let own = proof["now"].as_array().unwrap().iter().filter(|now| now["leaf"] == *n);
-        own.map(|now| {
+        let said = |now: &Json| {
             format!(" {}:{}", now["what"].as_str().unwrap(), now["state"].as_str().unwrap())
-        })
-        .collect::<String>()
+        };
+        own.map(said).collect::<Vec<_>>().concat()
     };
     for (list, sign) in [("leaves", ""), ("decided_by", "< ")] {
         for proved in proof[list].as_array().unwrap() {
@@ -199,7 +199,7 @@ fn told(proof: &Json) -> String {
                 format!(" of {}", place(&leaf["of"]))
             };
             let rows = leaf["rows"].as_array().into_iter().flatten();
-            let rows: String = rows.map(|row| format!(" {}", row["key"])).collect();
+            let rows = rows.map(|row| format!(" {}", row["key"])).collect::<Vec<_>>().concat();
             let fate = leaf["fate"].as_str().unwrap();
             let table = leaf["table"].as_str().unwrap();
             let _ = writeln!(
@@ -682,7 +682,7 @@ fn others_check_a_proof_and_refuse_one_that_was_touched() {
     refused(
         &|proof| {
             proof["leaves"][0]["leaf"] =
-                replaced(&proof["leaves"][0]["leaf"], "duplicate", "loaded")
+                replaced(&proof["leaves"][0]["leaf"], "duplicate", "loaded");
         },
         leaf,
     );

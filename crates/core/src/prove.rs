@@ -217,13 +217,13 @@ async fn ledger(
         Some((lineage, entry)) => {
             match (lineage["key"].as_str(), &proof.signed_by) {
                 (Some(_), None) => {
-                    faults.push("the head was signed, and its signature is gone".to_owned())
+                    faults.push("the head was signed, and its signature is gone".to_owned());
                 }
                 (Some(key), Some(own)) if key != own => {
                     faults.push("the head was signed with another key".to_owned());
                 }
                 (None, Some(_)) => {
-                    faults.push("the head was not signed when it was made".to_owned())
+                    faults.push("the head was not signed when it was made".to_owned());
                 }
                 (Some(_), Some(_)) | (None, None) => {}
             }
@@ -243,9 +243,12 @@ async fn ledger(
     Ok(())
 }
 
+/// Of records by their numbers the leaves, each with the digest that it holds.
+type Records = BTreeMap<u64, Vec<(u64, String)>>;
+
 /// Reads the records again; what cannot be read is said, and no error.
 async fn records(ports: &Ports, proof: &mut Proof) {
-    let mut wanted: BTreeMap<(String, String), BTreeMap<u64, Vec<(u64, String)>>> = BTreeMap::new();
+    let mut wanted: BTreeMap<(String, String), Records> = BTreeMap::new();
     for proved in &proof.found.leaves {
         let Some(from) = &proved.leaf.from else { continue };
         let Some(digest) = &from.sha256 else { continue };
