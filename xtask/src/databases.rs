@@ -39,7 +39,7 @@ pub fn course(binary: &Path, system: &System, ground: &Ground) -> Result<Vec<(St
     let again = checker::fingerprint(&site.look()?)?;
     checker::same_lines("a second migrate", &again, &undisturbed)?;
     verified(binary, &site, Stage::Migrated)?;
-    proofs::asked(binary, system, &site)?;
+    figures[0].1.push_str(&proofs::asked(binary, system, &site)?);
     resumed(binary, system, ground, &undisturbed).context("killed")?;
     if system.stages().contains(&Stage::Repaired) {
         killed(binary, system, &site, Step::Mended, "core.batch.before_commit:1")?;

@@ -248,7 +248,7 @@ fn course(binary: &Path, system: &System, ground: &Ground) -> Result<Vec<(Stage,
     let migrated = first_load(binary, system, &site)?;
     let undisturbed = checker::fingerprint(&site.look()?)?;
     verified(binary, &site, Stage::Migrated)?;
-    proofs::asked(binary, system, &site)?;
+    let migrated = format!("{migrated}{}", proofs::asked(binary, system, &site)?);
     let [repaired, changed] =
         mended_first(binary, system, &site).context("mended before the changes")?;
     taken_first(binary, system, ground, &undisturbed).context("mended after the changes")?;

@@ -10,9 +10,12 @@ use crate::binary::expect;
 use crate::fixtures::System;
 use crate::site::Site;
 
-/// Asks every question of a system; the target was verified at `forensic` just now. Returns how many.
-pub fn asked(binary: &Path, system: &System, site: &Site<'_>) -> Result<usize> {
-    let Ok(text) = fs::read_to_string(system.folder().join("proofs.tsv")) else { return Ok(0) };
+/// Asks every question of a system; the target was verified at `forensic` just now. Says how many there were,
+/// in words that go behind other figures.
+pub fn asked(binary: &Path, system: &System, site: &Site<'_>) -> Result<String> {
+    let Ok(text) = fs::read_to_string(system.folder().join("proofs.tsv")) else {
+        return Ok(String::new());
+    };
     let mut count = 0;
     for line in text.lines().skip(1) {
         let cells: Vec<&str> = line.split('\t').collect();
@@ -28,7 +31,7 @@ pub fn asked(binary: &Path, system: &System, site: &Site<'_>) -> Result<usize> {
         ensure!(now.iter().filter(is_same).count() == now.len(), "{what} {name}: {now:?}");
         count += 1;
     }
-    Ok(count)
+    Ok(format!(", proofs {count}"))
 }
 
 /// `TABLE FATE [CODE] [RULE] [of PATH#NUMBER]` for each leaf.
