@@ -608,6 +608,20 @@ fn a_lineage_that_does_not_hold_what_the_ledger_says_is_none() {
     assert!(!shop.path(".whimbrel/lineage").read_dir().unwrap().any(|_| true));
 }
 
+#[test]
+fn a_row_that_belongs_to_no_leaf_fails_the_level_and_the_lineage_before_stays() {
+    everywhere(|shop| {
+        shop.ends(&["migrate", "--yes"], 3);
+        shop.ends(&["verify", "--level", "forensic"], 0);
+        let before = shop.kept("head.json");
+        shop.sql("INSERT INTO people VALUES (33, 'Mallory')");
+        let said = shop.ends(&["verify", "--level", "forensic"], 4);
+        assert!(said.contains("loaded by nobody") && !said.contains("lineage of"), "{said}");
+        assert_eq!(shop.kept("head.json"), before);
+        shop.proof("--row", "people/1", 0);
+    });
+}
+
 /// A key as OpenSSL makes it, and its public half.
 fn keys(shop: &Shop<'_>, name: &str) -> [String; 2] {
     let (private, public) = (format!("{name}.pem"), format!("{name}.pub.pem"));
