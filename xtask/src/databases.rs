@@ -10,6 +10,7 @@ use crate::course::Step;
 use crate::engine::Ground;
 use crate::fixtures::{Stage, System, killed, reports, verified};
 use crate::oracle;
+use crate::proofs;
 use crate::site::Site;
 
 /// Where a migration is killed, one after another, before it gets through: while loading and before
@@ -38,6 +39,7 @@ pub fn course(binary: &Path, system: &System, ground: &Ground) -> Result<Vec<(St
     let again = checker::fingerprint(&site.look()?)?;
     checker::same_lines("a second migrate", &again, &undisturbed)?;
     verified(binary, &site, Stage::Migrated)?;
+    figures[0].1.push_str(&proofs::asked(binary, system, &site)?);
     resumed(binary, system, ground, &undisturbed).context("killed")?;
     if system.stages().contains(&Stage::Repaired) {
         killed(binary, system, &site, Step::Mended, "core.batch.before_commit:1")?;

@@ -15,7 +15,7 @@ use crate::checker::Refused;
 use crate::course::Step;
 use crate::engine::{Engine, Ground};
 use crate::site::Site;
-use crate::{checker, corrupt, databases, exactness, oracle};
+use crate::{checker, corrupt, databases, exactness, oracle, proofs};
 
 /// A fixture system.
 #[derive(Debug)]
@@ -251,6 +251,7 @@ fn course(binary: &Path, system: &System, ground: &Ground) -> Result<Vec<(Stage,
     let migrated = first_load(binary, system, &site)?;
     let undisturbed = checker::fingerprint(&site.look()?)?;
     verified(binary, &site, Stage::Migrated)?;
+    let migrated = format!("{migrated}{}", proofs::asked(binary, system, &site)?);
     let [repaired, changed] =
         mended_first(binary, system, &site).context("mended before the changes")?;
     taken_first(binary, system, ground, &undisturbed).context("mended after the changes")?;

@@ -16,6 +16,7 @@ mod fixtures;
 mod leftovers;
 mod oracle;
 mod picture;
+mod proofs;
 mod repairs;
 mod sheet;
 mod site;

@@ -120,6 +120,8 @@ pub(crate) enum Verb {
     Report(Report),
     /// Prove that what was loaded stands in the target: read it back and compare
     Verify(VerifyVerb),
+    /// Prove where a record went, or what a row was made of
+    Prove(Prove),
     /// Compare two databases row by row, or what a plan makes of its sources with its target
     Compare(Compare),
     /// Show who did what when, and prove that the log of it is whole
@@ -157,9 +159,26 @@ pub(crate) struct VerifyVerb {
     /// How closely to look
     #[arg(long, value_enum, default_value_t = LevelArg::Standard)]
     pub(crate) level: LevelArg,
+    /// With `--level forensic`, sign the head of the lineage: an Ed25519 key, PKCS #8 in PEM
+    #[arg(long, value_name = "FILE")]
+    pub(crate) sign_key: Option<PathBuf>,
     /// Let a verification that failed stand, with a reason; audited
     #[arg(long, value_name = "REASON", conflicts_with = "level")]
     pub(crate) waive: Option<String>,
+}
+
+/// `prove`.
+#[derive(Args, Debug)]
+#[command(group(clap::ArgGroup::new("asked").required(true).args(["record", "row"])))]
+pub(crate) struct Prove {
+    #[command(flatten)]
+    pub(crate) on: OnRun,
+    /// The record: FILE:LINE where it begins, FILE#NUMBER, FILE, or SOURCE/KEY of an old database
+    #[arg(long, value_name = "RECORD")]
+    pub(crate) record: Option<String>,
+    /// The row: TABLE/KEY; a key of several columns as KEY/KEY, or as an array of JSON
+    #[arg(long, value_name = "TABLE/KEY")]
+    pub(crate) row: Option<String>,
 }
 
 /// How closely to look.
@@ -171,6 +190,8 @@ pub(crate) enum LevelArg {
     Standard,
     /// Also every row derived from the sources again, compared cell by cell
     Rigorous,
+    /// Also what became of every record, written down so that `prove` can show it; the audit log
+    Forensic,
 }
 
 /// `compare`.

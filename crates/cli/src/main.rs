@@ -117,6 +117,7 @@ async fn run(cli: &Cli, output: &Output) -> Result<Answer, Failure> {
         Verb::Rejects(verb) => cmd::rejects::run(&cli.global, verb).await,
         Verb::Report(args) => cmd::report::run(global, args).await,
         Verb::Verify(args) => cmd::verify::run(args).await,
+        Verb::Prove(args) => cmd::prove::run(args).await,
         Verb::Compare(args) => cmd::compare::run(global, args).await,
         Verb::Audit(args) => cmd::audit::run(output, args).await,
         Verb::Explain(args) => cmd::explain::run(args),

@@ -156,6 +156,7 @@ impl Project {
             clock,
             spill: Arc::new(SpillFolder::new(&self.base)),
             scratch: std::env::temp_dir(),
+            lineage: self.base.join(".whimbrel/lineage"),
             liveness: Arc::new(ProcLiveness::new(identity.holder.clone())),
             cancel: Cancel::default(),
             identity,

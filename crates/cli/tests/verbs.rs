@@ -492,6 +492,8 @@ const FAILING: &[(&[&str], i32)] = &[
     (&["audit", "anchor", "whimbrel.toml"], 2),
     (&["verify", "nobody"], 2),
     (&["verify", "--waive", " "], 2),
+    (&["prove", "nobody", "--row", "people/1"], 2),
+    (&["prove", "--record", "data/people.csv:2"], 8),
     (&["compare", "sqlite:gone.db", "sqlite:people.db"], 2),
     (&["compare", "sqlite:people.db", "sqlite:people.db", "--wait", "soon"], 2),
     (&["explain", "WB9999"], 2),

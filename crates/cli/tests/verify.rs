@@ -176,7 +176,7 @@ fn told(data: &Json) -> String {
 fn what_was_loaded_is_verified_at_every_level_on_every_engine() {
     everywhere(|shop| {
         shop.ends(&["migrate", "--yes"], 3);
-        for level in ["basic", "standard", "rigorous"] {
+        for level in ["basic", "standard", "rigorous", "forensic"] {
             let data = shop.verified(level, 0);
             assert_eq!(data["passed"], true);
         }

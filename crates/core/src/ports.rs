@@ -25,6 +25,8 @@ pub struct Ports {
     pub spill: Arc<dyn Spill>,
     /// A folder for files without names, of rows that are sorted.
     pub scratch: PathBuf,
+    /// The folder of lineages, one below it for each run that was verified so.
+    pub lineage: PathBuf,
     /// Whether another process still lives.
     pub liveness: Arc<dyn Liveness>,
     /// Where events go.

@@ -7,10 +7,12 @@
 //! ```
 
 use serde_json::json;
-use whimbrel_ledger::{Check, CheckStatus, Phase, Run, RunStatus, chain, check, run};
+use whimbrel_endpoint::EndpointError;
+use whimbrel_ledger::{Check, CheckStatus, Phase, Run, RunStatus, audit, chain, check, run};
 use whimbrel_model::plan::{Plan, Verify};
+use whimbrel_validator::lineage::{self, Signer};
 use whimbrel_validator::sorter::Room;
-use whimbrel_validator::verify::{self, Again, Level, Request, VERDICT, Verification};
+use whimbrel_validator::verify::{self, Again, Checked, Level, Request, VERDICT, Verification};
 
 use crate::error::{CoreError, While};
 use crate::event::Event;
@@ -57,6 +59,7 @@ fn level_of(plan: &Plan) -> Option<Level> {
         Verify::Basic => Some(Level::Basic),
         Verify::Standard => Some(Level::Standard),
         Verify::Rigorous => Some(Level::Rigorous),
+        Verify::Forensic => Some(Level::Forensic),
     }
 }
 
@@ -69,21 +72,23 @@ pub(crate) async fn phase(job: &Job<'_>, run: &Run, lease: &Lease) -> Result<(),
         return Ok(());
     }
     let retries = load::retries(job.plan);
-    let looked = async || look(job.ports, job.plan, run, level).await;
-    let verification = repeatedly(job.ports, retries, looked).await?;
+    let looked = async || look(job.ports, job.plan, run, level, None).await;
+    let mut verification = repeatedly(job.ports, retries, looked).await?;
     let patience = Patience::new(job.ports, retries, lease);
     let write = async |unsure| record(job.ports, run, lease, &verification, unsure).await;
     patience.carry_out(write).await?;
+    keep(&mut verification)?;
     if verification.failed() { Err(differs(run, &verification)) } else { Ok(()) }
 }
 
 /// Verifies everything that the line of a run has loaded, and writes down what came of it. A run that has
-/// still to load is refused.
+/// still to load is refused. The head of a lineage is signed where somebody signs.
 pub async fn verify_run(
     ports: &Ports,
     plan: &Plan,
     run: Option<&str>,
     level: Level,
+    signer: Option<&dyn Signer>,
 ) -> Result<(Run, Verification), CoreError> {
     let run = newest(ports, plan, run).await?;
     if run.status != RunStatus::Completed && run.phase != Phase::Verify {
@@ -91,8 +96,9 @@ pub async fn verify_run(
     }
     let lease = taken(ports, &run).await?;
     let done = async {
-        let verification = look(ports, plan, &run, level).await?;
+        let mut verification = look(ports, plan, &run, level, signer).await?;
         record(ports, &run, &lease, &verification, false).await?;
+        keep(&mut verification)?;
         Ok(verification)
     };
     let done = done.await;
@@ -187,6 +193,7 @@ async fn look(
     plan: &Plan,
     run: &Run,
     level: Level,
+    signer: Option<&dyn Signer>,
 ) -> Result<Verification, CoreError> {
     let room = Room { folder: ports.scratch.clone(), bytes: SORT_BYTES };
     let target = ports.target.as_ref();
@@ -194,8 +201,63 @@ async fn look(
     let again = Again { plan, sources: &ports.sources, engine: facts.engine };
     let again = Some(again);
     let within_run = run.status != RunStatus::Completed;
-    let request = Request { target, run, level, within_run, again, room, samples: SAMPLES };
-    verify::verify(&request).await.during(|| "verifying what was loaded".to_owned())
+    let lineage = Some(ports.lineage.as_path());
+    let request =
+        Request { target, run, level, within_run, again, lineage, room, samples: SAMPLES };
+    let doing = || "verifying what was loaded".to_owned();
+    let mut verification = verify::verify(&request).await.during(doing)?;
+    if !verification.passed() {
+        // What does not hold gets no head.
+        verification.lineage = None;
+    }
+    if verification.lineage.is_some() {
+        let ledger = audit::ledger_id(target).await.during(doing)?;
+        close(ports, run, ledger, signer, &mut verification).during(doing)?;
+    }
+    Ok(verification)
+}
+
+/// Makes the head of a lineage, and the check that holds it.
+fn close(
+    ports: &Ports,
+    run: &Run,
+    ledger: String,
+    signer: Option<&dyn Signer>,
+    verification: &mut Verification,
+) -> Result<(), EndpointError> {
+    let Some(lineage) = &verification.lineage else { return Ok(()) };
+    let entry = |head: &audit::Head| lineage::Entry { seq: head.seq, hash: audit::hex(&head.hash) };
+    let head = lineage::Head {
+        schema: lineage::SCHEMA.to_owned(),
+        run: run.id.clone(),
+        plan: run.plan.clone(),
+        plan_digest: audit::hex(&run.plan_digest),
+        ledger,
+        audit: verification.audit.as_ref().map(entry),
+        leaves: lineage.leaves,
+        root: lineage.root.clone(),
+        counts: lineage.counts.clone(),
+        at: rfc3339(ports.clock.now()),
+        program: ports.identity.tool_version.clone(),
+    };
+    lineage.close(&head, signer)?;
+    let mut check = Checked::passed("lineage", &run.id);
+    check.expected = Some(head.leaves);
+    check.actual = Some(head.leaves);
+    check.details = json!({
+        "head": lineage::sha256(head.to_text().as_bytes()),
+        "root": head.root,
+        "leaves": head.leaves,
+        "key": signer.map(Signer::fingerprint),
+    });
+    verification.checks.push(check);
+    Ok(())
+}
+
+/// Lets a lineage take its name, once the ledger has its head.
+fn keep(verification: &mut Verification) -> Result<(), CoreError> {
+    let Some(lineage) = verification.lineage.take() else { return Ok(()) };
+    lineage.keep().map(|_| ()).during(|| "keeping the lineage".to_owned())
 }
 
 /// Writes the checks down, with what came of all of them and who asked.
@@ -223,7 +285,12 @@ async fn record(
     }
     check::put(txn.as_mut(), &rows).await.during(doing)?;
     let outcome = if verification.passed() { "passed" } else { "failed" };
-    let detail = json!({ "level": verification.level.word(), "outcome": outcome });
+    let mut detail = json!({ "level": verification.level.word(), "outcome": outcome });
+    if verification.lineage.is_some()
+        && let Some(own) = verification.checks.iter().rfind(|check| check.kind == "lineage")
+    {
+        detail["lineage"] = own.details.clone();
+    }
     let actor = &ports.identity.actor;
     chain::record(txn.as_mut(), &now, actor, "run.verified", &run.id, &detail)
         .await

@@ -41,6 +41,12 @@ pub trait Source: Send + Sync {
     /// Looks at the beginning of a partition: its columns and format, without reading it all.
     async fn describe(&self, partition: &Partition) -> Result<Shape, EndpointError>;
 
+    /// The columns by which records are told apart, as members of the JSON object that a record's bytes are;
+    /// none where records have places instead, as in files.
+    async fn key(&self) -> Result<Vec<String>, EndpointError> {
+        Ok(Vec::new())
+    }
+
     /// Opens a partition for the given fields, after a mark that a reader of it returned.
     ///
     /// With a mark, everything before it must still be as it was read: otherwise the error has

@@ -220,6 +220,15 @@ impl Source for DatabaseSource {
         })
     }
 
+    async fn key(&self) -> Result<Vec<String>, EndpointError> {
+        let layout = self.layout().await?;
+        if layout.findings.iter().any(|finding| finding.code == codes::SOURCE_NO_KEY) {
+            return Ok(Vec::new());
+        }
+        let name = |&column: &usize| layout.columns[column].name.clone();
+        Ok(layout.order.iter().map(name).collect())
+    }
+
     async fn open(
         &self,
         _: &Partition,

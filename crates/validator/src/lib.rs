@@ -9,6 +9,7 @@ pub mod codes;
 pub mod compare;
 pub mod interpret;
 mod latest;
+pub mod lineage;
 pub mod merge;
 pub mod order;
 mod packed;

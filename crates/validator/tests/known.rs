@@ -105,7 +105,7 @@ fn derive(known: Ledger) -> (Vec<String>, Summary) {
                     cells.collect::<Vec<_>>().join(" ")
                 }
                 Fate::Rejected { reason, .. } => reason.to_owned(),
-                Fate::Filtered => "filtered".to_owned(),
+                Fate::Filtered(_) => "filtered".to_owned(),
                 Fate::Duplicate => "duplicate".to_owned(),
             };
             lines.push(format!("{}:{} {fate}", derived.path, derived.position.record));

@@ -14,6 +14,9 @@ use crate::site::Site;
 /// The levels of `verify`, and `audit verify`.
 pub const LEVELS: [&str; 3] = ["basic", "standard", "rigorous"];
 
+/// What is asked of an untouched target: `forensic` has the checks of `rigorous`, and its own.
+const WHOLE: [&str; 3] = ["basic", "standard", "forensic"];
+
 /// Rows of a table that `verify` lists.
 const LISTED: usize = 20;
 
@@ -37,9 +40,9 @@ pub enum Outcome {
 /// An untouched target passes every level; where `gone`, files are that were read, and the closest level
 /// says so.
 pub fn untouched(binary: &Path, site: &Site<'_>, gone: bool) -> Result<()> {
-    for level in LEVELS {
+    for level in WHOLE {
         let run = run(binary, site, &["verify", "--level", level, "--format", "json"])?;
-        let is_gone = gone && level == "rigorous" && run.code == Some(8);
+        let is_gone = gone && level == "forensic" && run.code == Some(8);
         ensure!(
             run.code == Some(0)
                 || is_gone && complaints(&run).contains("is gone since it was read"),

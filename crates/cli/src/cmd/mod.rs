@@ -12,6 +12,7 @@ pub(crate) mod init;
 pub(crate) mod legacy;
 pub(crate) mod migrate;
 pub(crate) mod plan;
+pub(crate) mod prove;
 pub(crate) mod rejects;
 pub(crate) mod report;
 pub(crate) mod schema;

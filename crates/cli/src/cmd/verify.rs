@@ -1,6 +1,8 @@
 //! `verify`: proves that what was loaded stands in the target. Writes its checks to the ledger.
 
 use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
@@ -8,6 +10,7 @@ use whimbrel_core::event::{Numbered, Observer};
 use whimbrel_core::{CoreError, verify_run, waive_verification};
 use whimbrel_model::Value;
 use whimbrel_validator::compare::{Cell, Found, How};
+use whimbrel_validator::lineage::{SignKey, Signer};
 use whimbrel_validator::verify::{Checked, Level, Status, Verification};
 
 use crate::args::{LevelArg, VerifyVerb};
@@ -47,10 +50,32 @@ pub(crate) async fn run(args: &VerifyVerb) -> Result<Answer, Failure> {
         LevelArg::Basic => Level::Basic,
         LevelArg::Standard => Level::Standard,
         LevelArg::Rigorous => Level::Rigorous,
+        LevelArg::Forensic => Level::Forensic,
     };
-    let verified = verify_run(&ports, &project.plan, wanted, level).await;
+    let key = args.sign_key.as_deref().map(sign_key).transpose()?;
+    if key.is_some() && level != Level::Forensic {
+        let hint = "whimbrel verify --level forensic --sign-key FILE";
+        let message = "`--sign-key` signs what `--level forensic` writes down";
+        return Err(Failure::usage("WB0706", message, hint));
+    }
+    let signer = key.as_ref().map(|key| key as &dyn Signer);
+    let verified = verify_run(&ports, &project.plan, wanted, level, signer).await;
     let (run, verification) = verified.map_err(|error| unverified(&project, error))?;
     Ok(answer(&project, &run.id, &verification))
+}
+
+/// The key of `--sign-key`.
+fn sign_key(file: &Path) -> Result<SignKey, Failure> {
+    let shown = printable(&file.display().to_string(), 200);
+    let hint = "`openssl genpkey -algorithm ed25519 -out FILE` makes one";
+    let text = fs::read_to_string(file).map_err(|error| {
+        let what = format!("the key cannot be read: `{shown}`");
+        Failure::io("WB0825", what, &error).with_exit(Exit::Usage).with_hint(hint)
+    })?;
+    SignKey::from_pem(&text).map_err(|why| {
+        let what = format!("the key cannot sign: `{shown}`");
+        Failure { causes: vec![why.to_owned()], ..Failure::usage("WB0825", what, hint) }
+    })
 }
 
 /// What broke in the middle is neither a match nor a difference.
@@ -70,7 +95,7 @@ fn unverified(project: &Project, error: CoreError) -> Failure {
 }
 
 /// Nobody listens: the answer says it all.
-struct Silent;
+pub(crate) struct Silent;
 
 impl Observer for Silent {
     fn event(&self, _: &Numbered) {}
@@ -114,6 +139,18 @@ fn answer(project: &Project, run: &str, verification: &Verification) -> Answer {
         }
         text.push('\n');
     }
+    if let Some(lineage) = lineage_of(verification) {
+        let signed = match lineage["key"].as_str() {
+            Some(key) => format!("signed with the key {key}"),
+            None => "not signed (`--sign-key FILE` signs it)".to_owned(),
+        };
+        let _ = writeln!(
+            text,
+            "lineage of {} in .whimbrel/lineage/{run}/; head {}, {signed}",
+            count(lineage["leaves"].as_u64().unwrap_or(0), "leaf").replace("leafs", "leaves"),
+            lineage["head"].as_str().unwrap_or_default()
+        );
+    }
     for (table, found) in &verification.found {
         let _ = writeln!(text, "  {}: {}", printable(table, 60), row(found));
     }
@@ -126,6 +163,7 @@ fn answer(project: &Project, run: &str, verification: &Verification) -> Answer {
         "coverage": {
             "rows": coverage.rows, "proved": coverage.proved, "derived": coverage.derived, "attested": coverage.attested,
         },
+        "lineage": lineage_of(verification),
         "checks": checks.iter().map(document).collect::<Vec<_>>(),
         "rows": verification.found.iter().map(|(table, found)| json!({
             "table": table, "how": found.how.word(), "key": key_of(found),
@@ -143,6 +181,13 @@ fn answer(project: &Project, run: &str, verification: &Verification) -> Answer {
     }
     let hint = "the checks that are not verified say why";
     answer.falls_short(Exit::NotVerified, Shortfall { code: "WB0807", hint: hint.to_owned() })
+}
+
+/// What the head of a lineage holds, where one was made.
+fn lineage_of(verification: &Verification) -> Option<&Json> {
+    let is_whole = |check: &&Checked| check.kind == "lineage" && check.details["head"].is_string();
+    let own = verification.checks.iter().rfind(is_whole);
+    own.filter(|_| verification.passed()).map(|check| &check.details)
 }
 
 fn of_cell(cell: &Cell) -> Json {

@@ -137,7 +137,7 @@ async fn compare(
             let class = match &derived.fate {
                 Fate::Rows(_) => 0,
                 Fate::Rejected { .. } => 1,
-                Fate::Filtered => 2,
+                Fate::Filtered(_) => 2,
                 Fate::Duplicate => 3,
             };
             classes.entry(file).or_default()[class] += 1;
@@ -149,7 +149,7 @@ async fn compare(
                     }
                 }
                 Fate::Rejected { reason, .. } => _ = fates.insert(place, reason),
-                Fate::Filtered | Fate::Duplicate => {}
+                Fate::Filtered(_) | Fate::Duplicate => {}
             }
             Ok::<(), EndpointError>(())
         };

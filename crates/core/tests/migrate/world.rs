@@ -216,6 +216,7 @@ impl World {
             clock: Arc::clone(&clock),
             spill: Arc::clone(&self.spilled) as _,
             scratch: std::env::temp_dir(),
+            lineage: std::env::temp_dir(),
             liveness: Arc::new(self.dead.clone()),
             events: Emitter::new(clock, ear),
             cancel,

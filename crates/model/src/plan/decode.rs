@@ -95,6 +95,7 @@ const VERIFY: &[(&str, Verify)] = &[
     ("basic", Verify::Basic),
     ("standard", Verify::Standard),
     ("rigorous", Verify::Rigorous),
+    ("forensic", Verify::Forensic),
 ];
 
 fn secret(text: At<String>) -> At<Secret> {

@@ -223,8 +223,8 @@ pub(super) static ROOT: Section = Section {
         .default("a fixed one of Whimbrel's"),
         key(
             "verify",
-            Shape::Word(&["none", "basic", "standard", "rigorous"]),
-            "How closely a run is verified before it is called complete: `basic` compares counts and structure, `standard` also reads every row back and compares its digest, `rigorous` also reads the sources again and derives every row anew. `whimbrel verify` does the same at any time.",
+            Shape::Word(&["none", "basic", "standard", "rigorous", "forensic"]),
+            "How closely a run is verified before it is called complete: `basic` compares counts and structure, `standard` also reads every row back and compares its digest, `rigorous` also reads the sources again and derives every row anew, `forensic` also writes down what became of every record, so that `whimbrel prove` can show it. `whimbrel verify` does the same at any time.",
             r#"verify = "basic""#,
         )
         .default("`standard`"),

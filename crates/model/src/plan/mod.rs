@@ -86,6 +86,8 @@ pub enum Verify {
     Standard,
     /// Also every row derived from the sources again.
     Rigorous,
+    /// Also what became of every record, written down.
+    Forensic,
 }
 
 /// Values that came from variables and must not be shown.

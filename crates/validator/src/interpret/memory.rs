@@ -54,8 +54,8 @@ impl OldKeys {
 /// One table on its way.
 pub(super) struct Memory<'m> {
     mapping: &'m Mapping,
-    /// The content that stands under each key.
-    rows: HashMap<Short, Short>,
+    /// The content that stands under each key, and the ordinal of the unit that made it.
+    rows: HashMap<Short, (Short, u64)>,
     /// Who was the first of those that count as one.
     winners: HashMap<Short, Winner>,
     old_keys: OldKeys,
@@ -63,6 +63,7 @@ pub(super) struct Memory<'m> {
 
 struct Winner {
     key: Option<Value>,
+    unit: u64,
 }
 
 impl<'m> Memory<'m> {
@@ -79,15 +80,16 @@ impl<'m> Memory<'m> {
         self.old_keys
     }
 
-    /// What becomes of a unit whose rows are sound by themselves.
+    /// What becomes of a unit whose rows are sound by themselves, and the ordinal of the unit before it that
+    /// decides it, where one does.
     pub(super) fn settle(
         &mut self,
-        source: &str,
-        path: &str,
+        unit: u64,
+        (source, path): (&str, &str),
         bytes: Option<&[u8]>,
         rows: Vec<Made>,
         refused: bool,
-    ) -> Fate {
+    ) -> (Fate, Option<u64>) {
         let mapping = self.mapping;
         let same = mapping
             .duplicates
@@ -97,50 +99,53 @@ impl<'m> Memory<'m> {
             && let Some(winner) = self.winners.get(&same)
         {
             if rule.conflict == DuplicateConflict::Reject {
-                return Fate::Rejected { reason: codes::AGAIN, column: None };
+                return (Fate::Rejected { reason: codes::AGAIN, column: None }, Some(winner.unit));
             }
+            let first = winner.unit;
             if let Some(key) = &winner.key {
                 let old_keys = rows.iter().filter_map(|row| row.old_key.as_deref());
                 old_keys.for_each(|old_key| self.old_keys.note(old_key, key));
             }
-            return Fate::Duplicate;
+            return (Fate::Duplicate, Some(first));
         }
         if refused {
-            return Fate::Rejected { reason: REFUSED, column: None };
+            let taken = rows.iter().find_map(|row| self.rows.get(&self.key_digest(row)));
+            let first = taken.map(|(_, first)| *first);
+            return (Fate::Rejected { reason: REFUSED, column: None }, first);
         }
-        let mut placed = Vec::with_capacity(rows.len());
+        let mut placed: Vec<(Short, (Short, u64))> = Vec::with_capacity(rows.len());
+        let mut again = None;
         for row in &rows {
-            let key = encoded(
-                mapping.key.iter().map(|index| (&mapping.columns[*index], &row.values[*index])),
-            );
+            let key = self.key_digest(row);
             let whole = encoded(mapping.columns.iter().zip(&row.values));
             let before = self.rows.get(&key).or_else(|| {
                 let own = placed.iter().rev().find(|(own, _)| *own == key);
                 own.map(|(_, whole)| whole)
             });
-            match (before, mapping.existing) {
-                (Some(before), _) if *before == whole => {}
-                (None, _) => placed.push((key, whole)),
+            match (before.copied(), mapping.existing) {
+                (Some((before, first)), _) if before == whole => again = again.or(Some(first)),
+                (None, _) => placed.push((key, (whole, unit))),
                 // What another record of the plan has made is nothing to update.
-                (Some(_), Existing::Update) => {
-                    return Fate::Rejected { reason: codes::SAME_KEY, column: None };
+                (Some((_, first)), Existing::Update) => {
+                    return (Fate::Rejected { reason: codes::SAME_KEY, column: None }, Some(first));
                 }
-                (Some(_), Existing::Reject) => {
-                    return Fate::Rejected { reason: codes::EXISTS, column: None };
+                (Some((_, first)), Existing::Reject) => {
+                    return (Fate::Rejected { reason: codes::EXISTS, column: None }, Some(first));
                 }
-                (Some(_), Existing::Keep) => {
+                (Some((_, first)), Existing::Keep) => {
                     self.note(&rows);
-                    return Fate::Duplicate;
+                    return (Fate::Duplicate, Some(first));
                 }
             }
         }
+        let again = again.filter(|_| placed.is_empty());
         self.rows.extend(placed);
         self.note(&rows);
         if let Some(same) = same {
             let key = rows.first().and_then(|row| self.key_of(row)).cloned();
-            self.winners.insert(same, Winner { key });
+            self.winners.insert(same, Winner { key, unit });
         }
-        Fate::Rows(rows.into_iter().map(|row| row.values).collect())
+        (Fate::Rows(rows.into_iter().map(|row| row.values).collect()), again)
     }
 
     fn note(&mut self, rows: &[Made]) {
@@ -150,6 +155,11 @@ impl<'m> Memory<'m> {
                 self.old_keys.note(old_key, key);
             }
         }
+    }
+
+    fn key_digest(&self, row: &Made) -> Short {
+        let Mapping { key, columns, .. } = self.mapping;
+        encoded(key.iter().map(|index| (&columns[*index], &row.values[*index])))
     }
 
     fn key_of<'r>(&self, row: &'r Made) -> Option<&'r Value> {

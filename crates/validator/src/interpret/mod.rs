@@ -114,8 +114,35 @@ pub struct Derived<'a> {
     /// The record's bytes as they were read, mended ones where [`Known::repaired`] gave some; `None`
     /// where the unit is a file.
     pub bytes: Option<&'a [u8]>,
+    /// What stood there before the record was mended; `None` where it was not.
+    pub unmended: Option<&'a [u8]>,
     /// What should have become of it.
     pub fate: Fate,
+    /// The ordinal of the unit before it that decides that: which it counts as, whose rows it makes once
+    /// more, or which has taken its key.
+    pub first: Option<u64>,
+}
+
+/// Why a unit is left out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LeftOut {
+    /// `where` is false for it.
+    Where,
+    /// `large_files = "skip"`.
+    LargeFile,
+    /// Its array has no elements.
+    NoElements,
+}
+
+impl LeftOut {
+    /// The plan's word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Where => "where",
+            Self::LargeFile => "large_files",
+            Self::NoElements => "each",
+        }
+    }
 }
 
 /// What should have become of a unit.
@@ -133,8 +160,8 @@ pub enum Fate {
         /// The target column, where the reason lies in one.
         column: Option<String>,
     },
-    /// `where`, or `large_files = "skip"`, leaves it out, or its array has no elements.
-    Filtered,
+    /// The plan leaves it out.
+    Filtered(LeftOut),
     /// It counts as one before it.
     Duplicate,
 }
@@ -315,13 +342,13 @@ impl<'w, E: From<EndpointError>> Work<'w, E> {
         if reading.max_file_size.is_some_and(|max| size > max) {
             let fate = match reading.large_files {
                 LargeFiles::Handle => None,
-                LargeFiles::Skip => Some(Fate::Filtered),
+                LargeFiles::Skip => Some(Fate::Filtered(LeftOut::LargeFile)),
                 LargeFiles::Reject => {
                     Some(Fate::Rejected { reason: codes::FILE_TOO_LARGE, column: None })
                 }
             };
             if let Some(fate) = fate {
-                return self.hand_on(item, Position::default(), None, fate);
+                return self.hand_on(item, Position::default(), Bytes::default(), (fate, None));
             }
         }
         let file = file_scene(reading, item).await?;
@@ -357,7 +384,7 @@ impl<'w, E: From<EndpointError>> Work<'w, E> {
         scene.ordinal = item.ordinal + 1;
         let outcome = self.outcome(&mut scene, None);
         let fate = self.settle(item, Position::default(), None, outcome);
-        self.hand_on(item, Position::default(), None, fate)
+        self.hand_on(item, Position::default(), Bytes::default(), fate)
     }
 
     async fn records(
@@ -374,12 +401,13 @@ impl<'w, E: From<EndpointError>> Work<'w, E> {
                 let position = chunk.records[index].position;
                 let path = &item.partition.id.path;
                 match self.known.repaired(&reading.source, path, position.record) {
-                    None => self.record(item, reading, file, &clocks, &chunk, index)?,
+                    None => self.record(item, reading, file, &clocks, (&chunk, index), None)?,
                     Some(bytes) => {
                         let mended = [(position, bytes)];
                         let parsed =
                             item.source.parse(&item.partition, &reading.fields, &mended).await?;
-                        self.record(item, reading, file, &clocks, &parsed, 0)?;
+                        let stood = Some(chunk.bytes(index));
+                        self.record(item, reading, file, &clocks, (&parsed, 0), stood)?;
                     }
                 }
             }
@@ -394,14 +422,15 @@ impl<'w, E: From<EndpointError>> Work<'w, E> {
         reading: &Reading,
         file: &FileScene,
         clocks: &RefCell<Clocks>,
-        chunk: &SourceChunk,
-        index: usize,
+        (chunk, index): (&SourceChunk, usize),
+        unmended: Option<&[u8]>,
     ) -> Result<(), E> {
         let record = &chunk.records[index];
         let bytes = chunk.bytes(index);
+        let all = Bytes { taken: Some(bytes), unmended };
         if let Some(defect) = &record.defect {
             let fate = Fate::Rejected { reason: defect.code, column: None };
-            return self.hand_on(item, record.position, Some(bytes), fate);
+            return self.hand_on(item, record.position, all, (fate, None));
         }
         let mut scene = self.scene(reading, file, clocks);
         scene.row = Some(chunk.rows.row(index));
@@ -414,7 +443,7 @@ impl<'w, E: From<EndpointError>> Work<'w, E> {
             Some(Err(failure)) => Err(Outcome::rejected(failure, None)),
         };
         let fate = self.settle(item, record.position, Some(bytes), outcome);
-        self.hand_on(item, record.position, Some(bytes), fate)
+        self.hand_on(item, record.position, all, fate)
     }
 
     fn scene<'s>(
@@ -515,24 +544,27 @@ impl<'w, E: From<EndpointError>> Work<'w, E> {
         position: Position,
         bytes: Option<&[u8]>,
         outcome: Result<Vec<Made>, Outcome>,
-    ) -> Fate {
+    ) -> (Fate, Option<u64>) {
         let rows = match outcome {
-            Ok(rows) if rows.is_empty() => return Fate::Filtered,
+            Ok(rows) if rows.is_empty() => return (Fate::Filtered(LeftOut::NoElements), None),
             Ok(rows) => rows,
-            Err(Outcome::Filtered) => return Fate::Filtered,
-            Err(Outcome::Rejected { reason, column }) => return Fate::Rejected { reason, column },
+            Err(Outcome::Filtered) => return (Fate::Filtered(LeftOut::Where), None),
+            Err(Outcome::Rejected { reason, column }) => {
+                return (Fate::Rejected { reason, column }, None);
+            }
         };
         let id = &item.partition.id;
         let refused = self.known.refused(&self.mapping.into, &id.source, &id.path, position.record);
-        self.memory.settle(&id.source, &id.path, bytes, rows, refused)
+        let unit = (item.ordinal << 32) + position.record;
+        self.memory.settle(unit, (&id.source, &id.path), bytes, rows, refused)
     }
 
     fn hand_on(
         &mut self,
         item: &Item<'_>,
         position: Position,
-        bytes: Option<&[u8]>,
-        fate: Fate,
+        bytes: Bytes<'_>,
+        (fate, first): (Fate, Option<u64>),
     ) -> Result<(), E> {
         self.summary.units += 1;
         match &fate {
@@ -541,13 +573,22 @@ impl<'w, E: From<EndpointError>> Work<'w, E> {
                 self.summary.rows += rows.len() as u64;
             }
             Fate::Rejected { .. } => self.summary.rejected += 1,
-            Fate::Filtered => self.summary.filtered += 1,
+            Fate::Filtered(_) => self.summary.filtered += 1,
             Fate::Duplicate => self.summary.duplicates += 1,
         }
         let id = &item.partition.id;
         let ordinal = (item.ordinal << 32) + position.record;
-        (self.sink)(Derived { source: &id.source, path: &id.path, ordinal, position, bytes, fate })
+        let (source, path) = (id.source.as_str(), id.path.as_str());
+        let Bytes { taken: bytes, unmended } = bytes;
+        (self.sink)(Derived { source, path, ordinal, position, bytes, unmended, fate, first })
     }
+}
+
+/// Bytes of a unit: those that it was taken with, and those that stood there before it was mended.
+#[derive(Clone, Copy, Default)]
+struct Bytes<'b> {
+    taken: Option<&'b [u8]>,
+    unmended: Option<&'b [u8]>,
 }
 
 /// A row, and what the old system called its record, where somebody refers to it.

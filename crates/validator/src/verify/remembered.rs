@@ -17,11 +17,21 @@ const PAGE: u64 = 5_000;
 /// A unit: its table, source, path and record.
 pub(super) type UnitId = (String, String, String, u64);
 
+/// Where and why a unit was refused.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) stage: Stage,
+    pub(super) code: String,
+    pub(super) rule: Option<String>,
+}
+
 /// The ledger's answers for the interpreter.
 #[derive(Debug, Default)]
 pub(crate) struct Remembered {
-    /// Rejects that stand, with the stage at which they were refused.
-    pub(super) rejects: BTreeMap<UnitId, Stage>,
+    /// Rejects that stand.
+    pub(super) rejects: BTreeMap<UnitId, Refusal>,
+    /// By table, source and path, the ordinal of the newest version of an item and the units read of it.
+    reads: BTreeMap<(String, String, String), (u64, u64)>,
     repaired: BTreeMap<(String, String, u64), Vec<u8>>,
     ordinals: BTreeMap<(String, String, String), u64>,
     /// The newest mark of every file that was read, by source and path.
@@ -31,7 +41,7 @@ pub(crate) struct Remembered {
 impl Known for Remembered {
     fn refused(&self, table: &str, source: &str, path: &str, record: u64) -> bool {
         let id = (table.to_owned(), source.to_owned(), path.to_owned(), record);
-        self.rejects.get(&id) == Some(&Stage::Target)
+        self.rejects.get(&id).is_some_and(|known| known.stage == Stage::Target)
     }
 
     fn repaired(&self, source: &str, path: &str, record: u64) -> Option<Vec<u8>> {
@@ -56,6 +66,12 @@ impl Remembered {
                 let (run, step) = (load.run.id.as_str(), load.step.step);
                 for item in item::of_step(target, run, step).await? {
                     let place = (table.name.clone(), item.source.clone(), item.source_file.clone());
+                    if load.run.kind != RunKind::Retry {
+                        // What goes on in a file keeps its ordinal.
+                        let read = known.reads.entry(place.clone()).or_default();
+                        let before = if read.0 == item.ordinal { read.1 } else { 0 };
+                        *read = (item.ordinal, before + item.counts.read);
+                    }
                     known.ordinals.insert(place, item.ordinal);
                     if let Some(mark) = item.mark.filter(|_| load.run.kind != RunKind::Retry) {
                         known.marks.insert((item.source, item.source_file), mark);
@@ -88,7 +104,8 @@ impl Remembered {
                 let id = (table.to_owned(), head.source, head.source_file, head.record);
                 match head.status {
                     RejectStatus::Open | RejectStatus::Waived => {
-                        self.rejects.insert(id, head.stage);
+                        let (stage, code, rule) = (head.stage, head.code, head.rule);
+                        self.rejects.insert(id, Refusal { stage, code, rule });
                     }
                     RejectStatus::Fixed | RejectStatus::Superseded => {}
                 }
@@ -131,6 +148,12 @@ impl Remembered {
             changed.extend(new.map(|path| (path, "is new")));
         }
         Ok(changed)
+    }
+
+    /// How many units the ledger says were read for a table, of the newest version of each file.
+    pub(super) fn read(&self, table: &str) -> u64 {
+        let own = self.reads.iter().filter(|((of, ..), _)| of == table);
+        own.map(|(_, (_, read))| read).sum()
     }
 
     fn is_item(&self, source: &str, path: &str) -> bool {

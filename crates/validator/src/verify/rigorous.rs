@@ -18,14 +18,17 @@ use tokio::task::JoinSet;
 use whimbrel_endpoint::{EndpointError, RowOrder, Snapshot, Source};
 use whimbrel_ledger::Stage;
 use whimbrel_model::plan::Plan;
+use whimbrel_model::wce::RowLayout;
 use whimbrel_model::{ChunkBuilder, Kind, Table, Value, ValueRef};
 
-use super::filled::Filled;
+use super::filled::{Filled, filled};
+use super::forensic::{Leaves, Recorder};
 use super::remembered::{Remembered, UnitId};
 use super::{Checked, Request, Status, Verification, counted};
 use crate::compare::{Found, How, found};
 use crate::interpret::{Derived, Fate, Holds, Interpreter};
 use crate::latest::Latest;
+use crate::lineage::LeafFate;
 use crate::merge::{Difference, MergeError, Tally, merge};
 use crate::sorter::{Sorted, Sorter, sorted};
 
@@ -54,7 +57,14 @@ pub(super) async fn tables(
         return Ok(());
     }
     let Again { plan, sources, engine } = again;
-    let known = Remembered::of(request.target, tables, &plan.name.value).await?;
+    // Sources hold what earlier runs have read of them too.
+    let line = if request.within_run && request.run.parent.is_some() {
+        Some(filled(request.target, request.run, false).await?)
+    } else {
+        None
+    };
+    let whole = line.as_deref().unwrap_or(tables);
+    let known = Remembered::of(request.target, whole, &plan.name.value).await?;
     let mut whole = true;
     for (name, source) in sources {
         let changed = known.changed(name, source).await?;
@@ -93,6 +103,7 @@ pub(super) async fn tables(
         }
         None => return Ok(()),
     };
+    let mut recorder = Recorder::begin(request, plan, sources).await?;
     for index in plan.order() {
         let name = &plan.tables[index].into.value;
         // Said already, and nothing can be read.
@@ -105,9 +116,13 @@ pub(super) async fn tables(
         let filled = tables.iter().find(|filled| filled.name == *name);
         let Some((filled, table)) = filled.zip(described.get(name)) else { continue };
         let job = Job { request, again, snapshot, filled, table, known: &known };
-        job.carry_out(&mut interpreter, index, verification).await?;
+        job.carry_out(&mut interpreter, index, recorder.as_mut(), verification).await?;
     }
-    Ok(())
+    let Some(mut recorder) = recorder else { return Ok(()) };
+    for filled in tables.iter().filter(|filled| filled.loads.is_empty()) {
+        recorder.attest_whole(request, snapshot, filled).await?;
+    }
+    recorder.end(request, verification).await
 }
 
 /// Why rows cannot be derived where only some were taken.
@@ -158,6 +173,7 @@ impl Job<'_> {
         &self,
         interpreter: &mut Interpreter,
         index: usize,
+        mut recorder: Option<&mut Recorder>,
         verification: &mut Verification,
     ) -> Result<(), EndpointError> {
         let mapping = &self.again.plan.tables[index];
@@ -174,8 +190,16 @@ impl Job<'_> {
         let mut fates = Fates::new(&self.filled.name, self.known);
         let mut stands = self.stands(&key).await?;
         let sources = self.again.sources;
+        if let Some(recorder) = &mut recorder {
+            recorder.hash_files(self.again.plan, mapping, sources).await?;
+        }
+        let mut leaves =
+            recorder.as_deref_mut().map(|recorder| Leaves::of(recorder, self.table, self.known));
         let mut sink = |derived: Derived<'_>| -> Result<(), EndpointError> {
             fates.take(&derived);
+            if let Some(leaves) = &mut leaves {
+                leaves.take(&derived, &places)?;
+            }
             let Fate::Rows(rows) = &derived.fate else { return Ok(()) };
             let mut out = ChunkBuilder::with_capacity(width + 1, rows.len(), 0);
             for row in rows {
@@ -190,10 +214,11 @@ impl Job<'_> {
         };
         interpreter.derive::<EndpointError>(sources, index, &mut sink).await?;
         verification.checks.push(fates.check());
+        verification.checks.extend(leaves.map(Leaves::check));
         let derived = Latest::new(sorter.finish()?, width, &key, !self.table.key.is_empty());
         let stands = stands.join_next().await.expect("it was begun above");
         let stands = stands.unwrap_or_else(|lost| panic::resume_unwind(lost.into_panic()))?;
-        let (tally, samples) = self.merged(derived, stands).await?;
+        let (tally, samples) = self.merged(derived, stands, recorder).await?;
         self.judge(tally, samples, verification);
         Ok(())
     }
@@ -218,10 +243,25 @@ impl Job<'_> {
         &self,
         derived: Latest,
         stands: Sorted,
+        mut recorder: Option<&mut Recorder>,
     ) -> Result<(Tally, Vec<Found>), EndpointError> {
         let kinds: Vec<Kind> = self.table.columns.iter().map(|column| column.kind).collect();
         let mut samples: Vec<Found> = Vec::new();
+        let layout = RowLayout::of_rows(self.table);
+        let mut attested = Ok(());
         let mut sink = |difference: Difference<'_>| {
+            let (fate, own) = match difference {
+                Difference::Extra(row) | Difference::Changed { right: row, .. } => {
+                    (LeafFate::Attested, row)
+                }
+                Difference::Missing(row) => (LeafFate::Removed, row),
+            };
+            if let Some(recorder) = &mut recorder
+                && !self.filled.written_by.is_empty()
+                && attested.is_ok()
+            {
+                attested = recorder.attest(fate, self.table, &layout, own, self.filled);
+            }
             // Rows that stood there before are shown only where there should be none.
             let is_shown =
                 !matches!(difference, Difference::Extra(_)) || self.filled.rows_before() == Some(0);
@@ -231,6 +271,7 @@ impl Job<'_> {
         };
         let (mut left, mut right) = (derived, stands);
         let merged = merge(&mut left, &mut right, &kinds, &self.table.key, &mut sink).await;
+        attested?;
         match merged {
             Ok(tally) => Ok((tally, samples)),
             Err(MergeError::Read(_, error)) => Err(error),
@@ -337,7 +378,7 @@ impl<'a> Fates<'a> {
         let record = derived.position.record;
         let id: UnitId =
             (self.table.to_owned(), derived.source.to_owned(), derived.path.to_owned(), record);
-        let stage = self.known.rejects.get(&id);
+        let stage = self.known.rejects.get(&id).map(|known| known.stage);
         self.met += u64::from(stage.is_some());
         let place = if record == 0 {
             format!("`{}`", derived.path)
@@ -346,13 +387,13 @@ impl<'a> Fates<'a> {
         };
         let said = match (&derived.fate, stage) {
             (Fate::Rejected { .. }, Some(_)) => return,
-            (Fate::Rows(_) | Fate::Filtered | Fate::Duplicate, None) => return,
+            (Fate::Rows(_) | Fate::Filtered(_) | Fate::Duplicate, None) => return,
             // It is for the target to say.
-            (Fate::Rows(_) | Fate::Filtered | Fate::Duplicate, Some(Stage::Target)) => return,
+            (Fate::Rows(_) | Fate::Filtered(_) | Fate::Duplicate, Some(Stage::Target)) => return,
             (Fate::Rejected { reason, .. }, None) => {
                 format!("{place} is no reject, and should be one ({reason})")
             }
-            (Fate::Rows(_) | Fate::Filtered | Fate::Duplicate, Some(stage)) => {
+            (Fate::Rows(_) | Fate::Filtered(_) | Fate::Duplicate, Some(stage)) => {
                 format!("{place} is a reject ({}), and should be none", stage.word())
             }
         };

@@ -253,7 +253,7 @@ impl Trial {
         let mut lines = Vec::new();
         let mut sink = |derived: Derived<'_>| {
             lines.push(match derived.fate {
-                Fate::Filtered => "filtered".to_owned(),
+                Fate::Filtered(_) => "filtered".to_owned(),
                 Fate::Duplicate => "duplicate".to_owned(),
                 Fate::Rejected { reason, .. } => reason.to_owned(),
                 Fate::Rows(rows) => {
