@@ -122,7 +122,7 @@ pub(crate) enum Verb {
     Verify(VerifyVerb),
     /// Prove where a record went, or what a row was made of
     Prove(Prove),
-    /// Compare two databases row by row, or what a plan makes of its sources with its target
+    /// Compare two databases, or a plan's sources with its target, row by row
     Compare(Compare),
     /// Show who did what when, and prove that the log of it is whole
     Audit(Audit),
