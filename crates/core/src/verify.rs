@@ -9,9 +9,11 @@
 use serde_json::json;
 use whimbrel_ledger::{Check, CheckStatus, Phase, Run, RunStatus, chain, check, run};
 use whimbrel_model::plan::{Plan, Verify};
+use whimbrel_validator::rules;
 use whimbrel_validator::sorter::Room;
 use whimbrel_validator::verify::{self, Again, Level, Request, VERDICT, Verification};
 
+use crate::checks;
 use crate::error::{CoreError, While};
 use crate::event::Event;
 use crate::lease::Lease;
@@ -21,7 +23,7 @@ use crate::patience::{Patience, repeatedly};
 use crate::ports::{Ports, rfc3339};
 
 /// Bytes of rows that are sorted in memory.
-const SORT_BYTES: usize = 32 << 20;
+pub(crate) const SORT_BYTES: usize = 32 << 20;
 
 /// Rows that differ, of each table, that are told.
 const SAMPLES: usize = 20;
@@ -74,7 +76,15 @@ pub(crate) async fn phase(job: &Job<'_>, run: &Run, lease: &Lease) -> Result<(),
     let patience = Patience::new(job.ports, retries, lease);
     let write = async |unsure| record(job.ports, run, lease, &verification, unsure).await;
     patience.carry_out(write).await?;
-    if verification.failed() { Err(differs(run, &verification)) } else { Ok(()) }
+    if verification.failed() {
+        return Err(differs(run, &verification));
+    }
+    let is_unknown = |check: &&verify::Checked| {
+        check.kind == rules::KIND && check.status == verify::Status::Unverified
+    };
+    let unknown: Vec<String> =
+        verification.checks.iter().filter(is_unknown).map(checks::told).collect();
+    if unknown.is_empty() { Ok(()) } else { Err(CoreError::NotEvaluated(unknown.join("; "))) }
 }
 
 /// Verifies everything that the line of a run has loaded, and writes down what came of it. A run that has
@@ -194,7 +204,9 @@ async fn look(
     let again = Again { plan, sources: &ports.sources, engine: facts.engine };
     let again = Some(again);
     let within_run = run.status != RunStatus::Completed;
-    let request = Request { target, run, level, within_run, again, room, samples: SAMPLES };
+    let rules = checks::rules(ports, plan, facts.engine, Some(&run.id));
+    let rules = Some(&rules);
+    let request = Request { target, run, level, within_run, again, rules, room, samples: SAMPLES };
     verify::verify(&request).await.during(|| "verifying what was loaded".to_owned())
 }
 

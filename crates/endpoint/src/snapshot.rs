@@ -1,5 +1,7 @@
 //! One state of a database, to be read for proof.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use whimbrel_model::catalogue::{Catalogue, Reference};
 use whimbrel_model::{Chunk, Table, Value};
@@ -27,8 +29,16 @@ pub trait Snapshot: Send + Sync {
     /// How many rows a table has; `None` where there is no such table.
     async fn count(&self, table: &str) -> Result<Option<u64>, EndpointError>;
 
-    /// What a query of the plan answers: the names of its columns, and its rows.
-    async fn query(&self, script: &Script) -> Result<(Vec<String>, Box<dyn Feed>), EndpointError>;
+    /// Whether the engine takes a query of the plan, without running it.
+    async fn prepare(&self, script: &Script) -> Result<(), EndpointError>;
+
+    /// What a query of the plan answers: the names of its columns, and its rows. A statement that does
+    /// anything but read is refused; one that takes longer than `most` is ended.
+    async fn query(
+        &self,
+        script: &Script,
+        most: Duration,
+    ) -> Result<(Vec<String>, Box<dyn Feed>), EndpointError>;
 
     /// The rows of a table that point to a parent which is not there: how many, and some.
     async fn orphans(&self, table: &Table, reference: &Reference)

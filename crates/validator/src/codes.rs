@@ -9,6 +9,9 @@ pub const UNVERIFIED: &str = "WB0807";
 /// The last verification failed, and nothing has settled it.
 pub const STANDS_FAILED: &str = "WB0806";
 
+/// A check of the plan does not fit what it looks at.
+pub const CHECK_FITS: &str = "WB0820";
+
 /// Every code of this crate, for `explain`.
 pub const CODES: &[(&str, &str, &str)] = &[
     (
@@ -39,5 +42,12 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "a check could not be carried out",
         "Nothing that was looked at differs, but something could not be looked at: the check says why. That \
          is not a pass.",
+    ),
+    (
+        CHECK_FITS,
+        "a check does not fit what it looks at",
+        "A `[[check]]` names a table or a column that is not there, in the target, in the schema that the plan \
+         applies or in the source. It is said before anything is written. Mend the name; a table that only SQL \
+         of the plan creates is made in the plan's schema folder, where it is known beforehand.",
     ),
 ];

@@ -11,6 +11,7 @@ pub mod interpret;
 pub mod merge;
 pub mod order;
 mod packed;
+pub mod rules;
 pub mod sorter;
 pub mod verify;
 

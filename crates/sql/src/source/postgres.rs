@@ -178,6 +178,11 @@ impl Engine for PostgresEngine {
             sqlx::raw_sql(AssertSqlSafe(join)).execute(&mut connection).await.map(drop)
         })
         .await?;
+        if let Some(most) = layout.most {
+            let limit = format!("SET LOCAL statement_timeout = {}", most.as_millis());
+            let set = sqlx::raw_sql(AssertSqlSafe(limit)).execute(&mut connection).await;
+            set.map_err(|error| fault::failed(&self.shown, "set the session up", error))?;
+        }
         let copy = format!("COPY ({}) TO STDOUT (FORMAT binary)", layout.sql);
         let forms = layout.columns.iter().map(|column| form(&column.carried)).collect();
         let shown = self.shown.clone();

@@ -2,6 +2,7 @@
 //! described before.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use whimbrel_endpoint::{EndpointError, Feed, Orphans, RowOrder, Script, Snapshot};
@@ -117,8 +118,26 @@ impl Snapshot for Database {
         Ok(Some(count))
     }
 
-    async fn query(&self, script: &Script) -> Result<(Vec<String>, Box<dyn Feed>), EndpointError> {
-        let (layout, feed) = self.answer(script.sql.clone()).await?;
+    async fn prepare(&self, script: &Script) -> Result<(), EndpointError> {
+        let read = Read::Query(script.sql.clone());
+        match self.engine.layout(&read, &Wanted::Answer).await {
+            Ok(_) => Ok(()),
+            Err(error) if error.code == codes::SOURCE_QUERY && is_lacking(&error.what) => {
+                Err(EndpointError { code: whimbrel_endpoint::codes::MISSING, ..error })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn query(
+        &self,
+        script: &Script,
+        most: Duration,
+    ) -> Result<(Vec<String>, Box<dyn Feed>), EndpointError> {
+        let read = Read::Query(script.sql.clone());
+        let mut layout = self.engine.layout(&read, &Wanted::Answer).await?;
+        layout.most = Some(most);
+        let feed = self.engine.rows(&layout).await?;
         Ok((layout.columns.into_iter().map(|column| column.name).collect(), feed))
     }
 
@@ -146,6 +165,20 @@ impl Snapshot for Database {
         }
         Ok(orphans)
     }
+}
+
+/// Whether the engine says of a statement only that what it names is not there. Engines look for names
+/// after they have understood the whole.
+fn is_lacking(words: &str) -> bool {
+    const WORDS: [&str; 6] = [
+        "no such table",
+        "no such column",
+        "no such function",
+        "does not exist",
+        "doesn't exist",
+        "Unknown column",
+    ];
+    WORDS.iter().any(|lacking| words.contains(lacking))
 }
 
 /// Integers that an engine keeps in a decimal column come as the integers they are.
