@@ -2,7 +2,7 @@
 //! variables, their output bounded, ended with everything that they started when their time is up.
 
 use std::collections::VecDeque;
-use std::io::Read;
+use std::io::{PipeReader, Read};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
@@ -72,20 +72,17 @@ fn carry_out(folder: &std::path::Path, plan: &std::path::Path, command: &Command
     }
     process.env("WHIMBREL_PLAN", absolute(plan));
     process.envs(command.given.iter().map(|(name, value)| (name, value)));
-    process.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-    let mut child = match process.spawn() {
-        Ok(child) => child,
+    let begun = begun(process);
+    let (mut child, output) = match begun {
+        Ok(begun) => begun,
         Err(error) => return Ended::NotStarted(format!("`{program}`: {error}")),
     };
     let tail = Arc::new(Mutex::new(Tail::default()));
-    let readers = [
-        child.stdout.take().map(|pipe| reader(pipe, &tail)),
-        child.stderr.take().map(|pipe| reader(pipe, &tail)),
-    ];
+    let reader = reader(output, &tail);
     let status = waited(&mut child, command.timeout);
     let is_late = status.is_none();
     let patience = Instant::now() + LINGER;
-    let is_reading = || readers.iter().flatten().any(|reader| !reader.is_finished());
+    let is_reading = || !reader.is_finished();
     while !is_late && is_reading() && Instant::now() < patience {
         std::thread::sleep(LOOK);
     }
@@ -99,6 +96,13 @@ fn carry_out(folder: &std::path::Path, plan: &std::path::Path, command: &Command
         Some(status) => Ended::Exited(status.code(), output),
         None => Ended::TimedOut(output),
     }
+}
+
+/// The running program, and what it prints, in the order in which it does.
+fn begun(mut process: std::process::Command) -> std::io::Result<(Child, PipeReader)> {
+    let (output, printed) = std::io::pipe()?;
+    process.stdin(Stdio::null()).stdout(printed.try_clone()?).stderr(printed).process_group(0);
+    Ok((process.spawn()?, output))
 }
 
 fn reader(
@@ -116,11 +120,13 @@ fn reader(
 
 /// How it ended; `None` where its time was up before.
 fn waited(child: &mut Child, most: Duration) -> Option<std::process::ExitStatus> {
-    let until = Instant::now() + most;
+    let until = Instant::now().checked_add(most);
     loop {
         match child.try_wait() {
             Ok(Some(status)) => return Some(status),
-            Ok(None) if Instant::now() < until => std::thread::sleep(LOOK),
+            Ok(None) if until.is_none_or(|until| Instant::now() < until) => {
+                std::thread::sleep(LOOK)
+            }
             Ok(None) | Err(_) => return None,
         }
     }

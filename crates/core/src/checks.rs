@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use whimbrel_endpoint::{ErrorClass, Script, Snapshot, TargetFacts};
+use whimbrel_endpoint::{EndpointError, ErrorClass, Script, Snapshot, TargetFacts};
 use whimbrel_model::Table;
-use whimbrel_model::plan::{Asks, Check, CheckOn, Plan, PlanError, Ready, Verify};
+use whimbrel_model::plan::{Asks, At, Check, CheckOn, Plan, PlanError, Ready, SqlText, Verify};
 use whimbrel_transform::excerpt_text;
 use whimbrel_validator::rules::{self, Known, Rules};
 use whimbrel_validator::sorter::Room;
@@ -117,6 +117,10 @@ impl View<'_> {
                 Asks::Command { .. } => {}
             }
         }
+        for query in &self.plan.queries {
+            let (name, sql) = (&query.name.value, &query.sql);
+            mistakes.extend(self.taken("query", name, sql, &mut snapshot).await?);
+        }
         Ok(mistakes)
     }
 
@@ -177,7 +181,7 @@ impl View<'_> {
     }
 
     /// A table that SQL of the plan writes may be its own.
-    fn no_table(&self, name: &whimbrel_model::plan::At<String>) -> Vec<PlanError> {
+    fn no_table(&self, name: &At<String>) -> Vec<PlanError> {
         let relates = &self.plan.relates;
         if relates.iter().any(|relate| relate.writes.iter().any(|it| it.value == name.value)) {
             return Vec::new();
@@ -197,40 +201,47 @@ impl View<'_> {
         snapshot: &mut Option<Arc<dyn Snapshot>>,
     ) -> Result<Vec<PlanError>, CoreError> {
         let Asks::Sql(sql) = &check.asks else { return Ok(Vec::new()) };
-        let name = excerpt_text(&check.name.value);
-        let mistake = |code: &'static str, message: String, help: Option<String>| PlanError {
-            code,
-            message,
-            span: Some(sql.span.clone()),
-            help,
-        };
-        if matches!(check.on, CheckOn::Source(_)) {
-            let Some(source) = self.ports.asked.get(&check.name.value) else {
-                return Ok(Vec::new());
-            };
-            let looked = async {
-                for partition in source.partitions().await?.partitions {
-                    source.describe(&partition).await?;
-                }
-                Ok(())
-            };
-            let looked: Result<(), whimbrel_endpoint::EndpointError> = looked.await;
-            return match looked {
-                Err(error) if error.class == ErrorClass::Configuration => {
-                    Ok(vec![mistake(error.code, error.what, None)])
-                }
-                looked => looked.during(|| format!("check `{name}`")).map(|()| Vec::new()),
-            };
+        if matches!(check.on, CheckOn::Target) {
+            return self.taken("check", &check.name.value, sql, snapshot).await;
         }
+        let name = excerpt_text(&check.name.value);
+        let Some(source) = self.ports.asked.get(&check.name.value) else {
+            return Ok(Vec::new());
+        };
+        let looked = async {
+            for partition in source.partitions().await?.partitions {
+                source.describe(&partition).await?;
+            }
+            Ok(())
+        };
+        let looked: Result<(), EndpointError> = looked.await;
+        match looked {
+            Err(error) if error.class == ErrorClass::Configuration => {
+                Ok(vec![refused(error.code, error.what, None, sql)])
+            }
+            looked => looked.during(|| format!("check `{name}`")).map(|()| Vec::new()),
+        }
+    }
+
+    /// Whether the target takes a statement of the plan.
+    async fn taken(
+        &self,
+        what: &str,
+        name: &str,
+        sql: &SqlText,
+        snapshot: &mut Option<Arc<dyn Snapshot>>,
+    ) -> Result<Vec<PlanError>, CoreError> {
+        let name = excerpt_text(name);
         let engine = self.target.engine;
         let Some(text) = sql.for_engine(engine) else {
-            let message = format!("`sql` of `[[check]]` `{name}` has no text for `{engine}`");
-            return Ok(vec![mistake("WB0036", message, Some(format!("add `{engine} = \"…\"`")))]);
+            let message = format!("`sql` of `[[{what}]]` `{name}` has no text for `{engine}`");
+            let help = format!("add `{engine} = \"…\"`");
+            return Ok(vec![refused("WB0036", message, Some(help), sql)]);
         };
         if !self.target.exists {
             return Ok(Vec::new());
         }
-        let script = Script { name: format!("check `{name}`"), sql: text.to_owned() };
+        let script = Script { name: format!("{what} `{name}`"), sql: text.to_owned() };
         if snapshot.is_none() {
             let taken = self.ports.target.snapshot();
             *snapshot = Some(taken.during(|| "looking at the target".to_owned())?);
@@ -244,17 +255,18 @@ impl View<'_> {
             }
             Err(error) if error.code == whimbrel_endpoint::codes::UNSUPPORTED => Ok(Vec::new()),
             Err(error) if error.class == ErrorClass::Configuration => {
-                Ok(vec![mistake(error.code, error.what, None)])
+                Ok(vec![refused(error.code, error.what, None, sql)])
             }
-            Err(error) => Err(error).during(|| format!("check `{name}`")),
+            Err(error) => Err(error).during(|| format!("{what} `{name}`")),
         }
     }
 }
 
-fn no_column(
-    table: &whimbrel_model::plan::At<String>,
-    column: &whimbrel_model::plan::At<String>,
-) -> PlanError {
+fn refused(code: &'static str, message: String, help: Option<String>, sql: &SqlText) -> PlanError {
+    PlanError { code, message, span: Some(sql.span.clone()), help }
+}
+
+fn no_column(table: &At<String>, column: &At<String>) -> PlanError {
     PlanError {
         code: whimbrel_validator::codes::CHECK_FITS,
         message: format!(

@@ -6,8 +6,8 @@
 use super::read::{Notes, bounded, quoted};
 use super::suggest::did_you_mean;
 use super::{
-    Aggregate, Asks, At, Base, Check, CheckOn, DuplicatesBy, Each, Expr, Fact, Format, Plan, Ready,
-    Relate, Source, Span, TableMapping, codes,
+    Aggregate, Asks, At, Base, Check, CheckOn, DuplicatesBy, Each, Expr, Fact, Format, Plan, Query,
+    Ready, Relate, Source, Span, TableMapping, codes,
 };
 
 /// Notes everything that does not fit together.
@@ -31,6 +31,9 @@ pub(super) fn check(plan: &Plan, notes: &Notes<'_>) {
     }
     for (index, check) in plan.checks.iter().enumerate() {
         check_rule(plan, &plan.checks[..index], check, notes);
+    }
+    for (index, query) in plan.queries.iter().enumerate() {
+        check_query(&plan.queries[..index], query, notes);
     }
     check_cycles(plan, notes);
 }
@@ -208,10 +211,23 @@ fn check_rule(plan: &Plan, before: &[Check], check: &Check, notes: &Notes<'_>) {
     }
 }
 
+fn check_query(before: &[Query], query: &Query, notes: &Notes<'_>) {
+    let name = &query.name;
+    if name.value.chars().any(char::is_control) || name.value.chars().count() > NAME_CHARS_MAX {
+        let message = format!("`name` must be one line of at most {NAME_CHARS_MAX} characters");
+        notes.error(codes::NAME, name.span.clone(), message, None);
+    }
+    if !name.value.is_empty() && before.iter().any(|other| other.name.value == name.value) {
+        let message = format!("two `[[query]]` are called {}", notes.shown(name));
+        notes.error(codes::TWICE, name.span.clone(), message, None);
+    }
+}
+
 fn check_rule_of_target(check: &Check, notes: &Notes<'_>) {
     let (Asks::Rows { table, .. } | Asks::Ready { table, .. }) = &check.asks else { return };
     match table {
         Some(table) => check_not_the_ledgers(table, notes),
+        None if matches!(&check.asks, Asks::Rows { cel, .. } if cel.value.is_empty()) => {}
         None => {
             let message = "`table` is missing in `[[check]]`: which rows are meant?".to_owned();
             let help = "a check of a source has `source = \"…\"` instead".to_owned();
@@ -223,7 +239,7 @@ fn check_rule_of_target(check: &Check, notes: &Notes<'_>) {
 fn check_rule_of_source(plan: &Plan, check: &Check, name: &At<String>, notes: &Notes<'_>) {
     let known = |name: &At<String>| {
         let found = plan.source(&name.value);
-        if found.is_none() {
+        if found.is_none() && !name.value.is_empty() {
             let names = plan.sources.iter().map(|source| source.name.value.as_str());
             let message = format!("unknown source {}", notes.shown(name));
             let help = did_you_mean(&name.value, names);

@@ -30,6 +30,21 @@ pub struct Check {
     pub span: Span,
 }
 
+/// `[[query]]`: what the new schema must answer in time.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Query {
+    /// `name`, unique in the plan.
+    pub name: At<String>,
+    /// `sql`: what is asked.
+    pub sql: SqlText,
+    /// `budget`: how long it may take.
+    pub budget: Duration,
+    /// `severity`.
+    pub severity: CheckSeverity,
+    /// Where the `[[query]]` stands.
+    pub span: Span,
+}
+
 /// What a rule looks at.
 #[derive(Clone, PartialEq, Debug)]
 pub enum CheckOn {
@@ -220,12 +235,12 @@ fn on(reader: &Reader<'_>) -> CheckOn {
     let said = reader.word("on", ON);
     let source = reader.text("source");
     match (said, source) {
-        (None, None) | (Some(false), None) => CheckOn::Target,
+        (None | Some(false), None) => CheckOn::Target,
         (None | Some(true), Some(source)) => CheckOn::Source(source),
         (Some(true), None) => {
             let message = format!("`source` is missing in {}: which one is meant?", reader.place);
             reader.notes.error(codes::MISSING, reader.span.clone(), message, None);
-            CheckOn::Target
+            CheckOn::Source(At { value: String::new(), span: reader.span.clone() })
         }
         (Some(false), Some(source)) => {
             let message = "`source` means nothing with `on = \"target\"`".to_owned();
@@ -358,11 +373,32 @@ fn dates(reader: &Reader<'_>) -> Ready {
         let message =
             "`kind = \"dates\"` needs `columns` with `after` or `before`, or `start` and `end`";
         reader.notes.error(codes::MISSING, reader.span.clone(), message.to_owned(), None);
-    } else if is_dates && has_bounds != !columns.is_empty() {
+    } else if is_dates && has_bounds == columns.is_empty() {
         let message = "`columns` go with `after` or `before`, and these with `columns`".to_owned();
         reader.notes.error(codes::NEEDS, reader.span.clone(), message, None);
     }
     Ready::Dates { columns, after, before, span }
+}
+
+/// Reads every `[[query]]`.
+pub(super) fn queries(root: &Reader<'_>) -> Vec<Query> {
+    let queries = root.many("query", &keys::QUERY);
+    queries
+        .into_iter()
+        .map(|(query, span)| {
+            let place = "`[[query]]`".to_owned();
+            let reader = Reader::open(root.notes, &keys::QUERY, place, query, span.clone());
+            let nothing = || SqlText { by: ByEngine::Each(Vec::new()), span: span.clone() };
+            let unnamed = || At { value: String::new(), span: span.clone() };
+            Query {
+                name: reader.text("name").unwrap_or_else(unnamed),
+                sql: reader.sql("sql", &keys::SQL).unwrap_or_else(nothing),
+                budget: reader.duration("budget").unwrap_or_default(),
+                severity: reader.word("severity", SEVERITY).unwrap_or(CheckSeverity::Warning),
+                span,
+            }
+        })
+        .collect()
 }
 
 /// The day on which is looked, by the clock of UTC.

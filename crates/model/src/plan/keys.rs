@@ -261,6 +261,12 @@ pub(super) static ROOT: Section = Section {
             "[[check]]\nname = 'c'\nsql = 'SELECT 1'",
         ),
         key(
+            "query",
+            Shape::Many(&QUERY),
+            "Queries that the new schema must answer in time.",
+            "[[query]]\nname = 'q'\nsql = 'SELECT 1'\nbudget = '50ms'",
+        ),
+        key(
             "rejects",
             Shape::One(&REJECTS),
             "How many rejected records are too many.",
@@ -575,6 +581,43 @@ pass = ["PGPASSWORD"]"#).default("none").needs(&["command"]),
     ],
 };
 
+/// `[[query]]`.
+pub(super) static QUERY: Section = Section {
+    title: "[[query]]",
+    doc: "A query that the new schema must answer in time. `whimbrel verify --level rigorous` asks it up to three times, takes all rows, and compares the fastest with `budget`; the verification that is a phase of a run does not, since indexes and statistics are put in order when a run ends.",
+    one_of: &[],
+    keys: &[
+        key(
+            "name",
+            Shape::Text,
+            "What the ledger, reports and messages call it; unique in the plan.",
+            r#"name = "the latest samples""#,
+        )
+        .required(),
+        key(
+            "sql",
+            Shape::Sql(&SQL),
+            "One statement that only reads.",
+            r#"sql = "SELECT * FROM samples ORDER BY measured_at DESC LIMIT 50""#,
+        )
+        .required(),
+        key(
+            "budget",
+            Shape::Duration,
+            "How long it may take, all rows read.",
+            r#"budget = "50ms""#,
+        )
+        .required(),
+        key(
+            "severity",
+            Shape::Word(&["error", "warning"]),
+            "`error`: a query over its budget fails the verification. `warning`: it is shown.",
+            r#"severity = "error""#,
+        )
+        .default("`warning`"),
+    ],
+};
+
 /// SQL by engine.
 pub(super) static SQL: Section = Section {
     title: "sql = { … }",
@@ -696,6 +739,7 @@ pub(super) static SECTIONS: &[&Section] = &[
     &LIST,
     &RELATE,
     &CHECK,
+    &QUERY,
     &SQL,
     &REJECTS,
     &WINDOW,
@@ -801,6 +845,12 @@ mod tests {
                 let own = [("name", "name = 'c'"), ("sql", "sql = 'SELECT 1'")];
                 let check = with_usual(key, if asks { &own[..1] } else { &own });
                 format!("{usual}\n{SOURCES}{table}\n[[check]]\n{check}\n")
+            }
+            "[[query]]" => {
+                let own =
+                    [("name", "name = 'q'"), ("sql", "sql = 'x'"), ("budget", "budget = '1s'")];
+                let query = with_usual(key, &own);
+                format!("{usual}\n{SOURCES}{table}\n[[query]]\n{query}\n")
             }
             "sql = { … }" => {
                 format!(

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use crate::kind::Kind;
 
-pub use checks::{Asks, Check, CheckOn, CheckSeverity, Ready, TODAY};
+pub use checks::{Asks, Check, CheckOn, CheckSeverity, Query, Ready, TODAY};
 pub use codes::CODES;
 pub use decode::decode;
 pub use error::PlanError;
@@ -68,6 +68,8 @@ pub struct Plan {
     pub relates: Vec<Relate>,
     /// `[[check]]`, in the order of the file.
     pub checks: Vec<Check>,
+    /// `[[query]]`, in the order of the file.
+    pub queries: Vec<Query>,
     /// `[rejects]`.
     pub rejects: Rejects,
     /// `[window]`.
@@ -165,6 +167,7 @@ impl std::fmt::Debug for Plan {
             tables,
             relates,
             checks,
+            queries,
             rejects,
             window,
             run,
@@ -173,7 +176,7 @@ impl std::fmt::Debug for Plan {
         let shown = format!(
             "Plan {{ name: {name:?}, target: {target:?}, schema: {schema:?}, timezone: {timezone:?}, \
              namespace: {namespace:?}, verify: {verify:?}, sources: {sources:?}, maps: {maps:?}, tables: {tables:?}, \
-             relates: {relates:?}, checks: {checks:?}, rejects: {rejects:?}, window: {window:?}, run: {run:?} }}"
+             relates: {relates:?}, checks: {checks:?}, queries: {queries:?}, rejects: {rejects:?}, window: {window:?}, run: {run:?} }}"
         );
         f.write_str(&hidden.redact(&shown))
     }

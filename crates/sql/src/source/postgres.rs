@@ -179,7 +179,9 @@ impl Engine for PostgresEngine {
         })
         .await?;
         if let Some(most) = layout.most {
-            let limit = format!("SET LOCAL statement_timeout = {}", most.as_millis());
+            // More than 24 days the setting cannot say.
+            let millis = most.as_millis().min(i32::MAX as u128);
+            let limit = format!("SET LOCAL statement_timeout = {millis}");
             let set = sqlx::raw_sql(AssertSqlSafe(limit)).execute(&mut connection).await;
             set.map_err(|error| fault::failed(&self.shown, "set the session up", error))?;
         }

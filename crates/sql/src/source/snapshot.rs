@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use whimbrel_endpoint::{EndpointError, Feed, Orphans, RowOrder, Script, Snapshot};
+use whimbrel_endpoint::{Counter, Doubt, EndpointError, Feed, Orphans, RowOrder, Script, Snapshot};
 use whimbrel_model::catalogue::{Catalogue, Reference};
 use whimbrel_model::decimal::Decimal;
 use whimbrel_model::{Chunk, ChunkBuilder, Column, Kind, Table, ValueRef};
@@ -13,6 +13,7 @@ use whimbrel_model::{Chunk, ChunkBuilder, Column, Kind, Table, ValueRef};
 use super::Read;
 use super::engine::{self, Engine};
 use super::layout::{Layout, Wanted};
+use super::vouched::{self, Asked};
 use crate::catalogue::{self, Look};
 use crate::dialect::Dialect;
 use crate::{Location, Options, codes};
@@ -141,6 +142,25 @@ impl Snapshot for Database {
         Ok((layout.columns.into_iter().map(|column| column.name).collect(), feed))
     }
 
+    async fn counters(&self, table: &str) -> Result<Vec<Counter>, EndpointError> {
+        vouched::counters(self, self.dialect(), table).await
+    }
+
+    async fn doubts(&self, table: &str) -> Result<Vec<Doubt>, EndpointError> {
+        match &self.location {
+            Location::Sqlite { path, .. } => {
+                vouched::checked_by_sqlite(path, self.options.busy, table).await
+            }
+            Location::Postgres { .. } | Location::Mysql { .. } => {
+                vouched::doubts(self, self.dialect(), table).await
+            }
+        }
+    }
+
+    async fn indexes(&self, table: &str) -> Result<Vec<Vec<String>>, EndpointError> {
+        vouched::indexes(self, self.dialect(), table).await
+    }
+
     async fn orphans(
         &self,
         table: &Table,
@@ -164,6 +184,13 @@ impl Snapshot for Database {
             orphans.rows += rows.len() as u64;
         }
         Ok(orphans)
+    }
+}
+
+#[async_trait]
+impl Asked for Database {
+    async fn ask(&self, sql: String) -> Result<Box<dyn Feed>, EndpointError> {
+        self.answer(sql).await.map(|(_, feed)| feed)
     }
 }
 

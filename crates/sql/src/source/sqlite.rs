@@ -353,7 +353,7 @@ impl Owner {
                     }
                 }
                 Job::Open { number, work: Work { sql, kinds, most }, reply } => {
-                    let until = most.map(|most| Instant::now() + most);
+                    let until = most.and_then(|most| Instant::now().checked_add(most));
                     let mut statement = match connection.prepare(&sql) {
                         Ok(statement) => statement,
                         Err(error) => {

@@ -54,19 +54,25 @@ pub(super) async fn find(
             pairs.push(row.get(0), row.get(1))?;
         }
     }
+    let left = endless(pairs, room, &key.value).await?;
+    let names = [key.value.clone()];
+    let mut left = Cursor::over(left.by_row.finish()?, 2);
+    while let Some(row) = left.row().await? {
+        tally.violated(|| shown::cells(&names, row));
+        left.advance();
+    }
+    Ok(tally)
+}
+
+/// The pairs of rows whose way never ends.
+async fn endless(mut pairs: Pairs, room: &Room, key: &str) -> Result<Pairs, Trouble> {
     loop {
         let before = pairs.count;
-        let (next, ends) = doubled(pairs, room, &key.value).await?;
-        if next.count == before {
-            let names = [key.value.clone()];
-            let mut left = Cursor::over(next.by_row.finish()?, 2);
-            while let Some(row) = left.row().await? {
-                tally.violated(|| shown::cells(&names, row));
-                left.advance();
-            }
-            return Ok(tally);
-        }
+        let (next, ends) = doubled(pairs, room, key).await?;
         debug_assert_eq!(next.count + ends, before, "each pair goes on or ends");
+        if ends == 0 {
+            return Ok(next);
+        }
         pairs = next;
     }
 }
@@ -106,4 +112,82 @@ async fn doubled(pairs: Pairs, room: &Room, key: &str) -> Result<(Pairs, u64), T
         }
     }
     Ok((next, ends))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Rows that come back to a row that they have passed, by walking from each.
+    fn walked(parents: &[Option<usize>]) -> Vec<usize> {
+        let is_endless = |&start: &usize| {
+            let mut at = start;
+            for _ in 0..=parents.len() {
+                match parents.get(at).copied().flatten() {
+                    Some(parent) => at = parent,
+                    None => return false,
+                }
+            }
+            true
+        };
+        (0..parents.len()).filter(is_endless).collect()
+    }
+
+    async fn found(parents: &[Option<usize>], bytes: usize) -> Result<Vec<usize>, Trouble> {
+        let room = Room { folder: std::env::temp_dir(), bytes };
+        let mut pairs = Pairs::new(&room);
+        for (row, parent) in parents.iter().enumerate() {
+            let Some(parent) = parent else { continue };
+            pairs.push(ValueRef::Int(row as i128), ValueRef::Int(*parent as i128))?;
+        }
+        let mut left = Cursor::over(endless(pairs, &room, "id").await?.by_row.finish()?, 2);
+        let mut rows = Vec::new();
+        while let Some(row) = left.row().await? {
+            let ValueRef::Int(row) = row.get(0) else { panic!("rows are numbers") };
+            rows.push(row as usize);
+            left.advance();
+        }
+        Ok(rows)
+    }
+
+    fn block<T>(future: impl Future<Output = Result<T, Trouble>>) -> Option<T> {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(future).ok()
+    }
+
+    proptest! {
+        #[test]
+        fn circles_of_any_length_are_found_and_what_hangs_below_them(
+            // Parents up to 79 of at most 60 rows: some are not there.
+            parents in prop::collection::vec(prop::option::weighted(0.9, 0usize..80), 0..60),
+            bytes in 64usize..4_000,
+        ) {
+            prop_assert_eq!(block(found(&parents, bytes)).unwrap(), walked(&parents));
+        }
+    }
+
+    #[test]
+    fn a_long_way_that_ends_is_no_circle_and_a_long_circle_is() {
+        let mut parents: Vec<Option<usize>> =
+            (0..5_000).map(|row: usize| row.checked_sub(1)).collect();
+        assert_eq!(block(found(&parents, 1 << 20)).unwrap(), Vec::<usize>::new());
+        parents[0] = Some(4_999);
+        assert_eq!(block(found(&parents, 1 << 20)).unwrap().len(), 5_000);
+    }
+
+    #[test]
+    fn rows_that_their_key_does_not_tell_apart_are_no_answer() {
+        let twice = async {
+            let room = Room { folder: std::env::temp_dir(), bytes: 1 << 20 };
+            let mut pairs = Pairs::new(&room);
+            for parent in [2i128, 3] {
+                pairs.push(ValueRef::Int(1), ValueRef::Int(parent))?;
+                pairs.push(ValueRef::Int(parent), ValueRef::Int(1))?;
+            }
+            endless(pairs, &room, "id").await.map(|_| ())
+        };
+        assert!(block(twice).is_none());
+    }
 }

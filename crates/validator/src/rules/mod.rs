@@ -14,6 +14,7 @@ mod compile;
 mod dates;
 mod orphans;
 mod overlaps;
+mod queries;
 mod rows;
 mod shown;
 
@@ -32,6 +33,8 @@ use crate::sorter::Room;
 use crate::verify::{Checked, Level, Status};
 use rows::Subject;
 use shown::Samples;
+
+pub(crate) use shown::bounded;
 
 pub use command::{Command, Commands, Ended};
 pub use compile::{Known, look_over};
@@ -147,6 +150,15 @@ impl Rules<'_> {
             if matches!(check.on, CheckOn::Source(_)) {
                 checked.push(self.evaluated(check, None).await?);
             }
+        }
+        Ok(checked)
+    }
+
+    /// The plan's queries against their budgets, on one state of the target.
+    pub async fn in_time(&self, snapshot: &dyn Snapshot) -> Result<Vec<Checked>, EndpointError> {
+        let mut checked = Vec::new();
+        for query in &self.plan.queries {
+            checked.push(queries::timed(query, snapshot, self.engine).await?);
         }
         Ok(checked)
     }

@@ -43,7 +43,8 @@ pub(super) fn text(text: &str) -> String {
     bounded(text, CHARS)
 }
 
-pub(super) fn bounded(text: &str, chars: usize) -> String {
+/// The beginning of a text, of so many characters.
+pub(crate) fn bounded(text: &str, chars: usize) -> String {
     let mut out = String::new();
     for (index, char) in text.chars().enumerate() {
         if index == chars {

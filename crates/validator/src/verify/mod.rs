@@ -12,9 +12,11 @@
 mod basic;
 mod filled;
 mod journal;
+mod profile;
 mod remembered;
 mod rigorous;
 mod standard;
+mod vouched;
 
 use std::collections::BTreeSet;
 
@@ -235,12 +237,19 @@ pub async fn verify(request: &Request<'_>) -> Result<Verification, EndpointError
     }
     if request.level >= Level::Standard {
         references(&*snapshot, &tables, &mut verification).await?;
+        vouched::counters(request, &*snapshot, &tables, &mut verification).await?;
+    }
+    if request.level >= Level::Rigorous {
+        vouched::constraints(&*snapshot, &tables, &mut verification).await?;
     }
     if let Some(again) = request.again.filter(|_| request.level >= Level::Rigorous) {
         rigorous::tables(request, again, &*snapshot, &tables, &mut verification).await?;
     }
     if let Some(rules) = request.rules {
         verification.checks.extend(rules.of_target(request.level, &*snapshot).await?);
+        if request.level >= Level::Rigorous && !request.within_run {
+            verification.checks.extend(rules.in_time(&*snapshot).await?);
+        }
     }
     Ok(verification)
 }

@@ -17,6 +17,7 @@ use whimbrel_model::{Digest, Kind, Row, Sum, Table, ValueRef};
 
 use super::filled::Filled;
 use super::journal::{self, Compared};
+use super::profile::Profile;
 use super::{Checked, Level, Request, Status, Verification, counted};
 
 /// Reads every row of a table and compares.
@@ -29,7 +30,7 @@ pub(super) async fn table(
     let (Some(table), Some(layouts)) = (filled.table(), filled.layouts()) else { return Ok(()) };
     let key =
         DigestKey::derive(&meta::digest_key(request.target).await?, Domain::Output, &filled.name);
-    let mut seen = Seen::new(&table);
+    let mut seen = Seen::new(&table).profiled(request);
     let check = Checked::passed("digest", &filled.name);
     let is_alone = layouts.len() == 1 && filled.rows_before() == Some(0);
     let mut sum = Sum::default();
@@ -179,14 +180,30 @@ async fn read(
 pub(super) struct Seen {
     /// For each column: its kind, NULLs, and values that are not of its kind.
     columns: Vec<(Kind, u64, u64)>,
+    /// What values are like, for `rigorous`; and whether they must not be shown.
+    profile: Option<(Profile, bool)>,
 }
 
 impl Seen {
     fn new(table: &Table) -> Self {
-        Self { columns: table.columns.iter().map(|column| (column.kind, 0, 0)).collect() }
+        let columns = table.columns.iter().map(|column| (column.kind, 0, 0)).collect();
+        Self { columns, profile: None }
+    }
+
+    fn profiled(self, request: &Request<'_>) -> Self {
+        if request.level < Level::Rigorous {
+            return self;
+        }
+        // Which column came of a sensitive one, only the load knows.
+        let sources = request.again.iter().flat_map(|again| &again.plan.sources);
+        let hides = sources.into_iter().any(|source| !source.sensitive.is_empty());
+        Self { profile: Some((Profile::of(self.columns.len()), hides)), ..self }
     }
 
     fn take(&mut self, row: Row<'_>) {
+        if let Some((profile, _)) = &mut self.profile {
+            profile.take(row);
+        }
         for (value, (kind, nulls, strange)) in row.values().zip(&mut self.columns) {
             if value.is_null() {
                 *nulls += 1;
@@ -198,6 +215,7 @@ impl Seen {
 
     /// Key columns hold no NULL, and columns only what their kind has.
     fn checks(&self, table: &Table, checks: &mut Vec<Checked>) {
+        checks.extend(self.profile.iter().map(|(profile, hides)| profile.check(table, *hides)));
         for (index, (column, (_, nulls, strange))) in
             table.columns.iter().zip(&self.columns).enumerate()
         {
