@@ -125,7 +125,7 @@ fn waited(child: &mut Child, most: Duration) -> Option<std::process::ExitStatus>
         match child.try_wait() {
             Ok(Some(status)) => return Some(status),
             Ok(None) if until.is_none_or(|until| Instant::now() < until) => {
-                std::thread::sleep(LOOK)
+                std::thread::sleep(LOOK);
             }
             Ok(None) | Err(_) => return None,
         }

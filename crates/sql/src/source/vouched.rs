@@ -38,8 +38,12 @@ fn literal(dialect: Dialect, text: &str) -> String {
         Dialect::Sqlite => format!("'{}'", text.replace('\'', "''")),
         Dialect::Postgres => format!("'{}'::text", text.replace('\'', "''")),
         Dialect::Mysql => {
-            let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
-            if hex.is_empty() { "''".to_owned() } else { format!("CONVERT(0x{hex} USING utf8mb4)") }
+            if text.is_empty() {
+                return "''".to_owned();
+            }
+            let mut hex = String::with_capacity(2 * text.len());
+            text.bytes().for_each(|byte| hex.push_str(&format!("{byte:02x}")));
+            format!("CONVERT(0x{hex} USING utf8mb4)")
         }
     }
 }

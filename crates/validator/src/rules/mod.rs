@@ -174,7 +174,7 @@ impl Rules<'_> {
         }
         let answer = tokio::time::timeout(check.timeout, self.asked(check, snapshot)).await;
         Ok(match answer {
-            Ok(Ok(tally)) => judged(check, passed, tally),
+            Ok(Ok(tally)) => judged(check, passed, &tally),
             Ok(Err(Trouble::Lost(error))) => return Err(error),
             Ok(Err(Trouble::Own(why))) => passed.ended(Status::Unverified, why),
             Err(_) => {
@@ -314,7 +314,7 @@ pub fn day_of(now: DateTime) -> Date {
 }
 
 /// What becomes of violations.
-fn judged(check: &Check, passed: Checked, tally: Tally) -> Checked {
+fn judged(check: &Check, passed: Checked, tally: &Tally) -> Checked {
     let allowed = match (check.allow, tally.looked) {
         (Budget::Count(count), _) => count,
         (Budget::Ratio(ratio), looked) => (ratio * looked.unwrap_or(0) as f64).floor() as u64,

@@ -86,7 +86,7 @@ impl Who {
     }
 }
 
-impl<'s> Subject<'s> {
+impl Subject<'_> {
     /// The columns that it has.
     pub(super) async fn known(&self) -> Result<Known, Trouble> {
         match self {

@@ -129,9 +129,9 @@ impl Column {
         let m = self.registers.len() as f64;
         let sum: f64 = self.registers.iter().map(|&rank| 2f64.powi(-i32::from(rank))).sum();
         let raw = 0.7213 / (1.0 + 1.079 / m) * m * m / sum;
-        let empty = self.registers.iter().filter(|rank| **rank == 0).count();
-        let few = raw <= 2.5 * m && empty > 0;
-        (if few { m * (m / empty as f64).ln() } else { raw }).round() as u64
+        let empty: f64 = self.registers.iter().map(|&rank| f64::from(u8::from(rank == 0))).sum();
+        let few = raw <= 2.5 * m && empty > 0.0;
+        (if few { m * (m / empty).ln() } else { raw }).round() as u64
     }
 
     fn document(&self, column: &whimbrel_model::Column, hides: bool) -> Json {
