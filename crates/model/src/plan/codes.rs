@@ -185,7 +185,7 @@ pub const CODES: &[(&str, &str, &str)] = &[
     (
         DAY,
         "not a day",
-        "A day of a `[[check]]` is written year, month and day, as in `1990-01-31`, or `today` for the day on which is looked, by the clock of UTC.",
+        "A day of a `[[check]]` is written year, month and day, as in `1990-01-31`, and must be one of the calendar. `today` is the day on which is looked, by the clock of UTC.",
     ),
     (
         NO_SQL,

@@ -58,7 +58,9 @@ pub(super) async fn find(
     let names = [key.value.clone()];
     let mut left = Cursor::over(left.by_row.finish()?, 2);
     while let Some(row) = left.row().await? {
-        tally.violated(|| shown::cells(&names, row));
+        tally.violated(|| {
+            if subject.hides() { shown::MASK.to_owned() } else { shown::cells(&names, row) }
+        });
         left.advance();
     }
     Ok(tally)

@@ -25,7 +25,7 @@ pub(super) async fn find(
     let ends = span.map(|(start, end)| [start.value.as_str(), end.value.as_str()]);
     wanted.extend(ends.into_iter().flatten());
     let mut opened = subject.open(&wanted).await?;
-    let told = opened.told();
+    let (told, hides) = (opened.told(), subject.hides());
     let mut tally = Tally::over_rows();
     while let Some(chunk) = opened.feed.next().await? {
         tally.looked_at(chunk.len());
@@ -33,14 +33,15 @@ pub(super) async fn find(
             let outside = columns.iter().enumerate().find_map(|(index, column)| {
                 let value = row.get(index);
                 let why = amiss(value, first, last)?;
-                Some(format!("{}={} {why}", shown::text(&column.value), shown::value(value)))
+                let value = if hides { shown::MASK.to_owned() } else { shown::value(value) };
+                Some(format!("{}={value} {why}", shown::text(&column.value)))
             });
             let turned = || {
                 span?;
                 let (start, end) = (row.get(columns.len()), row.get(columns.len() + 1));
                 let is_turned = !start.is_null() && !end.is_null() && is_behind(start, end);
-                is_turned
-                    .then(|| format!("{} is behind {}", shown::value(start), shown::value(end)))
+                let told = |value| if hides { shown::MASK.to_owned() } else { shown::value(value) };
+                is_turned.then(|| format!("{} is behind {}", told(start), told(end)))
             };
             if let Some(what) = outside.or_else(turned) {
                 tally.violated(|| {

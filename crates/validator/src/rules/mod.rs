@@ -192,9 +192,7 @@ impl Rules<'_> {
         let subject = self.subject(check, snapshot)?;
         match (&check.asks, subject) {
             (Asks::Sql(sql), _) => self.sql(check, sql, snapshot).await,
-            (Asks::Rows { cel, .. }, Some(subject)) => {
-                rows::hold(&subject, cel, self.is_sensitive()).await
-            }
+            (Asks::Rows { cel, .. }, Some(subject)) => rows::hold(&subject, cel).await,
             (Asks::Ready { ready, .. }, Some(subject)) => self.ready(ready, &subject).await,
             (Asks::Command { .. } | Asks::Rows { .. } | Asks::Ready { .. }, _) => {
                 Err(own("it says not what it looks at"))
@@ -212,7 +210,7 @@ impl Rules<'_> {
         match (&check.on, snapshot) {
             (CheckOn::Source(_), _) => self.source(&name.value).map(Some),
             (CheckOn::Target, Some(snapshot)) => {
-                Ok(Some(Subject::Table { snapshot, name: &name.value }))
+                Ok(Some(Subject::Table { snapshot, name: &name.value, hides: self.is_sensitive() }))
             }
             (CheckOn::Target, None) => Ok(None),
         }
@@ -221,16 +219,18 @@ impl Rules<'_> {
     fn source<'s>(&'s self, name: &'s str) -> Result<Subject<'s>, Trouble> {
         let found = self.sources.get(name).zip(self.plan.source(name));
         let (source, plan) = found.ok_or_else(|| own(format!("no source is called `{name}`")))?;
-        Ok(Subject::Source { source, plan })
+        Ok(Subject::Source { source, plan, hides: self.is_sensitive() })
     }
 
     async fn ready(&self, ready: &Ready, subject: &Subject<'_>) -> Result<Tally, Trouble> {
         match ready {
             Ready::Orphans { columns, references, key } => {
                 let parents = match subject {
-                    Subject::Table { snapshot, .. } => {
-                        Subject::Table { snapshot: *snapshot, name: &references.value }
-                    }
+                    Subject::Table { snapshot, hides, .. } => Subject::Table {
+                        snapshot: *snapshot,
+                        name: &references.value,
+                        hides: *hides,
+                    },
                     Subject::Source { .. } => self.source(&references.value)?,
                 };
                 orphans::find(subject, columns, &parents, key, &self.room).await

@@ -61,17 +61,20 @@ async fn in_target(
         guessed: false,
         orphans: None,
     };
-    let is_told = |index: &usize| table.key.contains(index);
-    let shown_by =
-        |index: &usize| is_told(index) || reference.columns.contains(&table.columns[*index].name);
+    let is_compared = |index: &usize| reference.columns.contains(&table.columns[*index].name);
+    // Values that must not be shown tell no row; its key does.
+    let is_keyed = !table.key.is_empty();
+    let shown_by = |index: &usize| {
+        table.key.contains(index) || is_compared(index) && !(is_keyed && subject.hides())
+    };
     let kept: Vec<_> = (0..table.columns.len()).filter(shown_by).collect();
     let told: Vec<String> = kept.iter().map(|&index| table.columns[index].name.clone()).collect();
+    let who = if is_keyed || !subject.hides() { Who::Columns(told) } else { Who::Hidden };
     let told_columns = kept.iter().map(|&index| table.columns[index].clone()).collect();
     let looked = snapshot.count(&table.name).await?;
     let few = Table { name: table.name, key: Vec::new(), columns: told_columns };
     let orphans = snapshot.orphans(&few, &reference).await?;
     let mut tally = Tally { looked, violations: orphans.rows, ..Tally::default() };
-    let who = Who::Columns(told);
     for sample in &orphans.samples {
         tally.samples.take(|| who.shown(sample.iter().map(whimbrel_model::Value::as_ref)));
     }
@@ -117,6 +120,9 @@ async fn in_sources(
             Ordering::Less => {
                 tally.violated(|| {
                     let who = opened.who.shown(told.clone().map(|index| child.get(index)));
+                    if subject.hides() {
+                        return who;
+                    }
                     let cells: Vec<ValueRef<'_>> = child.values().take(columns.len()).collect();
                     let cells = columns.iter().zip(cells);
                     let cells: Vec<String> = cells

@@ -25,6 +25,8 @@ pub(super) enum Subject<'s> {
         snapshot: &'s dyn Snapshot,
         /// Its name.
         name: &'s str,
+        /// Whether values must not be shown.
+        hides: bool,
     },
     /// A source.
     Source {
@@ -32,6 +34,8 @@ pub(super) enum Subject<'s> {
         source: &'s Arc<dyn Source>,
         /// What the plan says of it.
         plan: &'s plan::Source,
+        /// Whether values must not be shown.
+        hides: bool,
     },
 }
 
@@ -42,6 +46,8 @@ pub(super) enum Who {
     Columns(Vec<String>),
     /// By the file and the number of the record.
     Place,
+    /// Nothing may tell it.
+    Hidden,
 }
 
 /// Rows: the columns that are wanted, then what tells them.
@@ -59,6 +65,7 @@ impl Opened {
             + match &self.who {
                 Who::Columns(names) => names.len(),
                 Who::Place => 2,
+                Who::Hidden => 0,
             }
     }
 
@@ -82,11 +89,19 @@ impl Who {
                 let parts: Vec<String> = values.map(shown::value).collect();
                 format!("{}, record {}", parts[0], parts[1])
             }
+            Self::Hidden => shown::MASK.to_owned(),
         }
     }
 }
 
 impl Subject<'_> {
+    /// Whether values must not be shown: nobody knows which of them came of a sensitive one.
+    pub(super) fn hides(&self) -> bool {
+        match self {
+            Self::Table { hides, .. } | Self::Source { hides, .. } => *hides,
+        }
+    }
+
     /// The columns that it has.
     pub(super) async fn known(&self) -> Result<Known, Trouble> {
         match self {
@@ -109,7 +124,9 @@ impl Subject<'_> {
     }
 
     pub(super) async fn table(&self) -> Result<Table, Trouble> {
-        let Self::Table { snapshot, name } = self else { return Err(own("a source is no table")) };
+        let Self::Table { snapshot, name, .. } = self else {
+            return Err(own("a source is no table"));
+        };
         let table = snapshot.describe(name).await?;
         table.ok_or_else(|| own(format!("there is no table `{}`", shown::text(name))))
     }
@@ -130,14 +147,19 @@ impl Subject<'_> {
                 let key: Vec<Column> =
                     table.key.iter().map(|&index| table.columns[index].clone()).collect();
                 // Without a key a row is told by what is looked at.
-                let told = if key.is_empty() { columns.clone() } else { key };
-                let who = Who::Columns(told.iter().map(|column| column.name.clone()).collect());
+                let told = match (key.is_empty(), self.hides()) {
+                    (false, _) => key,
+                    (true, false) => columns.clone(),
+                    (true, true) => Vec::new(),
+                };
+                let names = || told.iter().map(|column| column.name.clone()).collect();
+                let who = if told.is_empty() { Who::Hidden } else { Who::Columns(names()) };
                 columns.extend(told);
                 let table = Table { name: table.name, key: Vec::new(), columns };
                 let feed = snapshot.rows(&table, RowOrder::Any).await?;
                 Ok(Opened { feed, wanted: wanted.len(), who })
             }
-            Self::Source { source, plan } => {
+            Self::Source { source, plan, .. } => {
                 let field = |name: &&str| {
                     if name.starts_with('/') {
                         Field::Pointer((*name).to_owned())
@@ -233,11 +255,8 @@ impl Feed for Records {
 }
 
 /// `rows`: true for each row. A row without an answer does not hold.
-pub(super) async fn hold(
-    subject: &Subject<'_>,
-    cel: &At<String>,
-    hides: bool,
-) -> Result<Tally, Trouble> {
+pub(super) async fn hold(subject: &Subject<'_>, cel: &At<String>) -> Result<Tally, Trouble> {
+    let hides = subject.hides();
     let known = subject.known().await?;
     let compiled = compile::compile(cel, &known);
     let compiled = compiled.map_err(|errors| {
