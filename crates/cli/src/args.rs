@@ -104,7 +104,7 @@ pub(crate) enum Verb {
     /// Show what `migrate` would do, with samples and estimates
     Plan(PlanVerb),
     /// Check everything that can be checked before a run
-    Validate(OnPlan),
+    Validate(Validate),
     /// List what `migrate --incremental` would take
     CheckIncremental(OnPlan),
     /// Load what the plan says; the same command resumes
@@ -179,6 +179,27 @@ pub(crate) struct Prove {
     /// The row: TABLE/KEY; a key of several columns as KEY/KEY, or as an array of JSON
     #[arg(long, value_name = "TABLE/KEY")]
     pub(crate) row: Option<String>,
+}
+
+/// `validate`.
+#[derive(Args, Debug)]
+pub(crate) struct Validate {
+    #[command(flatten)]
+    pub(crate) on: OnPlan,
+    /// Which of the plan's checks of sources to evaluate; they read the sources
+    #[arg(long, value_enum, default_value_t = SourceLevelArg::Standard)]
+    pub(crate) level: SourceLevelArg,
+}
+
+/// Which checks of sources are evaluated.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum SourceLevelArg {
+    /// Those of level `basic`
+    Basic,
+    /// Also those of level `standard`
+    Standard,
+    /// All of them
+    Rigorous,
 }
 
 /// How closely to look.

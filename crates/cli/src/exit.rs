@@ -96,7 +96,9 @@ pub(crate) fn of_core(error: &CoreError) -> Exit {
         | CoreError::NoFiles { .. }
         | CoreError::Unreadable(_)
         | CoreError::NoSuchRun(_)
+        | CoreError::SourcesBreakRules(_)
         | CoreError::NoRun { .. } => Exit::Usage,
+        CoreError::NotEvaluated(_) => Exit::NotVerified,
         CoreError::Held { .. } => Exit::Held,
         CoreError::MappingChanged { .. }
         | CoreError::SourceChanged { .. }

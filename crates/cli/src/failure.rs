@@ -204,6 +204,12 @@ fn hint(error: &CoreError) -> Option<String> {
         CoreError::Differs { .. } => {
             "`whimbrel verify` names the rows; mend them and run the same command again".to_owned()
         }
+        CoreError::SourcesBreakRules(_) => {
+            "mend the data, or raise `allow` of the check; nothing was written".to_owned()
+        }
+        CoreError::NotEvaluated(_) => {
+            "mend what the message names, then run the same command again".to_owned()
+        }
         CoreError::StandsFailed { .. } => {
             "`whimbrel verify` looks again; `whimbrel verify --waive REASON` lets it stand"
                 .to_owned()

@@ -9,6 +9,7 @@ mod failure;
 mod log;
 mod machine;
 mod output;
+mod programs;
 mod progress;
 mod project;
 

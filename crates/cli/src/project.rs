@@ -9,12 +9,16 @@ use std::sync::Arc;
 use whimbrel_core::event::{Emitter, Observer};
 use whimbrel_core::{Cancel, Clock, CoreError, Found, Ports};
 use whimbrel_endpoint::{SchemaFile, Source, Target};
-use whimbrel_model::plan::{Database, Plan, SourceRows, decode};
+use whimbrel_model::plan::{Asks, Check, CheckOn, Database, Plan, SourceRows, decode};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::machine::{ProcLiveness, SpillFolder, SystemClock, identity};
 use crate::output::{count, printable};
+use crate::programs::Programs;
+
+/// Adapters by name.
+type Adapters = BTreeMap<String, Arc<dyn Source>>;
 
 /// A decoded plan and where it stands.
 pub(crate) struct Project {
@@ -66,7 +70,13 @@ impl Project {
 
     /// The adapters of the plan's sources.
     pub(crate) fn sources(&self) -> Result<BTreeMap<String, Arc<dyn Source>>, Failure> {
-        let mut sources = BTreeMap::new();
+        self.sources_and_asked().map(|(sources, _)| sources)
+    }
+
+    /// The adapters of the plan's sources, and what answers the SQL of checks of sources, in the state
+    /// that those are read in.
+    fn sources_and_asked(&self) -> Result<(Adapters, Adapters), Failure> {
+        let (mut sources, mut asked) = (BTreeMap::new(), BTreeMap::new());
         let mut databases = Vec::new();
         for source in &self.plan.sources {
             match source.database() {
@@ -77,10 +87,35 @@ impl Project {
                 }
             }
         }
-        for source in whimbrel_sql::sources(databases, self.sql_options())? {
-            sources.insert(source.name().to_owned(), source);
+        let known = databases.len();
+        databases.extend(self.plan.checks.iter().filter_map(|check| self.asked_by(check)));
+        for (index, source) in
+            whimbrel_sql::sources(databases, self.sql_options())?.into_iter().enumerate()
+        {
+            let of = if index < known { &mut sources } else { &mut asked };
+            of.insert(source.name().to_owned(), source);
         }
-        Ok(sources)
+        Ok((sources, asked))
+    }
+
+    /// The query of a check of a source.
+    fn asked_by(&self, check: &Check) -> Option<whimbrel_sql::SourceSpec> {
+        let (CheckOn::Source(source), Asks::Sql(sql)) = (&check.on, &check.asks) else {
+            return None;
+        };
+        let database = self.plan.source(&source.value)?.database()?;
+        let url = database.url.value.expose();
+        let engine = match url.split(':').next().unwrap_or_default() {
+            "postgres" | "postgresql" => "postgres",
+            "mysql" | "mariadb" => "mysql",
+            _ => "sqlite",
+        };
+        Some(whimbrel_sql::SourceSpec {
+            name: check.name.value.clone(),
+            url: url.to_owned(),
+            read: whimbrel_sql::Read::Query(sql.for_engine(engine)?.to_owned()),
+            key: Vec::new(),
+        })
     }
 
     fn sql_options(&self) -> whimbrel_sql::Options {
@@ -149,9 +184,13 @@ impl Project {
     pub(crate) async fn ports(&self, observer: Arc<dyn Observer>) -> Result<Ports, Failure> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let identity = identity();
+        let (sources, asked) = self.sources_and_asked()?;
+        let commands = Programs { folder: self.base.clone(), plan: self.file.clone() };
         Ok(Ports {
             target: self.target().await?,
-            sources: self.sources()?,
+            sources,
+            asked,
+            commands: Arc::new(commands),
             events: Emitter::new(Arc::clone(&clock), observer),
             clock,
             spill: Arc::new(SpillFolder::new(&self.base)),

@@ -6,10 +6,11 @@ use serde_json::json;
 use whimbrel_endpoint::Partition;
 use whimbrel_ledger::{
     Counts, Item, ItemKind, ItemStatus, Phase, Run, RunKind, RunStatus, Step, StepStatus, batch,
-    chain, item, meta, run, step,
+    chain, check, item, meta, run, step,
 };
 use whimbrel_model::plan::{Budget, Plan};
 
+use crate::checks;
 use crate::error::{CoreError, While};
 use crate::event::Event;
 use crate::incremental;
@@ -207,6 +208,8 @@ impl First<'_> {
         for items in items.chunks(10_000) {
             item::put(txn.as_mut(), items).await.during(recording)?;
         }
+        let checked = checks::as_rows(&run.id, &job.survey.checked, &run.started_at);
+        check::put(txn.as_mut(), &checked).await.during(recording)?;
         match start {
             Start::Everything => {}
             Start::Changes(_) => {

@@ -259,6 +259,22 @@ pub const CODES: &[(&str, &str, &str)] = &[
       triggers, other programs that write the same tables, and columns whose type changes values are the \
       usual causes. `whimbrel verify --waive REASON` takes the responsibility, and is audited.",
     ),
+    (
+        "WB0645",
+        "the sources break rules of the plan",
+        "A `[[check]]` of a source, of severity `error`, is broken by more records than it allows. Nothing \
+      was written. The message names the check and the first records; `whimbrel validate` evaluates all of \
+      them again. Mend the data, raise `allow`, or make the check a `warning`: then it is shown and the run \
+      goes on.",
+    ),
+    (
+        "WB0646",
+        "a rule of the plan could not be evaluated",
+        "Whether a `[[check]]` holds is not known: its SQL was refused, its command did not start, a table or a \
+      privilege is missing, or it took longer than its `timeout`. That is not a pass. On a source it stands \
+      in the way of the run, and nothing was written; on the target the run is not complete, and the same \
+      command evaluates it again.",
+    ),
 ];
 
 impl CoreError {
@@ -291,6 +307,8 @@ impl CoreError {
             Self::Forgotten { .. } => "WB0635",
             Self::StoppedWaiting(_) => "WB0625",
             Self::Differs { .. } => "WB0639",
+            Self::SourcesBreakRules(_) => "WB0645",
+            Self::NotEvaluated(_) => "WB0646",
             Self::StandsFailed { .. } => whimbrel_validator::verify::STANDS_FAILED,
         }
     }

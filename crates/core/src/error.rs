@@ -303,6 +303,12 @@ pub enum CoreError {
         /// The level.
         level: String,
     },
+    /// Rules of the plan do not hold for its sources.
+    #[error("the sources break rules of the plan: {0}")]
+    SourcesBreakRules(String),
+    /// Whether rules of the plan hold could not be found out.
+    #[error("rules of the plan could not be evaluated: {0}")]
+    NotEvaluated(String),
     /// What was asked does not fit the state of things.
     #[error("{0}")]
     Refused(String),

@@ -9,6 +9,7 @@
 
 mod begin;
 mod cancel;
+mod checks;
 mod codes;
 mod error;
 pub mod event;
@@ -34,6 +35,7 @@ mod waive;
 pub mod window;
 
 pub use cancel::{Cancel, StopReason};
+pub use checks::check_sources;
 pub use codes::CODES;
 pub use error::{Changes, CoreError, Outcome};
 pub use load::dry::{Depth, DryReject, DrySample, DryTable};

@@ -6,6 +6,7 @@ use whimbrel_model::plan::{Plan, Verify};
 
 use crate::begin::{Start, begin, new_run, reopen};
 use crate::cancel::StopReason;
+use crate::checks;
 use crate::error::{Changes, CoreError, Outcome, While};
 use crate::event::Event;
 use crate::finish::{Ended, balances, finish, note_failure, set_status};
@@ -54,6 +55,9 @@ pub async fn migrate(
             Ok(outcome)
         }
         Task::Begin(start) => {
+            let checked = checks::before(ports, plan).await?;
+            let survey = Survey { checked, ..survey };
+            let job = Job { ports, plan, survey: &survey, options };
             let run = new_run(ports, plan, &survey, options, &start);
             job.carry_out(run, Some(&start), timer).await
         }

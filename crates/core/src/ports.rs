@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use whimbrel_endpoint::{EndpointError, Holder, Source, Target};
 use whimbrel_model::DateTime;
+use whimbrel_validator::rules::Commands;
 
 use crate::cancel::Cancel;
 use crate::event::Emitter;
@@ -19,6 +20,10 @@ pub struct Ports {
     pub target: Arc<dyn Target>,
     /// The plan's sources, by name.
     pub sources: BTreeMap<String, Arc<dyn Source>>,
+    /// What answers the SQL of checks of sources, by the names of the checks.
+    pub asked: BTreeMap<String, Arc<dyn Source>>,
+    /// What runs the programs of checks.
+    pub commands: Arc<dyn Commands>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Where bytes of rejects go that are too long for the ledger.

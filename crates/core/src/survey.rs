@@ -9,7 +9,9 @@ use whimbrel_ledger::Item;
 use whimbrel_model::Table;
 use whimbrel_model::plan::{Base, LargeFiles, Plan, TableMapping};
 use whimbrel_transform::{CompileError, Environment, Limits, SourceShape, Step};
+use whimbrel_validator::verify::Checked;
 
+use crate::checks::View;
 use crate::error::{CoreError, While};
 use crate::options::Options;
 use crate::ports::Ports;
@@ -29,6 +31,8 @@ pub struct Survey {
     pub findings: Vec<Found>,
     /// Schema files to apply.
     pub schema: Vec<SchemaFile>,
+    /// What came of the checks of sources, where a run is about to begin.
+    pub checked: Vec<Checked>,
 }
 
 /// What an endpoint wants to be known.
@@ -145,17 +149,25 @@ pub async fn survey(
     if let Ok(relates) = &relates {
         relate::look_over(ports, plan, relates, target.engine)?;
     }
-    let (steps, relates) = match (compile(plan, &sources, &tables, &target), relates) {
-        (Ok(steps), Ok(relates)) => (steps, relates),
+    let steps = compile(plan, &sources, &tables, &target);
+    let mistakes = {
+        let steps = steps.iter().flatten();
+        let made = steps.map(|step| (step.table.name.clone(), step.table.clone())).collect();
+        let (target, sources, tables) = (&target, &sources, &tables);
+        View { ports, plan, target, sources, tables, made }.mistakes().await?
+    };
+    let (steps, relates) = match (steps, relates) {
+        (Ok(steps), Ok(relates)) if mistakes.is_empty() => (steps, relates),
         (steps, relates) => {
-            let errors = [steps.err(), relates.err()].into_iter().flatten().flatten();
-            return Err(CoreError::Compile(errors.collect()));
+            let errors = [steps.err(), relates.err(), Some(mistakes)];
+            return Err(CoreError::Compile(errors.into_iter().flatten().flatten().collect()));
         }
     };
     let needs = needs(&sources, &steps, &schema);
     let inspected = ports.target.inspect(&needs).await;
     findings.extend(harmless("target", inspected.during(|| "looking at the target".to_owned())?)?);
-    Ok(Survey { target, sources, steps, relates, findings, schema })
+    let checked = Vec::new();
+    Ok(Survey { target, sources, steps, relates, findings, schema, checked })
 }
 
 /// What several sources tell in the same words, as of the database that they share, is told once.

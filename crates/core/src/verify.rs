@@ -11,9 +11,11 @@ use whimbrel_endpoint::EndpointError;
 use whimbrel_ledger::{Check, CheckStatus, Phase, Run, RunStatus, audit, chain, check, run};
 use whimbrel_model::plan::{Plan, Verify};
 use whimbrel_validator::lineage::{self, Signer};
+use whimbrel_validator::rules;
 use whimbrel_validator::sorter::Room;
 use whimbrel_validator::verify::{self, Again, Checked, Level, Request, VERDICT, Verification};
 
+use crate::checks;
 use crate::error::{CoreError, While};
 use crate::event::Event;
 use crate::lease::Lease;
@@ -23,7 +25,7 @@ use crate::patience::{Patience, repeatedly};
 use crate::ports::{Ports, rfc3339};
 
 /// Bytes of rows that are sorted in memory.
-const SORT_BYTES: usize = 16 << 20;
+pub(crate) const SORT_BYTES: usize = 16 << 20;
 
 /// Rows that differ, of each table, that are told.
 const SAMPLES: usize = 20;
@@ -78,7 +80,15 @@ pub(crate) async fn phase(job: &Job<'_>, run: &Run, lease: &Lease) -> Result<(),
     let write = async |unsure| record(job.ports, run, lease, &verification, unsure).await;
     patience.carry_out(write).await?;
     keep(&mut verification)?;
-    if verification.failed() { Err(differs(run, &verification)) } else { Ok(()) }
+    if verification.failed() {
+        return Err(differs(run, &verification));
+    }
+    let is_unknown = |check: &&verify::Checked| {
+        check.kind == rules::KIND && check.status == verify::Status::Unverified
+    };
+    let unknown: Vec<String> =
+        verification.checks.iter().filter(is_unknown).map(checks::told).collect();
+    if unknown.is_empty() { Ok(()) } else { Err(CoreError::NotEvaluated(unknown.join("; "))) }
 }
 
 /// Verifies everything that the line of a run has loaded, and writes down what came of it. A run that has
@@ -202,8 +212,10 @@ async fn look(
     let again = Some(again);
     let within_run = run.status != RunStatus::Completed;
     let lineage = Some(ports.lineage.as_path());
-    let request =
-        Request { target, run, level, within_run, again, lineage, room, samples: SAMPLES };
+    let rules = checks::rules(ports, plan, facts.engine, Some(&run.id));
+    let rules = Some(&rules);
+    let samples = SAMPLES;
+    let request = Request { target, run, level, within_run, again, lineage, rules, room, samples };
     let doing = || "verifying what was loaded".to_owned();
     let mut verification = verify::verify(&request).await.during(doing)?;
     if !verification.passed() {

@@ -22,7 +22,7 @@ mod target;
 
 pub use error::{EndpointError, ErrorClass};
 pub use query::{Condition, Operator, Order, Query, Rows};
-pub use snapshot::{Feed, Orphans, RowOrder, Snapshot};
+pub use snapshot::{Counter, Doubt, Feed, Orphans, RowOrder, Snapshot};
 pub use source::{
     CUT_BYTES, Discovery, Freshness, Limit, Partition, Reader, ReaderEnd, Source, Unreadable,
 };

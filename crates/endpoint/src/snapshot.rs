@@ -1,5 +1,7 @@
 //! One state of a database, to be read for proof.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use whimbrel_model::catalogue::{Catalogue, Reference};
 use whimbrel_model::{Chunk, Table, Value};
@@ -27,12 +29,62 @@ pub trait Snapshot: Send + Sync {
     /// How many rows a table has; `None` where there is no such table.
     async fn count(&self, table: &str) -> Result<Option<u64>, EndpointError>;
 
-    /// What a query of the plan answers: the names of its columns, and its rows.
-    async fn query(&self, script: &Script) -> Result<(Vec<String>, Box<dyn Feed>), EndpointError>;
+    /// Whether the engine takes a query of the plan, without running it.
+    async fn prepare(&self, script: &Script) -> Result<(), EndpointError>;
+
+    /// What a query of the plan answers: the names of its columns, and its rows. A statement that does
+    /// anything but read is refused; one that takes longer than `most` is ended.
+    async fn query(
+        &self,
+        script: &Script,
+        most: Duration,
+    ) -> Result<(Vec<String>, Box<dyn Feed>), EndpointError>;
+
+    /// Where identity columns, sequences, `AUTO_INCREMENT` and `AUTOINCREMENT` of a table stand.
+    async fn counters(&self, table: &str) -> Result<Vec<Counter>, EndpointError> {
+        let _ = table;
+        Ok(Vec::new())
+    }
+
+    /// Constraints and indexes of a table that the engine does not vouch for: never validated, not valid,
+    /// not enforced; or, where engines can be told not to look, broken by rows.
+    async fn doubts(&self, table: &str) -> Result<Vec<Doubt>, EndpointError> {
+        let _ = table;
+        Ok(Vec::new())
+    }
+
+    /// The columns of each index of a table that covers all its rows, in the index's order; an expression
+    /// is an empty name.
+    async fn indexes(&self, table: &str) -> Result<Vec<Vec<String>>, EndpointError> {
+        let _ = table;
+        Ok(Vec::new())
+    }
 
     /// The rows of a table that point to a parent which is not there: how many, and some.
     async fn orphans(&self, table: &Table, reference: &Reference)
     -> Result<Orphans, EndpointError>;
+}
+
+/// A counter that gives keys.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Counter {
+    /// The column that it fills.
+    pub column: String,
+    /// The value that it gives next.
+    pub next: i128,
+    /// The furthest value that stands there, in the direction of its steps; `None` without rows.
+    pub highest: Option<i128>,
+    /// Its steps.
+    pub step: i128,
+}
+
+/// A constraint or an index that its engine does not vouch for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Doubt {
+    /// Its name.
+    pub name: String,
+    /// What is wrong with it.
+    pub what: String,
 }
 
 /// Rows without their parents.

@@ -1222,3 +1222,203 @@ fn tables_may_stand_in_a_schema() {
     let text = format!("{HEAD}{SOURCE}{TABLE}").replace("into = \"t\"", "into = \"sales.orders\"");
     assert_eq!(plan(&text).tables[0].into.value, "sales.orders");
 }
+
+fn with_checks(checks: &str) -> String {
+    format!("{HEAD}{SOURCE}{TABLE}{checks}")
+}
+
+#[test]
+fn checks_say_one_thing_each_and_keys_fit_their_kind() {
+    check(
+        &with_checks(
+            r#"[[check]]
+name = "two"
+sql = "SELECT 1"
+command = ["true"]
+[[check]]
+name = "none"
+[[check]]
+name = "none"
+table = "t"
+rows = "true"
+[[check]]
+name = "kind"
+table = "t"
+kind = "cycles"
+key = "id"
+columns = "x"
+[[check]]
+name = "days"
+table = "t"
+kind = "dates"
+columns = "d"
+after = "1990-02-30"
+[[check]]
+name = "nowhere"
+rows = "true"
+"#,
+        ),
+        expect![[r#"
+            error[WB0027]: `[[check]]` asks two things: `command` is the second
+              --> w.toml:14:1
+                |
+             14 | command = ["true"]
+                | ^^^^^^^
+            help: make two checks of it
+            error[WB0002]: `[[check]]` asks nothing
+              --> w.toml:15:1
+                |
+             15 | [[check]]
+                | ^^^^^^^^^
+            help: add `rows`, `sql`, `command` or `kind`
+            error[WB0027]: two `[[check]]` are called `none`
+              --> w.toml:18:8
+                |
+             18 | name = "none"
+                |        ^^^^^^
+            error[WB0002]: `parent` is missing in `[[check]]`: `kind = "cycles"`
+              --> w.toml:21:1
+                |
+             21 | [[check]]
+                | ^^^^^^^^^
+            error[WB0016]: `columns` means nothing with `kind = "cycles"`
+              --> w.toml:26:1
+                |
+             26 | columns = "x"
+                | ^^^^^^^
+            help: it takes `key`, `parent`
+            error[WB0037]: a day is written `"1990-01-31"` or `"today"`, not `1990-02-30`
+              --> w.toml:32:9
+                |
+             32 | after = "1990-02-30"
+                |         ^^^^^^^^^^^^
+            error[WB0002]: `table` is missing in `[[check]]`: which rows are meant?
+              --> w.toml:33:1
+                |
+             33 | [[check]]
+                | ^^^^^^^^^
+            help: a check of a source has `source = "…"` instead
+        "#]],
+    );
+}
+
+#[test]
+fn a_bad_allowance_is_told_at_its_place() {
+    check(
+        &with_checks(
+            r#"[[check]]
+name = "a"
+table = "t"
+rows = "true"
+allow = "50"
+[[check]]
+name = "b"
+sql = "SELECT 1"
+allow = "0.5%"
+[[check]]
+name = "c"
+command = ["true"]
+allow = 1
+[[check]]
+name = "d"
+table = "t"
+rows = "true"
+allow = -1
+"#,
+        ),
+        expect![[r#"
+            error[WB0023]: `allow` must be a count or a text like "1%", not `50`
+              --> w.toml:15:9
+                |
+             15 | allow = "50"
+                |         ^^^^
+            error[WB0023]: `allow` of `sql` is a count: how many rows it looks at is not known
+              --> w.toml:19:1
+                |
+             19 | allow = "0.5%"
+                | ^^^^^
+            error[WB0023]: a `command` holds or not: it has no `allow`
+              --> w.toml:23:1
+                |
+             23 | allow = 1
+                | ^^^^^
+            error[WB0006]: `allow` must be a count or a text like "1%", not -1
+              --> w.toml:28:9
+                |
+             28 | allow = -1
+                |         ^^
+        "#]],
+    );
+}
+
+#[test]
+fn checks_of_sources_name_sources_that_there_are() {
+    check(
+        &with_checks(
+            r#"[[check]]
+name = "a"
+source = "z"
+rows = "true"
+[[check]]
+name = "b"
+source = "s"
+sql = "SELECT 1"
+[[check]]
+name = "c"
+on = "source"
+rows = "true"
+[[check]]
+name = "d"
+source = "s"
+table = "t"
+rows = "true"
+[[check]]
+name = "e"
+source = "s"
+kind = "orphans"
+columns = "a"
+references = "s"
+"#,
+        ),
+        expect![[r#"
+            error[WB0010]: unknown source `z`
+              --> w.toml:13:10
+                |
+             13 | source = "z"
+                |          ^^^
+            error[WB0038]: `s` is no database: it has no SQL
+              --> w.toml:18:7
+                |
+             18 | sql = "SELECT 1"
+                |       ^^^^^^^^^^
+            help: `rows` says in CEL what must hold for each record
+            error[WB0002]: `source` is missing in `[[check]]`: which one is meant?
+              --> w.toml:19:1
+                |
+             19 | [[check]]
+                | ^^^^^^^^^
+            error[WB0016]: `table` is the target's, and the check is of a source
+              --> w.toml:26:9
+                |
+             26 | table = "t"
+                |         ^^^
+            error[WB0002]: `key` is missing in `[[check]]`: records have none of their own
+              --> w.toml:28:1
+                |
+             28 | [[check]]
+                | ^^^^^^^^^
+        "#]],
+    );
+}
+
+#[test]
+fn checks_decode() {
+    let plan = plan(&with_checks(
+        "[[check]]\nname = \"a\"\ntable = \"t\"\nrows = \"id > 0\"\nallow = \"0.5%\"\ntimeout = \"30s\"\nlevel = \"standard\"\nseverity = \"warning\"\n\
+         [[query]]\nname = \"q\"\nsql = \"SELECT 1\"\nbudget = \"50ms\"\n",
+    ));
+    let check = &plan.checks[0];
+    assert_eq!(check.allow, Budget::Ratio(0.005));
+    assert_eq!((check.timeout.as_secs(), check.name.value.as_str()), (30, "a"));
+    assert_eq!(plan.queries[0].budget.as_millis(), 50);
+}

@@ -563,6 +563,9 @@ pub struct CheckRow {
     pub actual: Option<u64>,
     /// What is wrong.
     pub message: Option<String>,
+    /// Of rules of the plan, queries and profiles: samples, figures.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub details: Option<serde_json::Value>,
 }
 
 /// A checkpoint's name.

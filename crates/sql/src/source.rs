@@ -25,6 +25,7 @@ mod record;
 pub(crate) mod snapshot;
 mod sqlite;
 mod token;
+mod vouched;
 
 use std::fmt::Write as _;
 use std::sync::Arc;

@@ -19,6 +19,8 @@ pub const NO_LINEAGE: &str = "WB0822";
 pub const NOT_IN_LINEAGE: &str = "WB0823";
 /// What was proved has changed since.
 pub const CHANGED_SINCE: &str = "WB0824";
+/// A check of the plan does not fit what it looks at.
+pub const CHECK_FITS: &str = "WB0808";
 
 /// Every code of this crate, for `explain`.
 pub const CODES: &[(&str, &str, &str)] = &[
@@ -94,5 +96,12 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "a key that cannot sign",
         "`--sign-key` takes a private Ed25519 key as `openssl genpkey -algorithm ed25519 -out FILE` writes it \
          (PKCS #8 in PEM), without a password. The cause says what the file is instead. Nothing was verified.",
+    ),
+    (
+        CHECK_FITS,
+        "a check does not fit what it looks at",
+        "A `[[check]]` names a table or a column that is not there, in the target, in the schema that the plan \
+         applies or in the source. It is said before anything is written. Mend the name; a table that only SQL \
+         of the plan creates is made in the plan's schema folder, where it is known beforehand.",
     ),
 ];

@@ -13,6 +13,7 @@ pub mod lineage;
 pub mod merge;
 pub mod order;
 mod packed;
+pub mod rules;
 pub mod sorter;
 pub mod verify;
 

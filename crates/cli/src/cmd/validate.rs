@@ -8,8 +8,9 @@ use serde_json::json;
 use whimbrel_core::event::Silent;
 use whimbrel_core::{Depth, DryReject, DryTable, Options, Ports, Preview, RelatePreview};
 use whimbrel_model::plan::Window;
+use whimbrel_validator::verify::{Checked, Level, Status};
 
-use crate::args::OnPlan;
+use crate::args::{SourceLevelArg, Validate};
 use crate::cmd::migrate::{plan_argument, selection};
 use crate::cmd::plan::limits;
 use crate::exit::Exit;
@@ -72,7 +73,13 @@ impl Check {
     }
 }
 
-pub(crate) async fn run(args: &OnPlan) -> Result<Answer, Failure> {
+pub(crate) async fn run(args: &Validate) -> Result<Answer, Failure> {
+    let Validate { on: args, level } = args;
+    let level = match level {
+        SourceLevelArg::Basic => Level::Basic,
+        SourceLevelArg::Standard => Level::Standard,
+        SourceLevelArg::Rigorous => Level::Rigorous,
+    };
     let project = Project::open(&args.plan)?;
     let ports = project.ports(Arc::new(Silent)).await?;
     let plan = &project.plan;
@@ -94,7 +101,12 @@ pub(crate) async fn run(args: &OnPlan) -> Result<Answer, Failure> {
         let preview =
             whimbrel_core::preview(&ports, plan, schema, &options, Depth::Units(TRIED)).await;
         match preview {
-            Ok(preview) => checks.extend(looked(&preview, plan.window.as_ref())),
+            Ok(preview) => {
+                checks.extend(looked(&preview, plan.window.as_ref()));
+                let evaluated = whimbrel_core::check_sources(&ports, plan, level).await;
+                let evaluated = evaluated.map_err(|error| project.explain(error))?;
+                checks.extend(evaluated.iter().map(rule));
+            }
             Err(error) => {
                 let failure = project.explain(error);
                 let mut detail = failure.message.clone();
@@ -109,6 +121,8 @@ pub(crate) async fn run(args: &OnPlan) -> Result<Answer, Failure> {
     }
     let having = |verdict| checks.iter().filter(|check| check.verdict == verdict).count() as u64;
     let (failed, doubtful) = (having(Verdict::Bad), having(Verdict::Doubtful));
+    let is_unknown = |check: &&Check| check.code.as_deref() == Some(NOT_EVALUATED);
+    let unknown = checks.iter().filter(is_unknown).count() as u64;
     let mut text = String::new();
     checks.iter().for_each(|check| text.push_str(&check.lines()));
     let message = match (failed, doubtful) {
@@ -135,6 +149,13 @@ pub(crate) async fn run(args: &OnPlan) -> Result<Answer, Failure> {
     let answer = Answer::new(message, text, json!({ "checks": list }));
     Ok(match failed {
         0 => answer,
+        failed if failed == unknown => answer.falls_short(
+            Exit::NotVerified,
+            Shortfall {
+                code: NOT_EVALUATED,
+                hint: "the checks that failed say why they were not evaluated".to_owned(),
+            },
+        ),
         _ => answer.falls_short(
             Exit::Usage,
             Shortfall { code: "WB0716", hint: "mend what failed, then check again".to_owned() },
@@ -212,6 +233,22 @@ fn looked(preview: &Preview, window: Option<&Window>) -> Vec<Check> {
         checks.push(Check::new("time", fits, limits));
     }
     checks
+}
+
+/// The code of checks of the plan that could not be evaluated.
+const NOT_EVALUATED: &str = "WB0646";
+
+/// A check of the plan's on a source.
+fn rule(checked: &Checked) -> Check {
+    let told = checked.message.as_deref().unwrap_or("it holds");
+    let detail = format!("`{}`: {}", printable(&checked.name, 80), printable(told, 400));
+    let (verdict, code) = match checked.status {
+        Status::Passed => (Verdict::Good, None),
+        Status::Noted => (Verdict::Doubtful, None),
+        Status::Failed => (Verdict::Bad, Some("WB0645")),
+        Status::Unverified => (Verdict::Bad, Some(NOT_EVALUATED)),
+    };
+    Check { name: "check", verdict, detail, code: code.map(str::to_owned) }
 }
 
 /// Whether a step of SQL can be taken back.

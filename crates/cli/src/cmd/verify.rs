@@ -218,7 +218,8 @@ fn table(checks: &[Checked], text: &mut String) {
             word(check.status)
         );
         let _ = writeln!(text, "{}", line.trim_end());
-        if let Some(message) = &check.message {
+        // What a profile tells is for the report.
+        if let Some(message) = check.message.as_ref().filter(|_| check.kind != "profile") {
             let _ = writeln!(text, "  {:kinds$}  {}", "", printable(message, MESSAGE_CHARS));
         }
     }

@@ -11,6 +11,7 @@ use whimbrel_core::event::{Event, Numbered, Observer};
 use whimbrel_core::{Cancel, Clock, Liveness, Spill, StopReason};
 use whimbrel_endpoint::{EndpointError, Holder};
 use whimbrel_model::DateTime;
+use whimbrel_validator::rules::{Command, Commands, Ended};
 
 /// Time that stands still.
 pub(crate) struct Stopped;
@@ -125,5 +126,15 @@ impl Observer for Ear {
             | Event::Waiting { .. }
             | Event::RunFinished { .. } => {}
         }
+    }
+}
+
+/// Runs no program.
+pub(crate) struct Nobody;
+
+#[async_trait]
+impl Commands for Nobody {
+    async fn run(&self, _: Command) -> Ended {
+        Ended::NotStarted("nobody runs programs here".to_owned())
     }
 }

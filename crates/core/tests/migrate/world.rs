@@ -18,7 +18,7 @@ use whimbrel_model::plan::{self, Plan};
 use whimbrel_model::{Defect, Value};
 
 use crate::ledger;
-use crate::ports::{Dead, Ear, Heard, Kept, Stopped};
+use crate::ports::{Dead, Ear, Heard, Kept, Nobody, Stopped};
 use crate::troubled::{At, Flush, Lie, Script, Sips, Trouble, Troubled};
 
 /// A plan, legacy files, and a target.
@@ -213,6 +213,8 @@ impl World {
         Ports {
             target: Arc::new(Troubled { inner: self.target.clone(), script }),
             sources,
+            asked: BTreeMap::new(),
+            commands: Arc::new(Nobody),
             clock: Arc::clone(&clock),
             spill: Arc::clone(&self.spilled) as _,
             scratch: std::env::temp_dir(),

@@ -1,6 +1,7 @@
 //! A target in memory, read for proof: what was committed when the snapshot was taken.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use whimbrel_model::catalogue::{Catalogue, Reference};
@@ -56,7 +57,15 @@ impl Snapshot for Committed {
         Ok(self.table(table).map(|(_, rows)| rows.count() as u64))
     }
 
-    async fn query(&self, _: &Script) -> Result<(Vec<String>, Box<dyn Feed>), EndpointError> {
+    async fn prepare(&self, _: &Script) -> Result<(), EndpointError> {
+        Err(unsupported("SQL"))
+    }
+
+    async fn query(
+        &self,
+        _: &Script,
+        _: Duration,
+    ) -> Result<(Vec<String>, Box<dyn Feed>), EndpointError> {
         Err(unsupported("SQL"))
     }
 

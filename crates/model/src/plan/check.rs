@@ -6,8 +6,8 @@
 use super::read::{Notes, bounded, quoted};
 use super::suggest::did_you_mean;
 use super::{
-    Aggregate, At, Base, DuplicatesBy, Each, Expr, Fact, Format, Plan, Relate, Source, Span,
-    TableMapping, codes,
+    Aggregate, Asks, At, Base, Check, CheckOn, DuplicatesBy, Each, Expr, Fact, Format, Plan, Query,
+    Ready, Relate, Source, Span, TableMapping, codes,
 };
 
 /// Notes everything that does not fit together.
@@ -28,6 +28,12 @@ pub(super) fn check(plan: &Plan, notes: &Notes<'_>) {
     }
     for (index, relate) in plan.relates.iter().enumerate() {
         check_relate(&plan.relates[..index], relate, notes);
+    }
+    for (index, check) in plan.checks.iter().enumerate() {
+        check_rule(plan, &plan.checks[..index], check, notes);
+    }
+    for (index, query) in plan.queries.iter().enumerate() {
+        check_query(&plan.queries[..index], query, notes);
     }
     check_cycles(plan, notes);
 }
@@ -179,6 +185,89 @@ fn check_relate(before: &[Relate], relate: &Relate, notes: &Notes<'_>) {
     }
     for table in &relate.writes {
         check_not_the_ledgers(table, notes);
+    }
+}
+
+fn check_rule(plan: &Plan, before: &[Check], check: &Check, notes: &Notes<'_>) {
+    let name = &check.name;
+    if name.value.chars().any(char::is_control) || name.value.chars().count() > NAME_CHARS_MAX {
+        let message = format!("`name` must be one line of at most {NAME_CHARS_MAX} characters");
+        notes.error(codes::NAME, name.span.clone(), message, None);
+    }
+    if !name.value.is_empty() && before.iter().any(|other| other.name.value == name.value) {
+        let message = format!("two `[[check]]` are called {}", notes.shown(name));
+        notes.error(codes::TWICE, name.span.clone(), message, None);
+    }
+    if let Asks::Ready { ready: Ready::Orphans { columns, key, .. }, .. } = &check.asks
+        && !key.is_empty()
+        && key.len() != columns.len()
+    {
+        let message = "`key` must have as many columns as `columns`".to_owned();
+        notes.error(codes::BY_PARTS, key[0].span.clone(), message, None);
+    }
+    match &check.on {
+        CheckOn::Target => check_rule_of_target(check, notes),
+        CheckOn::Source(source) => check_rule_of_source(plan, check, source, notes),
+    }
+}
+
+fn check_query(before: &[Query], query: &Query, notes: &Notes<'_>) {
+    let name = &query.name;
+    if name.value.chars().any(char::is_control) || name.value.chars().count() > NAME_CHARS_MAX {
+        let message = format!("`name` must be one line of at most {NAME_CHARS_MAX} characters");
+        notes.error(codes::NAME, name.span.clone(), message, None);
+    }
+    if !name.value.is_empty() && before.iter().any(|other| other.name.value == name.value) {
+        let message = format!("two `[[query]]` are called {}", notes.shown(name));
+        notes.error(codes::TWICE, name.span.clone(), message, None);
+    }
+}
+
+fn check_rule_of_target(check: &Check, notes: &Notes<'_>) {
+    let (Asks::Rows { table, .. } | Asks::Ready { table, .. }) = &check.asks else { return };
+    match table {
+        Some(table) => check_not_the_ledgers(table, notes),
+        None if matches!(&check.asks, Asks::Rows { cel, .. } if cel.value.is_empty()) => {}
+        None => {
+            let message = "`table` is missing in `[[check]]`: which rows are meant?".to_owned();
+            let help = "a check of a source has `source = \"…\"` instead".to_owned();
+            notes.error(codes::MISSING, check.span.clone(), message, Some(help));
+        }
+    }
+}
+
+fn check_rule_of_source(plan: &Plan, check: &Check, name: &At<String>, notes: &Notes<'_>) {
+    let known = |name: &At<String>| {
+        let found = plan.source(&name.value);
+        if found.is_none() && !name.value.is_empty() {
+            let names = plan.sources.iter().map(|source| source.name.value.as_str());
+            let message = format!("unknown source {}", notes.shown(name));
+            let help = did_you_mean(&name.value, names);
+            notes.error(codes::UNKNOWN_SOURCE, name.span.clone(), message, help);
+        }
+        found
+    };
+    let source = known(name);
+    if let Asks::Rows { table: Some(table), .. } | Asks::Ready { table: Some(table), .. } =
+        &check.asks
+    {
+        let message = "`table` is the target's, and the check is of a source".to_owned();
+        notes.error(codes::NEEDS, table.span.clone(), message, None);
+    }
+    match &check.asks {
+        Asks::Sql(sql) if source.is_some_and(|source| source.database().is_none()) => {
+            let message = format!("{} is no database: it has no SQL", notes.shown(name));
+            let help = "`rows` says in CEL what must hold for each record".to_owned();
+            notes.error(codes::NO_SQL, sql.span.clone(), message, Some(help));
+        }
+        Asks::Ready { ready: Ready::Orphans { references, key, .. }, .. } => {
+            known(references);
+            if key.is_empty() {
+                let message = "`key` is missing in `[[check]]`: records have none of their own";
+                notes.error(codes::MISSING, check.span.clone(), message.to_owned(), None);
+            }
+        }
+        Asks::Rows { .. } | Asks::Sql(_) | Asks::Command { .. } | Asks::Ready { .. } => {}
     }
 }
 

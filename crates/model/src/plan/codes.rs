@@ -180,7 +180,17 @@ pub const CODES: &[(&str, &str, &str)] = &[
     (
         NO_ENGINE,
         "no SQL for this engine",
-        "A `[[relate]]` says its SQL for each engine, and has none for the engine of this plan's target. Add a text under the name in the message; where nothing is to be done there, `SELECT 1` does nothing.",
+        "A `[[relate]]` or `[[check]]` says its SQL for each engine, and has none for the engine of this plan's target. Add a text under the name in the message; where nothing is to be done there, `SELECT 1` does nothing.",
+    ),
+    (
+        DAY,
+        "not a day",
+        "A day of a `[[check]]` is written year, month and day, as in `1990-01-31`, and must be one of the calendar. `today` is the day on which is looked, by the clock of UTC.",
+    ),
+    (
+        NO_SQL,
+        "the source has no SQL",
+        "A `[[check]]` asks a source in SQL, and the source is files. What must hold for each record of files is said by `rows`, in CEL.",
     ),
 ];
 
@@ -220,3 +230,5 @@ pub(super) const RESERVED: &str = "WB0033";
 pub(super) const NO_FILE: &str = "WB0034";
 pub(super) const RATE: &str = "WB0035";
 pub(super) const NO_ENGINE: &str = "WB0036";
+pub(super) const DAY: &str = "WB0037";
+pub(super) const NO_SQL: &str = "WB0038";

@@ -11,6 +11,7 @@ use std::io;
 
 use toml::de::DeTable;
 
+use super::checks::{checks, queries};
 use super::error::PlanError;
 use super::expr::{check_pointer, exprs, named_exprs};
 use super::keys::{self, FORMATS, Shape};
@@ -83,6 +84,8 @@ fn plan<'a>(notes: &'a Notes<'a>, tree: &'a DeTable<'a>) -> Plan {
         maps: maps(&root),
         tables: tables(&root),
         relates: relates(&root),
+        checks: checks(&root),
+        queries: queries(&root),
         rejects: rejects(&root),
         window: window(&root),
         run: run_limits(&root),

@@ -255,6 +255,18 @@ pub(super) static ROOT: Section = Section {
             "[[relate]]",
         ),
         key(
+            "check",
+            Shape::Many(&CHECK),
+            "Rules of your own, on what was loaded and on what is to be loaded.",
+            "[[check]]\nname = 'c'\nsql = 'SELECT 1'",
+        ),
+        key(
+            "query",
+            Shape::Many(&QUERY),
+            "Queries that the new schema must answer in time.",
+            "[[query]]\nname = 'q'\nsql = 'SELECT 1'\nbudget = '50ms'",
+        ),
+        key(
             "rejects",
             Shape::One(&REJECTS),
             "How many rejected records are too many.",
@@ -501,6 +513,111 @@ pub(super) static RELATE: Section = Section {
     ],
 };
 
+/// `[[check]]`.
+pub(super) static CHECK: Section = Section {
+    title: "[[check]]",
+    doc: "A rule of your own. It is evaluated by every verification from its `level` on: the last phase of a run, and `whimbrel verify`. With `source` it is evaluated before the load, by `validate` and at the beginning of `migrate`, before the first write. Exactly one of `rows`, `sql`, `command` and `kind` says what must hold. Violations are counted and the first of them shown, in the answer, the ledger and the reports. docs/verification.md says more.",
+    one_of: &["rows", "sql", "command", "kind"],
+    keys: &[
+        key("name", Shape::Text, "What the ledger, reports and messages call it; unique in the plan.", r#"name = "no-orphaned-samples""#).required(),
+        key("rows", Shape::Text, "CEL over the columns of `table`, or over the fields of `source`, which must be true for each row. A row for which it is false is a violation, and so is one for which it has no value: NULL is a value like others, `c == null` asks for it, and to compare it with `<` fails. So `c == null || c > 0` allows NULL and `c > 0` does not.", r#"table = "samples"
+rows = "t1 == null || t1 < 400.0""#),
+        key("sql", Shape::Sql(&SQL), "A query in the target's own SQL (with `source`: in that database's), one statement that only reads. Each row that it returns is a violation. It runs in a transaction that only reads, on the state that the verification reads.", r#"sql = "SELECT id FROM samples WHERE t1 > t2 AND kind = 'melt'""#),
+        key("command", Shape::TextList, "A program and its arguments, run in the plan's folder without a shell; it holds where the program ends with 0. It sees `WHIMBREL_RUN`, `WHIMBREL_PLAN`, `WHIMBREL_CHECK`, `WHIMBREL_TARGET` (the URL without its password), `WHIMBREL_ENGINE` and, with `source`, `WHIMBREL_SOURCE`; of the rest of the environment only `PATH`, `HOME`, `LANG`, `TMPDIR` and what `pass` names. What it prints is kept, its last 4 KiB.", r#"command = ["./checks/shop.sh", "--strict"]"#),
+        key("kind", Shape::Word(&["orphans", "self-parents", "cycles", "dates", "overlaps"]), "A rule that many plans need. `orphans`: rows whose `columns` are not NULL and lead to no row of `references`. `self-parents`: rows whose `parent` is their own `key`. `cycles`: rows whose parents lead in a circle, those below it too. `dates`: days and instants of `columns` before `after` or behind `before`, and rows whose `start` is behind their `end`. `overlaps`: rows with the same `by` whose times, from `start` to before `end`, overlap; an `end` that is NULL is no end, and rows whose `start` or `by` is NULL do not count.", r#"kind = "cycles"
+table = "runs"
+key = "id"
+parent = "parent_id""#),
+        key("table", Shape::Text, "The target's table that is looked at.", r#"table = "samples"
+rows = "true""#).needs(&["rows", "kind"]),
+        key("source", Shape::Text, "The source that is looked at, by its name in the plan. The check is evaluated before the load then.", r#"source = "samples"
+rows = "T1 != ''""#),
+        key("on", Shape::Word(&["target", "source"]), "Says it in so many words.", r#"on = "source"
+source = "samples"
+rows = "T1 != ''""#).default("`source` where a source is named, else `target`"),
+        key("columns", Shape::Texts, "Columns that are looked at.", r#"table = "samples"
+kind = "orphans"
+columns = ["run_id"]
+references = "runs""#).needs(&["kind"]),
+        key("references", Shape::Text, "The table, or source, that `columns` lead to.", r#"table = "samples"
+kind = "orphans"
+columns = ["run_id"]
+references = "runs""#).needs(&["kind"]),
+        key("key", Shape::Texts, "What identifies a row: of the table itself, with `orphans` of the one that is referred to.", r#"table = "runs"
+kind = "self-parents"
+key = "id"
+parent = "parent_id""#).default("with `orphans` the table's key").needs(&["kind"]),
+        key("parent", Shape::Text, "The column that holds the `key` of the parent.", r#"table = "runs"
+kind = "self-parents"
+key = "id"
+parent = "parent_id""#).needs(&["kind"]),
+        key("after", Shape::Text, "The first day that may be, or `today`, by UTC.", r#"table = "samples"
+kind = "dates"
+columns = ["measured_at"]
+after = "1990-01-01""#).needs(&["kind"]),
+        key("before", Shape::Text, "The last day that may be, or `today`, by UTC.", r#"table = "samples"
+kind = "dates"
+columns = ["measured_at"]
+before = "today""#).needs(&["kind"]),
+        key("by", Shape::Texts, "Columns that make a group.", r#"table = "runs"
+kind = "overlaps"
+by = ["machine"]
+start = "started_at"
+end = "ended_at""#).needs(&["kind"]),
+        key("start", Shape::Text, "The column with the beginning.", r#"table = "runs"
+kind = "dates"
+start = "started_at"
+end = "ended_at""#).needs(&["kind"]),
+        key("end", Shape::Text, "The column with the end.", r#"table = "runs"
+kind = "dates"
+start = "started_at"
+end = "ended_at""#).needs(&["kind"]),
+        key("pass", Shape::Texts, "Environment variables that the `command` gets too, such as the password of the target.", r#"command = ["./checks/shop.sh"]
+pass = ["PGPASSWORD"]"#).default("none").needs(&["command"]),
+        key("level", Shape::Word(&["basic", "standard", "rigorous"]), "The first level of verification that evaluates it.", r#"level = "standard""#).default("`basic`"),
+        key("severity", Shape::Word(&["error", "warning"]), "`error`: more violations than `allow` fail the verification (exit code 4), or, on a source, refuse the run (exit code 2). `warning`: they are shown.", r#"severity = "warning""#).default("`error`"),
+        key("allow", Shape::Budget, "Violations that are allowed: a count, or a part of the rows that were looked at. Of what `sql` looks at only the violations are known: there it is a count; a `command` holds or not.", r#"allow = 3"#).default("`0`"),
+        key("timeout", Shape::Duration, "How long it may take; after that it is not verified (exit code 8).", r#"timeout = "30s""#).default("`5m`"),
+    ],
+};
+
+/// `[[query]]`.
+pub(super) static QUERY: Section = Section {
+    title: "[[query]]",
+    doc: "A query that the new schema must answer in time. `whimbrel verify --level rigorous` asks it up to three times, takes all rows, and compares the fastest with `budget`; the verification that is a phase of a run does not, since indexes and statistics are put in order when a run ends.",
+    one_of: &[],
+    keys: &[
+        key(
+            "name",
+            Shape::Text,
+            "What the ledger, reports and messages call it; unique in the plan.",
+            r#"name = "the latest samples""#,
+        )
+        .required(),
+        key(
+            "sql",
+            Shape::Sql(&SQL),
+            "One statement that only reads.",
+            r#"sql = "SELECT * FROM samples ORDER BY measured_at DESC LIMIT 50""#,
+        )
+        .required(),
+        key(
+            "budget",
+            Shape::Duration,
+            "How long it may take, all rows read.",
+            r#"budget = "50ms""#,
+        )
+        .required(),
+        key(
+            "severity",
+            Shape::Word(&["error", "warning"]),
+            "`error`: a query over its budget fails the verification. `warning`: it is shown.",
+            r#"severity = "error""#,
+        )
+        .default("`warning`"),
+    ],
+};
+
 /// SQL by engine.
 pub(super) static SQL: Section = Section {
     title: "sql = { … }",
@@ -621,6 +738,8 @@ pub(super) static SECTIONS: &[&Section] = &[
     &EXPR,
     &LIST,
     &RELATE,
+    &CHECK,
+    &QUERY,
     &SQL,
     &REJECTS,
     &WINDOW,
@@ -717,6 +836,21 @@ mod tests {
                     [("name", "name = 'r'"), ("sql", "sql = 'x'"), ("writes", "writes = 't'")];
                 let relate = with_usual(key, &own);
                 format!("{usual}\n{SOURCES}{table}\n[[relate]]\n{relate}\n")
+            }
+            "[[check]]" => {
+                let forms = ["rows", "sql", "command", "kind"];
+                let asks = forms.iter().any(|form| {
+                    key.example.lines().any(|line| line.starts_with(&format!("{form} = ")))
+                });
+                let own = [("name", "name = 'c'"), ("sql", "sql = 'SELECT 1'")];
+                let check = with_usual(key, if asks { &own[..1] } else { &own });
+                format!("{usual}\n{SOURCES}{table}\n[[check]]\n{check}\n")
+            }
+            "[[query]]" => {
+                let own =
+                    [("name", "name = 'q'"), ("sql", "sql = 'x'"), ("budget", "budget = '1s'")];
+                let query = with_usual(key, &own);
+                format!("{usual}\n{SOURCES}{table}\n[[query]]\n{query}\n")
             }
             "sql = { … }" => {
                 format!(

@@ -5,6 +5,7 @@
 
 mod canonical;
 mod check;
+mod checks;
 mod codes;
 mod decode;
 mod error;
@@ -23,6 +24,7 @@ use std::time::Duration;
 
 use crate::kind::Kind;
 
+pub use checks::{Asks, Check, CheckOn, CheckSeverity, Query, Ready, TODAY};
 pub use codes::CODES;
 pub use decode::decode;
 pub use error::PlanError;
@@ -64,6 +66,10 @@ pub struct Plan {
     pub tables: Vec<TableMapping>,
     /// `[[relate]]`, in the order of the file.
     pub relates: Vec<Relate>,
+    /// `[[check]]`, in the order of the file.
+    pub checks: Vec<Check>,
+    /// `[[query]]`, in the order of the file.
+    pub queries: Vec<Query>,
     /// `[rejects]`.
     pub rejects: Rejects,
     /// `[window]`.
@@ -75,7 +81,7 @@ pub struct Plan {
 }
 
 /// How closely a run is verified before it is called complete.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
 pub enum Verify {
     /// Not beyond its accounts.
     None,
@@ -162,6 +168,8 @@ impl std::fmt::Debug for Plan {
             maps,
             tables,
             relates,
+            checks,
+            queries,
             rejects,
             window,
             run,
@@ -170,7 +178,7 @@ impl std::fmt::Debug for Plan {
         let shown = format!(
             "Plan {{ name: {name:?}, target: {target:?}, schema: {schema:?}, timezone: {timezone:?}, \
              namespace: {namespace:?}, verify: {verify:?}, sources: {sources:?}, maps: {maps:?}, tables: {tables:?}, \
-             relates: {relates:?}, rejects: {rejects:?}, window: {window:?}, run: {run:?} }}"
+             relates: {relates:?}, checks: {checks:?}, queries: {queries:?}, rejects: {rejects:?}, window: {window:?}, run: {run:?} }}"
         );
         f.write_str(&hidden.redact(&shown))
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Budget;
+use crate::time::Date;
 
 /// `50MB` (1000²), `50MiB` (1024²), `512` and `512B` (bytes).
 pub fn size(text: &str) -> Option<u64> {
@@ -66,6 +67,21 @@ pub(super) fn percent(text: &str) -> Option<Budget> {
     let plain = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     let percent: f64 = plain.then(|| number.parse().ok())??;
     (percent <= 100.0).then_some(Budget::Ratio(percent / 100.0))
+}
+
+/// `1990-01-31`.
+pub fn day(text: &str) -> Option<Date> {
+    let mut parts = text.split('-');
+    let mut part = |width: usize| -> Option<i64> {
+        let part = parts.next()?;
+        let plain = part.len() == width && part.bytes().all(|b| b.is_ascii_digit());
+        plain.then(|| part.parse().ok())?
+    };
+    let (year, month, day) = (part(4)?, part(2)?, part(2)?);
+    if parts.next().is_some() {
+        return None;
+    }
+    Date::from_ymd(year.try_into().ok()?, month.try_into().ok()?, day.try_into().ok()?)
 }
 
 /// 8-4-4-4-12 hexadecimal digits.

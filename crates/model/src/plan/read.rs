@@ -364,6 +364,12 @@ impl<'a> Reader<'a> {
         self.names_in(name, Shape::TextList)
     }
 
+    /// Several texts, of which several may be the same.
+    pub(super) fn words(&self, name: &str) -> Vec<At<String>> {
+        let value = self.get(name, Shape::TextList);
+        value.map_or(Vec::new(), |value| self.texts_of(name, value, Shape::TextList))
+    }
+
     fn names_in(&self, name: &str, shape: Shape) -> Vec<At<String>> {
         let Some(value) = self.get(name, shape) else {
             return Vec::new();

@@ -108,6 +108,15 @@ pub(crate) fn told(check: &Check, include_values: bool) -> Option<String> {
     message.map(|text| shown(text, limits::MESSAGE))
 }
 
+/// Checks whose details are bounded and made to be shown.
+const DETAILED: [&str; 3] = ["check", "profile", "query"];
+
+fn detailed(check: &Check) -> Option<serde_json::Value> {
+    let is_shown = DETAILED.contains(&check.check_type.as_str());
+    let details = check.details.as_deref().filter(|_| is_shown)?;
+    serde_json::from_str(details).ok()
+}
+
 pub(super) fn checks(checks: &[Check], include_values: bool) -> Listed<CheckRow> {
     let row = |check: &Check| CheckRow {
         phase: name(&check.phase),
@@ -117,6 +126,7 @@ pub(super) fn checks(checks: &[Check], include_values: bool) -> Listed<CheckRow>
         expected: check.expected_count,
         actual: check.actual_count,
         message: told(check, include_values),
+        details: detailed(check).filter(|_| include_values),
     };
     Listed::first(checks.iter().map(row).collect(), limits::CHECKS)
 }

@@ -1,5 +1,7 @@
 //! What a table or query holds, and the statement that reads its rows in a fixed order.
 
+use std::time::Duration;
+
 use whimbrel_endpoint::{EndpointError, ErrorClass, Finding, RowOrder};
 use whimbrel_model::{Kind, Table};
 
@@ -62,6 +64,9 @@ pub(super) struct Layout {
     pub(super) findings: Vec<Finding>,
     /// The engine and what is read, for people.
     pub(super) format: String,
+    /// How long reading may take, where somebody has said so. On MariaDB and MySQL a reader that goes
+    /// away ends its query anyway.
+    pub(super) most: Option<Duration>,
 }
 
 /// A column as an engine's catalogue or a prepared query tells it.
@@ -227,7 +232,8 @@ impl Layout {
         if !ordered.is_empty() {
             sql.push_str(&format!(" ORDER BY {}", ordered.join(", ")));
         }
-        Self { columns, order, doubted, sql, findings, format: format!("{engine}, {what}") }
+        let format = format!("{engine}, {what}");
+        Self { columns, order, doubted, sql, findings, format, most: None }
     }
 
     /// What a mark recognises the layout by: the rows before it are told by another digest.

@@ -60,7 +60,9 @@ const SESSION: &str = "SET SESSION net_write_timeout = 31536000, wait_timeout = 
     max_sort_length = 4096, time_zone = '+00:00'";
 const SESSION_MARIADB: &str = "SET SESSION max_statement_time = 0, idle_transaction_timeout = 0,
     idle_readonly_transaction_timeout = 0";
-const SESSION_MYSQL: &str = "SET SESSION max_execution_time = 0";
+/// Before 8.0 the catalogue has no figures that are old.
+const SESSION_MYSQL: &str =
+    "SET SESSION max_execution_time = 0 /*!80000 , SESSION information_schema_stats_expiry = 0 */";
 
 /// A database of a server.
 pub(super) struct MysqlEngine {

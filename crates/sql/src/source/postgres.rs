@@ -178,6 +178,13 @@ impl Engine for PostgresEngine {
             sqlx::raw_sql(AssertSqlSafe(join)).execute(&mut connection).await.map(drop)
         })
         .await?;
+        if let Some(most) = layout.most {
+            // More than 24 days the setting cannot say.
+            let millis = most.as_millis().min(i32::MAX as u128);
+            let limit = format!("SET LOCAL statement_timeout = {millis}");
+            let set = sqlx::raw_sql(AssertSqlSafe(limit)).execute(&mut connection).await;
+            set.map_err(|error| fault::failed(&self.shown, "set the session up", error))?;
+        }
         let copy = format!("COPY ({}) TO STDOUT (FORMAT binary)", layout.sql);
         let forms = layout.columns.iter().map(|column| form(&column.carried)).collect();
         let shown = self.shown.clone();

@@ -2,9 +2,10 @@
 //! described before.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use whimbrel_endpoint::{EndpointError, Feed, Orphans, RowOrder, Script, Snapshot};
+use whimbrel_endpoint::{Counter, Doubt, EndpointError, Feed, Orphans, RowOrder, Script, Snapshot};
 use whimbrel_model::catalogue::{Catalogue, Reference};
 use whimbrel_model::decimal::Decimal;
 use whimbrel_model::{Chunk, ChunkBuilder, Column, Kind, Table, ValueRef};
@@ -12,6 +13,7 @@ use whimbrel_model::{Chunk, ChunkBuilder, Column, Kind, Table, ValueRef};
 use super::Read;
 use super::engine::{self, Engine};
 use super::layout::{Layout, Wanted};
+use super::vouched::{self, Asked};
 use crate::catalogue::{self, Look};
 use crate::dialect::Dialect;
 use crate::{Location, Options, codes};
@@ -116,9 +118,46 @@ impl Snapshot for Database {
         Ok(Some(count))
     }
 
-    async fn query(&self, script: &Script) -> Result<(Vec<String>, Box<dyn Feed>), EndpointError> {
-        let (layout, feed) = self.answer(script.sql.clone()).await?;
+    async fn prepare(&self, script: &Script) -> Result<(), EndpointError> {
+        let read = Read::Query(script.sql.clone());
+        match self.engine.layout(&read, &Wanted::Answer).await {
+            Ok(_) => Ok(()),
+            Err(error) if error.code == codes::SOURCE_QUERY && is_lacking(&error.what) => {
+                Err(EndpointError { code: whimbrel_endpoint::codes::MISSING, ..error })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn query(
+        &self,
+        script: &Script,
+        most: Duration,
+    ) -> Result<(Vec<String>, Box<dyn Feed>), EndpointError> {
+        let read = Read::Query(script.sql.clone());
+        let mut layout = self.engine.layout(&read, &Wanted::Answer).await?;
+        layout.most = Some(most);
+        let feed = self.engine.rows(&layout).await?;
         Ok((layout.columns.into_iter().map(|column| column.name).collect(), feed))
+    }
+
+    async fn counters(&self, table: &str) -> Result<Vec<Counter>, EndpointError> {
+        vouched::counters(self, self.dialect(), table).await
+    }
+
+    async fn doubts(&self, table: &str) -> Result<Vec<Doubt>, EndpointError> {
+        match &self.location {
+            Location::Sqlite { path, .. } => {
+                vouched::checked_by_sqlite(path, self.options.busy, table).await
+            }
+            Location::Postgres { .. } | Location::Mysql { .. } => {
+                vouched::doubts(self, self.dialect(), table).await
+            }
+        }
+    }
+
+    async fn indexes(&self, table: &str) -> Result<Vec<Vec<String>>, EndpointError> {
+        vouched::indexes(self, self.dialect(), table).await
     }
 
     async fn orphans(
@@ -145,6 +184,27 @@ impl Snapshot for Database {
         }
         Ok(orphans)
     }
+}
+
+#[async_trait]
+impl Asked for Database {
+    async fn ask(&self, sql: String) -> Result<Box<dyn Feed>, EndpointError> {
+        self.answer(sql).await.map(|(_, feed)| feed)
+    }
+}
+
+/// Whether the engine says of a statement only that what it names is not there. Engines look for names
+/// after they have understood the whole.
+fn is_lacking(words: &str) -> bool {
+    const WORDS: [&str; 6] = [
+        "no such table",
+        "no such column",
+        "no such function",
+        "does not exist",
+        "doesn't exist",
+        "Unknown column",
+    ];
+    WORDS.iter().any(|lacking| words.contains(lacking))
 }
 
 /// Integers that an engine keeps in a decimal column come as the integers they are.

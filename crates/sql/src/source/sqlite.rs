@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use rusqlite::types::ValueRef as Stored;
@@ -36,6 +36,9 @@ const AHEAD: usize = 2;
 /// Behind a batch of so many bytes none is made ahead.
 const LARGE: usize = 2 * BATCH_BYTES;
 
+/// Steps of the engine between two looks at the clock.
+const STEPS: i32 = 10_000;
+
 /// A file of SQLite.
 pub(super) struct SqliteEngine {
     path: PathBuf,
@@ -49,11 +52,19 @@ enum Job {
     /// Looks at the catalogue.
     Look(Look),
     /// Opens a statement under a number.
-    Open { number: u64, sql: String, kinds: Vec<Kind>, reply: oneshot::Sender<Answer<()>> },
+    Open { number: u64, work: Work, reply: oneshot::Sender<Answer<()>> },
     /// The next rows of the statement.
     Fetch { number: u64, when: When, reply: oneshot::Sender<Answer<Fetched>> },
     /// The statement is no longer needed.
     Close { number: u64 },
+}
+
+/// A statement to be opened.
+struct Work {
+    sql: String,
+    kinds: Vec<Kind>,
+    /// How long it may take.
+    most: Option<Duration>,
 }
 
 /// Whether the reader needs rows now.
@@ -139,7 +150,8 @@ impl Engine for SqliteEngine {
         let number = NUMBERS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let (reply, answer) = oneshot::channel();
         let kinds = layout.columns.iter().map(|column| column.kind).collect();
-        let _ = self.jobs().send(Job::Open { number, sql: layout.sql.clone(), kinds, reply });
+        let work = Work { sql: layout.sql.clone(), kinds, most: layout.most };
+        let _ = self.jobs().send(Job::Open { number, work, reply });
         answer.await.unwrap_or_else(|_| Err(gone()))?;
         Ok(Box::new(SqliteFeed {
             number,
@@ -340,7 +352,8 @@ impl Owner {
                         return Ended::Statement;
                     }
                 }
-                Job::Open { number, sql, kinds, reply } => {
+                Job::Open { number, work: Work { sql, kinds, most }, reply } => {
+                    let until = most.and_then(|most| Instant::now().checked_add(most));
                     let mut statement = match connection.prepare(&sql) {
                         Ok(statement) => statement,
                         Err(error) => {
@@ -351,7 +364,16 @@ impl Owner {
                     let rows = Some(statement.raw_query());
                     let spelled = String::new();
                     let below = &mut *cursors;
-                    let mut cursor = Cursor { number, kinds, rows, spelled, large: false, below };
+                    let mut cursor = Cursor {
+                        connection,
+                        until,
+                        number,
+                        kinds,
+                        rows,
+                        spelled,
+                        large: false,
+                        below,
+                    };
                     let _ = reply.send(Ok(()));
                     if self.serve(connection, None, &mut cursor) == Ended::Queue {
                         return Ended::Queue;
@@ -393,6 +415,9 @@ impl Cursors for NoCursor {
 
 /// A statement, where it stands, and those that were opened before it.
 struct Cursor<'below, 'statement> {
+    connection: &'statement Connection,
+    /// When the engine gives it up.
+    until: Option<Instant>,
     number: u64,
     kinds: Vec<Kind>,
     rows: Option<Rows<'statement>>,
@@ -411,7 +436,16 @@ impl Cursors for Cursor<'_, '_> {
         if self.large && when == When::Ahead {
             return Ok(Fetched::Later);
         }
+        if let Some(until) = self.until {
+            let watch = Some(move || Instant::now() > until);
+            let watched = self.connection.progress_handler(STEPS, watch);
+            watched.map_err(|error| fault::failed(path, "watch the clock", error))?;
+        }
         let batch = batch(rows, &self.kinds, &mut self.spelled);
+        if self.until.is_some() {
+            let unwatched = self.connection.progress_handler(STEPS, None::<fn() -> bool>);
+            unwatched.map_err(|error| fault::failed(path, "watch the clock", error))?;
+        }
         let batch = batch.map_err(|error| fault::failed(path, "read rows of the source", error))?;
         if batch.len() < BATCH_ROWS && batch.size() < BATCH_BYTES {
             // To step a statement past its end would begin it again.
@@ -596,7 +630,10 @@ mod tests {
         let engine = SqliteEngine::new(&path, &Options::default());
         let (reply, answer) = oneshot::channel();
         let (sql, kinds) = ("SELECT v FROM t ORDER BY id".to_owned(), vec![Kind::Any]);
-        engine.jobs().send(Job::Open { number: 1, sql, kinds, reply }).unwrap();
+        engine
+            .jobs()
+            .send(Job::Open { number: 1, work: Work { sql, kinds, most: None }, reply })
+            .unwrap();
         answer.await.unwrap().unwrap();
         let mut told = Vec::new();
         for when in [When::Ahead, When::Ahead, When::Now, When::Ahead, When::Now, When::Ahead] {

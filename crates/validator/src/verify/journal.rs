@@ -156,7 +156,8 @@ async fn stored(
     let feed = snapshot.rows(table, RowOrder::Any).await?;
     let width = 1 + layouts.len();
     let encoders: Vec<RowLayout> = layouts.iter().map(|layout| encoder(layout, table)).collect();
-    let (key, nothing, table) = (key.clone(), Seen::new(table), table.clone());
+    let nothing = Seen::new(table).profiled(request);
+    let (key, table) = (key.clone(), table.clone());
     let mut seen = nothing.clone();
     let look = move |piece: Chunk| {
         let (mut sum, mut seen) = (Sum::default(), nothing.clone());

@@ -14,9 +14,11 @@ mod beside;
 pub(crate) mod filled;
 mod forensic;
 mod journal;
+mod profile;
 pub(crate) mod remembered;
 mod rigorous;
 mod standard;
+mod vouched;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -28,6 +30,7 @@ use whimbrel_ledger::{Check, CheckStatus, Run, audit, check};
 use crate::codes;
 use crate::compare::Found;
 use crate::lineage::Sealed;
+use crate::rules::Rules;
 use crate::sorter::Room;
 
 pub use filled::{Filled, Load, filled};
@@ -113,11 +116,32 @@ impl Checked {
         }
     }
 
-    fn ended(self, status: Status, message: impl Into<String>) -> Self {
+    pub(crate) fn ended(self, status: Status, message: impl Into<String>) -> Self {
         Self { status, message: Some(message.into()), ..self }
     }
 
-    fn counts(self, expected: u64, actual: u64) -> Self {
+    /// As a row of the ledger.
+    pub fn as_row(&self, run: &str, seq: u64, phase: &str, now: &str) -> Check {
+        Check {
+            run: run.to_owned(),
+            seq,
+            phase: phase.to_owned(),
+            check_type: self.kind.to_owned(),
+            check_name: self.name.clone(),
+            status: match self.status {
+                Status::Passed => CheckStatus::Passed,
+                Status::Failed | Status::Unverified => CheckStatus::Failed,
+                Status::Noted => CheckStatus::Noted,
+            },
+            expected_count: self.expected,
+            actual_count: self.actual,
+            details: (!self.details.is_null()).then(|| self.details.to_string()),
+            error_message: self.message.clone(),
+            created_at: now.to_owned(),
+        }
+    }
+
+    pub(crate) fn counts(self, expected: u64, actual: u64) -> Self {
         Self { expected: Some(expected), actual: Some(actual), ..self }
     }
 }
@@ -181,6 +205,8 @@ pub struct Request<'a> {
     pub again: Option<Again<'a>>,
     /// The folder of lineages, for `forensic`.
     pub lineage: Option<&'a Path>,
+    /// The plan's own rules.
+    pub rules: Option<&'a Rules<'a>>,
     /// Where rows are sorted, if they have to be.
     pub room: Room,
     /// Rows that differ, of each table.
@@ -228,9 +254,19 @@ pub async fn verify(request: &Request<'_>) -> Result<Verification, EndpointError
     }
     if request.level >= Level::Standard {
         references(&*snapshot, &tables, &mut verification).await?;
+        vouched::counters(request, &*snapshot, &tables, &mut verification).await?;
+    }
+    if request.level >= Level::Rigorous {
+        vouched::constraints(&*snapshot, &tables, &mut verification).await?;
     }
     if let Some(again) = request.again.filter(|_| request.level >= Level::Rigorous) {
         rigorous::tables(request, again, &*snapshot, &tables, &mut verification).await?;
+    }
+    if let Some(rules) = request.rules {
+        verification.checks.extend(rules.of_target(request.level, &*snapshot).await?);
+        if request.level >= Level::Rigorous && !request.within_run {
+            verification.checks.extend(rules.in_time(&*snapshot).await?);
+        }
     }
     if request.level >= Level::Forensic && verification.lineage.is_none() {
         let check = Checked::passed("lineage", &request.run.id);
@@ -298,22 +334,8 @@ pub async fn as_rows(
     let known = check::of_run(target, &run.id).await?;
     let behind = known.last().map_or(0, |last| last.seq + 1);
     let first = if verification.within_run { FIRST } else { behind.max(FIRST) };
-    let row = |(index, checked): (usize, &Checked)| Check {
-        run: run.id.clone(),
-        seq: first + index as u64,
-        phase: "verify".to_owned(),
-        check_type: checked.kind.to_owned(),
-        check_name: checked.name.clone(),
-        status: match checked.status {
-            Status::Passed => CheckStatus::Passed,
-            Status::Failed | Status::Unverified => CheckStatus::Failed,
-            Status::Noted => CheckStatus::Noted,
-        },
-        expected_count: checked.expected,
-        actual_count: checked.actual,
-        details: (!checked.details.is_null()).then(|| checked.details.to_string()),
-        error_message: checked.message.clone(),
-        created_at: now.to_owned(),
+    let row = |(index, checked): (usize, &Checked)| {
+        checked.as_row(&run.id, first + index as u64, "verify", now)
     };
     let mut rows: Vec<Check> = verification.checks.iter().enumerate().map(row).collect();
     let Coverage { rows: all, proved, derived, attested } = verification.coverage;

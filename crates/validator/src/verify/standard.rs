@@ -18,6 +18,7 @@ use whimbrel_model::{Chunk, Digest, Kind, Row, Sum, Table, ValueRef};
 use super::beside;
 use super::filled::Filled;
 use super::journal::{self, Compared};
+use super::profile::Profile;
 use super::{Checked, Level, Request, Status, Verification, counted};
 
 /// Reads every row of a table and compares.
@@ -30,7 +31,7 @@ pub(super) async fn table(
     let (Some(table), Some(layouts)) = (filled.table(), filled.layouts()) else { return Ok(()) };
     let key =
         DigestKey::derive(&meta::digest_key(request.target).await?, Domain::Output, &filled.name);
-    let mut seen = Seen::new(&table);
+    let mut seen = Seen::new(&table).profiled(request);
     let check = Checked::passed("digest", &filled.name);
     let is_alone = layouts.len() == 1 && filled.rows_before() == Some(0);
     let by_key = async || journal::compare(request, snapshot, filled, &table, &layouts, &key).await;
@@ -166,7 +167,7 @@ async fn expected(
     Ok(sum)
 }
 
-/// Reads the whole table; the sum of its rows' digests.
+/// Reads the whole table; the sum of its rows' digests. `seen` has seen nothing yet.
 async fn read(
     snapshot: &dyn Snapshot,
     table: &Table,
@@ -174,7 +175,7 @@ async fn read(
     seen: &mut Seen,
 ) -> Result<Sum, EndpointError> {
     let feed = snapshot.rows(table, RowOrder::Any).await?;
-    let (layout, key, nothing) = (RowLayout::of_rows(table), key.clone(), Seen::new(table));
+    let (layout, key, nothing) = (RowLayout::of_rows(table), key.clone(), seen.clone());
     let look = move |piece: Chunk| {
         let (mut sum, mut seen) = (Sum::default(), nothing.clone());
         let mut encoded = Vec::with_capacity(512);
@@ -201,14 +202,30 @@ async fn read(
 pub(super) struct Seen {
     /// For each column: its kind, NULLs, and values that are not of its kind.
     columns: Vec<(Kind, u64, u64)>,
+    /// What values are like, for `rigorous`; and whether they must not be shown.
+    profile: Option<(Profile, bool)>,
 }
 
 impl Seen {
     pub(super) fn new(table: &Table) -> Self {
-        Self { columns: table.columns.iter().map(|column| (column.kind, 0, 0)).collect() }
+        let columns = table.columns.iter().map(|column| (column.kind, 0, 0)).collect();
+        Self { columns, profile: None }
+    }
+
+    pub(super) fn profiled(self, request: &Request<'_>) -> Self {
+        if request.level < Level::Rigorous {
+            return self;
+        }
+        // Which column came of a sensitive one, only the load knows.
+        let sources = request.again.iter().flat_map(|again| &again.plan.sources);
+        let hides = sources.into_iter().any(|source| !source.sensitive.is_empty());
+        Self { profile: Some((Profile::of(self.columns.len()), hides)), ..self }
     }
 
     pub(super) fn take(&mut self, row: Row<'_>) {
+        if let Some((profile, _)) = &mut self.profile {
+            profile.take(row);
+        }
         for (value, (kind, nulls, strange)) in row.values().zip(&mut self.columns) {
             if value.is_null() {
                 *nulls += 1;
@@ -225,10 +242,14 @@ impl Seen {
             *nulls += others;
             *strange += stranger;
         }
+        if let (Some((profile, _)), Some((other, _))) = (&mut self.profile, &other.profile) {
+            profile.merge(other);
+        }
     }
 
     /// Key columns hold no NULL, and columns only what their kind has.
     fn checks(&self, table: &Table, checks: &mut Vec<Checked>) {
+        checks.extend(self.profile.iter().map(|(profile, hides)| profile.check(table, *hides)));
         for (index, (column, (_, nulls, strange))) in
             table.columns.iter().zip(&self.columns).enumerate()
         {
