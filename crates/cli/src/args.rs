@@ -163,7 +163,7 @@ pub(crate) struct VerifyVerb {
     #[arg(long, value_name = "FILE")]
     pub(crate) sign_key: Option<PathBuf>,
     /// Let a verification that failed stand, with a reason; audited
-    #[arg(long, value_name = "REASON", conflicts_with = "level")]
+    #[arg(long, value_name = "REASON", conflicts_with_all = ["level", "sign_key"])]
     pub(crate) waive: Option<String>,
 }
 

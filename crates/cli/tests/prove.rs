@@ -406,6 +406,17 @@ fn what_is_not_there_is_told_with_what_comes_nearest() {
 }
 
 #[test]
+fn a_proof_stands_where_its_row_cannot_be_read_any_more() {
+    let shop = Shop::verified();
+    shop.sql("ALTER TABLE people DROP COLUMN name");
+    let proof = shop.proof("--row", "people/2", 0);
+    assert_eq!(told(&proof), "people.csv#2 people loaded [\"2\"] record:same row:unread\n");
+    shop.sql("DROP TABLE people");
+    let proof = shop.proof("--row", "people/2", 4);
+    assert_eq!(told(&proof), "people.csv#2 people loaded [\"2\"] record:same row:gone\n");
+}
+
+#[test]
 fn rows_of_an_old_table_without_a_key_have_numbers_and_leave_no_values_behind() {
     let shop = Shop::on_sqlite();
     let old = Connection::open(shop.path("old.db")).unwrap();

@@ -353,12 +353,16 @@ async fn rows(
         let by = tables.iter().find(|filled| filled.name == name);
         let is_sql = by.is_some_and(|filled| !filled.written_by.is_empty());
         let found = match described(ports, tables, name).await? {
-            Some(table) => read(ports, &table, &wanted).await?,
-            None => Stands::default(),
+            // A column may be gone since: the proof stands all the same.
+            Some(table) => read(ports, &table, &wanted).await.map_err(|error| error.what),
+            None => Ok(Stands::default()),
         };
         for proved in own() {
             for (place, row) in proved.leaf.rows.iter().enumerate() {
-                let state = found.state(row);
+                let state = match &found {
+                    Ok(found) => found.state(row),
+                    Err(why) => State::Unread(why.clone()),
+                };
                 let state = match (proved.leaf.fate, state) {
                     (LeafFate::Removed, State::Gone) => State::Same,
                     // What it was before SQL of the plan took it away stands there again.
