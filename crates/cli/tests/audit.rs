@@ -80,7 +80,7 @@ fn said(output: &Output) -> String {
     let words = words.map(|word| {
         let bare = word.trim_end_matches([' ', '\n', ',', '…', ':', ')']);
         let hex = bare.len() >= 8 && bare.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let time = bare.len() == 27 && bare.starts_with("20") && bare.ends_with('Z');
+        let time = (20..=27).contains(&bare.len()) && bare.starts_with("20") && bare.ends_with('Z');
         let name = match (time, hex) {
             (true, _) => "TIME",
             (_, true) => "HEX",
