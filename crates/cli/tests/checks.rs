@@ -458,6 +458,18 @@ rows  = "name =! 'x'"
 }
 
 #[test]
+fn bad_sql_is_told_before_there_is_a_database() {
+    let bad = "[[check]]\nname = 'c'\nsql = 'SELECT id FROM people WHERE'\n";
+    everywhere(bad, |staff| {
+        let said = staff.ends(&["migrate", "--yes"], 2);
+        assert!(said.contains("whimbrel.toml:35:7"), "{said}");
+        assert!(!staff.folder.path().join("staff.db").exists());
+        staff.plan(&bad.replace(" WHERE", ""));
+        staff.ends(&["validate"], 0);
+    });
+}
+
+#[test]
 fn bad_sql_is_told_by_validate() {
     everywhere("", |staff| {
         staff.ends(&["migrate", "--yes"], 0);

@@ -13,6 +13,7 @@ use whimbrel_model::{Chunk, ChunkBuilder, Column, Kind, Table, ValueRef};
 use super::Read;
 use super::engine::{self, Engine};
 use super::layout::{Layout, Wanted};
+use super::sqlite;
 use super::vouched::{self, Asked};
 use crate::catalogue::{self, Look};
 use crate::dialect::Dialect;
@@ -120,6 +121,11 @@ impl Snapshot for Database {
 
     async fn prepare(&self, script: &Script) -> Result<(), EndpointError> {
         let read = Read::Query(script.sql.clone());
+        if let Location::Sqlite { path, .. } = &self.location
+            && !path.exists()
+        {
+            return sqlite::understood(&script.sql);
+        }
         match self.engine.layout(&read, &Wanted::Answer).await {
             Ok(_) => Ok(()),
             Err(error) if error.code == codes::SOURCE_QUERY && is_lacking(&error.what) => {

@@ -503,6 +503,19 @@ fn refusal(path: &Path, error: rusqlite::Error) -> EndpointError {
     )
 }
 
+/// Whether SQLite understands a query whose database is not there yet; names it cannot know then.
+pub(super) fn understood(query: &str) -> Answer<()> {
+    let nowhere = Path::new("a database that is not there yet");
+    let connection = Connection::open_in_memory()
+        .map_err(|error| fault::failed(nowhere, "open a database in memory", error))?;
+    let whole = format!("SELECT * FROM ({}\n) AS q", inner(query));
+    match connection.prepare(&whole) {
+        Ok(_) => Ok(()),
+        Err(error) if fault::words(&error).starts_with("no such ") => Ok(()),
+        Err(error) => Err(refusal(nowhere, error)),
+    }
+}
+
 fn of_table(connection: &Connection, path: &Path, name: &str) -> Answer<Known> {
     let catalogue = |error| fault::failed(path, "read the catalogue", error);
     let found: Option<(String, String)> = connection
