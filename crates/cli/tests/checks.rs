@@ -710,3 +710,15 @@ fn the_report_of_a_rigorous_verification_tells_what_columns_hold() {
     });
     assert_eq!(*name, expected);
 }
+
+#[test]
+fn keys_and_parents_that_are_never_the_same_are_no_proof_of_anything() {
+    everywhere(
+        "[[check]]\nname = \"circles\"\nkind = \"cycles\"\ntable = \"people\"\nkey = \"id\"\nparent = \"name\"\n\
+         [[check]]\nname = \"own\"\nkind = \"self-parents\"\ntable = \"people\"\nkey = \"id\"\nparent = \"name\"\n",
+        |staff| {
+            let said = staff.ends(&["migrate", "--yes"], 8);
+            assert!(said.contains("their values are never the same"), "{said}");
+        },
+    );
+}

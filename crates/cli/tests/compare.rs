@@ -425,3 +425,82 @@ fn one_database_is_nothing_to_compare() {
     let message = String::from_utf8(output.stderr).unwrap();
     assert!(message.contains("nothing to compare with"), "{message}");
 }
+
+#[test]
+fn a_key_that_stands_twice_is_a_difference_whatever_stands_under_it() {
+    for second in ["1", "7"] {
+        let folder = tempfile::tempdir().unwrap();
+        let open = |name: &str| Connection::open(folder.path().join(name)).unwrap();
+        let left =
+            "CREATE TABLE t (a INTEGER PRIMARY KEY, b INT); INSERT INTO t VALUES (1, 1), (2, 1)";
+        open("left.db").execute_batch(left).unwrap();
+        let right = "CREATE TABLE t (a INT, b INT); INSERT INTO t VALUES (1, 1), (2, 1), (2, ";
+        open("right.db").execute_batch(&format!("{right}{second})")).unwrap();
+        for pair in [["left.db", "right.db"], ["right.db", "left.db"]] {
+            let arguments = [&["compare"][..], &pair, &["--wait", "1ms", "--format", "json"]];
+            let output = whimbrel(folder.path(), &arguments.concat());
+            let answer: Json = serde_json::from_slice(&output.stdout).unwrap();
+            assert_eq!(output.status.code(), Some(4), "{answer:#}");
+            let table = &answer["data"]["tables"][0];
+            let mut counts = [table["left"].as_u64(), table["right"].as_u64()];
+            counts.sort_unstable();
+            assert_eq!(counts, [Some(2), Some(3)], "{answer:#}");
+        }
+    }
+}
+
+#[test]
+fn a_key_of_the_plan_that_stands_twice_in_its_target_is_a_difference() {
+    let Some(server) = servers::server_or_skip(Engine::Postgres) else { return };
+    let database = server.database("twice").unwrap();
+    let folder = migrated(&database.url());
+    database.run("ALTER TABLE shop DROP CONSTRAINT shop_pkey").unwrap();
+    database.run("INSERT INTO shop VALUES (1, 'ann'), (2, 'other')").unwrap();
+    let output = whimbrel(folder.path(), &["compare", "whimbrel.toml", "--wait", "1ms"]);
+    assert_eq!(output.status.code(), Some(4), "{}", said(&output));
+}
+
+#[test]
+fn tables_that_share_a_name_and_nothing_else_differ() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = |name: &str| Connection::open(folder.path().join(name)).unwrap();
+    open("left.db").execute_batch("CREATE TABLE t (a); INSERT INTO t VALUES (1)").unwrap();
+    open("right.db").execute_batch("CREATE TABLE t (b)").unwrap();
+    let output = whimbrel(folder.path(), &["compare", "left.db", "right.db"]);
+    assert_eq!(output.status.code(), Some(4), "{output:?}");
+    assert!(said(&output).contains("only on the left: column `t.a`"), "{}", said(&output));
+}
+
+#[test]
+fn tables_of_another_case_are_not_counted_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = |name: &str| Connection::open(folder.path().join(name)).unwrap();
+    open("left.db").execute_batch("CREATE TABLE T (a)").unwrap();
+    open("right.db").execute_batch("CREATE TABLE t (a)").unwrap();
+    let output = whimbrel(folder.path(), &["compare", "left.db", "right.db", "--format", "json"]);
+    let answer: Json = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(4), "{answer:#}");
+    assert_eq!(
+        (&answer["data"]["only_left"][0], &answer["data"]["only_right"][0]),
+        (&"T".into(), &"t".into())
+    );
+}
+
+#[test]
+fn a_plan_whose_files_are_gone_has_nothing_to_be_compared() {
+    let folder = migrated("sqlite:shop.db");
+    std::fs::remove_file(folder.path().join("data/a.csv")).unwrap();
+    let output = whimbrel(folder.path(), &["compare", "whimbrel.toml"]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("`old` has no file"), "{output:?}");
+}
+
+#[test]
+fn one_document_holds_no_list() {
+    let folder = pair(SHOP, "DELETE FROM shop");
+    let arguments = ["compare", "left.db", "right.db", "--all", "--format", "json"];
+    assert_eq!(whimbrel(folder.path(), &arguments).status.code(), Some(2));
+    let output = whimbrel(folder.path(), &[&arguments[..], &["--list", "list.jsonl"]].concat());
+    assert_eq!(output.status.code(), Some(4));
+    serde_json::from_slice::<Json>(&output.stdout).unwrap();
+}

@@ -415,3 +415,55 @@ fn a_table_that_is_gone_is_a_difference() {
         }
     });
 }
+
+/// A plan that updates rows which are there.
+const UPDATES: &str = r#"
+name   = "updates"
+target = "${TARGET}"
+
+[source.old]
+csv = "a*.csv"
+
+[[table]]
+into     = "people"
+from     = "old"
+key      = ["id"]
+existing = "update"
+[table.columns]
+id  = { from = "ID", type = "integer" }
+age = { from = "AGE", type = "integer" }
+"#;
+
+#[test]
+fn rows_that_stood_there_and_were_updated_are_not_gone() {
+    everywhere(|shop| {
+        shop.sql("CREATE TABLE people (id BIGINT NOT NULL PRIMARY KEY, age BIGINT)");
+        shop.sql("INSERT INTO people VALUES (1, 7), (2, 20), (9, 9)");
+        shop.write("whimbrel.toml", UPDATES);
+        shop.write("a1.csv", "ID,AGE\n1,10\n2,20\n5,50\n");
+        shop.ends(&["migrate", "--yes"], 0);
+        for level in ["basic", "standard", "rigorous"] {
+            let data = shop.verified(level, 0);
+            assert!(data["passed"].as_bool().unwrap(), "{data:#}");
+        }
+        shop.sql("DELETE FROM people WHERE id = 9");
+        let data = shop.verified("standard", 4);
+        assert!(told(&data).contains("rows that stood there before are gone"), "{}", told(&data));
+    });
+}
+
+#[test]
+fn what_a_later_run_has_updated_is_not_called_damaged() {
+    everywhere(|shop| {
+        shop.write("whimbrel.toml", UPDATES);
+        shop.write("a1.csv", "ID,AGE\n1,10\n2,20\n");
+        shop.ends(&["migrate", "--yes"], 0);
+        shop.write("a2.csv", "ID,AGE\n1,11\n3,30\n");
+        shop.ends(&["migrate", "--incremental"], 0);
+        shop.verified("standard", 0);
+        let data = shop.verified("rigorous", 8);
+        assert!(told(&data).contains("or nothing is wrong"), "{}", told(&data));
+        shop.sql("UPDATE people SET age = 12 WHERE id = 1");
+        shop.verified("rigorous", 4);
+    });
+}

@@ -462,7 +462,9 @@ impl Step {
             Err(fault) => {
                 let mut reason = Reason::of_fault(fault);
                 reason.field = Some(self.slots[slot].clone());
-                reason.value = Some(excerpt(cx.field(slot)));
+                let hidden = self.sources[cx.source].sensitive;
+                let shown = if hidden { MASK.to_owned() } else { excerpt(cx.field(slot)) };
+                reason.value = Some(shown);
                 return Ended::Refused(reason);
             }
         };

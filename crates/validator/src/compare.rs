@@ -201,7 +201,16 @@ pub async fn compare(
         let (of_left, of_right) = (&*snapshots.0, &*snapshots.1);
         let Some(pair) = Pair::of(of_left, of_right, &name, options).await? else { continue };
         let mut job = Job::new(pair, options);
-        job.compare(of_left, of_right, watch).await?;
+        if job.pair.left.columns.is_empty() {
+            // They share a name and nothing else.
+            job.compared.tally = Tally {
+                left: of_left.count(&name).await?.unwrap_or(0),
+                right: of_right.count(&name).await?.unwrap_or(0),
+                ..Tally::default()
+            };
+        } else {
+            job.compare(of_left, of_right, watch).await?;
+        }
         jobs.push(job);
     }
     // While a state is kept, others may not be able to write.
@@ -260,8 +269,15 @@ impl Names {
             [(&left, &right, &mut names.left, of_right), (&right, &left, &mut names.right, of_left)]
         {
             for name in own {
-                // A catalogue shows neither views nor what its reader may not see.
-                if other.contains(name) || side.describe(name).await?.is_some() {
+                // A catalogue shows neither views nor what its reader may not see. An engine that takes
+                // names of another case for the same has shown it under its own.
+                let is_shown = other.iter().any(|own| own.eq_ignore_ascii_case(name));
+                let is_there = if is_shown {
+                    other.contains(name)
+                } else {
+                    side.describe(name).await?.is_some()
+                };
+                if is_there {
                     names.both.push(name.clone());
                 } else {
                     alone.push(name.clone());
@@ -337,6 +353,14 @@ fn narrowed(table: &Table, names: &[String], key: &[String]) -> Table {
         columns: names.iter().filter_map(column).collect(),
         key: key.iter().filter_map(place).collect(),
     }
+}
+
+/// What stands under a key when it is read again.
+enum Reread {
+    /// The row, or none.
+    Row(Option<Vec<Value>>),
+    /// More than one: what is a key on the other side is none on this one.
+    Several,
 }
 
 /// The comparison of one table.
@@ -446,7 +470,12 @@ impl<'a> Job<'a> {
                 self.row(left, &self.pair.left, &before.key).await?,
                 self.row(right, &self.pair.right, &before.key).await?,
             );
-            self.settle(&before, &rows);
+            let (Reread::Row(left), Reread::Row(right)) = rows else {
+                // Which of them is meant, nobody can say.
+                self.differing.push(before);
+                continue;
+            };
+            self.settle(&before, &(left, right));
         }
         Ok(())
     }
@@ -490,22 +519,25 @@ impl<'a> Job<'a> {
         side: &dyn Target,
         table: &Table,
         key: &[Value],
-    ) -> Result<Option<Vec<Value>>, EndpointError> {
+    ) -> Result<Reread, EndpointError> {
         let names: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
-        let mut query = Query::table(&table.name, &names).at_most(1);
+        let mut query = Query::table(&table.name, &names).at_most(2);
         for (value, &column) in key.iter().zip(&table.key) {
             query = query.is(&table.columns[column].name, value.clone());
         }
         let rows = side.select(&query).await?;
+        if rows.len() > 1 {
+            return Ok(Reread::Several);
+        }
         let row = rows.rows().next();
-        Ok(row.map(|row| {
+        Ok(Reread::Row(row.map(|row| {
             let values = row.values().zip(&self.pair.kinds);
             values
                 .map(|(value, kind)| {
                     agree::converted(*kind, value).unwrap_or_else(|| value.to_owned())
                 })
                 .collect()
-        }))
+        })))
     }
 
     /// How two rows of one key differ, if they do.

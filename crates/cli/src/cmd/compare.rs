@@ -44,6 +44,11 @@ pub(crate) async fn run(global: &Global, args: &Compare) -> Result<Answer, Failu
         pause,
         room: Room { folder: std::env::temp_dir(), bytes: SORT_BYTES },
     };
+    if args.all && args.list.is_none() && global.format == Format::Json {
+        let hint = "add `--list FILE`, or take `--format jsonl`, a document a line";
+        let message = "`--all` does not fit into one document";
+        return Err(Failure::usage("WB0706", message, hint));
+    }
     if Path::new(&args.left).extension().is_some_and(|extension| extension == "toml") {
         return plan_and_target(global, args, &options).await;
     }

@@ -18,7 +18,8 @@ use whimbrel_model::plan::{Plan, TableMapping};
 use whimbrel_model::{ChunkBuilder, Column, Table, Value, ValueRef};
 
 use super::{
-    Comparison, Gathered, Job, Options, Pair, TableComparison, Watch, key_names, narrowed, nothing,
+    Comparison, Gathered, Job, Options, Pair, Reread, TableComparison, Watch, key_names, narrowed,
+    nothing,
 };
 use crate::interpret::{Derived, Fate, Holds, Interpreter, Known, Nothing};
 use crate::latest::Latest;
@@ -48,6 +49,14 @@ pub async fn compare_mapped(
     options: &Options,
     watch: &mut dyn Watch,
 ) -> Result<Comparison, EndpointError> {
+    for (name, source) in mapped.sources {
+        let is_database = mapped.plan.source(name).is_some_and(|own| own.database().is_some());
+        if !is_database && source.partitions().await?.partitions.is_empty() {
+            return Err(nothing(format!(
+                "the source `{name}` has no file: nothing is known of its side"
+            )));
+        }
+    }
     let work = Work::of(mapped).await?;
     let is_wanted = |mapping: &TableMapping| {
         options.tables.is_empty() || options.tables.contains(&mapping.into.value)
@@ -267,8 +276,10 @@ impl<'a> Work<'a> {
             for before in std::mem::take(&mut job.differing) {
                 let bytes = key_bytes(before.key.iter().map(Value::as_ref));
                 let left = wanted.get_mut(&bytes).and_then(Option::take);
-                let right = job.row(self.mapped.target, &job.pair.right, &before.key).await?;
-                job.settle(&before, &(left, right));
+                match job.row(self.mapped.target, &job.pair.right, &before.key).await? {
+                    Reread::Row(right) => job.settle(&before, &(left, right)),
+                    Reread::Several => job.differing.push(before),
+                }
             }
         }
         Ok(())

@@ -45,6 +45,7 @@ pub(super) async fn find(
     parent: &At<String>,
     room: &Room,
 ) -> Result<Tally, Trouble> {
+    subject.are_alike(&key.value, &parent.value).await?;
     let mut opened = subject.open(&[&key.value, &parent.value]).await?;
     let mut tally = Tally::over_rows();
     let mut pairs = Pairs::new(room);

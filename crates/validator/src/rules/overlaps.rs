@@ -24,6 +24,7 @@ pub(super) async fn find(
     let mut wanted: Vec<&str> = by.iter().map(|column| column.value.as_str()).collect();
     wanted.extend([start.value.as_str(), end.value.as_str()]);
     let (from, until) = (by.len(), by.len() + 1);
+    subject.are_alike(&start.value, &end.value).await?;
     let mut opened = subject.open(&wanted).await?;
     let (width, told) = (opened.width(), opened.told());
     let key: Vec<usize> = (0..=from).collect();

@@ -10,7 +10,7 @@ use whimbrel_endpoint::{
     EndpointError, Feed, Field, Limit, Partition, Reader, RowOrder, Snapshot, Source,
 };
 use whimbrel_model::plan::{self, At, LargeFiles};
-use whimbrel_model::{Chunk, ChunkBuilder, Column, Row, Table, Value, ValueRef};
+use whimbrel_model::{Chunk, ChunkBuilder, Column, Kind, Row, Table, Value, ValueRef};
 
 use super::compile::{self, Known};
 use super::{Tally, Trouble, own, shown};
@@ -129,6 +129,28 @@ impl Subject<'_> {
         };
         let table = snapshot.describe(name).await?;
         table.ok_or_else(|| own(format!("there is no table `{}`", shown::text(name))))
+    }
+
+    /// Refuses two columns of a table whose values cannot be the same, or cannot be in an order.
+    pub(super) async fn are_alike(&self, one: &str, other: &str) -> Result<(), Trouble> {
+        if matches!(self, Self::Source { .. }) {
+            return Ok(());
+        }
+        let table = self.table().await?;
+        let kind = |name: &str| {
+            table.columns.iter().find(|column| column.name == name).map(|column| column.kind)
+        };
+        let (Some(a), Some(b)) = (kind(one), kind(other)) else { return Ok(()) };
+        let is_any = matches!(a, Kind::Any) || matches!(b, Kind::Any);
+        if is_any || std::mem::discriminant(&a) == std::mem::discriminant(&b) {
+            return Ok(());
+        }
+        let (one, other) = (shown::text(one), shown::text(other));
+        Err(own(format!(
+            "`{one}` is {}, `{other}` is {}: their values are never the same",
+            a.name(),
+            b.name()
+        )))
     }
 
     /// Rows with these columns, in whatever order.
@@ -294,6 +316,7 @@ pub(super) async fn own_parents(
     key: &At<String>,
     parent: &At<String>,
 ) -> Result<Tally, Trouble> {
+    subject.are_alike(&key.value, &parent.value).await?;
     let mut opened = subject.open(&[&key.value, &parent.value]).await?;
     let told = opened.told();
     let mut tally = Tally::over_rows();

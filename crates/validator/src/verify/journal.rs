@@ -28,6 +28,8 @@ const DIGEST: usize = 16;
 /// What came of the comparison; *left* is the journal, *right* the table.
 pub(super) struct Compared {
     pub(super) tally: Tally,
+    /// Rows that stood there before and that a load has updated.
+    adopted: u64,
     pub(super) samples: Vec<Found>,
     /// The sum of the rows' digests by the first layout.
     pub(super) sum: Sum,
@@ -40,7 +42,7 @@ impl Compared {
     pub(super) fn is_equal(&self, filled: &Filled, others_write: bool) -> bool {
         let Tally { changed, missing, extra, .. } = self.tally;
         let before = filled.rows_before();
-        let is_known = Some(extra) == before || others_write && before != Some(0);
+        let is_known = Some(extra + self.adopted) == before || others_write && before != Some(0);
         changed == 0 && missing == 0 && is_known
     }
 
@@ -56,7 +58,7 @@ impl Compared {
                 format!("{} stood there before and are nobody's to prove", counted(extra, "row"));
             return check.ended(Status::Noted, message);
         }
-        let surplus = extra.saturating_sub(filled.rows_before().unwrap_or(0));
+        let surplus = (extra + self.adopted).saturating_sub(filled.rows_before().unwrap_or(0));
         let mut wrong = Vec::new();
         for (count, one, many) in [
             (changed, "row is not as it was loaded", "rows are not as they were loaded"),
@@ -94,7 +96,8 @@ pub(super) async fn compare(
     let (written, (stored, sum, seen)) = (written?, stored?);
     let mut journal = Last { sorted: written, pending: VecDeque::new() };
     let mut stored = Rows { feed: stored, chunk: Chunk::default(), at: 0 };
-    let mut compared = Compared { tally: Tally::default(), samples: Vec::new(), sum, seen };
+    let mut compared =
+        Compared { tally: Tally::default(), adopted: 0, samples: Vec::new(), sum, seen };
     let mut entry = journal.next().await?;
     let mut row = stored.next().await?;
     loop {
@@ -108,6 +111,7 @@ pub(super) async fn compare(
         let (how, shown) = match order {
             std::cmp::Ordering::Less => {
                 let own = entry.take().expect("it is there where it is less");
+                compared.adopted += u64::from(own.stood);
                 tally.left += 1;
                 tally.missing += 1;
                 entry = journal.next().await?;
@@ -123,6 +127,7 @@ pub(super) async fn compare(
             std::cmp::Ordering::Equal => {
                 let (own, stands) = (entry.take(), row.take());
                 let (own, stands) = own.zip(stands).expect("both are there where they are equal");
+                compared.adopted += u64::from(own.stood);
                 tally.left += 1;
                 tally.right += 1;
                 entry = journal.next().await?;
@@ -202,13 +207,13 @@ fn encoder(layout: &Layout, table: &Table) -> RowLayout {
     RowLayout::new(columns)
 }
 
-/// Every row that the loads have written: key, order, digest, layout; sorted.
+/// Every row that the loads have written: key, order, digest, layout, whether it was updated; sorted.
 async fn written(
     request: &Request<'_>,
     filled: &Filled,
     layouts: &[&Layout],
 ) -> Result<Sorted, EndpointError> {
-    let mut sorter = Sorter::new(request.room.clone(), 4, &[0, 1]);
+    let mut sorter = Sorter::new(request.room.clone(), 5, &[0, 1]);
     let mut number = 0i128;
     let damaged = |batch: u64, run: &str| {
         let message = format!("the undo journal of batch {batch} of run `{run}` is damaged");
@@ -222,12 +227,13 @@ async fn written(
                 .is_some_and(|own| own.columns == known.columns && own.key == known.key)
         };
         let Some(layout) = layouts.iter().position(same) else { continue };
-        let mut note = |key: &[u8], digest: &[u8]| {
-            let mut one = ChunkBuilder::new(4);
+        let mut note = |key: &[u8], digest: &[u8], updated: bool| {
+            let mut one = ChunkBuilder::new(5);
             one.push(ValueRef::Bytes(key));
             one.push(ValueRef::Int(number));
             one.push(ValueRef::Bytes(digest));
             one.push(ValueRef::Int(layout as i128));
+            one.push(ValueRef::Bool(updated));
             one.end_row();
             number += 1;
             sorter.push(one.finish().row(0))
@@ -246,7 +252,7 @@ async fn written(
                 last = Some(own.batch);
                 let entries = undo::decode(own.rows, &own.entries);
                 for (key, digest) in entries.ok_or_else(|| damaged(batch.batch, run))? {
-                    note(&key, &digest)?;
+                    note(&key, &digest, false)?;
                 }
             } else if batch.rows.inserted.n() > 0 {
                 return Err(damaged(batch.batch, run));
@@ -258,7 +264,7 @@ async fn written(
                 let Some(end) = page.last() else { break };
                 behind = Some(end.seq);
                 for update in &page {
-                    note(&update.row_key, &keyed.digest(&update.after).truncated())?;
+                    note(&update.row_key, &keyed.digest(&update.after).truncated(), true)?;
                 }
             }
         }
@@ -286,6 +292,8 @@ struct Entry {
     key: Vec<u8>,
     digest: [u8; DIGEST],
     layout: usize,
+    /// The first that was written of its key is an update: the row stood there before.
+    stood: bool,
 }
 
 /// Of each key the entry that was written last.
@@ -299,7 +307,9 @@ impl Last {
         let Some(mut entry) = self.one().await? else { return Ok(None) };
         loop {
             match self.one().await? {
-                Some(later) if later.key == entry.key => entry = later,
+                Some(later) if later.key == entry.key => {
+                    entry = Entry { stood: entry.stood, ..later };
+                }
                 Some(other) => {
                     self.pending.push_front(other);
                     return Ok(Some(entry));
@@ -321,6 +331,7 @@ impl Last {
                 ValueRef::Int(layout) => layout as usize,
                 _ => 0,
             },
+            stood: matches!(row.get(4), ValueRef::Bool(true)),
         };
         self.pending.extend(chunk.rows().map(entry));
         Ok(self.pending.pop_front())
