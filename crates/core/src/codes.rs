@@ -252,12 +252,12 @@ pub const CODES: &[(&str, &str, &str)] = &[
     ),
     (
         "WB0639",
-        "what stands in the target is not what was loaded",
+        "what stands in the target is not what was loaded, or breaks a rule of the plan",
         "After the load everything was read back, on connections of its own, and compared with what the \
       ledger says was written. The message names the checks that failed. The run is not complete: the same \
       command verifies again, and goes on once nothing differs. Look at `whimbrel verify` for the rows; \
       triggers, other programs that write the same tables, and columns whose type changes values are the \
-      usual causes. `whimbrel verify --waive REASON` takes the responsibility, and is audited.",
+      usual causes. A `check` is a `[[check]]` of the plan: mend the data, or the rule. `whimbrel verify --waive REASON` takes the responsibility, and is audited.",
     ),
     (
         "WB0645",

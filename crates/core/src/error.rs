@@ -287,8 +287,8 @@ pub enum CoreError {
         /// The first of them, as the ledger calls it.
         step: String,
     },
-    /// What stands in the target is not what was loaded.
-    #[error("what stands in the target is not what run `{run}` has loaded: {summary}")]
+    /// What stands in the target is not what was loaded, or breaks a rule of the plan.
+    #[error("the target is not as run `{run}` should have left it: {summary}")]
     Differs {
         /// The run.
         run: String,

@@ -89,16 +89,23 @@ async fn opened(url: &str) -> Result<Box<dyn Target>, Failure> {
     let options =
         whimbrel_sql::Options { base: PathBuf::from("."), ..whimbrel_sql::Options::default() };
     let url = super::legacy::database_url(url);
+    if !url.contains(':') && !Path::new(&url).exists() {
+        return Err(nowhere(&url));
+    }
     existing(whimbrel_sql::open(&url, options).await.map_err(unverified)?).await
+}
+
+fn nowhere(location: &str) -> Failure {
+    let message = format!("there is no such database: `{}`", printable(location, 200));
+    let hint = "name a database by its URL, or a file of SQLite by its path";
+    Failure::usage("WB0734", message, hint)
 }
 
 /// The database, if there is one.
 async fn existing<T: AsRef<dyn Target>>(target: T) -> Result<T, Failure> {
     let facts = target.as_ref().facts().await.map_err(unverified)?;
     if !facts.exists {
-        let message = format!("there is no such database: `{}`", facts.location);
-        let hint = "name a database by its URL, or a file of SQLite by its path";
-        return Err(Failure::usage("WB0734", message, hint));
+        return Err(nowhere(&facts.location));
     }
     Ok(target)
 }
