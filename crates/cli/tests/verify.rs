@@ -467,3 +467,61 @@ fn what_a_later_run_has_updated_is_not_called_damaged() {
         shop.verified("rigorous", 4);
     });
 }
+
+impl Shop<'_> {
+    /// Rows of `people`, as `id age`.
+    fn ages(&self) -> Vec<String> {
+        let query = "SELECT id, age FROM people ORDER BY id";
+        match &self.database {
+            Some(database) => {
+                let text = |cell: &Option<Vec<u8>>| {
+                    cell.as_ref().map(|it| String::from_utf8_lossy(it).into_owned())
+                };
+                let rows = database.rows(query).unwrap();
+                let shown = |row: &Vec<Option<Vec<u8>>>| {
+                    row.iter().filter_map(text).collect::<Vec<_>>().join(" ")
+                };
+                rows.iter().map(shown).collect()
+            }
+            None => {
+                let open = Connection::open(self.folder.path().join("shop.db")).unwrap();
+                let mut rows = open.prepare(query).unwrap();
+                let shown = |row: &rusqlite::Row<'_>| {
+                    Ok(format!("{} {}", row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
+                };
+                rows.query_map([], shown).unwrap().map(Result::unwrap).collect()
+            }
+        }
+    }
+}
+
+#[test]
+fn a_later_load_meets_rows_as_the_load_before_has_left_them_and_not_as_sql_has() {
+    everywhere(|shop| {
+        let step = "[[relate]]\nname = \"older\"\nwrites = [\"people\"]\n\
+            sql = \"UPDATE people SET age = age + 1\"\nundo = \"UPDATE people SET age = age - 1\"\n";
+        shop.write("whimbrel.toml", &format!("{UPDATES}{step}"));
+        shop.write("a1.csv", "ID,AGE\n1,10\n2,20\n4,40\n");
+        shop.ends(&["migrate", "--yes"], 0);
+        assert_eq!(shop.ages(), ["1 11", "2 21", "4 41"]);
+        // As it stands after the step, another value, and a new row.
+        shop.write("a2.csv", "ID,AGE\n1,11\n2,22\n3,30\n");
+        for point in ["core.relate.undo.before_commit", "core.relate.undo.after_commit"] {
+            let killed = command(shop.folder.path(), &["migrate", "--incremental"], &shop.target())
+                .env("WHIMBREL_FAILPOINT", format!("{point}:1"))
+                .output()
+                .unwrap();
+            assert_eq!(killed.status.code(), None, "{point} {killed:?}");
+        }
+        assert_eq!(
+            shop.ages(),
+            ["1 10", "2 20", "4 40"],
+            "it is taken back, and nothing is loaded"
+        );
+        shop.ends(&["migrate", "--incremental"], 0);
+        assert_eq!(shop.ages(), ["1 12", "2 23", "3 31", "4 41"]);
+        shop.ends(&["migrate", "--incremental"], 0);
+        assert_eq!(shop.ages(), ["1 12", "2 23", "3 31", "4 41"]);
+        shop.verified("standard", 0);
+    });
+}

@@ -254,6 +254,7 @@ impl Job<'_> {
         remapped: &[String],
     ) -> Result<Outcome, CoreError> {
         timer.next(Phase::Load);
+        relate::before_the_load(self, run, lease).await?;
         if let Some(reason) = self.load_durably(run, lease, states).await? {
             return self.stop(run, lease, reason).await;
         }

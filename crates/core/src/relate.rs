@@ -204,12 +204,8 @@ fn recorded(step: &Step) -> Done {
     serde_json::from_str(data).unwrap_or_default()
 }
 
-/// Carries out the steps that are not done yet, in the order of the plan.
-pub(crate) async fn relate(
-    job: &Job<'_>,
-    run: &mut Run,
-    lease: &Lease,
-) -> Result<Option<StopReason>, CoreError> {
+/// The steps of the run, in the order of the plan.
+fn tasks<'a>(job: &'a Job<'_>) -> Vec<Task<'a>> {
     let first = job.survey.first_relate();
     let task = |(index, relate): (usize, &SurveyedRelate)| Task {
         job,
@@ -217,7 +213,39 @@ pub(crate) async fn relate(
         digest: relate.digest,
         number: first + index as u64,
     };
-    let tasks = job.survey.relates.iter().enumerate().map(task).collect();
+    job.survey.relates.iter().enumerate().map(task).collect()
+}
+
+/// Before a load: takes back the first step that an earlier run has done and that writes to a table which
+/// mappings fill, and every one behind it, the last first. So the load meets its rows as it has left them,
+/// and no undo meets rows that never had the step.
+pub(crate) async fn before_the_load(
+    job: &Job<'_>,
+    run: &Run,
+    lease: &Lease,
+) -> Result<(), CoreError> {
+    let fills = |name: &str| job.plan.tables.iter().any(|mapping| mapping.into.value == name);
+    let tasks = tasks(job);
+    let first =
+        tasks.iter().position(|task| task.relate.writes.iter().any(|table| fills(&table.value)));
+    let patience = Patience::new(job.ports, load::retries(job.plan), lease);
+    for task in tasks[first.unwrap_or(tasks.len())..].iter().rev() {
+        let take_back = async |_| match task.work(run, true).await? {
+            Work::Redo { undo } => task.take_back(run, &undo, lease).await,
+            Work::Do { .. } | Work::Leave(_) | Work::Finished { .. } => Ok(()),
+        };
+        patience.carry_out(take_back).await?;
+    }
+    Ok(())
+}
+
+/// Carries out the steps that are not done yet, in the order of the plan.
+pub(crate) async fn relate(
+    job: &Job<'_>,
+    run: &mut Run,
+    lease: &Lease,
+) -> Result<Option<StopReason>, CoreError> {
+    let tasks = tasks(job);
     let (works, removed) = (Vec::new(), Vec::new());
     let mut course = Course { job, lease, tasks, works, removed, in_hand: None };
     let patience = Patience::new(job.ports, load::retries(job.plan), lease);

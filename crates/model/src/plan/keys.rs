@@ -507,7 +507,7 @@ pub(super) static RELATE: Section = Section {
     keys: &[
         key("name", Shape::Text, "What the ledger, reports and messages call it; unique in the plan.", r#"name = "hierarchy""#).required(),
         key("sql", Shape::Sql(&SQL), "What is done: one statement or several.", r#"sql = "INSERT INTO closure SELECT id, parent_id, 1 FROM nodes WHERE parent_id IS NOT NULL""#).required(),
-        key("undo", Shape::Sql(&SQL), "What takes it back. It is also done before `sql` is done again, which is behind the load of a later run: so it must not mind rows that are gone, and it meets rows that were just loaded. In a table that a mapping fills write SQL that computes anew (`SET total = price * count`) and no SQL that counts on (`SET n = n + 1`): undo and `sql` would be done to rows that had not had it. Without it the step cannot be undone, and `plan` and `validate` say so; where it would have to be done again, the run refuses.", r#"undo = "DELETE FROM closure""#),
+        key("undo", Shape::Sql(&SQL), "What takes it back. It is also done before `sql` is done again: before a later run loads, where the step writes to a table that a mapping fills, else behind that load. So it must not mind rows that are gone. Without it the step cannot be undone, and `plan` and `validate` say so; where it would have to be done again, the run refuses.", r#"undo = "DELETE FROM closure""#),
         key("writes", Shape::Texts, "The tables that `sql` changes. Their numbers of rows, before and after, are kept.", r#"writes = ["closure"]"#).required(),
         key("check", Shape::Sql(&SQL), "A query that must return no rows once `sql` is done. Otherwise the step is taken back, and its first rows are shown.", r#"check = "SELECT id FROM nodes WHERE parent_id = id""#),
     ],
