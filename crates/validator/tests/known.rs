@@ -1,4 +1,4 @@
-//! What only the ledger knows changes what is derived: refused units, mended records, ordinals.
+//! What only the ledger knows changes what is derived: who has read what, refused units, mended records.
 
 #![allow(clippy::unwrap_used)] // tests
 
@@ -6,10 +6,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use whimbrel_endpoint::memory::{MemoryRecord, MemorySource};
-use whimbrel_endpoint::{EndpointError, Source};
+use whimbrel_endpoint::{EndpointError, Limit, Source};
 use whimbrel_model::plan::{Plan, decode};
 use whimbrel_model::{Column, Kind, Table, Value};
-use whimbrel_validator::interpret::{Derived, Fate, Holds, Interpreter, Known, REFUSED, Summary};
+use whimbrel_validator::interpret::{
+    Derived, Fate, Holds, Interpreter, Known, REFUSED, Summary, Told, Turn,
+};
 
 const PLAN: &str = r#"
     name   = "t"
@@ -31,27 +33,30 @@ const PLAN: &str = r#"
     columns = { id = "id", name = "name", place = { fact = "source.ordinal" } }
 "#;
 
-/// What the ledger says, by the place of a record.
+/// What the ledger says, by the path of a file.
 #[derive(Debug, Default)]
-struct Ledger {
-    refused: Vec<(&'static str, u64)>,
-    repaired: Vec<(&'static str, u64, &'static str)>,
-    ordinals: Vec<(&'static str, u64)>,
-}
+struct Ledger(BTreeMap<&'static str, Told>);
 
 impl Known for Ledger {
-    fn refused(&self, _: &str, _: &str, path: &str, record: u64) -> bool {
-        self.refused.contains(&(path, record))
+    fn of(&self, _: &str, _: &str, path: &str) -> Option<&Told> {
+        self.0.get(path)
     }
+}
 
-    fn repaired(&self, _: &str, path: &str, record: u64) -> Option<Vec<u8>> {
-        let found =
-            self.repaired.iter().find(|(known, number, _)| *known == path && *number == record);
-        found.map(|(_, _, bytes)| bytes.as_bytes().to_vec())
-    }
+/// Read by one run.
+fn told(ordinal: u64) -> Told {
+    let turns = vec![Turn { run: 1, after: None, until: None }];
+    Told { ordinal, turns, ..Told::default() }
+}
 
-    fn ordinal(&self, _: &str, _: &str, path: &str) -> Option<u64> {
-        self.ordinals.iter().find(|(known, _)| *known == path).map(|(_, ordinal)| *ordinal)
+/// Everything as run 1 has read it.
+fn first_run() -> Ledger {
+    Ledger(BTreeMap::from([("p1", told(0)), ("p2", told(1)), ("c", told(0))]))
+}
+
+impl Ledger {
+    fn told(&mut self, path: &str) -> &mut Told {
+        self.0.get_mut(path).unwrap()
     }
 }
 
@@ -138,7 +143,10 @@ fn nothing_known_is_a_first_run() {
 
 #[test]
 fn what_the_target_refused_is_no_parent_and_wins_nothing() {
-    let (lines, _) = derive(Ledger { refused: vec![("p1", 1), ("p2", 2)], ..Ledger::default() });
+    let mut known = first_run();
+    known.told("p1").refused.insert(1);
+    known.told("p2").refused.insert(2);
+    let (lines, _) = derive(known);
     let refused = format!("p1:1 {REFUSED}");
     let expected = [
         refused.as_str(),
@@ -156,18 +164,63 @@ fn what_the_target_refused_is_no_parent_and_wins_nothing() {
 }
 
 #[test]
-fn mended_bytes_are_read_in_the_record_s_place() {
-    let (lines, _) = derive(Ledger {
-        repaired: vec![("p1", 3, "3,c\n"), ("c", 3, "3,3\n")],
-        ..Ledger::default()
-    });
-    assert_eq!(lines[2], "p1:3 3 c 3");
-    assert_eq!(lines[7], "c:3 3 3");
+fn mended_bytes_count_in_the_run_that_reads_the_record_again() {
+    let mut known = first_run();
+    let mended = |bytes: &str| vec![(2, bytes.as_bytes().to_vec())];
+    known.told("p1").repaired.insert(3, mended("3,c\n"));
+    known.told("p1").again.insert(3, 2);
+    known.told("c").repaired.insert(3, mended("3,3\n"));
+    let (lines, _) = derive(known);
+    let expected = ["p1:1 1 a 1", "p1:2 2 b 2", "p2:1 duplicate", "p2:2 5 e 4294967298", "p1:3 3 c 3"];
+    assert_eq!(lines[..5], expected);
+    assert_eq!(lines[7], "c:3 WB0247", "run 1 has read it as it stood");
+}
+
+#[test]
+fn what_a_later_run_has_read_is_no_parent_before() {
+    let mut known = first_run();
+    known.told("p2").turns[0].run = 2;
+    let (lines, _) = derive(known);
+    assert_eq!(lines[5..], ["c:1 1 1", "c:2 2 2", "c:3 WB0247", "c:4 WB0247", "c:5 WB0247"]);
+    let mut known = first_run();
+    known.told("p2").turns[0].run = 2;
+    known.told("c").again.extend([(4, 2), (5, 2)]);
+    let (lines, _) = derive(known);
+    assert_eq!(lines[5..], ["c:1 1 1", "c:2 2 2", "c:3 WB0247", "c:4 4 1", "c:5 5 5"]);
+}
+
+#[test]
+fn what_was_appended_comes_behind_what_other_files_held() {
+    let mut known = first_run();
+    let (_, source) = source("p", &["id", "name"], &[("p2", &["4,a", "5,e"])]);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let first = async {
+        let partition = &source.partitions().await?.partitions[0];
+        let limit = Limit { rows: 1, ..Limit::default() };
+        source.open(partition, &[], None).await?.next(limit).await
+    };
+    let mark = runtime.block_on(first).unwrap().unwrap().mark;
+    known.told("p2").turns[0].until = Some(1);
+    known.told("p2").turns.push(Turn { run: 3, after: Some(mark), until: None });
+    known.told("p1").turns[0].run = 2;
+    let (lines, _) = derive(known);
+    let expected =
+        ["p2:1 4 a 4294967297", "p1:1 duplicate", "p1:2 2 b 2", "p1:3 WB0230", "p2:2 5 e 4294967298"];
+    assert_eq!(lines[..5], expected);
+}
+
+#[test]
+fn what_nobody_has_read_is_left_out() {
+    let mut known = first_run();
+    known.told("p2").turns.clear();
+    let (lines, _) = derive(known);
+    assert_eq!(lines[..3], ["p1:1 1 a 1", "p1:2 2 b 2", "p1:3 WB0230"]);
+    assert_eq!(lines.len(), 8);
 }
 
 #[test]
 fn items_come_in_the_ledger_s_order_and_unknown_ones_behind() {
-    let (lines, _) = derive(Ledger { ordinals: vec![("p2", 3)], ..Ledger::default() });
+    let (lines, _) = derive(Ledger(BTreeMap::from([("p2", told(3))])));
     let expected =
         ["p2:1 4 a 12884901889", "p2:2 5 e 12884901890", "p1:1 duplicate", "p1:2 2 b 17179869186"];
     assert_eq!(lines[..4], expected);

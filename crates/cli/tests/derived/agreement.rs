@@ -11,15 +11,43 @@ use rusqlite::types::ValueRef as Stored;
 use whimbrel_endpoint::{EndpointError, Source};
 use whimbrel_model::Value;
 use whimbrel_model::plan::{Plan, SourceRows, decode};
-use whimbrel_validator::interpret::{Derived, Fate, Holds, Interpreter, Known};
+use whimbrel_validator::interpret::{Derived, Fate, Holds, Interpreter, Known, Told, Turn};
 
-/// What the ledger knows of a run: which units the target refused.
+/// What the ledger knows of a run: which units the target refused. By table, source and path.
 #[derive(Debug, Default)]
-struct Refused(BTreeSet<(String, String, String, u64)>);
+struct Refused(BTreeMap<(String, String, String), Told>);
 
 impl Known for Refused {
-    fn refused(&self, table: &str, source: &str, path: &str, record: u64) -> bool {
-        self.0.contains(&(table.to_owned(), source.to_owned(), path.to_owned(), record))
+    fn of(&self, table: &str, source: &str, path: &str) -> Option<&Told> {
+        self.0.get(&(table.to_owned(), source.to_owned(), path.to_owned()))
+    }
+}
+
+impl Refused {
+    /// Everything as one run has read it, file by file.
+    async fn of(
+        plan: &Plan,
+        sources: &BTreeMap<String, Arc<dyn Source>>,
+        refused: &BTreeSet<Place>,
+    ) -> Self {
+        let mut known = Self::default();
+        for table in &plan.tables {
+            let into = &table.into.value;
+            let mut ordinal = 0;
+            for from in &table.from {
+                for partition in sources[&from.value].partitions().await.unwrap().partitions {
+                    let id = (into.clone(), from.value.clone(), partition.id.path);
+                    let own = refused.iter().filter(|(table, source, path, _)| {
+                        (table, source, path) == (&id.0, &id.1, &id.2)
+                    });
+                    let turns = vec![Turn { run: 1, after: None, until: None }];
+                    let refused = own.map(|(.., record)| *record).collect();
+                    known.0.insert(id, Told { ordinal, turns, refused, ..Told::default() });
+                    ordinal += 1;
+                }
+            }
+        }
+        known
     }
 }
 
@@ -106,11 +134,12 @@ async fn compare(
     let rejects = rejects(database);
     let by_target =
         rejects.iter().filter(|(_, (stage, code))| stage == "target" && !code.starts_with("WB06"));
-    let refused = Refused(by_target.map(|(place, _)| place.clone()).collect());
+    let refused = by_target.map(|(place, _)| place.clone()).collect();
+    let sources = sources(folder, plan);
+    let refused = Refused::of(plan, &sources, &refused).await;
     let holds = Holds::of_engine("sqlite").unwrap();
     let mut interpreter =
         Interpreter::new(plan, &targets, holds).unwrap().knowing(Arc::new(refused));
-    let sources = sources(folder, plan);
 
     let mut differences = String::new();
     let mut told = String::new();

@@ -141,12 +141,18 @@ impl OpenBatch {
         }
         for row in 0..produced.rows.len() {
             let index = produced.rows.units[row] as usize;
-            let lost = matches!(ends[index], Some(UnitEnd::Class(Class::Duplicate)));
-            if let (true, Some(Winner { key, .. })) = (lost, losers.get(&index)) {
-                let unit = &produced.units[index];
-                let digest = &produced.rows.digests[row];
-                let legacy = &produced.rows.legacy[row];
+            if !matches!(ends[index], Some(UnitEnd::Class(Class::Duplicate))) {
+                continue;
+            }
+            let unit = &produced.units[index];
+            let digest = &produced.rows.digests[row];
+            let legacy = &produced.rows.legacy[row];
+            if let Some(Winner { key, .. }) = losers.get(&index) {
                 rows.push(entry(unit, legacy, winner_text(key), key, digest, false, 0));
+            } else if has_one_row(&produced.rows, row) {
+                // `existing = "keep"`: the row that stands under its key. Of several some may not stand.
+                let id = key_text(&context.table, produced.rows.chunk.row(row));
+                rows.push(entry(unit, legacy, id, produced.rows.key(row), digest, false, 0));
             }
         }
         mapping::put(self.txn.as_mut(), &rows).await
@@ -290,6 +296,14 @@ impl OpenBatch {
             resolved_at: None,
         })
     }
+}
+
+/// Whether the row is its record's only one.
+fn has_one_row(rows: &Rows, row: usize) -> bool {
+    let unit = rows.units[row];
+    let is_other = |other: Option<&u32>| other != Some(&unit);
+    is_other(row.checked_sub(1).and_then(|before| rows.units.get(before)))
+        && is_other(rows.units.get(row + 1))
 }
 
 /// Counts the rows of a record under a legacy key, for records that become several rows.

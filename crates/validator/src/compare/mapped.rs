@@ -26,7 +26,8 @@ use crate::latest::Latest;
 use crate::merge::{Difference, MergeError, merge};
 use crate::order;
 use crate::sorter::{Sorter, sorted};
-use crate::verify::{filled, remembered};
+use crate::verify::filled;
+use crate::verify::remembered::{Remembered, Sight};
 
 /// The left side: a plan with its sources. The right side: its target.
 #[derive(Clone, Copy)]
@@ -139,7 +140,12 @@ impl<'a> Work<'a> {
         let newest = if has_ledger { run::newest(mapped.target, plan).await? } else { None };
         if let Some(run) = newest {
             let tables = filled::filled(mapped.target, &run, false).await?;
-            known = Arc::new(remembered::Remembered::of(mapped.target, &tables, plan).await?);
+            let mut remembered =
+                Remembered::of(mapped.target, &tables, mapped.plan, Sight::AsIs).await?;
+            for (name, source) in mapped.sources {
+                remembered.look_at(name, source).await?;
+            }
+            known = Arc::new(remembered);
             written_by = tables.into_iter().map(|table| (table.name, table.written_by)).collect();
         }
         Ok(Self { mapped, targets, holds, known, written_by })

@@ -1,29 +1,71 @@
-//! What of a migration only its ledger knows.
+//! What of a migration only its ledger knows: which runs have read what, in which order, and what the
+//! target has said.
+//!
+//! ```text
+//! file      r1 r2 r3 r4 │ r5 r6        run 1 took up to r4, run 4 what was appended
+//! again        ▲                       run 2 read r2 once more: there it counts, with what was mended
+//! order     r1 r3 r4 │ r2 │ r5 r6
+//! ```
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
+
+use whimbrel_model::SourceMark;
+
+/// The number of a run that has not been yet: it comes behind all others.
+pub const NEXT_RUN: u64 = u64::MAX;
 
 /// Answers of the ledger. Without one, everything is as a first run of the plan finds it.
 pub trait Known: Debug + Send + Sync {
-    /// Whether the target itself refused the rows of a unit, or rows that it had already: the unit is a
-    /// reject then, and no parent and no winner of anything. Asked of units whose rows are sound by the
-    /// plan; `record` is 0 where the unit is a file.
-    fn refused(&self, table: &str, source: &str, path: &str, record: u64) -> bool {
-        let (_, _, _, _) = (table, source, path, record);
-        false
-    }
-
-    /// The bytes that a person has put in a record's place.
-    fn repaired(&self, source: &str, path: &str, record: u64) -> Option<Vec<u8>> {
-        let (_, _, _) = (source, path, record);
-        None
-    }
-
-    /// The ordinal of an item (a file, or the rows of a database source) in a table's step, from 0.
-    /// Items of later runs come behind those of earlier ones, whatever their names; items without an
-    /// answer are numbered behind those with one, in source order.
-    fn ordinal(&self, table: &str, source: &str, path: &str) -> Option<u64> {
+    /// What runs have made of an item (a file, or the rows of a database source) of a table. Items without
+    /// an answer are read by a run behind all others, in source order.
+    fn of(&self, table: &str, source: &str, path: &str) -> Option<&Told> {
         let (_, _, _) = (table, source, path);
         None
+    }
+}
+
+/// What the ledger tells of an item. Runs are numbered as they followed each other.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Told {
+    /// Its ordinal in the table's step, from 0. What is read anew gets another one.
+    pub ordinal: u64,
+    /// Who has read it, one behind the other's end; nobody: it is left out.
+    pub turns: Vec<Turn>,
+    /// The first run that has read an earlier version of it, where there was one: what refers to a record may
+    /// have found it since then.
+    pub earlier: Option<u64>,
+    /// Records that a later run has decided once more, each with that run; record 0 is a file that is one
+    /// unit.
+    pub again: BTreeMap<u64, u64>,
+    /// Records whose rows the target itself has refused: rejects, and no parent and no winner of anything.
+    pub refused: BTreeSet<u64>,
+    /// Bytes that a person has put in a record's place, from which run on; the later ones last.
+    pub repaired: BTreeMap<u64, Vec<(u64, Vec<u8>)>>,
+}
+
+/// A run's reading of an item.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Turn {
+    /// The run.
+    pub run: u64,
+    /// The mark behind which it began; `None` at the item's beginning.
+    pub after: Option<SourceMark>,
+    /// The last record that it took; `None` where it read to the end.
+    pub until: Option<u64>,
+}
+
+impl Told {
+    /// What a run makes of an item that nobody has read before it.
+    pub fn unread(ordinal: u64) -> Self {
+        let turns = vec![Turn { run: NEXT_RUN, after: None, until: None }];
+        Self { ordinal, turns, ..Self::default() }
+    }
+
+    /// The bytes in a record's place, as a run that reads it again finds them.
+    pub fn repaired(&self, record: u64, run: u64) -> Option<&[u8]> {
+        let known = self.repaired.get(&record)?;
+        known.iter().rev().find(|(since, _)| *since <= run).map(|(_, bytes)| bytes.as_slice())
     }
 }
 

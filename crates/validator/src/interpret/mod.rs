@@ -4,7 +4,7 @@
 //! ```text
 //! plan ──▶ Interpreter ──derive, one table after the other──▶ units: rows │ rejected │ filtered │ duplicate
 //!              ▲                                                  in source order, each with its place
-//! sources ─────┘  Known: what only the ledger knows (refused by the target, mended records, ordinals)
+//! sources ─────┘  Known: what only the ledger knows (which run has read what, refusals, mended records)
 //! ```
 //! It is written from the plan reference, not from `transform`, walks the expressions as they stand, and
 //! owns every value it makes: slow, and easy to read. It keeps in memory, as digests of 16 bytes, the keys
@@ -29,6 +29,7 @@ mod scene;
 mod terms;
 mod text;
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -38,10 +39,10 @@ use whimbrel_model::plan::{Each, Fact, HashAlgorithm, LargeFiles, Plan, Severity
 use whimbrel_model::{Field, Position, SourceChunk, Table, Value};
 
 pub use convert::Holds;
-pub use known::{Known, Nothing};
+pub use known::{Known, NEXT_RUN, Nothing, Told, Turn};
 
 use aggregate::Aggregating;
-use memory::{Memory, Parents};
+use memory::{Candidate, Memory, Parents, Settled};
 use moment::Clock;
 use scene::{Clocks, Elements, Failure, FileScene, Scene};
 use terms::{ClockStart, Mapping, Reading};
@@ -86,7 +87,7 @@ mod codes {
     pub(super) const FILE_TOO_LARGE: &str = "WB0607";
 }
 
-/// The reason of a unit whose rows the target itself refused, as [`Known::refused`] says.
+/// The reason of a unit whose rows the target itself refused, as [`Told::refused`] says.
 pub const REFUSED: &str = "refused";
 
 /// Why a plan cannot be interpreted. `validate` says the same, and better.
@@ -111,7 +112,7 @@ pub struct Derived<'a> {
     pub ordinal: u64,
     /// Where the record stood; all zero where the unit is a file.
     pub position: Position,
-    /// The record's bytes as they were read, mended ones where [`Known::repaired`] gave some; `None`
+    /// The record's bytes as they were read, mended ones where [`Told::repaired`] has some; `None`
     /// where the unit is a file.
     pub bytes: Option<&'a [u8]>,
     /// What stood there before the record was mended; `None` where it was not.
@@ -121,6 +122,19 @@ pub struct Derived<'a> {
     /// The ordinal of the unit before it that decides that: which it counts as, whose rows it makes once
     /// more, or which has taken its key.
     pub first: Option<u64>,
+    /// Where its old keys lead, for tables whose old keys the ledger keeps.
+    pub led: Vec<Led>,
+}
+
+/// An old key and where it leads.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Led {
+    /// The parts of the key as one text.
+    pub old_key: String,
+    /// The key of the row, in the order of the plan's `key`.
+    pub key: Vec<Value>,
+    /// The row was made from this record, not only met or won by another one.
+    pub winner: bool,
 }
 
 /// Why a unit is left out.
@@ -229,8 +243,20 @@ impl Interpreter {
             .map_or(&[], |reading| &reading.fields)
     }
 
-    /// Derives a table, by its index in [`Plan::tables`]: every unit is handed to `sink`, in the order
-    /// in which the load takes them.
+    /// Tables that a table (its index in [`Plan::tables`]) refers to.
+    pub fn refers_to(&self, table: usize) -> impl Iterator<Item = &str> {
+        let mapping = self.tables.get(table);
+        mapping.into_iter().flat_map(|mapping| mapping.refers_to.iter().map(String::as_str))
+    }
+
+    /// Whether the ledger keeps what the old system called the records of a table.
+    pub fn keeps_old_keys(&self, table: usize) -> bool {
+        let readings = self.tables.get(table).map_or(&[][..], |mapping| &mapping.readings);
+        readings.iter().any(|reading| reading.old_key.is_some())
+    }
+
+    /// Derives a table, by its index in [`Plan::tables`]: every unit is handed to `sink` once, in the order
+    /// of the runs that have decided them, and within a run in that of the load.
     ///
     /// Tables that it refers to must have been derived before: derive all in the order of
     /// [`Plan::order`], each once.
@@ -249,14 +275,15 @@ impl Interpreter {
         let mut work = Work {
             mapping,
             holds: self.holds,
-            known: &*self.known,
             parents: &self.parents,
             memory: Memory::new(mapping),
+            clocks: BTreeMap::new(),
             summary: Summary::default(),
             sink,
         };
-        for item in items(mapping, sources, &*self.known, &mut work.summary).await? {
-            work.item(&item).await?;
+        let items = items(mapping, sources, &*self.known, &mut work.summary).await?;
+        for pass in passes(mapping, &items) {
+            work.pass(&items[pass.item], &pass).await?;
         }
         let Work { memory, summary, .. } = work;
         let made = memory.into_parents();
@@ -283,15 +310,14 @@ struct Item<'s> {
     reading: usize,
     source: &'s dyn Source,
     partition: Partition,
-    ordinal: u64,
+    told: Cow<'s, Told>,
 }
 
-/// Everything a table is filled from, in the order in which it is taken: files that the ledger has
-/// numbered by their numbers, then the others in source order.
+/// Everything a table is filled from: what the ledger knows, and behind it the rest in source order.
 async fn items<'s>(
     mapping: &Mapping,
     sources: &'s BTreeMap<String, Arc<dyn Source>>,
-    known: &dyn Known,
+    known: &'s dyn Known,
     summary: &mut Summary,
 ) -> Result<Vec<Item<'s>>, EndpointError> {
     let mut found = Vec::new();
@@ -304,57 +330,96 @@ async fn items<'s>(
             summary.unreadable.push((format!("{}: {path}", reading.source), reason));
         }
         for partition in discovery.partitions {
-            let ordinal = known.ordinal(&mapping.into, &reading.source, &partition.id.path);
-            found.push((ordinal, index, &**source, partition));
+            let told = known.of(&mapping.into, &reading.source, &partition.id.path);
+            found.push((told, index, &**source, partition));
         }
     }
-    let mut next =
-        found.iter().filter_map(|(ordinal, ..)| ordinal.map(|it| it + 1)).max().unwrap_or(0);
-    let mut items: Vec<Item<'s>> = found
-        .into_iter()
-        .map(|(ordinal, reading, source, partition)| {
-            let ordinal = ordinal.unwrap_or_else(|| {
-                next += 1;
-                next - 1
-            });
-            Item { reading, source, partition, ordinal }
-        })
-        .collect();
-    items.sort_by_key(|item| item.ordinal);
-    Ok(items)
+    let ordinals = found.iter().filter_map(|(told, ..)| told.map(|told| told.ordinal + 1));
+    let mut next = ordinals.max().unwrap_or(0)..;
+    let items = found.into_iter().map(|(told, reading, source, partition)| {
+        let unread = || Cow::Owned(Told::unread(next.next().unwrap_or_default()));
+        let told = told.map_or_else(unread, Cow::Borrowed);
+        Item { reading, source, partition, told }
+    });
+    Ok(items.collect())
+}
+
+/// What one run takes of an item.
+struct Pass {
+    run: u64,
+    /// The item's place among the items.
+    item: usize,
+    took: Took,
+}
+
+enum Took {
+    /// A turn, by its place among the item's; and whether more come behind it.
+    Turn { turn: usize, more: bool },
+    /// Records that it decides once more.
+    Again,
+}
+
+/// What runs have taken, in the order in which they took it.
+fn passes(mapping: &Mapping, items: &[Item<'_>]) -> Vec<Pass> {
+    let mut passes = Vec::new();
+    for (item, Item { told, .. }) in items.iter().enumerate() {
+        let turns = told.turns.len();
+        // A file that is one unit is whole in each turn, and the last one counts.
+        let first = if mapping.each == Each::File { turns.saturating_sub(1) } else { 0 };
+        let turn = |turn: usize| {
+            let took = Took::Turn { turn, more: turn + 1 < turns };
+            Pass { run: told.turns[turn].run, item, took }
+        };
+        passes.extend((first..turns).map(turn));
+        let again: BTreeSet<u64> = told.again.values().copied().collect();
+        passes.extend(again.into_iter().map(|run| Pass { run, item, took: Took::Again }));
+    }
+    passes.sort_by_key(|pass| (pass.run, items[pass.item].told.ordinal));
+    passes
 }
 
 /// One table on its way.
 struct Work<'w, E> {
     mapping: &'w Mapping,
     holds: Holds,
-    known: &'w dyn Known,
     parents: &'w Parents,
     memory: Memory<'w>,
+    /// Clocks of items that a later run goes on with, by the item's place.
+    clocks: BTreeMap<usize, RefCell<Clocks>>,
     summary: Summary,
     sink: &'w mut (dyn FnMut(Derived<'_>) -> Result<(), E> + Send),
 }
 
 impl<'w, E: From<EndpointError>> Work<'w, E> {
-    async fn item(&mut self, item: &Item<'_>) -> Result<(), E> {
+    async fn pass(&mut self, item: &Item<'_>, pass: &Pass) -> Result<(), E> {
         let reading = &self.mapping.readings[item.reading];
         let size = item.partition.facts.size;
-        if reading.max_file_size.is_some_and(|max| size > max) {
+        let aside = reading.max_file_size.is_some_and(|max| size > max)
+            && reading.large_files != LargeFiles::Handle;
+        // Another run decides about the file as a whole.
+        if item.told.again.get(&0).is_some_and(|run| *run != pass.run) {
+            return Ok(());
+        }
+        if aside {
             let fate = match reading.large_files {
-                LargeFiles::Handle => None,
-                LargeFiles::Skip => Some(Fate::Filtered(LeftOut::LargeFile)),
-                LargeFiles::Reject => {
-                    Some(Fate::Rejected { reason: codes::FILE_TOO_LARGE, column: None })
+                LargeFiles::Skip => Fate::Filtered(LeftOut::LargeFile),
+                LargeFiles::Reject | LargeFiles::Handle => {
+                    Fate::Rejected { reason: codes::FILE_TOO_LARGE, column: None }
                 }
             };
-            if let Some(fate) = fate {
-                return self.hand_on(item, Position::default(), Bytes::default(), (fate, None));
-            }
+            let settled = Settled::alone(fate);
+            return self.hand_on(item, Position::default(), Bytes::default(), settled);
         }
         let file = file_scene(reading, item).await?;
-        match self.mapping.each {
-            Each::File => self.file(item, reading, &file).await,
-            Each::Record | Each::Element(_) => self.records(item, reading, &file).await,
+        match (&self.mapping.each, &pass.took) {
+            (Each::File, _) => self.file(item, reading, &file, pass.run).await,
+            (Each::Record | Each::Element(_), Took::Turn { turn, more }) => {
+                let turn = &item.told.turns[*turn];
+                self.turn(item, reading, &file, turn, (pass.item, *more)).await
+            }
+            (Each::Record | Each::Element(_), Took::Again) => {
+                self.again(item, reading, &file, pass.run).await
+            }
         }
     }
 
@@ -364,6 +429,7 @@ impl<'w, E: From<EndpointError>> Work<'w, E> {
         item: &Item<'_>,
         reading: &Reading,
         file: &FileScene,
+        run: u64,
     ) -> Result<(), E> {
         let mut aggregating = Aggregating::new(reading);
         if !reading.aggregates.is_empty() {
@@ -379,71 +445,156 @@ impl<'w, E: From<EndpointError>> Work<'w, E> {
         }
         let aggregates = aggregating.finish();
         let clocks = RefCell::default();
-        let mut scene = self.scene(reading, file, &clocks);
+        let mut scene = self.scene(reading, file, &clocks, run);
         scene.aggregates = &aggregates;
-        scene.ordinal = item.ordinal + 1;
+        scene.ordinal = item.told.ordinal + 1;
         let outcome = self.outcome(&mut scene, None);
-        let fate = self.settle(item, Position::default(), None, outcome);
-        self.hand_on(item, Position::default(), Bytes::default(), fate)
+        let settled = self.settle(item, run, Position::default(), None, outcome);
+        self.hand_on(item, Position::default(), Bytes::default(), settled)
     }
 
-    async fn records(
+    /// The records of a turn but for those that a later run decides. Clocks go on from one turn to the next.
+    async fn turn(
         &mut self,
         item: &Item<'_>,
         reading: &Reading,
         file: &FileScene,
+        turn: &Turn,
+        (place, more): (usize, bool),
     ) -> Result<(), E> {
-        let clocks = reading.clocks.iter().map(|start| self.clock(reading, file, start));
-        let clocks = RefCell::new(clocks.collect());
-        let mut reader = item.source.open(&item.partition, &reading.fields, None).await?;
-        while let Some(chunk) = reader.next(Limit::default()).await? {
+        let clocks = match self.clocks.remove(&place) {
+            Some(clocks) => clocks,
+            None => RefCell::new(self.clocks(reading, file, turn.run)),
+        };
+        let place_of = RecordsOf { item, reading, file, clocks: &clocks, run: turn.run };
+        let mut reader =
+            item.source.open(&item.partition, &reading.fields, turn.after.as_ref()).await?;
+        'reading: while let Some(chunk) = reader.next(Limit::default()).await? {
             for index in 0..chunk.records.len() {
-                let position = chunk.records[index].position;
-                let path = &item.partition.id.path;
-                match self.known.repaired(&reading.source, path, position.record) {
-                    None => self.record(item, reading, file, &clocks, (&chunk, index), None)?,
-                    Some(bytes) => {
-                        let mended = [(position, bytes)];
-                        let parsed =
-                            item.source.parse(&item.partition, &reading.fields, &mended).await?;
-                        let stood = Some(chunk.bytes(index));
-                        self.record(item, reading, file, &clocks, (&parsed, 0), stood)?;
-                    }
+                let record = chunk.records[index].position.record;
+                if turn.until.is_some_and(|until| record > until) {
+                    break 'reading;
+                }
+                if item.told.again.contains_key(&record) {
+                    self.pass_over(&place_of, &chunk, index);
+                } else {
+                    self.record(&place_of, (&chunk, index), None)?;
                 }
             }
         }
-        reader.finish().await?;
+        if turn.until.is_none() {
+            reader.finish().await?;
+        }
+        if more {
+            self.clocks.insert(place, clocks);
+        }
         Ok(())
+    }
+
+    /// The records that a run decides once more. It reads the others too, for what clocks say.
+    async fn again(
+        &mut self,
+        item: &Item<'_>,
+        reading: &Reading,
+        file: &FileScene,
+        run: u64,
+    ) -> Result<(), E> {
+        let clocks = RefCell::new(self.clocks(reading, file, run));
+        let place = RecordsOf { item, reading, file, clocks: &clocks, run };
+        let told = &item.told;
+        let wanted = |record: u64| told.again.get(&record) == Some(&run);
+        let Some(last) = told.again.keys().copied().filter(|record| wanted(*record)).max() else {
+            return Ok(());
+        };
+        let keeps_time = !reading.clocks.is_empty();
+        let mut reader = item.source.open(&item.partition, &reading.fields, None).await?;
+        'reading: while let Some(chunk) = reader.next(Limit::default()).await? {
+            for index in 0..chunk.records.len() {
+                let position = chunk.records[index].position;
+                if position.record > last {
+                    break 'reading;
+                }
+                if !wanted(position.record) && !keeps_time {
+                    continue;
+                }
+                let Some(bytes) = told.repaired(position.record, run) else {
+                    if wanted(position.record) {
+                        self.record(&place, (&chunk, index), None)?;
+                    } else {
+                        self.pass_over(&place, &chunk, index);
+                    }
+                    continue;
+                };
+                let mended = [(position, bytes.to_vec())];
+                let parsed = item.source.parse(&item.partition, &reading.fields, &mended).await?;
+                if wanted(position.record) {
+                    self.record(&place, (&parsed, 0), Some(chunk.bytes(index)))?;
+                } else {
+                    self.pass_over(&place, &parsed, 0);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets clocks see a record that is not taken here.
+    fn pass_over(&self, place: &RecordsOf<'_>, chunk: &SourceChunk, index: usize) {
+        if place.reading.clocks.is_empty() || chunk.records[index].defect.is_some() {
+            return;
+        }
+        let mut scene = self.record_scene(place, chunk, index);
+        let elements = match place.reading.elements(&scene) {
+            None => vec![None],
+            Some(Ok(elements)) => elements.into_iter().map(Some).collect(),
+            Some(Err(_)) => return,
+        };
+        for element in elements {
+            scene.element = element;
+            scene.begin();
+        }
     }
 
     fn record(
         &mut self,
-        item: &Item<'_>,
-        reading: &Reading,
-        file: &FileScene,
-        clocks: &RefCell<Clocks>,
+        place: &RecordsOf<'_>,
         (chunk, index): (&SourceChunk, usize),
         unmended: Option<&[u8]>,
     ) -> Result<(), E> {
+        let RecordsOf { item, reading, run, .. } = *place;
         let record = &chunk.records[index];
         let bytes = chunk.bytes(index);
         let all = Bytes { taken: Some(bytes), unmended };
         if let Some(defect) = &record.defect {
             let fate = Fate::Rejected { reason: defect.code, column: None };
-            return self.hand_on(item, record.position, all, (fate, None));
+            return self.hand_on(item, record.position, all, Settled::alone(fate));
         }
-        let mut scene = self.scene(reading, file, clocks);
-        scene.row = Some(chunk.rows.row(index));
-        scene.position = record.position;
-        scene.bytes = bytes;
-        scene.ordinal = (item.ordinal << 32) + record.position.record;
+        let mut scene = self.record_scene(place, chunk, index);
         let outcome = match reading.elements(&scene) {
             None => self.outcome(&mut scene, None),
             Some(Ok(elements)) => self.outcome(&mut scene, Some(elements)),
             Some(Err(failure)) => Err(Outcome::rejected(failure, None)),
         };
-        let fate = self.settle(item, record.position, Some(bytes), outcome);
-        self.hand_on(item, record.position, all, fate)
+        drop(scene);
+        let settled = self.settle(item, run, record.position, Some(bytes), outcome);
+        self.hand_on(item, record.position, all, settled)
+    }
+
+    fn record_scene<'s>(
+        &self,
+        place: &RecordsOf<'s>,
+        chunk: &'s SourceChunk,
+        index: usize,
+    ) -> Scene<'s>
+    where
+        'w: 's,
+    {
+        let RecordsOf { item, reading, file, clocks, run } = *place;
+        let mut scene = self.scene(reading, file, clocks, run);
+        scene.row = Some(chunk.rows.row(index));
+        scene.position = chunk.records[index].position;
+        scene.bytes = chunk.bytes(index);
+        scene.ordinal = (item.told.ordinal << 32) + scene.position.record;
+        scene
     }
 
     fn scene<'s>(
@@ -451,23 +602,22 @@ impl<'w, E: From<EndpointError>> Work<'w, E> {
         reading: &'s Reading,
         file: &'s FileScene,
         clocks: &'s RefCell<Clocks>,
+        run: u64,
     ) -> Scene<'s>
     where
         'w: 's,
     {
-        Scene::new(reading, file, clocks, self.parents, self.holds)
+        Scene::new(reading, file, clocks, (self.parents, run), self.holds)
     }
 
-    /// The clock of a file, from the instant where it begins.
-    fn clock(
-        &self,
-        reading: &Reading,
-        file: &FileScene,
-        start: &ClockStart,
-    ) -> Result<Clock, Failure> {
-        let none = RefCell::default();
-        let begun = self.scene(reading, file, &none).instant(&start.term)?;
-        Clock::new(begun, &start.zone)
+    /// The clocks of a file, each from the instant where it begins.
+    fn clocks(&self, reading: &Reading, file: &FileScene, run: u64) -> Clocks {
+        let clock = |start: &ClockStart| {
+            let none = RefCell::default();
+            let begun = self.scene(reading, file, &none, run).instant(&start.term)?;
+            Clock::new(begun, &start.zone)
+        };
+        reading.clocks.iter().map(clock).collect()
     }
 
     /// The rows of a unit with their old keys, before it is known what others made of theirs.
@@ -541,22 +691,32 @@ impl<'w, E: From<EndpointError>> Work<'w, E> {
     fn settle(
         &mut self,
         item: &Item<'_>,
+        run: u64,
         position: Position,
         bytes: Option<&[u8]>,
         outcome: Result<Vec<Made>, Outcome>,
-    ) -> (Fate, Option<u64>) {
+    ) -> Settled {
         let rows = match outcome {
-            Ok(rows) if rows.is_empty() => return (Fate::Filtered(LeftOut::NoElements), None),
+            Ok(rows) if rows.is_empty() => {
+                return Settled::alone(Fate::Filtered(LeftOut::NoElements));
+            }
             Ok(rows) => rows,
-            Err(Outcome::Filtered) => return (Fate::Filtered(LeftOut::Where), None),
+            Err(Outcome::Filtered) => return Settled::alone(Fate::Filtered(LeftOut::Where)),
             Err(Outcome::Rejected { reason, column }) => {
-                return (Fate::Rejected { reason, column }, None);
+                return Settled::alone(Fate::Rejected { reason, column });
             }
         };
-        let id = &item.partition.id;
-        let refused = self.known.refused(&self.mapping.into, &id.source, &id.path, position.record);
-        let unit = (item.ordinal << 32) + position.record;
-        self.memory.settle(unit, (&id.source, &id.path), bytes, rows, refused)
+        let (told, id) = (&item.told, &item.partition.id);
+        let candidate = Candidate {
+            unit: (told.ordinal << 32) + position.record,
+            run,
+            since: told.earlier.map_or(run, |earlier| run.min(earlier)),
+            source: &id.source,
+            path: &id.path,
+            bytes,
+            refused: told.refused.contains(&position.record),
+        };
+        self.memory.settle(&candidate, rows)
     }
 
     fn hand_on(
@@ -564,7 +724,7 @@ impl<'w, E: From<EndpointError>> Work<'w, E> {
         item: &Item<'_>,
         position: Position,
         bytes: Bytes<'_>,
-        (fate, first): (Fate, Option<u64>),
+        Settled { fate, first, led }: Settled,
     ) -> Result<(), E> {
         self.summary.units += 1;
         match &fate {
@@ -577,11 +737,22 @@ impl<'w, E: From<EndpointError>> Work<'w, E> {
             Fate::Duplicate => self.summary.duplicates += 1,
         }
         let id = &item.partition.id;
-        let ordinal = (item.ordinal << 32) + position.record;
+        let ordinal = (item.told.ordinal << 32) + position.record;
         let (source, path) = (id.source.as_str(), id.path.as_str());
         let Bytes { taken: bytes, unmended } = bytes;
-        (self.sink)(Derived { source, path, ordinal, position, bytes, unmended, fate, first })
+        let derived = Derived { source, path, ordinal, position, bytes, unmended, fate, first, led };
+        (self.sink)(derived)
     }
+}
+
+/// What records of an item are derived with.
+#[derive(Clone, Copy)]
+struct RecordsOf<'r> {
+    item: &'r Item<'r>,
+    reading: &'r Reading,
+    file: &'r FileScene,
+    clocks: &'r RefCell<Clocks>,
+    run: u64,
 }
 
 /// Bytes of a unit: those that it was taken with, and those that stood there before it was mended.
@@ -591,7 +762,7 @@ struct Bytes<'b> {
     unmended: Option<&'b [u8]>,
 }
 
-/// A row, and what the old system called its record, where somebody refers to it.
+/// A row, and what the old system called its record, where the ledger keeps that.
 struct Made {
     values: Vec<Value>,
     old_key: Option<String>,

@@ -115,6 +115,8 @@ pub(super) struct Scene<'s> {
     pub(super) bytes: &'s [u8],
     /// `source.ordinal`
     pub(super) ordinal: u64,
+    /// The run that decides about it: references lead where they led then.
+    run: u64,
     pub(super) element: Option<(u64, Value)>,
     pub(super) aggregates: &'s [Result<Value, Failure>],
     /// The columns that were produced, for rules.
@@ -132,7 +134,7 @@ impl<'s> Scene<'s> {
         reading: &'s Reading,
         file: &'s FileScene,
         clocks: &'s RefCell<Clocks>,
-        parents: &'s Parents,
+        (parents, run): (&'s Parents, u64),
         holds: Holds,
     ) -> Self {
         Self {
@@ -142,6 +144,7 @@ impl<'s> Scene<'s> {
             position: Position::default(),
             bytes: &[],
             ordinal: 0,
+            run,
             element: None,
             aggregates: &[],
             new: Vec::new(),
@@ -422,7 +425,7 @@ impl<'s> Scene<'s> {
                 MissingRef::Null => Ok(Value::Null),
             };
         };
-        let lead = self.parents.get(table).map_or(Lead::Nowhere, |keys| keys.lead(&old_key));
+        let lead = self.parents.get(table).map_or(Lead::Nowhere, |keys| keys.lead(&old_key, self.run));
         match (lead, missing) {
             (Lead::One(key), _) => Ok(key.clone()),
             (Lead::Several, _) => Err(Failure::at_last(codes::SEVERAL_PARENTS)),

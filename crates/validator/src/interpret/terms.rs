@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use regex::Regex;
 use whimbrel_cel::{Mistake, Name, Program, Unknown};
 use whimbrel_model::plan::{
-    Aggregate, At, Base, Duplicates, Each, Existing, Expr, Fact, Fold, HashAlgorithm, Invalid,
+    Aggregate, At, Base, DuplicateConflict, Duplicates, DuplicatesBy, Each, Existing, Expr, Fact, Fold, HashAlgorithm, Invalid,
     LargeFiles, ListRule, MapOther, MissingRef, Plan, Severity, Span, TableMapping,
 };
 use whimbrel_model::{Field, Kind, Table, Value};
@@ -30,7 +30,7 @@ pub(super) struct Mapping {
     pub(super) duplicates: Option<Duplicates>,
     /// One for each source, in their order.
     pub(super) readings: Vec<Reading>,
-    /// Whether another table refers to it.
+    /// Whether another table refers to it: then its old keys are kept until that is derived.
     pub(super) is_parent: bool,
     /// Tables that it refers to.
     pub(super) refers_to: BTreeSet<String>,
@@ -59,7 +59,7 @@ pub(super) struct Reading {
     pub(super) filter: Option<Program<Input>>,
     pub(super) columns: Vec<Term>,
     pub(super) rules: Vec<(Program<Input>, Severity)>,
-    /// Where somebody refers to the table.
+    /// Where the ledger keeps old keys of the table.
     pub(super) old_key: Option<Vec<Term>>,
     pub(super) clocks: Vec<ClockStart>,
     pub(super) aggregates: Vec<Summing>,
@@ -269,10 +269,17 @@ pub(super) fn mapping(
             is_parent |= matches!(&expr.base, Base::Ref { table, .. } if table.value == *into);
         });
     }
+    let maps_duplicates = table.duplicates.as_ref().is_some_and(|rule| {
+        matches!(rule.by, DuplicatesBy::Columns(_)) && rule.conflict == DuplicateConflict::Map
+    });
+    let keeps_old_keys = is_parent
+        || table.legacy_key.is_some()
+        || table.existing == Existing::Update
+        || maps_duplicates;
     let readings = table
         .from
         .iter()
-        .map(|source| Reader::new(plan, table, source, &columns)?.read(is_parent))
+        .map(|source| Reader::new(plan, table, source, &columns)?.read(keeps_old_keys))
         .collect::<Result<_, _>>()?;
     Ok(Mapping {
         into: into.clone(),
@@ -345,7 +352,7 @@ impl<'p> Reader<'p> {
         Ok(Self { plan, table, columns, visible: 0, want: None, reading })
     }
 
-    fn read(mut self, is_parent: bool) -> Result<Reading, PlanProblem> {
+    fn read(mut self, keeps_old_keys: bool) -> Result<Reading, PlanProblem> {
         let table = self.table;
         if let Each::Element(pointer) = &table.each {
             self.reading.array = Some(self.slot(Field::Pointer(pointer.value.clone())));
@@ -367,7 +374,7 @@ impl<'p> Reader<'p> {
             let program = self.program(&rule.cel, true)?;
             self.reading.rules.push((program, rule.severity));
         }
-        if is_parent {
+        if keeps_old_keys {
             let parts = table.legacy_key_parts();
             let parts = parts.into_iter().map(|part| self.term(part));
             self.reading.old_key = Some(parts.collect::<Result<_, _>>()?);

@@ -19,8 +19,9 @@ use whimbrel_model::plan::{Each, HashAlgorithm, Plan, TableMapping};
 use whimbrel_model::wce::RowLayout;
 use whimbrel_model::{Kind, Row, Table, Value, ValueRef};
 
+use super::fates::Rejects;
 use super::filled::Filled;
-use super::remembered::{Remembered, UnitId};
+use super::remembered::Remembered;
 use super::{Checked, Level, Request, Status, Verification, counted};
 use crate::interpret::{Derived, Fate, REFUSED};
 use crate::lineage::{Draft, Leaf, LeafFate, MadeRow, Origin, Unit, sha256};
@@ -197,6 +198,7 @@ pub(super) struct Leaves<'a> {
     table: &'a Table,
     layout: RowLayout,
     known: &'a Remembered,
+    rejects: Rejects<'a>,
     /// Source and path of the items by their ordinals.
     items: BTreeMap<u64, (String, String)>,
     units: u64,
@@ -213,6 +215,7 @@ impl<'a> Leaves<'a> {
             table,
             layout,
             known,
+            rejects: Rejects::of(known, &table.name),
             items: BTreeMap::new(),
             units: 0,
             wrong: Vec::new(),
@@ -283,9 +286,7 @@ impl<'a> Leaves<'a> {
             }
             Fate::Duplicate => (LeafFate::Duplicate, None, None),
             Fate::Rejected { reason, .. } => {
-                let (source, path) = (derived.source.to_owned(), derived.path.to_owned());
-                let id: UnitId = (self.table.name.clone(), source, path, derived.position.record);
-                let known = self.known.rejects.get(&id);
+                let known = self.rejects.find(derived);
                 let code = known.map_or(*reason, |known| known.code.as_str());
                 if code != *reason && *reason != REFUSED {
                     self.wrong_count += 1;

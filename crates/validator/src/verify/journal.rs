@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use whimbrel_endpoint::{EndpointError, ErrorClass, Feed, RowOrder, Snapshot};
 use whimbrel_ledger::Layout;
 use whimbrel_ledger::undo;
-use whimbrel_model::digest::DigestKey;
+use whimbrel_model::digest::{DigestKey, Domain};
 use whimbrel_model::wce::{self, Decoded, RowLayout};
 use whimbrel_model::{Chunk, ChunkBuilder, Row, Sum, Table, Value, ValueRef};
 
@@ -85,13 +85,13 @@ pub(super) async fn compare(
     layouts: &[&Layout],
     key: &DigestKey,
 ) -> Result<Option<Compared>, EndpointError> {
-    let one_key = layouts.windows(2).all(|pair| pair[0].key == pair[1].key);
-    if !one_key || table.key.is_empty() {
+    if !are_of_one_key(layouts, table) {
         return Ok(None);
     }
+    let rows = snapshot.rows(table, RowOrder::Any).await?;
     let (written, stored) = tokio::join!(
         written(request, filled, layouts),
-        stored(request, snapshot, table, layouts, key)
+        stored(request, rows, table, layouts, key)
     );
     let (written, (stored, sum, seen)) = (written?, stored?);
     let mut journal = Last { sorted: written, pending: VecDeque::new() };
@@ -150,15 +150,67 @@ pub(super) async fn compare(
     Ok(Some(compared))
 }
 
-/// The rows of the table, by key, each with its digest by each layout; their sum by the first layout.
+/// Who has written a row last.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Writer {
+    /// No load.
+    Nobody,
+    /// A load has, and it is not as that has left it.
+    Other,
+    /// It is as this one of the table's loads has left it.
+    Load(usize),
+}
+
+/// Who has written each of these rows last; `None` where that cannot be told, without a key or where
+/// layouts disagree about it. `sink` is given keys in their encoding.
+pub(super) async fn writers(
+    request: &Request<'_>,
+    filled: &Filled,
+    table: &Table,
+    rows: Box<dyn Feed>,
+    sink: &mut (dyn FnMut(&[u8], Writer) + Send),
+) -> Result<Option<()>, EndpointError> {
+    let Some(layouts) = filled.layouts().filter(|layouts| are_of_one_key(layouts, table)) else {
+        return Ok(None);
+    };
+    let project = whimbrel_ledger::meta::digest_key(request.target).await?;
+    let key = DigestKey::derive(&project, Domain::Output, &filled.name);
+    let (rows, _, _) = stored(request, rows, table, &layouts, &key).await?;
+    let mut rows = Rows { feed: rows, chunk: Chunk::default(), at: 0 };
+    let sorted = written(request, filled, &layouts).await?;
+    let mut journal = Last { sorted, pending: VecDeque::new() };
+    let mut entry = journal.next().await?;
+    while let Some(row) = rows.next().await? {
+        while entry.as_ref().is_some_and(|entry| entry.key < row.key) {
+            entry = journal.next().await?;
+        }
+        let own = entry.as_ref().filter(|entry| entry.key == row.key);
+        sink(
+            &row.key,
+            match own {
+                None => Writer::Nobody,
+                Some(own) if row.digests.get(own.layout) == Some(&own.digest) => {
+                    Writer::Load(own.load)
+                }
+                Some(_) => Writer::Other,
+            },
+        );
+    }
+    Ok(Some(()))
+}
+
+fn are_of_one_key(layouts: &[&Layout], table: &Table) -> bool {
+    layouts.windows(2).all(|pair| pair[0].key == pair[1].key) && !table.key.is_empty()
+}
+
+/// The rows, by key, each with its digest by each layout; their sum by the first layout.
 async fn stored(
     request: &Request<'_>,
-    snapshot: &dyn Snapshot,
+    feed: Box<dyn Feed>,
     table: &Table,
     layouts: &[&Layout],
     key: &DigestKey,
 ) -> Result<(Sorted, Sum, Seen), EndpointError> {
-    let feed = snapshot.rows(table, RowOrder::Any).await?;
     let width = 1 + layouts.len();
     let encoders: Vec<RowLayout> = layouts.iter().map(|layout| encoder(layout, table)).collect();
     let nothing = Seen::new(table).profiled(request);
@@ -207,19 +259,20 @@ fn encoder(layout: &Layout, table: &Table) -> RowLayout {
     RowLayout::new(columns)
 }
 
-/// Every row that the loads have written: key, order, digest, layout, whether it was updated; sorted.
+/// Every row that the loads have written: key, order, digest, layout, whether it was updated, by which load;
+/// sorted.
 async fn written(
     request: &Request<'_>,
     filled: &Filled,
     layouts: &[&Layout],
 ) -> Result<Sorted, EndpointError> {
-    let mut sorter = Sorter::new(request.room.clone(), 5, &[0, 1]);
+    let mut sorter = Sorter::new(request.room.clone(), 6, &[0, 1]);
     let mut number = 0i128;
     let damaged = |batch: u64, run: &str| {
         let message = format!("the undo journal of batch {batch} of run `{run}` is damaged");
         EndpointError::new(ErrorClass::Changed, "WB0301", message)
     };
-    for load in &filled.loads {
+    for (place, load) in filled.loads.iter().enumerate() {
         let (run, step) = (&load.run.id, load.step.step);
         let same = |known: &&Layout| {
             load.layout
@@ -228,19 +281,19 @@ async fn written(
         };
         let Some(layout) = layouts.iter().position(same) else { continue };
         let mut note = |key: &[u8], digest: &[u8], updated: bool| {
-            let mut one = ChunkBuilder::new(5);
+            let mut one = ChunkBuilder::new(6);
             one.push(ValueRef::Bytes(key));
             one.push(ValueRef::Int(number));
             one.push(ValueRef::Bytes(digest));
             one.push(ValueRef::Int(layout as i128));
             one.push(ValueRef::Bool(updated));
+            one.push(ValueRef::Int(place as i128));
             one.end_row();
             number += 1;
             sorter.push(one.finish().row(0))
         };
         let project = whimbrel_ledger::meta::digest_key(request.target).await?;
-        let domain = whimbrel_model::digest::Domain::Output;
-        let keyed = DigestKey::derive(&project, domain, &filled.name);
+        let keyed = DigestKey::derive(&project, Domain::Output, &filled.name);
         let mut last = None;
         let mut inserts = Vec::new().into_iter().peekable();
         for batch in &load.batches {
@@ -273,7 +326,7 @@ async fn written(
 }
 
 /// The values of a key, for people.
-fn key_values(key: &[u8]) -> Vec<Value> {
+pub(super) fn key_values(key: &[u8]) -> Vec<Value> {
     let value = |value| match value {
         Decoded::Int(value) => Value::Int(value),
         Decoded::Text(text) => Value::Text(text),
@@ -292,6 +345,8 @@ struct Entry {
     key: Vec<u8>,
     digest: [u8; DIGEST],
     layout: usize,
+    /// Its place among the table's loads.
+    load: usize,
     /// The first that was written of its key is an update: the row stood there before.
     stood: bool,
 }
@@ -327,14 +382,19 @@ impl Last {
         let entry = |row: Row<'_>| Entry {
             key: bytes(row.get(0)).to_vec(),
             digest: *bytes(row.get(2)).first_chunk().unwrap_or(&[0; DIGEST]),
-            layout: match row.get(3) {
-                ValueRef::Int(layout) => layout as usize,
-                _ => 0,
-            },
+            layout: number(row.get(3)),
+            load: number(row.get(5)),
             stood: matches!(row.get(4), ValueRef::Bool(true)),
         };
         self.pending.extend(chunk.rows().map(entry));
         Ok(self.pending.pop_front())
+    }
+}
+
+fn number(value: ValueRef<'_>) -> usize {
+    match value {
+        ValueRef::Int(number) => number as usize,
+        _ => 0,
     }
 }
 

@@ -11,9 +11,12 @@
 
 mod basic;
 mod beside;
+mod explained;
+mod fates;
 pub(crate) mod filled;
 mod forensic;
 mod journal;
+mod mappings;
 mod profile;
 pub(crate) mod remembered;
 mod rigorous;

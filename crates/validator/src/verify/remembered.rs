@@ -1,21 +1,29 @@
-//! What only the ledger knows of a migration: units that the target refused, records that were mended,
-//! the order of items; and whether the sources are still what was read.
+//! What only the ledger knows of a migration: which run has read what, units that the target refused,
+//! records that were mended; and whether the sources are still what was read.
+//!
+//! ```text
+//! migration_items    ordinal, mark ─▶ turns of each file, run by run ─┐
+//! migration_rejects  who resolved ─▶ records that a retry decides ────┼─▶ Told, for the interpreter
+//!                    repaired bytes, from which run on ───────────────┘
+//! ```
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use whimbrel_endpoint::{EndpointError, ErrorClass, Freshness, Partition, Source, Target};
-use whimbrel_ledger::{RejectStatus, RunKind, Stage, item, pages, reject};
+use whimbrel_ledger::pages::RejectHead;
+use whimbrel_ledger::{Item, ItemStatus, RejectStatus, RunKind, Stage, item, pages, reject};
 use whimbrel_model::SourceMark;
+use whimbrel_model::plan::{Each, Plan};
 
-use super::filled::Filled;
-use crate::interpret::Known;
+use super::filled::{Filled, Load};
+use crate::interpret::{Known, NEXT_RUN, Told, Turn};
 
 /// Rejects in a page.
 const PAGE: u64 = 5_000;
 
-/// A unit: its table, source, path and record.
-pub(super) type UnitId = (String, String, String, u64);
+/// Table, source, path.
+type ItemId = (String, String, String);
 
 /// Where and why a unit was refused.
 #[derive(Debug)]
@@ -25,31 +33,91 @@ pub(super) struct Refusal {
     pub(super) rule: Option<String>,
 }
 
-/// The ledger's answers for the interpreter.
+/// What runs have made of an item.
 #[derive(Debug, Default)]
+struct Read {
+    told: Told,
+    /// Rejects that stand, by record.
+    rejects: BTreeMap<u64, Refusal>,
+    /// Where the last turn has ended.
+    mark: Option<SourceMark>,
+    /// Units, as the ledger has counted them.
+    units: u64,
+}
+
+/// Bytes that a person has put in a record's place.
+struct Repaired {
+    /// Whose reject it was.
+    table: String,
+    file: (String, String),
+    unit: u64,
+    record: u64,
+    since: u64,
+    bytes: Vec<u8>,
+}
+
+/// What has changed of how a table came about while runs went on: rows of earlier runs may be another thing
+/// than what is derived now.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(super) struct Turns {
+    /// The last run that has read a file anew that an earlier one had read.
+    pub(super) renewed: Option<u64>,
+    /// The first run of the plan as it is now, where earlier ones had another mapping.
+    pub(super) remapped: Option<u64>,
+}
+
+impl Turns {
+    /// Nothing has changed.
+    pub(super) fn are_none(self) -> bool {
+        self == Self::default()
+    }
+
+    /// With what has changed of a table that this one refers to.
+    pub(super) fn and(self, parent: Self) -> Self {
+        Self {
+            renewed: self.renewed.max(parent.renewed),
+            remapped: self.remapped.max(parent.remapped),
+        }
+    }
+}
+
+/// What sources that are no longer as they were read mean.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Sight {
+    /// What was read counts: what came since is left out.
+    AsRead,
+    /// What is there now counts, as a run would read it that comes next.
+    AsIs,
+}
+
+/// How the files of a source stand against what was read.
+#[derive(Debug, Default)]
+pub(crate) struct Changes {
+    /// Files that are gone or another, each with what is the matter.
+    pub(super) lost: Vec<(String, &'static str)>,
+    /// Files with more at their end, and new ones.
+    pub(super) more: Vec<(String, &'static str)>,
+}
+
+/// The ledger's answers for the interpreter.
+#[derive(Debug)]
 pub(crate) struct Remembered {
-    /// Rejects that stand.
-    pub(super) rejects: BTreeMap<UnitId, Refusal>,
-    /// By table, source and path, the ordinal of the newest version of an item and the units read of it.
-    reads: BTreeMap<(String, String, String), (u64, u64)>,
-    repaired: BTreeMap<(String, String, u64), Vec<u8>>,
-    ordinals: BTreeMap<(String, String, String), u64>,
-    /// The newest mark of every file that was read, by source and path.
-    marks: BTreeMap<(String, String), SourceMark>,
+    items: BTreeMap<ItemId, Read>,
+    /// By table.
+    turns: BTreeMap<String, Turns>,
+    sight: Sight,
+    /// Of what nobody has read.
+    nobody: Told,
 }
 
 impl Known for Remembered {
-    fn refused(&self, table: &str, source: &str, path: &str, record: u64) -> bool {
-        let id = (table.to_owned(), source.to_owned(), path.to_owned(), record);
-        self.rejects.get(&id).is_some_and(|known| known.stage == Stage::Target)
-    }
-
-    fn repaired(&self, source: &str, path: &str, record: u64) -> Option<Vec<u8>> {
-        self.repaired.get(&(source.to_owned(), path.to_owned(), record)).cloned()
-    }
-
-    fn ordinal(&self, table: &str, source: &str, path: &str) -> Option<u64> {
-        self.ordinals.get(&(table.to_owned(), source.to_owned(), path.to_owned())).copied()
+    fn of(&self, table: &str, source: &str, path: &str) -> Option<&Told> {
+        let id = (table.to_owned(), source.to_owned(), path.to_owned());
+        match (self.items.get(&id), self.sight) {
+            (Some(read), _) => Some(&read.told),
+            (None, Sight::AsRead) => Some(&self.nobody),
+            (None, Sight::AsIs) => None,
+        }
     }
 }
 
@@ -58,67 +126,154 @@ impl Remembered {
     pub(crate) async fn of(
         target: &dyn Target,
         tables: &[Filled],
-        plan: &str,
+        plan: &Plan,
+        sight: Sight,
     ) -> Result<Self, EndpointError> {
-        let mut known = Self::default();
+        let (items, turns) = (BTreeMap::new(), BTreeMap::new());
+        let mut known = Self { items, turns, sight, nobody: Told::default() };
+        let own = |load: &&Load| load.run.plan == plan.name.value;
+        let loads = tables.iter().flat_map(|table| &table.loads);
+        let runs: BTreeMap<&str, (u64, RunKind)> = loads
+            .filter(own)
+            .map(|load| (load.run.id.as_str(), (load.run.seq, load.run.kind)))
+            .collect();
+        let mut repaired = Vec::new();
         for table in tables {
-            for load in table.loads.iter().filter(|load| load.run.plan == plan) {
-                let (run, step) = (load.run.id.as_str(), load.step.step);
-                for item in item::of_step(target, run, step).await? {
-                    let place = (table.name.clone(), item.source.clone(), item.source_file.clone());
-                    if load.run.kind != RunKind::Retry {
-                        // What goes on in a file keeps its ordinal.
-                        let read = known.reads.entry(place.clone()).or_default();
-                        let before = if read.0 == item.ordinal { read.1 } else { 0 };
-                        *read = (item.ordinal, before + item.counts.read);
-                    }
-                    known.ordinals.insert(place, item.ordinal);
-                    if let Some(mark) = item.mark.filter(|_| load.run.kind != RunKind::Retry) {
-                        known.marks.insert((item.source, item.source_file), mark);
-                    }
+            let mapping = plan.tables.iter().find(|mapping| mapping.into.value == table.name);
+            let whole = mapping.is_some_and(|mapping| mapping.each == Each::File);
+            for load in table.loads.iter().filter(own) {
+                for item in item::of_step(target, &load.run.id, load.step.step).await? {
+                    known.take_item(&table.name, load, item, whole);
                 }
-                known.take_rejects(target, &table.name, run, step).await?;
-                for reject in reject::repaired(target, run, step).await? {
-                    let Some(bytes) = reject.fixed_bytes else { continue };
-                    let place = (reject.source, reject.source_file, reject.record);
-                    known.repaired.insert(place, bytes);
-                }
+                known.take_rejects(target, (&table.name, whole), load, &runs).await?;
+                repaired.extend(mended(target, &table.name, load, &runs).await?);
             }
+            let remapped = remapped(table.loads.iter().filter(own));
+            known.turns.entry(table.name.clone()).or_default().remapped = remapped;
         }
+        known.take_repaired(repaired);
         Ok(known)
+    }
+
+    /// Takes what a run has read of an item; `whole` where a file is one unit.
+    fn take_item(&mut self, table: &str, load: &Load, item: Item, whole: bool) {
+        let run = load.run.seq;
+        if item.status == ItemStatus::Pending && item.mark.is_none() {
+            return;
+        }
+        let id = (table.to_owned(), item.source, item.source_file);
+        let turn = |after| Turn { run, after, until: None };
+        if load.run.kind == RunKind::Retry {
+            // A file that was rejected as a whole is read now; otherwise single records are.
+            let known = self.items.get_mut(&id);
+            if let Some(read) = known.filter(|read| read.mark.is_none() && item.mark.is_some()) {
+                read.told.turns = vec![turn(None)];
+                (read.mark, read.units) = (item.mark, item.counts.read);
+            }
+            return;
+        }
+        let Some(read) = self.items.get_mut(&id) else {
+            let told = Told { ordinal: item.ordinal, turns: vec![turn(None)], ..Told::default() };
+            let read = Read { told, mark: item.mark, units: item.counts.read, ..Read::default() };
+            self.items.insert(id, read);
+            return;
+        };
+        let goes_on = load.run.kind != RunKind::Full && read.told.ordinal == item.ordinal;
+        if goes_on && !whole {
+            if let (Some(last), Some(mark)) = (read.told.turns.last_mut(), &read.mark) {
+                last.until = Some(mark.records);
+            }
+            read.told.turns.push(turn(read.mark.take()));
+            read.units += item.counts.read;
+        } else {
+            let first = read.told.turns.first().map(|turn| turn.run);
+            let told = Told {
+                ordinal: item.ordinal,
+                turns: vec![turn(None)],
+                earlier: read.told.earlier.or(first),
+                ..Told::default()
+            };
+            *read = Read { told, units: item.counts.read, ..Read::default() };
+            self.turns.entry(table.to_owned()).or_default().renewed = Some(run);
+        }
+        read.mark = item.mark;
     }
 
     async fn take_rejects(
         &mut self,
         target: &dyn Target,
-        table: &str,
-        run: &str,
-        step: u64,
+        table: (&str, bool),
+        load: &Load,
+        runs: &BTreeMap<&str, (u64, RunKind)>,
     ) -> Result<(), EndpointError> {
         let mut after = None;
         loop {
-            let page = pages::rejects(target, run, step, after, PAGE).await?;
+            let page = pages::rejects(target, &load.run.id, load.step.step, after, PAGE).await?;
             let Some(last) = page.last() else { return Ok(()) };
             after = Some(last.unit);
-            for head in page {
-                let id = (table.to_owned(), head.source, head.source_file, head.record);
-                match head.status {
-                    RejectStatus::Open | RejectStatus::Waived => {
-                        let (stage, code, rule) = (head.stage, head.code, head.rule);
-                        self.rejects.insert(id, Refusal { stage, code, rule });
-                    }
-                    RejectStatus::Fixed | RejectStatus::Superseded => {}
+            page.into_iter().for_each(|head| self.take_reject(table, load, head, runs));
+        }
+    }
+
+    fn take_reject(
+        &mut self,
+        (table, whole): (&str, bool),
+        load: &Load,
+        head: RejectHead,
+        runs: &BTreeMap<&str, (u64, RunKind)>,
+    ) {
+        let id = (table.to_owned(), head.source, head.source_file);
+        let Some(read) = self.items.get_mut(&id) else { return };
+        let told = &mut read.told;
+        // What was refused of an earlier version of the file went with it.
+        if head.unit >> 32 != told.ordinal {
+            return;
+        }
+        let decided = match head.status {
+            RejectStatus::Open | RejectStatus::Waived => {
+                if head.stage == Stage::Target {
+                    told.refused.insert(head.record);
                 }
+                let refusal = Refusal { stage: head.stage, code: head.code, rule: head.rule };
+                read.rejects.insert(head.record, refusal);
+                Some((load.run.seq, load.run.kind))
+            }
+            RejectStatus::Fixed | RejectStatus::Superseded => {
+                head.resolved_by.and_then(|run| runs.get(run.as_str()).copied())
+            }
+        };
+        // Other runs decide where their turn comes.
+        let is_unit = whole || head.record > 0;
+        if let Some((run, RunKind::Retry)) = decided.filter(|_| is_unit) {
+            let known = told.again.entry(head.record).or_default();
+            *known = run.max(*known);
+        }
+    }
+
+    /// What was mended counts for each table that reads the file, in the version that it was mended in.
+    fn take_repaired(&mut self, mut repaired: Vec<Repaired>) {
+        repaired.sort_by_key(|repaired| repaired.since);
+        for repair in repaired {
+            let (source, path) = repair.file;
+            let id = (repair.table, source.clone(), path.clone());
+            let is_current = |read: &Read| read.told.ordinal == repair.unit >> 32;
+            if !self.items.get(&id).is_some_and(is_current) {
+                continue;
+            }
+            let of_file = |id: &ItemId| id.1 == source && id.2 == path;
+            for (_, read) in self.items.iter_mut().filter(|(id, _)| of_file(id)) {
+                let known = read.told.repaired.entry(repair.record).or_default();
+                known.push((repair.since, repair.bytes.clone()));
             }
         }
     }
 
-    /// The files of a source that are not what was read, each with what is the matter.
-    pub(super) async fn changed(
-        &self,
+    /// Compares the files of a source with what was read, and leaves out, or takes in, what came since.
+    pub(crate) async fn look_at(
+        &mut self,
         name: &str,
         source: &Arc<dyn Source>,
-    ) -> Result<Vec<(String, &'static str)>, EndpointError> {
+    ) -> Result<Changes, EndpointError> {
         let partitions: BTreeMap<String, Partition> = source
             .partitions()
             .await?
@@ -126,37 +281,150 @@ impl Remembered {
             .into_iter()
             .map(|partition| (partition.id.path.clone(), partition))
             .collect();
-        let mut changed = Vec::new();
-        let mut read = BTreeSet::new();
-        for ((_, path), mark) in self.marks.iter().filter(|((of, _), _)| of == name) {
-            read.insert(path.clone());
-            let what = match partitions.get(path) {
-                None => Some("is gone"),
-                Some(partition) => match source.compare(partition, mark).await {
-                    Ok(Freshness::Same) => None,
-                    Ok(Freshness::Appended) => Some("has more at its end"),
-                    Ok(Freshness::Changed) => Some("has changed"),
-                    Err(error) if error.class == ErrorClass::Changed => Some("has changed"),
-                    Err(error) => return Err(error),
-                },
+        let mut changes = Changes::default();
+        // Files with the marks that they were compared with: tables mostly share them.
+        let mut compared: BTreeMap<(String, Vec<u8>), Option<Freshness>> = BTreeMap::new();
+        let mut seen = BTreeSet::new();
+        let mut has_marks = false;
+        for ((_, _, path), read) in self.items.iter_mut().filter(|((_, of, _), _)| of == name) {
+            seen.insert(path.clone());
+            let Some(mark) = read.mark.clone() else { continue };
+            has_marks = true;
+            let key = (path.clone(), mark.token.clone());
+            let fresh = match compared.get(&key) {
+                Some(fresh) => *fresh,
+                None => {
+                    let fresh = match partitions.get(path) {
+                        None => None,
+                        Some(partition) => Some(freshness(source, partition, &mark).await?),
+                    };
+                    compared.insert(key, fresh);
+                    fresh
+                }
             };
-            changed.extend(what.map(|what| (path.clone(), what)));
+            match fresh {
+                Some(Freshness::Same) => {}
+                Some(Freshness::Appended) => {
+                    note(&mut changes.more, path, "has more at its end");
+                    read.grown(&mark, self.sight);
+                }
+                Some(Freshness::Changed) => {
+                    note(&mut changes.lost, path, "has changed");
+                    read.changed(self.sight);
+                }
+                None => note(&mut changes.lost, path, "is gone"),
+            }
         }
-        if !self.marks.is_empty() {
-            let new = partitions.into_keys().filter(|path| !read.contains(path));
-            let new = new.filter(|path| !self.is_item(name, path));
-            changed.extend(new.map(|path| (path, "is new")));
+        if has_marks {
+            let new = partitions.into_keys().filter(|path| !seen.contains(path));
+            changes.more.extend(new.map(|path| (path, "is new")));
         }
-        Ok(changed)
+        Ok(changes)
+    }
+
+    /// The rejects of a file that stand, by record.
+    pub(super) fn rejects_of(
+        &self,
+        table: &str,
+        source: &str,
+        path: &str,
+    ) -> Option<&BTreeMap<u64, Refusal>> {
+        let id = (table.to_owned(), source.to_owned(), path.to_owned());
+        self.items.get(&id).map(|read| &read.rejects)
+    }
+
+    /// How many rejects of a table stand.
+    pub(super) fn rejects(&self, table: &str) -> u64 {
+        self.of_table(table).map(|read| read.rejects.len() as u64).sum()
     }
 
     /// How many units the ledger says were read for a table, of the newest version of each file.
     pub(super) fn read(&self, table: &str) -> u64 {
-        let own = self.reads.iter().filter(|((of, ..), _)| of == table);
-        own.map(|(_, (_, read))| read).sum()
+        self.of_table(table).map(|read| read.units).sum()
     }
 
-    fn is_item(&self, source: &str, path: &str) -> bool {
-        self.ordinals.keys().any(|(_, of, own)| of == source && own == path)
+    /// What has changed for a table while runs went on.
+    pub(super) fn turns(&self, table: &str) -> Turns {
+        self.turns.get(table).copied().unwrap_or_default()
     }
+
+    fn of_table(&self, table: &str) -> impl Iterator<Item = &Read> {
+        self.items.iter().filter(move |((of, ..), _)| of == table).map(|(_, read)| read)
+    }
+}
+
+impl Read {
+    /// The file has more at its end than was read.
+    fn grown(&mut self, mark: &SourceMark, sight: Sight) {
+        if let Some(last) = self.told.turns.last_mut() {
+            last.until = Some(mark.records);
+        }
+        match sight {
+            Sight::AsRead => {
+                // What stood torn behind the mark may be part of another record by now.
+                let torn = self.rejects.split_off(&(mark.records + 1));
+                self.units -= torn.len() as u64;
+            }
+            Sight::AsIs => {
+                let turn = Turn { run: NEXT_RUN, after: Some(mark.clone()), until: None };
+                self.told.turns.push(turn);
+            }
+        }
+    }
+
+    /// The file is another one.
+    fn changed(&mut self, sight: Sight) {
+        if sight == Sight::AsIs {
+            let earlier = self.told.turns.first().map(|turn| turn.run);
+            let told = Told { earlier, ..Told::unread(self.told.ordinal) };
+            *self = Self { told, ..Self::default() };
+        }
+    }
+}
+
+fn note(list: &mut Vec<(String, &'static str)>, path: &str, what: &'static str) {
+    if !list.iter().any(|(known, _)| known == path) {
+        list.push((path.to_owned(), what));
+    }
+}
+
+async fn freshness(
+    source: &Arc<dyn Source>,
+    partition: &Partition,
+    mark: &SourceMark,
+) -> Result<Freshness, EndpointError> {
+    match source.compare(partition, mark).await {
+        Err(error) if error.class == ErrorClass::Changed => Ok(Freshness::Changed),
+        compared => compared,
+    }
+}
+
+/// Records of a step that people have mended.
+async fn mended(
+    target: &dyn Target,
+    table: &str,
+    load: &Load,
+    runs: &BTreeMap<&str, (u64, RunKind)>,
+) -> Result<Vec<Repaired>, EndpointError> {
+    let rejects = reject::repaired(target, &load.run.id, load.step.step).await?;
+    let repaired = rejects.into_iter().filter_map(|reject| {
+        let (since, _) = *runs.get(reject.resolved_by?.as_str())?;
+        Some(Repaired {
+            table: table.to_owned(),
+            file: (reject.source, reject.source_file),
+            unit: reject.unit,
+            record: reject.record,
+            since,
+            bytes: reject.fixed_bytes?,
+        })
+    });
+    Ok(repaired.collect())
+}
+
+/// The first run with the mapping that the last one had, where there was another one before.
+fn remapped<'l>(loads: impl Iterator<Item = &'l Load>) -> Option<u64> {
+    let mut loads: Vec<&Load> = loads.collect();
+    let last = loads.pop()?;
+    let other = loads.iter().rposition(|load| load.step.digest != last.step.digest)?;
+    Some(loads.get(other + 1).map_or(last.run.seq, |load| load.run.seq))
 }

@@ -4,26 +4,30 @@
 //! ```text
 //! sources ─▶ interpreter ─▶ rows, sorted by key, the last of each ─┐
 //!               ▲                                                  ├─ merged: equal, changed, missing, extra
-//! ledger ───────┘ refused, mended      target ─▶ rows by key ──────┘
+//! ledger ───────┘ runs, refusals       target ─▶ rows by key ──────┘
 //! ```
+//! Rows are derived run by run, as the ledger says who has read what. Files that have changed since cannot be
+//! derived, and nothing that rests on them; what was appended to files, or is new, is left out.
 //! What of a table only SQL of the plan decides is *attested* (`standard` compares it with what it was when
 //! that had run); all else is derived anew, or the level fails.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic;
 use std::sync::Arc;
 
 use serde_json::json;
 use tokio::task::JoinSet;
 use whimbrel_endpoint::{EndpointError, RowOrder, Snapshot, Source};
-use whimbrel_ledger::{RunKind, Stage};
-use whimbrel_model::plan::Plan;
+use whimbrel_model::plan::{Existing, Plan};
 use whimbrel_model::wce::RowLayout;
 use whimbrel_model::{ChunkBuilder, Kind, Table, Value, ValueRef};
 
+use super::explained::{Differing, Explained, Reasons};
+use super::fates::Fates;
 use super::filled::{Filled, filled};
 use super::forensic::{Leaves, Recorder};
-use super::remembered::{Remembered, UnitId};
+use super::mappings::{KeyOf, Mappings};
+use super::remembered::{Changes, Remembered, Sight, Turns};
 use super::{Checked, Request, Status, Verification, counted};
 use crate::compare::{Found, How, found};
 use crate::interpret::{Derived, Fate, Holds, Interpreter};
@@ -64,28 +68,14 @@ pub(super) async fn tables(
         None
     };
     let whole = line.as_deref().unwrap_or(tables);
-    let known = Remembered::of(request.target, whole, &plan.name.value).await?;
-    let mut whole = true;
+    let mut known = Remembered::of(request.target, whole, plan, Sight::AsRead).await?;
+    let mut lost = BTreeMap::new();
     for (name, source) in sources {
-        let changed = known.changed(name, source).await?;
-        let check = Checked::passed("source", name);
-        verification.checks.push(match changed.first() {
-            None => check,
-            Some((path, what)) => {
-                whole = false;
-                let more = changed.len() as u64 - 1;
-                let more = if more == 0 {
-                    String::new()
-                } else {
-                    format!(", and {} too", counted(more, "other file"))
-                };
-                let message = format!("`{path}` {what} since it was read{more}");
-                check.ended(Status::Unverified, message)
-            }
-        });
-    }
-    if !whole {
-        return Ok(());
+        let changes = known.look_at(name, source).await?;
+        verification.checks.push(source_check(name, &changes));
+        if let Some((path, what)) = changes.lost.first() {
+            lost.insert(name.as_str(), format!("`{path}` {what} since it was read"));
+        }
     }
     let described: BTreeMap<String, Table> =
         tables.iter().filter_map(|filled| Some((filled.name.clone(), filled.table()?))).collect();
@@ -104,25 +94,78 @@ pub(super) async fn tables(
         None => return Ok(()),
     };
     let mut recorder = Recorder::begin(request, plan, sources).await?;
+    let mut mappings = Mappings::new(&request.room);
+    // What rests on files that are gone, and what has changed while runs went on, by table.
+    let mut unfounded: BTreeMap<&str, String> = BTreeMap::new();
+    let mut turns: BTreeMap<&str, Turns> = BTreeMap::new();
     for index in plan.order() {
         let name = &plan.tables[index].into.value;
         // Said already, and nothing can be read.
         let is_broken = |check: &Checked| {
             check.kind == "structure" && check.name == *name && check.status == Status::Failed
         };
+        let mapping = &plan.tables[index];
+        let why = mapping.from.iter().find_map(|from| lost.get(from.value.as_str()).cloned());
+        let parents = || interpreter.refers_to(index).filter(|parent| *parent != name);
+        let why = why.or_else(|| parents().find_map(|parent| unfounded.get(parent).cloned()));
+        let own = parents().filter_map(|parent| turns.get(parent).copied());
+        let own = own.fold(known.turns(name), Turns::and);
+        turns.insert(name, own);
+        if let Some(why) = why {
+            let check = Checked::passed("rows", name);
+            let message = format!("not derived: {why}");
+            verification.checks.push(check.ended(Status::Unverified, message));
+            unfounded.insert(name, why);
+            continue;
+        }
         if verification.checks.iter().any(is_broken) {
             continue;
         }
         let filled = tables.iter().find(|filled| filled.name == *name);
         let Some((filled, table)) = filled.zip(described.get(name)) else { continue };
-        let job = Job { request, again, snapshot, filled, table, known: &known };
-        job.carry_out(&mut interpreter, index, recorder.as_mut(), verification).await?;
+        let reasons =
+            Reasons { filled, plan: &plan.name.value, turns: own, existing: mapping.existing };
+        let job = Job { request, again, snapshot, filled, table, known: &known, reasons };
+        let kept = (recorder.as_mut(), &mut mappings);
+        job.carry_out(&mut interpreter, index, kept, verification).await?;
     }
+    let runs = tables_runs(whole, plan);
+    verification.checks.extend(mappings.checks(snapshot, &runs).await?);
     let Some(mut recorder) = recorder else { return Ok(()) };
     for filled in tables.iter().filter(|filled| filled.loads.is_empty()) {
         recorder.attest_whole(request, snapshot, filled).await?;
     }
     recorder.end(request, verification).await
+}
+
+/// How the files of a source stand against what was read.
+fn source_check(name: &str, changes: &Changes) -> Checked {
+    let check = Checked::passed("source", name);
+    let said = |changes: &[(String, &'static str)]| {
+        let (path, what) = changes.first()?;
+        let more = changes.len() as u64 - 1;
+        let more = if more == 0 {
+            String::new()
+        } else {
+            format!(", and {} too", counted(more, "other file"))
+        };
+        Some(format!("`{path}` {what} since it was read{more}"))
+    };
+    match (said(&changes.lost), said(&changes.more)) {
+        (Some(lost), _) => {
+            let message = format!("{lost}: what rests on the source cannot be derived");
+            check.ended(Status::Unverified, message)
+        }
+        (None, Some(more)) => check.ended(Status::Noted, format!("{more}: that is left out")),
+        (None, None) => check,
+    }
+}
+
+/// The runs of a plan.
+fn tables_runs<'f>(tables: &'f [Filled], plan: &Plan) -> BTreeSet<&'f str> {
+    let loads = tables.iter().flat_map(|table| &table.loads);
+    let own = loads.filter(|load| load.run.plan == plan.name.value);
+    own.map(|load| load.run.id.as_str()).collect()
 }
 
 /// Why rows cannot be derived where only some were taken.
@@ -166,6 +209,7 @@ struct Job<'a> {
     filled: &'a Filled,
     table: &'a Table,
     known: &'a Remembered,
+    reasons: Reasons<'a>,
 }
 
 impl Job<'_> {
@@ -173,7 +217,7 @@ impl Job<'_> {
         &self,
         interpreter: &mut Interpreter,
         index: usize,
-        mut recorder: Option<&mut Recorder>,
+        (mut recorder, mappings): (Option<&mut Recorder>, &mut Mappings),
         verification: &mut Verification,
     ) -> Result<(), EndpointError> {
         let mapping = &self.again.plan.tables[index];
@@ -195,8 +239,15 @@ impl Job<'_> {
         }
         let mut leaves =
             recorder.as_deref_mut().map(|recorder| Leaves::of(recorder, self.table, self.known));
+        let plan_key: Vec<&str> = mapping.key.iter().map(|key| key.value.as_str()).collect();
+        let key_of = KeyOf::new(self.table, &plan_key, mapping.existing == Existing::Keep);
+        if interpreter.keeps_old_keys(index) {
+            let keeps = mapping.existing == Existing::Keep;
+            mappings.begin(&self.filled.name, !self.reasons.turns.are_none(), keeps);
+        }
         let mut sink = |derived: Derived<'_>| -> Result<(), EndpointError> {
             fates.take(&derived);
+            mappings.take(&key_of, &derived)?;
             if let Some(leaves) = &mut leaves {
                 leaves.take(&derived, &places)?;
             }
@@ -214,7 +265,7 @@ impl Job<'_> {
         };
         interpreter.derive::<EndpointError>(sources, index, &mut sink).await?;
         let own = [Some(fates.check()), leaves.map(Leaves::check)];
-        let doubtful = self.is_doubtful(verification);
+        let doubtful = !self.reasons.turns.are_none() && self.is_proved(verification);
         verification.checks.extend(own.into_iter().flatten().map(|check| match check.status {
             Status::Failed if doubtful => unsure(check),
             _ => check,
@@ -222,8 +273,8 @@ impl Job<'_> {
         let derived = Latest::new(sorter.finish()?, width, &key, !self.table.key.is_empty());
         let stands = stands.join_next().await.expect("it was begun above");
         let stands = stands.unwrap_or_else(|lost| panic::resume_unwind(lost.into_panic()))?;
-        let (tally, samples) = self.merged(derived, stands, recorder).await?;
-        self.judge(tally, samples, verification);
+        let compared = self.merged(derived, stands, recorder).await?;
+        self.judge(compared, verification);
         Ok(())
     }
 
@@ -248,9 +299,11 @@ impl Job<'_> {
         derived: Latest,
         stands: Sorted,
         mut recorder: Option<&mut Recorder>,
-    ) -> Result<(Tally, Vec<Found>), EndpointError> {
+    ) -> Result<Compared, EndpointError> {
         let kinds: Vec<Kind> = self.table.columns.iter().map(|column| column.kind).collect();
         let mut samples: Vec<Found> = Vec::new();
+        let mut differing =
+            self.reasons.are_any().then(|| Differing::new(self.request, self.reasons, self.table));
         let layout = RowLayout::of_rows(self.table);
         let mut attested = Ok(());
         let mut sink = |difference: Difference<'_>| {
@@ -266,6 +319,9 @@ impl Job<'_> {
             {
                 attested = recorder.attest(fate, self.table, &layout, own, self.filled);
             }
+            if let Some(differing) = &mut differing {
+                differing.take(difference);
+            }
             // Rows that stood there before are shown only where there should be none.
             let is_shown =
                 !matches!(difference, Difference::Extra(_)) || self.filled.rows_before() == Some(0);
@@ -276,33 +332,31 @@ impl Job<'_> {
         let (mut left, mut right) = (derived, stands);
         let merged = merge(&mut left, &mut right, &kinds, &self.table.key, &mut sink).await;
         attested?;
-        match merged {
-            Ok(tally) => Ok((tally, samples)),
-            Err(MergeError::Read(_, error)) => Err(error),
+        let tally = match merged {
+            Ok(tally) => tally,
+            Err(MergeError::Read(_, error)) => return Err(error),
             Err(MergeError::Disorder(_)) => unreachable!("both sides were sorted here"),
-        }
+        };
+        let differs = tally.changed + tally.extra > 0;
+        let explained = match differing.filter(|_| differs && self.filled.written_by.is_empty()) {
+            Some(differing) => differing.explained(self.request).await?,
+            None => None,
+        };
+        Ok(Compared { tally, samples, explained })
     }
 
-    /// Whether a difference may be one of the derivation: it takes all records as one run would, and
-    /// where a later run took records of the same keys, or files that had changed, what stands is
-    /// another thing. That it is what the loads have written, its digests say.
-    fn is_doubtful(&self, verification: &Verification) -> bool {
-        let is_later = |kind: RunKind| kind == RunKind::Incremental;
-        let continued = is_later(self.request.run.kind)
-            || self
-                .filled
-                .loads
-                .iter()
-                .any(|load| is_later(load.run.kind) && !load.batches.is_empty());
+    /// Whether the digest of every row is the one that its load has written down.
+    fn is_proved(&self, verification: &Verification) -> bool {
         let is_proof = |check: &Checked| {
             check.kind == "digest"
                 && check.name == self.filled.name
                 && matches!(check.status, Status::Passed | Status::Noted)
         };
-        continued && verification.checks.iter().any(is_proof)
+        verification.checks.iter().any(is_proof)
     }
 
-    fn judge(&self, tally: Tally, samples: Vec<Found>, verification: &mut Verification) {
+    fn judge(&self, compared: Compared, verification: &mut Verification) {
+        let Compared { tally, mut samples, explained } = compared;
         let check = Checked::passed("rows", &self.filled.name).counts(tally.left, tally.right);
         let details = json!({
             "equal": tally.equal,
@@ -312,42 +366,38 @@ impl Job<'_> {
         });
         let check = Checked { details, ..check };
         verification.coverage.derived += tally.equal;
-        let before = self.filled.rows_before().unwrap_or(0);
-        let surplus = tally.extra.saturating_sub(before);
         if tally.is_equal() {
             verification.checks.push(check);
             return;
         }
         if !self.filled.written_by.is_empty() {
-            let by = self.filled.written_by.join("`, `");
-            let message = format!(
-                "{} derived, {} as SQL of the plan has left them (`{by}`)",
-                counted(tally.equal, "row"),
-                tally.right - tally.equal
-            );
-            verification.checks.push(check.ended(Status::Noted, message));
-            // Where SQL had changed nothing, `standard` has named rows: their cells say more.
-            let own = |(table, _): &&mut (String, Found)| *table == self.filled.name;
-            for (_, known) in verification.found.iter_mut().filter(own) {
-                if let Some(found) = samples.iter().find(|found| found.key == known.key) {
-                    known.clone_from(found);
-                }
-            }
+            self.attested(tally, check, &samples, verification);
             return;
         }
+        let mut noted = Vec::new();
+        let mut rest = tally;
+        if let Some(explained) = explained {
+            rest = explained.without(tally);
+            noted = explained.said();
+            samples.retain(|found| found.how == How::Missing);
+            samples.extend(explained.rest);
+            samples.truncate(self.request.samples);
+        }
+        let before = self.filled.rows_before().unwrap_or(0);
+        let surplus = rest.extra.saturating_sub(before);
+        if rest.extra > surplus {
+            noted.push(format!("{} stood there before", counted(rest.extra - surplus, "row")));
+        }
         let mut wrong = Vec::new();
-        for (count, what) in [
-            (tally.changed, "with other values"),
-            (tally.missing, "missing"),
-            (surplus, "too many"),
-        ] {
+        for (count, what) in
+            [(rest.changed, "with other values"), (rest.missing, "missing"), (surplus, "too many")]
+        {
             if count > 0 {
                 wrong.push(format!("{} {what}", counted(count, "row")));
             }
         }
         if wrong.is_empty() {
-            let message = format!("{} stood there before", counted(tally.extra, "row"));
-            verification.checks.push(check.ended(Status::Noted, message));
+            verification.checks.push(check.ended(Status::Noted, noted.join(", ")));
             return;
         }
         let columns = columns(&samples);
@@ -355,7 +405,7 @@ impl Job<'_> {
             wrong.push(format!("in `{}`", columns.join("`, `")));
         }
         let check = check.ended(Status::Failed, wrong.join(", "));
-        if self.is_doubtful(verification) {
+        if !self.reasons.turns.are_none() && self.is_proved(verification) {
             verification.checks.push(unsure(check));
             return;
         }
@@ -368,6 +418,38 @@ impl Job<'_> {
         });
         verification.found.extend(samples.into_iter().map(|found| (name.clone(), found)));
     }
+
+    /// A table that SQL of the plan writes too.
+    fn attested(
+        &self,
+        tally: Tally,
+        check: Checked,
+        samples: &[Found],
+        verification: &mut Verification,
+    ) {
+        let by = self.filled.written_by.join("`, `");
+        let message = format!(
+            "{} derived, {} as SQL of the plan has left them (`{by}`)",
+            counted(tally.equal, "row"),
+            tally.right - tally.equal
+        );
+        verification.checks.push(check.ended(Status::Noted, message));
+        // Where SQL had changed nothing, `standard` has named rows: their cells say more.
+        let own = |(table, _): &&mut (String, Found)| *table == self.filled.name;
+        for (_, known) in verification.found.iter_mut().filter(own) {
+            if let Some(found) = samples.iter().find(|found| found.key == known.key) {
+                known.clone_from(found);
+            }
+        }
+    }
+}
+
+/// What came of comparing what is derived with what stands there.
+struct Compared {
+    tally: Tally,
+    /// The first rows that differ.
+    samples: Vec<Found>,
+    explained: Option<Explained>,
 }
 
 /// A difference that the derivation itself may have made.
@@ -376,8 +458,8 @@ fn unsure(check: Checked) -> Checked {
     check.ended(
         Status::Unverified,
         format!(
-            "{message}; or nothing is wrong: runs that continue others are derived as if they were one, \
-             and the digests of these rows hold"
+            "{message}; or nothing is wrong: files or the plan have changed while runs went on, and the \
+             digests of these rows hold"
         ),
     )
 }
@@ -392,72 +474,4 @@ fn columns(samples: &[Found]) -> Vec<String> {
         }
     }
     names
-}
-
-/// Units against the ledger's rejects.
-struct Fates<'a> {
-    table: &'a str,
-    known: &'a Remembered,
-    /// Rejects of the table that the derivation has met.
-    met: u64,
-    wrong: Vec<String>,
-    count: u64,
-    units: u64,
-}
-
-/// Units whose fate differs that are named.
-const NAMED: usize = 5;
-
-impl<'a> Fates<'a> {
-    fn new(table: &'a str, known: &'a Remembered) -> Self {
-        Self { table, known, met: 0, wrong: Vec::new(), count: 0, units: 0 }
-    }
-
-    fn take(&mut self, derived: &Derived<'_>) {
-        self.units += 1;
-        let record = derived.position.record;
-        let id: UnitId =
-            (self.table.to_owned(), derived.source.to_owned(), derived.path.to_owned(), record);
-        let stage = self.known.rejects.get(&id).map(|known| known.stage);
-        self.met += u64::from(stage.is_some());
-        let place = if record == 0 {
-            format!("`{}`", derived.path)
-        } else {
-            format!("record {record} of `{}`", derived.path)
-        };
-        let said = match (&derived.fate, stage) {
-            (Fate::Rejected { .. }, Some(_)) => return,
-            (Fate::Rows(_) | Fate::Filtered(_) | Fate::Duplicate, None) => return,
-            // It is for the target to say.
-            (Fate::Rows(_) | Fate::Filtered(_) | Fate::Duplicate, Some(Stage::Target)) => return,
-            (Fate::Rejected { reason, .. }, None) => {
-                format!("{place} is no reject, and should be one ({reason})")
-            }
-            (Fate::Rows(_) | Fate::Filtered(_) | Fate::Duplicate, Some(stage)) => {
-                format!("{place} is a reject ({}), and should be none", stage.word())
-            }
-        };
-        self.count += 1;
-        if self.wrong.len() < NAMED {
-            self.wrong.push(said);
-        }
-    }
-
-    fn check(mut self) -> Checked {
-        let of_table = self.known.rejects.keys().filter(|(table, ..)| table == self.table);
-        let all = of_table.count() as u64;
-        if all > self.met {
-            self.count += all - self.met;
-            self.wrong.push(format!("{} of no record", counted(all - self.met, "reject")));
-        }
-        let check = Checked::passed("fates", self.table).counts(all, self.met);
-        if self.wrong.is_empty() {
-            return check;
-        }
-        let more = self.count.saturating_sub(self.wrong.len() as u64);
-        if more > 0 {
-            self.wrong.push(format!("and {more} more"));
-        }
-        check.ended(Status::Failed, self.wrong.join("; "))
-    }
 }
