@@ -223,7 +223,7 @@ CREATE TABLE IF NOT EXISTS whimbrel_data_integrity_checks (
     `phase`          VARCHAR(64) NOT NULL,
     `check_type`     LONGTEXT NOT NULL,
     `check_name`     LONGTEXT NOT NULL,
-    `status`         VARCHAR(64) NOT NULL,    -- passed | failed
+    `status`         VARCHAR(64) NOT NULL,    -- passed | failed | noted | unverified | waived
     `expected_count` BIGINT,
     `actual_count`   BIGINT,
     `details`        LONGTEXT,

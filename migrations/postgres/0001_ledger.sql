@@ -202,7 +202,7 @@ CREATE TABLE whimbrel.data_integrity_checks (
     phase          text COLLATE "C" NOT NULL,
     check_type     text COLLATE "C" NOT NULL,
     check_name     text COLLATE "C" NOT NULL,
-    status         text COLLATE "C" NOT NULL,         -- passed | failed
+    status         text COLLATE "C" NOT NULL,         -- passed | failed | noted | unverified | waived
     expected_count bigint,
     actual_count   bigint,
     details        text COLLATE "C",

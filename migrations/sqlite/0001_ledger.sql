@@ -199,7 +199,7 @@ CREATE TABLE whimbrel_data_integrity_checks (
     phase          TEXT NOT NULL,
     check_type     TEXT NOT NULL,
     check_name     TEXT NOT NULL,
-    status         TEXT NOT NULL,         -- passed | failed
+    status         TEXT NOT NULL,         -- passed | failed | noted | unverified | waived
     expected_count INTEGER,
     actual_count   INTEGER,
     details        TEXT,

@@ -45,13 +45,15 @@ pub enum Verdict {
 
 /// The verdict that a run's checks hold.
 pub fn verdict(checks: &[Check]) -> Verdict {
-    let last = checks.iter().rev().find(|check| check.check_type == VERDICT);
-    let Some(last) = last else { return Verdict::None };
-    match last.status {
-        CheckStatus::Passed | CheckStatus::Noted => Verdict::Passed(last.check_name.clone()),
-        CheckStatus::Failed => Verdict::Failed(last.check_name.clone()),
-        CheckStatus::Waived => Verdict::Waived,
-    }
+    // One that could not look at everything says nothing new.
+    let verdict = |check: &Check| match check.status {
+        CheckStatus::Passed | CheckStatus::Noted => Some(Verdict::Passed(check.check_name.clone())),
+        CheckStatus::Failed => Some(Verdict::Failed(check.check_name.clone())),
+        CheckStatus::Waived => Some(Verdict::Waived),
+        CheckStatus::Unverified => None,
+    };
+    let whole = checks.iter().rev().filter(|check| check.check_type == VERDICT);
+    whole.filter_map(verdict).next().unwrap_or(Verdict::None)
 }
 
 /// The level that the plan asks of every run.
@@ -296,7 +298,11 @@ async fn record(
         check::forget_from(txn.as_mut(), &run.id, verify::FIRST).await.during(doing)?;
     }
     check::put(txn.as_mut(), &rows).await.during(doing)?;
-    let outcome = if verification.passed() { "passed" } else { "failed" };
+    let outcome = match (verification.passed(), verification.failed()) {
+        (true, _) => "passed",
+        (false, true) => "failed",
+        (false, false) => "unverified",
+    };
     let mut detail = json!({ "level": verification.level.word(), "outcome": outcome });
     if verification.lineage.is_some()
         && let Some(own) = verification.checks.iter().rfind(|check| check.kind == "lineage")
@@ -308,7 +314,7 @@ async fn record(
         .await
         .during(doing)?;
     txn.commit().await.during(doing)?;
-    if !verification.passed() {
+    if verification.failed() {
         let message = summary(verification);
         ports.events.emit(Event::Warning { code: verify::STANDS_FAILED, message });
     }

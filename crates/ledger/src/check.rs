@@ -15,11 +15,19 @@ pub enum CheckStatus {
     Failed,
     /// Nothing is wrong, but somebody should know.
     Noted,
+    /// Whether it is could not be found out.
+    Unverified,
     /// It failed, and somebody has taken the responsibility.
     Waived,
 }
 
-words!(CheckStatus { Passed = "passed", Failed = "failed", Noted = "noted", Waived = "waived" });
+words!(CheckStatus {
+    Passed = "passed",
+    Failed = "failed",
+    Noted = "noted",
+    Unverified = "unverified",
+    Waived = "waived",
+});
 
 /// A row of `data_integrity_checks`.
 #[derive(Clone, PartialEq, Debug)]

@@ -25,7 +25,8 @@ pub async fn junit(
 
 fn document(run: &Run, checks: &[Check], options: &Options) -> String {
     let failures = checks.iter().filter(|check| check.status == CheckStatus::Failed).count();
-    let errors = usize::from(run.status != RunStatus::Completed);
+    let unverified = checks.iter().filter(|check| check.status == CheckStatus::Unverified).count();
+    let errors = unverified + usize::from(run.status != RunStatus::Completed);
     let counts =
         format!("tests=\"{}\" failures=\"{failures}\" errors=\"{errors}\"", checks.len() + 1);
     let name = text(&format!("whimbrel run {}", run.id));
@@ -82,6 +83,12 @@ fn of_check(check: &Check, options: &Options) -> String {
             text(&check.check_type),
             text(message),
             text(&figures)
+        ),
+        CheckStatus::Unverified => write!(
+            put,
+            "{head}>\n<error type=\"{}\" message=\"{}\"/>\n</testcase>\n",
+            text(&check.check_type),
+            text(message)
         ),
         // JUnit knows no warnings: it passed, and this is what it said.
         CheckStatus::Noted | CheckStatus::Waived => write!(

@@ -62,7 +62,7 @@ pub(crate) fn mark_of(status: &str) -> &'static str {
     match status {
         "passed" | "completed" => "✔",
         "failed" => "✖",
-        "warning" => "⚠",
+        "warning" | "noted" | "unverified" | "waived" => "⚠",
         "running" => "▶",
         _waiting => "…",
     }

@@ -171,7 +171,8 @@ fn mended_bytes_count_in_the_run_that_reads_the_record_again() {
     known.told("p1").again.insert(3, 2);
     known.told("c").repaired.insert(3, mended("3,3\n"));
     let (lines, _) = derive(known);
-    let expected = ["p1:1 1 a 1", "p1:2 2 b 2", "p2:1 duplicate", "p2:2 5 e 4294967298", "p1:3 3 c 3"];
+    let expected =
+        ["p1:1 1 a 1", "p1:2 2 b 2", "p2:1 duplicate", "p2:2 5 e 4294967298", "p1:3 3 c 3"];
     assert_eq!(lines[..5], expected);
     assert_eq!(lines[7], "c:3 WB0247", "run 1 has read it as it stood");
 }
@@ -204,8 +205,13 @@ fn what_was_appended_comes_behind_what_other_files_held() {
     known.told("p2").turns.push(Turn { run: 3, after: Some(mark), until: None });
     known.told("p1").turns[0].run = 2;
     let (lines, _) = derive(known);
-    let expected =
-        ["p2:1 4 a 4294967297", "p1:1 duplicate", "p1:2 2 b 2", "p1:3 WB0230", "p2:2 5 e 4294967298"];
+    let expected = [
+        "p2:1 4 a 4294967297",
+        "p1:1 duplicate",
+        "p1:2 2 b 2",
+        "p1:3 WB0230",
+        "p2:2 5 e 4294967298",
+    ];
     assert_eq!(lines[..5], expected);
 }
 

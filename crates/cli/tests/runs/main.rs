@@ -15,3 +15,4 @@ mod sample;
 mod sensitive;
 mod signals;
 mod troubles;
+mod verified;

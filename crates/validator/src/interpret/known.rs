@@ -35,10 +35,13 @@ pub struct Told {
     /// The first run that has read an earlier version of it, where there was one: what refers to a record may
     /// have found it since then.
     pub earlier: Option<u64>,
+    /// Whether it was left out or rejected as a whole for its size; `None` where the plan says.
+    pub aside: Option<bool>,
     /// Records that a later run has decided once more, each with that run; record 0 is a file that is one
     /// unit.
     pub again: BTreeMap<u64, u64>,
-    /// Records whose rows the target itself has refused: rejects, and no parent and no winner of anything.
+    /// Records whose rows the target itself has refused, or the plan as it was before: rejects, and no parent
+    /// and no winner of anything.
     pub refused: BTreeSet<u64>,
     /// Bytes that a person has put in a record's place, from which run on; the later ones last.
     pub repaired: BTreeMap<u64, Vec<(u64, Vec<u8>)>>,

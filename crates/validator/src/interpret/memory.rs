@@ -169,9 +169,8 @@ impl<'m> Memory<'m> {
                 let own = placed.iter().rev().find(|(own, _)| *own == key);
                 own.map(|(_, held)| held)
             });
-            let reject = |reason, first| {
-                Settled::beside(Fate::Rejected { reason, column: None }, first)
-            };
+            let reject =
+                |reason, first| Settled::beside(Fate::Rejected { reason, column: None }, first);
             match (before.copied(), mapping.existing) {
                 (None, _) => placed.push((key, Held { content, unit, run })),
                 (Some(held), _) if held.content == content => {
@@ -185,11 +184,11 @@ impl<'m> Memory<'m> {
                 (Some(_), Existing::Update) => placed.push((key, Held { content, unit, run })),
                 (Some(held), Existing::Reject) => return reject(codes::EXISTS, held.unit),
                 (Some(held), Existing::Keep) => {
+                    self.win(same, unit, &rows);
                     // Of several rows some may not stand, and none of them leads anywhere.
                     let rows = if rows.len() == 1 { rows } else { Vec::new() };
                     let led = led(rows, |row| self.key_of(row), false);
-                    let settled =
-                        Settled { fate: Fate::Duplicate, first: Some(held.unit), led };
+                    let settled = Settled { fate: Fate::Duplicate, first: Some(held.unit), led };
                     return self.noted(settled, candidate.since);
                 }
             }
@@ -199,13 +198,18 @@ impl<'m> Memory<'m> {
         for key in met {
             self.rows.entry(key).and_modify(|held| held.run = run);
         }
+        self.win(same, unit, &rows);
+        let values = rows.iter().map(|row| row.values.clone()).collect();
+        let led = led(rows, |row| self.key_of(row), true);
+        self.noted(Settled { fate: Fate::Rows(values), first, led }, candidate.since)
+    }
+
+    /// Later records that count as one with the unit are its duplicates.
+    fn win(&mut self, same: Option<Short>, unit: u64, rows: &[Made]) {
         if let Some(same) = same {
             let key = rows.first().map(|row| self.key_of(row)).unwrap_or_default();
             self.winners.insert(same, Winner { key, unit });
         }
-        let values = rows.iter().map(|row| row.values.clone()).collect();
-        let led = led(rows, |row| self.key_of(row), true);
-        self.noted(Settled { fate: Fate::Rows(values), first, led }, candidate.since)
     }
 
     /// Keeps where the old keys lead, for those who refer to them.

@@ -394,8 +394,8 @@ impl<'w, E: From<EndpointError>> Work<'w, E> {
     async fn pass(&mut self, item: &Item<'_>, pass: &Pass) -> Result<(), E> {
         let reading = &self.mapping.readings[item.reading];
         let size = item.partition.facts.size;
-        let aside = reading.max_file_size.is_some_and(|max| size > max)
-            && reading.large_files != LargeFiles::Handle;
+        let is_large = reading.max_file_size.is_some_and(|max| size > max);
+        let aside = item.told.aside.unwrap_or(is_large && reading.large_files != LargeFiles::Handle);
         // Another run decides about the file as a whole.
         if item.told.again.get(&0).is_some_and(|run| *run != pass.run) {
             return Ok(());
@@ -740,7 +740,8 @@ impl<'w, E: From<EndpointError>> Work<'w, E> {
         let ordinal = (item.told.ordinal << 32) + position.record;
         let (source, path) = (id.source.as_str(), id.path.as_str());
         let Bytes { taken: bytes, unmended } = bytes;
-        let derived = Derived { source, path, ordinal, position, bytes, unmended, fate, first, led };
+        let derived =
+            Derived { source, path, ordinal, position, bytes, unmended, fate, first, led };
         (self.sink)(derived)
     }
 }

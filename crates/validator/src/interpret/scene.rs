@@ -425,7 +425,8 @@ impl<'s> Scene<'s> {
                 MissingRef::Null => Ok(Value::Null),
             };
         };
-        let lead = self.parents.get(table).map_or(Lead::Nowhere, |keys| keys.lead(&old_key, self.run));
+        let lead =
+            self.parents.get(table).map_or(Lead::Nowhere, |keys| keys.lead(&old_key, self.run));
         match (lead, missing) {
             (Lead::One(key), _) => Ok(key.clone()),
             (Lead::Several, _) => Err(Failure::at_last(codes::SEVERAL_PARENTS)),

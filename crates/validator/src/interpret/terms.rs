@@ -9,8 +9,9 @@ use jiff::tz::TimeZone;
 use regex::Regex;
 use whimbrel_cel::{Mistake, Name, Program, Unknown};
 use whimbrel_model::plan::{
-    Aggregate, At, Base, DuplicateConflict, Duplicates, DuplicatesBy, Each, Existing, Expr, Fact, Fold, HashAlgorithm, Invalid,
-    LargeFiles, ListRule, MapOther, MissingRef, Plan, Severity, Span, TableMapping,
+    Aggregate, At, Base, DuplicateConflict, Duplicates, DuplicatesBy, Each, Existing, Expr, Fact,
+    Fold, HashAlgorithm, Invalid, LargeFiles, ListRule, MapOther, MissingRef, Plan, Severity, Span,
+    TableMapping,
 };
 use whimbrel_model::{Field, Kind, Table, Value};
 

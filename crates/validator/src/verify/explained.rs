@@ -54,7 +54,9 @@ impl Reasons<'_> {
     fn of(&self, writer: Writer, how: How) -> Option<&'static str> {
         let Self { filled, plan, turns, .. } = *self;
         match writer {
-            Writer::Nobody if how == How::Changed && self.keeps() => Some("that stood there before"),
+            Writer::Nobody if how == How::Changed && self.keeps() => {
+                Some("that stood there before")
+            }
             Writer::Nobody | Writer::Other => None,
             Writer::Load(place) => {
                 let load = filled.loads.get(place)?;
@@ -100,16 +102,13 @@ pub(super) struct Explained {
 impl Explained {
     /// What differs without an explanation.
     pub(super) fn without(&self, tally: Tally) -> Tally {
-        Tally {
-            changed: tally.changed - self.changed,
-            extra: tally.extra - self.extra,
-            ..tally
-        }
+        Tally { changed: tally.changed - self.changed, extra: tally.extra - self.extra, ..tally }
     }
 
     /// `2 rows of the plan as it was before`
     pub(super) fn said(&self) -> Vec<String> {
-        let said = |(why, count): (&&'static str, &u64)| format!("{} {why}", counted(*count, "row"));
+        let said =
+            |(why, count): (&&'static str, &u64)| format!("{} {why}", counted(*count, "row"));
         self.by.iter().map(said).collect()
     }
 }

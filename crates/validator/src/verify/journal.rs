@@ -89,10 +89,8 @@ pub(super) async fn compare(
         return Ok(None);
     }
     let rows = snapshot.rows(table, RowOrder::Any).await?;
-    let (written, stored) = tokio::join!(
-        written(request, filled, layouts),
-        stored(request, rows, table, layouts, key)
-    );
+    let (written, stored) =
+        tokio::join!(written(request, filled, layouts), stored(request, rows, table, layouts, key));
     let (written, (stored, sum, seen)) = (written?, stored?);
     let mut journal = Last { sorted: written, pending: VecDeque::new() };
     let mut stored = Rows { feed: stored, chunk: Chunk::default(), at: 0 };

@@ -133,7 +133,8 @@ impl Checked {
             check_name: self.name.clone(),
             status: match self.status {
                 Status::Passed => CheckStatus::Passed,
-                Status::Failed | Status::Unverified => CheckStatus::Failed,
+                Status::Failed => CheckStatus::Failed,
+                Status::Unverified => CheckStatus::Unverified,
                 Status::Noted => CheckStatus::Noted,
             },
             expected_count: self.expected,
@@ -346,14 +347,17 @@ pub async fn as_rows(
         details: json!({ "rows": all, "proved": proved, "derived": derived, "attested": attested }),
         ..Checked::passed(VERDICT, verification.level.word())
     };
+    let of = |status: Status| {
+        let checks = verification.checks.iter();
+        counted(checks.filter(|check| check.status == status).count() as u64, "check")
+    };
     let whole = if verification.passed() {
         whole
+    } else if verification.failed() {
+        whole.ended(Status::Failed, format!("{} failed", of(Status::Failed)))
     } else {
-        let failed = verification.checks.iter();
-        let failed = failed
-            .filter(|check| matches!(check.status, Status::Failed | Status::Unverified))
-            .count() as u64;
-        whole.ended(Status::Failed, format!("{} failed", counted(failed, "check")))
+        let message = format!("{} could not be made", of(Status::Unverified));
+        whole.ended(Status::Unverified, message)
     };
     rows.push(row((rows.len(), &whole)));
     Ok(rows)

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use whimbrel_endpoint::{EndpointError, ErrorClass, Freshness, Partition, Source, Target};
 use whimbrel_ledger::pages::RejectHead;
-use whimbrel_ledger::{Item, ItemStatus, RejectStatus, RunKind, Stage, item, pages, reject};
+use whimbrel_ledger::{Item, ItemStatus, RejectStatus, RunKind, Stage, chain, item, pages, reject};
 use whimbrel_model::SourceMark;
 use whimbrel_model::plan::{Each, Plan};
 
@@ -21,6 +21,9 @@ use crate::interpret::{Known, NEXT_RUN, Told, Turn};
 
 /// Rejects in a page.
 const PAGE: u64 = 5_000;
+
+/// Entries of the audit log that are looked at for each run.
+const ENTRIES: u64 = 10_000;
 
 /// Table, source, path.
 type ItemId = (String, String, String);
@@ -31,6 +34,8 @@ pub(super) struct Refusal {
     pub(super) stage: Stage,
     pub(super) code: String,
     pub(super) rule: Option<String>,
+    /// The run that has refused it.
+    run: u64,
 }
 
 /// What runs have made of an item.
@@ -62,7 +67,7 @@ struct Repaired {
 pub(super) struct Turns {
     /// The last run that has read a file anew that an earlier one had read.
     pub(super) renewed: Option<u64>,
-    /// The first run of the plan as it is now, where earlier ones had another mapping.
+    /// The first run with nothing but the mapping as it is now, where earlier ones had another.
     pub(super) remapped: Option<u64>,
 }
 
@@ -137,6 +142,12 @@ impl Remembered {
             .filter(own)
             .map(|load| (load.run.id.as_str(), (load.run.seq, load.run.kind)))
             .collect();
+        let mut adopted = BTreeSet::new();
+        for (run, _) in &runs {
+            for step in adopted_within(target, run).await? {
+                adopted.insert((*run, step));
+            }
+        }
         let mut repaired = Vec::new();
         for table in tables {
             let mapping = plan.tables.iter().find(|mapping| mapping.into.value == table.name);
@@ -148,8 +159,15 @@ impl Remembered {
                 known.take_rejects(target, (&table.name, whole), load, &runs).await?;
                 repaired.extend(mended(target, &table.name, load, &runs).await?);
             }
-            let remapped = remapped(table.loads.iter().filter(own));
-            known.turns.entry(table.name.clone()).or_default().remapped = remapped;
+            let adopted = table.loads.iter().filter(own).rfind(|load| {
+                adopted.contains(&(load.run.id.as_str(), load.step.migration_step.clone()))
+            });
+            // Of the rows of such a run it cannot be told which came before.
+            let adopted = adopted.map(|load| load.run.seq + 1);
+            if let Some(since) = remapped(table.loads.iter().filter(own)).max(adopted) {
+                known.turns.entry(table.name.clone()).or_default().remapped = Some(since);
+                known.leave_refused(&table.name, since);
+            }
         }
         known.take_repaired(repaired);
         Ok(known)
@@ -163,17 +181,20 @@ impl Remembered {
         }
         let id = (table.to_owned(), item.source, item.source_file);
         let turn = |after| Turn { run, after, until: None };
+        // What has a mark was read.
+        let aside = Some(item.mark.is_none() && item.error_message.is_some());
         if load.run.kind == RunKind::Retry {
             // A file that was rejected as a whole is read now; otherwise single records are.
             let known = self.items.get_mut(&id);
             if let Some(read) = known.filter(|read| read.mark.is_none() && item.mark.is_some()) {
-                read.told.turns = vec![turn(None)];
+                (read.told.turns, read.told.aside) = (vec![turn(None)], aside);
                 (read.mark, read.units) = (item.mark, item.counts.read);
             }
             return;
         }
         let Some(read) = self.items.get_mut(&id) else {
-            let told = Told { ordinal: item.ordinal, turns: vec![turn(None)], ..Told::default() };
+            let turns = vec![turn(None)];
+            let told = Told { ordinal: item.ordinal, turns, aside, ..Told::default() };
             let read = Read { told, mark: item.mark, units: item.counts.read, ..Read::default() };
             self.items.insert(id, read);
             return;
@@ -191,6 +212,7 @@ impl Remembered {
                 ordinal: item.ordinal,
                 turns: vec![turn(None)],
                 earlier: read.told.earlier.or(first),
+                aside,
                 ..Told::default()
             };
             *read = Read { told, units: item.counts.read, ..Read::default() };
@@ -234,7 +256,9 @@ impl Remembered {
                 if head.stage == Stage::Target {
                     told.refused.insert(head.record);
                 }
-                let refusal = Refusal { stage: head.stage, code: head.code, rule: head.rule };
+                let Load { run, .. } = load;
+                let refusal =
+                    Refusal { stage: head.stage, code: head.code, rule: head.rule, run: run.seq };
                 read.rejects.insert(head.record, refusal);
                 Some((load.run.seq, load.run.kind))
             }
@@ -247,6 +271,14 @@ impl Remembered {
         if let Some((run, RunKind::Retry)) = decided.filter(|_| is_unit) {
             let known = told.again.entry(head.record).or_default();
             *known = run.max(*known);
+        }
+    }
+
+    /// What the plan had refused as it was before another run took it up is refused until it is retried.
+    fn leave_refused(&mut self, table: &str, since: u64) {
+        for (_, read) in self.items.iter_mut().filter(|((of, ..), _)| of == table) {
+            let before = read.rejects.iter().filter(|(_, refusal)| refusal.run < since);
+            read.told.refused.extend(before.map(|(record, _)| *record));
         }
     }
 
@@ -419,6 +451,17 @@ async fn mended(
         })
     });
     Ok(repaired.collect())
+}
+
+/// Steps whose mapping became another one when a run was gone on with.
+async fn adopted_within(target: &dyn Target, run: &str) -> Result<Vec<String>, EndpointError> {
+    let entries = chain::entries_of(target, run, ENTRIES).await?;
+    let begun = entries.into_iter().skip_while(|entry| entry.action != "run.started");
+    let adopted = begun.filter(|entry| entry.action == "mapping.adopted").filter_map(|entry| {
+        let detail: serde_json::Value = serde_json::from_str(&entry.detail).ok()?;
+        detail["step"].as_str().map(str::to_owned)
+    });
+    Ok(adopted.collect())
 }
 
 /// The first run with the mapping that the last one had, where there was another one before.

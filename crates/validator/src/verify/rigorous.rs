@@ -18,7 +18,7 @@ use std::sync::Arc;
 use serde_json::json;
 use tokio::task::JoinSet;
 use whimbrel_endpoint::{EndpointError, RowOrder, Snapshot, Source};
-use whimbrel_model::plan::{Existing, Plan};
+use whimbrel_model::plan::{Existing, Plan, TableMapping};
 use whimbrel_model::wce::RowLayout;
 use whimbrel_model::{ChunkBuilder, Kind, Table, Value, ValueRef};
 
@@ -105,7 +105,9 @@ pub(super) async fn tables(
             check.kind == "structure" && check.name == *name && check.status == Status::Failed
         };
         let mapping = &plan.tables[index];
+        let filled = tables.iter().find(|filled| filled.name == *name);
         let why = mapping.from.iter().find_map(|from| lost.get(from.value.as_str()).cloned());
+        let why = why.or_else(|| replanned(plan, mapping, filled?));
         let parents = || interpreter.refers_to(index).filter(|parent| *parent != name);
         let why = why.or_else(|| parents().find_map(|parent| unfounded.get(parent).cloned()));
         let own = parents().filter_map(|parent| turns.get(parent).copied());
@@ -121,7 +123,6 @@ pub(super) async fn tables(
         if verification.checks.iter().any(is_broken) {
             continue;
         }
-        let filled = tables.iter().find(|filled| filled.name == *name);
         let Some((filled, table)) = filled.zip(described.get(name)) else { continue };
         let reasons =
             Reasons { filled, plan: &plan.name.value, turns: own, existing: mapping.existing };
@@ -159,6 +160,14 @@ fn source_check(name: &str, changes: &Changes) -> Checked {
         (None, Some(more)) => check.ended(Status::Noted, format!("{more}: that is left out")),
         (None, None) => check,
     }
+}
+
+/// Says that the plan is not the one that the last run has carried out.
+fn replanned(plan: &Plan, mapping: &TableMapping, filled: &Filled) -> Option<String> {
+    let mut own = filled.loads.iter().rev().filter(|load| load.run.plan == plan.name.value);
+    let last = own.next()?;
+    let differs = last.step.digest.as_ref().is_some_and(|digest| *digest != plan.digest(mapping));
+    differs.then(|| format!("its mapping has changed since run `{}`", last.run.id))
 }
 
 /// The runs of a plan.
