@@ -45,7 +45,7 @@ impl Known for Ledger {
 
 /// Read by one run.
 fn told(ordinal: u64) -> Told {
-    let turns = vec![Turn { run: 1, after: None, until: None }];
+    let turns = vec![Turn::whole(1)];
     Told { ordinal, turns, ..Told::default() }
 }
 
@@ -202,7 +202,7 @@ fn what_was_appended_comes_behind_what_other_files_held() {
     };
     let mark = runtime.block_on(first).unwrap().unwrap().mark;
     known.told("p2").turns[0].until = Some(1);
-    known.told("p2").turns.push(Turn { run: 3, after: Some(mark), until: None });
+    known.told("p2").turns.push(Turn { after: Some(mark), ..Turn::whole(3) });
     known.told("p1").turns[0].run = 2;
     let (lines, _) = derive(known);
     let expected = [

@@ -40,7 +40,7 @@ impl Refused {
                     let own = refused.iter().filter(|(table, source, path, _)| {
                         (table, source, path) == (&id.0, &id.1, &id.2)
                     });
-                    let turns = vec![Turn { run: 1, after: None, until: None }];
+                    let turns = vec![Turn::whole(1)];
                     let refused = own.map(|(.., record)| *record).collect();
                     known.0.insert(id, Told { ordinal, turns, refused, ..Told::default() });
                     ordinal += 1;

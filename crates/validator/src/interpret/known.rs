@@ -56,12 +56,30 @@ pub struct Turn {
     pub after: Option<SourceMark>,
     /// The last record that it took; `None` where it read to the end.
     pub until: Option<u64>,
+    /// The file's facts as they were then; `None` where they are what they are now.
+    pub facts: Option<Stood>,
+}
+
+/// Facts of a file that change while its content does not, or not all of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Stood {
+    /// Bytes.
+    pub size: u64,
+    /// Nanoseconds since 1970 in UTC when it was changed last.
+    pub mtime_nanos: i128,
+}
+
+impl Turn {
+    /// A run that reads an item from its beginning to its end.
+    pub fn whole(run: u64) -> Self {
+        Self { run, after: None, until: None, facts: None }
+    }
 }
 
 impl Told {
     /// What a run makes of an item that nobody has read before it.
     pub fn unread(ordinal: u64) -> Self {
-        let turns = vec![Turn { run: NEXT_RUN, after: None, until: None }];
+        let turns = vec![Turn::whole(NEXT_RUN)];
         Self { ordinal, turns, ..Self::default() }
     }
 

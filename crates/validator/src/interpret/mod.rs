@@ -39,7 +39,7 @@ use whimbrel_model::plan::{Each, Fact, HashAlgorithm, LargeFiles, Plan, Severity
 use whimbrel_model::{Field, Position, SourceChunk, Table, Value};
 
 pub use convert::Holds;
-pub use known::{Known, NEXT_RUN, Nothing, Told, Turn};
+pub use known::{Known, NEXT_RUN, Nothing, Stood, Told, Turn};
 
 use aggregate::Aggregating;
 use memory::{Candidate, Memory, Parents, Settled};
@@ -249,6 +249,14 @@ impl Interpreter {
         mapping.into_iter().flat_map(|mapping| mapping.refers_to.iter().map(String::as_str))
     }
 
+    /// Whether rows of a table say something of their files as a whole, which is another thing once these
+    /// have grown.
+    pub fn tells_of_whole_files(&self, table: usize) -> bool {
+        let whole = [Fact::FileSha256, Fact::FileBlake3, Fact::FileText];
+        let readings = self.tables.get(table).map_or(&[][..], |mapping| &mapping.readings);
+        readings.iter().any(|reading| whole.iter().any(|fact| reading.facts.contains(fact)))
+    }
+
     /// Whether the ledger keeps what the old system called the records of a table.
     pub fn keeps_old_keys(&self, table: usize) -> bool {
         let readings = self.tables.get(table).map_or(&[][..], |mapping| &mapping.readings);
@@ -395,7 +403,8 @@ impl<'w, E: From<EndpointError>> Work<'w, E> {
         let reading = &self.mapping.readings[item.reading];
         let size = item.partition.facts.size;
         let is_large = reading.max_file_size.is_some_and(|max| size > max);
-        let aside = item.told.aside.unwrap_or(is_large && reading.large_files != LargeFiles::Handle);
+        let aside =
+            item.told.aside.unwrap_or(is_large && reading.large_files != LargeFiles::Handle);
         // Another run decides about the file as a whole.
         if item.told.again.get(&0).is_some_and(|run| *run != pass.run) {
             return Ok(());
@@ -410,7 +419,11 @@ impl<'w, E: From<EndpointError>> Work<'w, E> {
             let settled = Settled::alone(fate);
             return self.hand_on(item, Position::default(), Bytes::default(), settled);
         }
-        let file = file_scene(reading, item).await?;
+        let turn = match pass.took {
+            Took::Turn { turn, .. } => item.told.turns.get(turn),
+            Took::Again => item.told.turns.last(),
+        };
+        let file = file_scene(reading, item, turn.and_then(|turn| turn.facts)).await?;
         match (&self.mapping.each, &pass.took) {
             (Each::File, _) => self.file(item, reading, &file, pass.run).await,
             (Each::Record | Each::Element(_), Took::Turn { turn, more }) => {
@@ -786,10 +799,14 @@ impl Outcome {
 }
 
 /// The facts of a file, as far as the table asks for them.
-async fn file_scene(reading: &Reading, item: &Item<'_>) -> Result<FileScene, EndpointError> {
+async fn file_scene(
+    reading: &Reading,
+    item: &Item<'_>,
+    stood: Option<Stood>,
+) -> Result<FileScene, EndpointError> {
     let (source, partition) = (item.source, &item.partition);
     let wants = |fact| reading.facts.contains(&fact);
-    let mut scene = FileScene::new(partition);
+    let mut scene = FileScene::new(partition, stood);
     if wants(Fact::FileSha256) {
         scene.sha256 = source.checksum(partition, HashAlgorithm::Sha256).await?;
     }

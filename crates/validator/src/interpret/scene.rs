@@ -16,6 +16,7 @@ use whimbrel_model::plan::{Fact, HashAlgorithm, Invalid, MapOther, MissingRef};
 use whimbrel_model::{DateTime, FileFacts, Kind, Position, Row, Value};
 
 use super::convert::{Holds, Manner, to_kind};
+use super::known::Stood;
 use super::memory::{Lead, Parents};
 use super::moment::{self, Clock, Moment};
 use super::terms::{Input, Origin, Reading, Term};
@@ -64,10 +65,16 @@ pub(super) struct FileScene {
 }
 
 impl FileScene {
-    pub(super) fn new(partition: &Partition) -> Self {
+    /// The file as it is, or with the facts that it had.
+    pub(super) fn new(partition: &Partition, stood: Option<Stood>) -> Self {
+        let mut facts = Arc::clone(&partition.facts);
+        if let Some(Stood { size, mtime_nanos }) = stood {
+            let now = FileFacts::clone(&facts);
+            facts = Arc::new(FileFacts { size, mtime_nanos, ..now });
+        }
         Self {
             path: partition.id.path.clone(),
-            facts: Arc::clone(&partition.facts),
+            facts,
             sha256: String::new(),
             blake3: String::new(),
             text: None,

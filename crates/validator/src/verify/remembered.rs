@@ -17,7 +17,7 @@ use whimbrel_model::SourceMark;
 use whimbrel_model::plan::{Each, Plan};
 
 use super::filled::{Filled, Load};
-use crate::interpret::{Known, NEXT_RUN, Told, Turn};
+use crate::interpret::{Known, NEXT_RUN, Stood, Told, Turn};
 
 /// Rejects in a page.
 const PAGE: u64 = 5_000;
@@ -180,7 +180,8 @@ impl Remembered {
             return;
         }
         let id = (table.to_owned(), item.source, item.source_file);
-        let turn = |after| Turn { run, after, until: None };
+        let facts = stood(&item.facts);
+        let turn = |after| Turn { after, facts, ..Turn::whole(run) };
         // What has a mark was read.
         let aside = Some(item.mark.is_none() && item.error_message.is_some());
         if load.run.kind == RunKind::Retry {
@@ -380,6 +381,13 @@ impl Remembered {
         self.turns.get(table).copied().unwrap_or_default()
     }
 
+    /// A file that runs have read while it grew, or that has grown since.
+    pub(super) fn grown(&self, table: &str) -> Option<&str> {
+        let grown = |read: &Read| read.told.turns.iter().any(|turn| turn.until.is_some());
+        let own = self.items.iter().find(|((of, ..), read)| of == table && grown(read));
+        own.map(|((_, _, path), _)| path.as_str())
+    }
+
     fn of_table(&self, table: &str) -> impl Iterator<Item = &Read> {
         self.items.iter().filter(move |((of, ..), _)| of == table).map(|(_, read)| read)
     }
@@ -398,7 +406,7 @@ impl Read {
                 self.units -= torn.len() as u64;
             }
             Sight::AsIs => {
-                let turn = Turn { run: NEXT_RUN, after: Some(mark.clone()), until: None };
+                let turn = Turn { after: Some(mark.clone()), ..Turn::whole(NEXT_RUN) };
                 self.told.turns.push(turn);
             }
         }
@@ -412,6 +420,13 @@ impl Read {
             *self = Self { told, ..Self::default() };
         }
     }
+}
+
+/// What the ledger says of a file's facts.
+fn stood(facts: &str) -> Option<Stood> {
+    let facts: serde_json::Value = serde_json::from_str(facts).ok()?;
+    let mtime_nanos = facts["mtime"].as_str()?.parse().ok()?;
+    Some(Stood { size: facts["size"].as_u64()?, mtime_nanos })
 }
 
 fn note(list: &mut Vec<(String, &'static str)>, path: &str, what: &'static str) {

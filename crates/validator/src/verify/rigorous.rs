@@ -108,6 +108,8 @@ pub(super) async fn tables(
         let filled = tables.iter().find(|filled| filled.name == *name);
         let why = mapping.from.iter().find_map(|from| lost.get(from.value.as_str()).cloned());
         let why = why.or_else(|| replanned(plan, mapping, filled?));
+        let grown = || known.grown(name).filter(|_| interpreter.tells_of_whole_files(index));
+        let why = why.or_else(|| Some(format!("`{}` has grown since it was read first", grown()?)));
         let parents = || interpreter.refers_to(index).filter(|parent| *parent != name);
         let why = why.or_else(|| parents().find_map(|parent| unfounded.get(parent).cloned()));
         let own = parents().filter_map(|parent| turns.get(parent).copied());
