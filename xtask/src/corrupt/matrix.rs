@@ -67,11 +67,6 @@ impl<'a> Matrix<'a> {
             }
             text.push('\n');
         }
-        let gaps = self.kinds.iter().filter_map(|kind| Some((kind.name, kind.gap?)));
-        let gaps: Vec<String> = gaps.map(|(name, why)| format!("- {name}: {why}\n")).collect();
-        if !gaps.is_empty() {
-            text.push_str(&format!("\nKnown not to be found:\n{}", gaps.concat()));
-        }
         if !reasons.is_empty() {
             text.push_str("\nNot there:\n");
             for reason in reasons {
@@ -91,14 +86,7 @@ impl<'a> Matrix<'a> {
                 for entry in entries {
                     let Entry::Done { system, outcomes, damage } = entry else { continue };
                     for (level, outcome) in self.levels.iter().zip(outcomes) {
-                        let what = match (failure(kind.finder, level, outcome), kind.gap) {
-                            (Some(_), Some(_)) => None,
-                            (None, Some(_)) if *level == "rigorous" => {
-                                Some("found, and is said to be a gap".to_owned())
-                            }
-                            (what, _) => what,
-                        };
-                        if let Some(what) = what {
+                        if let Some(what) = failure(kind.finder, level, outcome) {
                             let name = kind.name;
                             failures.push(format!(
                                 "- {name}, `{system}` on {engine}, {level}: {what}\n    {damage}"

@@ -57,8 +57,8 @@ fn plan(existing: &str, duplicates: bool) -> String {
 /// What somebody does between two verifications.
 #[derive(Clone, Debug)]
 enum Deed {
-    /// Records in a new file, or at the end of a file.
-    Append { file: u8, lines: Vec<(u8, u8, u8)>, folders: bool },
+    /// Records in a new file, or at the end of a file; `torn` without the end of the last.
+    Append { file: u8, lines: Vec<(u8, u8, u8)>, folders: bool, torn: bool },
     /// Runs with what is there.
     Run,
     /// Reads all rejects again, as they are, or with every number mended.
@@ -77,8 +77,8 @@ fn lines() -> impl Strategy<Value = Vec<(u8, u8, u8)>> {
 
 fn deed() -> impl Strategy<Value = Deed> {
     prop_oneof![
-        6 => (0u8..3, lines(), any::<bool>())
-            .prop_map(|(file, lines, folders)| Deed::Append { file, lines, folders }),
+        6 => (0u8..3, lines(), any::<bool>(), prop::bool::weighted(0.3))
+            .prop_map(|(file, lines, folders, torn)| Deed::Append { file, lines, folders, torn }),
         4 => Just(Deed::Run),
         3 => any::<bool>().prop_map(|mended| Deed::Retry { mended }),
         1 => Just(Deed::Map),
@@ -136,9 +136,13 @@ impl Course {
 
     fn carry_out(&mut self, deed: &Deed) {
         match deed {
-            Deed::Append { file, lines, folders } => {
+            Deed::Append { file, lines, folders, torn } => {
                 let name = Self::name(*file, *folders);
-                let text: String = lines.iter().map(|it| line(*it, *folders)).collect();
+                let mut text: String = lines.iter().map(|it| line(*it, *folders)).collect();
+                if *torn {
+                    // The next that is appended goes on in the middle of a record.
+                    text.truncate(text.len() - 3);
+                }
                 if self.project.path(&name).exists() {
                     self.project.append(&name, &text);
                 } else {

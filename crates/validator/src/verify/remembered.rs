@@ -48,6 +48,8 @@ struct Read {
     mark: Option<SourceMark>,
     /// Units, as the ledger has counted them.
     units: u64,
+    /// Of these, rejects behind the mark: a torn end.
+    torn: u64,
 }
 
 /// Bytes that a person has put in a record's place.
@@ -202,10 +204,13 @@ impl Remembered {
         };
         let goes_on = load.run.kind != RunKind::Full && read.told.ordinal == item.ordinal;
         if goes_on && !whole {
-            if let (Some(last), Some(mark)) = (read.told.turns.last_mut(), &read.mark) {
-                last.until = Some(mark.records);
+            if let Some(mark) = read.mark.take() {
+                let was_mended = read.leave_torn(mark.records);
+                read.told.turns.push(turn(Some(mark)));
+                if was_mended {
+                    self.turns.entry(table.to_owned()).or_default().renewed = Some(run);
+                }
             }
-            read.told.turns.push(turn(read.mark.take()));
             read.units += item.counts.read;
         } else {
             let first = read.told.turns.first().map(|turn| turn.run);
@@ -248,6 +253,10 @@ impl Remembered {
         let id = (table.to_owned(), head.source, head.source_file);
         let Some(read) = self.items.get_mut(&id) else { return };
         let told = &mut read.told;
+        let is_behind = read.mark.as_ref().is_some_and(|mark| head.record > mark.records);
+        if load.run.kind != RunKind::Retry && is_behind {
+            read.torn += 1;
+        }
         // What was refused of an earlier version of the file went with it.
         if head.unit >> 32 != told.ordinal {
             return;
@@ -394,17 +403,24 @@ impl Remembered {
 }
 
 impl Read {
+    /// What stood torn behind a mark may be part of another record once there is more. Whether somebody had
+    /// mended it before.
+    fn leave_torn(&mut self, mark: u64) -> bool {
+        if let Some(last) = self.told.turns.last_mut() {
+            last.until = Some(mark);
+        }
+        self.units -= self.torn;
+        self.torn = 0;
+        self.rejects.split_off(&(mark + 1));
+        self.told.refused.split_off(&(mark + 1));
+        !self.told.again.split_off(&(mark + 1)).is_empty()
+    }
+
     /// The file has more at its end than was read.
     fn grown(&mut self, mark: &SourceMark, sight: Sight) {
-        if let Some(last) = self.told.turns.last_mut() {
-            last.until = Some(mark.records);
-        }
+        self.leave_torn(mark.records);
         match sight {
-            Sight::AsRead => {
-                // What stood torn behind the mark may be part of another record by now.
-                let torn = self.rejects.split_off(&(mark.records + 1));
-                self.units -= torn.len() as u64;
-            }
+            Sight::AsRead => {}
             Sight::AsIs => {
                 let turn = Turn { after: Some(mark.clone()), ..Turn::whole(NEXT_RUN) };
                 self.told.turns.push(turn);
