@@ -29,9 +29,9 @@ const NAME: usize = 300;
 
 pub(crate) async fn run(args: &Prove) -> Result<Answer, Failure> {
     takes_no_flag("prove", &args.on)?;
-    let project = Project::open(&args.on.plan)?;
+    let project = Project::open(args.on.plan())?;
     let ports = project.ports(std::sync::Arc::new(Silent)).await?;
-    let run = find_run(&project, ports.target.as_ref(), args.on.run.as_deref()).await?;
+    let run = find_run(&project, ports.target.as_ref(), args.on.wanted()).await?;
     let asked = match (&args.record, &args.row) {
         (Some(record), _) => Asked::Record(record.clone()),
         (None, row) => Asked::Row(row.clone().unwrap_or_default()),
