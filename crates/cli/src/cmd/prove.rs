@@ -68,7 +68,10 @@ fn not_there(asked: &Asked, near: Option<&str>, stands: bool) -> Failure {
     };
     let forms = match asked {
         Asked::Record(_) => "FILE:LINE, FILE#RECORD, FILE, or SOURCE/KEY of an old database",
-        Asked::Row(_) => "TABLE/KEY, a key of several columns as KEY/KEY or `[\"KEY\", \"KEY\"]`",
+        Asked::Row(_) => {
+            "TABLE/KEY, a key of several columns as KEY/KEY or, where one has a `/`, as \
+             `[\"KEY\", \"KEY\"]`"
+        }
     };
     let mut causes = Vec::new();
     if stands {
@@ -196,7 +199,7 @@ fn block(project: &Project, proof: &Proof, proved: &Proved) -> String {
         let key = if row.key.is_empty() {
             "a row without a key".to_owned()
         } else {
-            format!("{table}/{}", row.key.join("/"))
+            format!("{table}/{}", keyed(&row.key))
         };
         let now = state(&Thing::Row(index)).map(|state| format!(", {state}")).unwrap_or_default();
         line("row", format!("{}{now}, {}", printable(&key, NAME), short(&row.sha256)));
@@ -209,6 +212,15 @@ fn block(project: &Project, proof: &Proof, proved: &Proved) -> String {
     );
     text.push('\n');
     text
+}
+
+/// A key as `--row` takes it.
+fn keyed(key: &[String]) -> String {
+    if key.len() > 1 && key.iter().any(|part| part.contains('/')) {
+        json!(key).to_string()
+    } else {
+        key.join("/")
+    }
 }
 
 fn fate(project: &Project, leaf: &Leaf) -> String {

@@ -73,7 +73,8 @@ struct Part {
 /// What came of the suggestions.
 pub(crate) struct Written {
     file: PathBuf,
-    is_written: bool,
+    /// There was something to say.
+    stands: bool,
     /// Inserts, updates, deletes.
     statements: [u64; 3],
     unsaid: u64,
@@ -164,8 +165,8 @@ impl<'t> Repair<'t> {
         let sum = |of: &dyn Fn(&Told) -> u64| self.tables.values().map(of).sum::<u64>();
         let statements = [0, 1, 2].map(|kind| sum(&|told| told.parts[kind].statements));
         let (unsaid, unstable) = (sum(&|told| told.unsaid), sum(&|told| told.unstable));
-        let is_written = statements.iter().sum::<u64>() + unsaid > 0;
-        if is_written {
+        let stands = statements.iter().sum::<u64>() + unsaid > 0;
+        if stands {
             let mut catalogue = self.right.snapshot()?.catalogue().await?;
             catalogue.arrange();
             let totals = (statements, unsaid, unstable);
@@ -179,7 +180,7 @@ impl<'t> Repair<'t> {
                 }
             })?;
         }
-        Ok(Written { file: self.file, is_written, statements, unsaid, unstable })
+        Ok(Written { file: self.file, stands, statements, unsaid, unstable })
     }
 
     fn head(
@@ -402,7 +403,7 @@ impl Written {
             if number > 0 { format!(", {} {what}", count(number, "row")) } else { String::new() }
         };
         let unstable = also(self.unstable, "left out as it still changed");
-        if !self.is_written {
+        if !self.stands {
             return format!("repair: nothing to suggest{unstable}; `{file}` was not written\n");
         }
         let statements = count(self.statements.iter().sum(), "statement");
@@ -414,7 +415,7 @@ impl Written {
     pub(crate) fn document(&self) -> Json {
         let [inserts, updates, deletes] = self.statements;
         json!({
-            "file": self.is_written.then(|| shown(&self.file)),
+            "file": self.stands.then(|| shown(&self.file)),
             "statements": inserts + updates + deletes,
             "inserts": inserts,
             "updates": updates,
