@@ -96,8 +96,8 @@ fn check_script(both: &str, right: &str, expect: Expect) {
     let folder = pair(both, right);
     suggested(folder.path(), "left.db", "right.db");
     let script = script(folder.path());
-    let lines = script.lines().filter(|line| !line.starts_with("-- read:"));
-    expect.assert_eq(&lines.map(|line| format!("{line}\n")).collect::<String>());
+    let lines: Vec<&str> = script.lines().filter(|line| !line.starts_with("-- read:")).collect();
+    expect.assert_eq(&format!("{}\n", lines.join("\n")));
 }
 
 #[test]
@@ -398,7 +398,8 @@ fn hostile(engine: Engine) -> String {
 }
 
 fn hex(text: &str) -> String {
-    text.bytes().map(|byte| format!("{byte:02x}")).collect()
+    let digits: Vec<String> = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+    digits.concat()
 }
 
 #[test]

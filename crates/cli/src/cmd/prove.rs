@@ -79,6 +79,8 @@ fn not_there(asked: &Asked, near: Option<&str>, stands: bool) -> Failure {
             "it stood there before the first load, or came after the verification".to_owned(),
         );
     }
+    // What is nearest reads like what was asked where a part of the key has a `/` of its own.
+    let near = near.filter(|near| !near.contains(&format!("`{name}`")));
     let hint = match near {
         Some(near) => format!("{}; a {what} is named {forms}", printable(near, NAME)),
         None => format!("a {what} is named {forms}"),

@@ -209,7 +209,7 @@ fn one(reader: &Reader<'_>, span: Span) -> Check {
 fn some_time(reader: &Reader<'_>, name: &str) -> Option<Duration> {
     let time = reader.duration(name)?;
     if time.is_zero() {
-        let span = reader.get(name, Shape::Duration).map(|value| value.span());
+        let span = reader.get(name, Shape::Duration).map(toml::Spanned::span);
         let message = format!("`{name}` is no time at all: nothing is ever done in it");
         let span = span.unwrap_or_else(|| reader.span.clone());
         reader.notes.error(codes::DURATION, span, message, None);

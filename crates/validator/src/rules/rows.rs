@@ -10,7 +10,7 @@ use whimbrel_endpoint::{
     EndpointError, Feed, Field, Limit, Partition, Reader, RowOrder, Snapshot, Source,
 };
 use whimbrel_model::plan::{self, At, LargeFiles};
-use whimbrel_model::{Chunk, ChunkBuilder, Column, Kind, Row, Table, Value, ValueRef};
+use whimbrel_model::{Chunk, ChunkBuilder, Column, Row, Table, Value, ValueRef};
 
 use super::compile::{self, Known};
 use super::{Tally, Trouble, own, shown};
