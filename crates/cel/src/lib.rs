@@ -23,6 +23,7 @@
 //! assert_eq!(program.unwrap().run(given), Ok(Value::Bool(true)));
 //! ```
 
+mod answer;
 pub mod codes;
 mod exact;
 mod fault;
@@ -121,6 +122,12 @@ impl<I: Copy + PartialEq> Program<I> {
         }
         let plain = Plain::of(&tree);
         Ok(Self { tree, inputs, patterns, plain })
+    }
+
+    /// What the answer surely is, where it can be neither true nor false, whatever the record; `kind` says
+    /// so of inputs.
+    pub fn never_bool(&self, kind: impl Fn(I) -> Option<String>) -> Option<String> {
+        answer::never_bool(&self.tree, &|number| self.inputs.get(number).copied().and_then(&kind))
     }
 
     /// What the expression looks at, each once.

@@ -1,6 +1,6 @@
 //! The command line as clap sees it: verbs, flags, and nothing that is not honoured.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -244,6 +244,13 @@ pub(crate) struct Compare {
     /// Write the list to FILE, a JSON document a line
     #[arg(long, value_name = "FILE", requires = "all")]
     pub(crate) list: Option<PathBuf>,
+    /// Write to FILE the SQL that would make the right side like the left one; nothing is run, and a file
+    /// that is there is left alone
+    #[arg(long, value_name = "FILE")]
+    pub(crate) repair: Option<PathBuf>,
+    /// Of a plan with `sensitive` columns, show their values too, and write them into the file of `--repair`
+    #[arg(long)]
+    pub(crate) show_sensitive: bool,
 }
 
 /// `init`.
@@ -345,7 +352,7 @@ pub(crate) struct Migrate {
 /// A verb on a run.
 #[derive(Args, Debug, Clone)]
 pub(crate) struct OnRun {
-    /// The run; the newest if left out
+    /// The run, the newest if left out; or the plan, as a path that ends in `.toml`
     #[arg(value_name = "RUN")]
     pub(crate) run: Option<String>,
     /// Refused, with a hint: these verbs take the run without a flag
@@ -356,9 +363,42 @@ pub(crate) struct OnRun {
     pub(crate) plan: PathBuf,
 }
 
+impl OnRun {
+    /// The plan, however it is named.
+    pub(crate) fn plan(&self) -> &Path {
+        run_or_plan(self.run.as_deref(), &self.plan).1
+    }
+
+    /// The run that is named.
+    pub(crate) fn wanted(&self) -> Option<&str> {
+        run_or_plan(self.run.as_deref(), &self.plan).0
+    }
+
+    /// Two plans are named.
+    pub(crate) fn is_torn(&self) -> bool {
+        self.plan() != self.plan && self.plan != Path::new("whimbrel.toml")
+    }
+}
+
+/// The run, and the plan, where one may be named in the place of the other: runs have names without a
+/// point.
+pub(crate) fn run_or_plan<'a>(
+    named: Option<&'a str>,
+    plan: &'a Path,
+) -> (Option<&'a str>, &'a Path) {
+    let is_plan = |named: &&str| Path::new(named).extension().is_some_and(|end| end == "toml");
+    match named.filter(is_plan) {
+        Some(plan) => (None, Path::new(plan)),
+        None => (named, plan),
+    }
+}
+
 /// `history`.
 #[derive(Args, Debug)]
 pub(crate) struct History {
+    /// The plan, as with `--plan`
+    #[arg(value_name = "PLAN", conflicts_with = "plan")]
+    pub(crate) named: Option<PathBuf>,
     /// The plan, which names the target
     #[arg(long, short, value_name = "FILE", default_value = "whimbrel.toml")]
     pub(crate) plan: PathBuf,
@@ -495,7 +535,7 @@ pub(crate) struct RejectsWaive {
 pub(crate) struct Audit {
     #[command(subcommand)]
     pub(crate) verb: Option<AuditVerb>,
-    /// Only what touches this run; everything if left out
+    /// Only what touches this run, everything if left out; or the plan, as a path that ends in `.toml`
     #[arg(value_name = "RUN")]
     pub(crate) run: Option<String>,
     /// The plan, which names the target

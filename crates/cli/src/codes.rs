@@ -210,6 +210,19 @@ const OWN: &[(&str, &str, &str)] = &[
       comparison itself changes nothing: name another file and run it again.",
     ),
     (
+        "WB0736",
+        "the file of suggested repairs",
+        "`compare --repair FILE` writes SQL that would make the right side like the left one, for you to read \
+      and to run. The file could not be written, or one of that name is there, which is never overwritten. \
+      Nothing was changed in either database: name another file and run it again.",
+    ),
+    (
+        "WB0737",
+        "suggested repairs hold sensitive values",
+        "The plan says of columns that their values must not be shown, and the file of `compare --repair` \
+      holds values as they are. Only its owner may read the file; with `--show-sensitive` it is written.",
+    ),
+    (
         "WB0804",
         "rows still change",
         "Every row that differs was read again and still differs, but in another way than before: both \
@@ -220,8 +233,9 @@ const OWN: &[(&str, &str, &str)] = &[
         "WB0805",
         "the two sides differ",
         "Rows, tables or columns differ between the two databases; rows that differ were read again \
-      before they counted. The answer counts all of them and shows some; `--all --list FILE` writes each. \
-      Nothing is repaired by itself: decide which side is right, and mend the other.",
+      before they counted. The answer counts all of them and shows some; `--all --list FILE` writes each, \
+      and `--repair FILE` SQL that would make the right side like the left one. Nothing is repaired by \
+      itself: decide which side is right, and mend the other.",
     ),
 ];
 

@@ -717,8 +717,92 @@ fn keys_and_parents_that_are_never_the_same_are_no_proof_of_anything() {
         "[[check]]\nname = \"circles\"\nkind = \"cycles\"\ntable = \"people\"\nkey = \"id\"\nparent = \"name\"\n\
          [[check]]\nname = \"own\"\nkind = \"self-parents\"\ntable = \"people\"\nkey = \"id\"\nparent = \"name\"\n",
         |staff| {
-            let said = staff.ends(&["migrate", "--yes"], 8);
+            let said = staff.ends(&["migrate", "--yes"], 2);
             assert!(said.contains("their values are never the same"), "{said}");
         },
     );
+}
+
+#[test]
+fn rules_that_can_only_fail_are_told_by_validate_with_their_place() {
+    let rule = |rest: &str| format!("[[check]]\nname = 'c'\n{rest}\n");
+    let mistakes = [
+        ("table = 'people'\nrows = 'id + 1'", "36:8", "this is a sum"),
+        ("table = 'people'\nrows = 'size(name)'", "36:8", "this is a number"),
+        ("table = 'people'\nrows = 'boss'", "36:8", "this is `boss`, which is"),
+        ("table = 'people'\nrows = \"id > 1 ? 'x' : 'y'\"", "36:8", "this is a text"),
+        ("source = 'people'\nrows = '[NO]'", "36:8", "this is a list"),
+        ("table = 'people'\nrows = 'true'\ntimeout = '0s'", "37:11", "no time at all"),
+        (
+            "table = 'stays'\nkind = 'orphans'\ncolumns = ['id', 'person']\nreferences = 'people'",
+            "37:12",
+            "the key of `people` has 1 column",
+        ),
+        (
+            "table = 'stays'\nkind = 'orphans'\ncolumns = ['id', 'person']\nkey = 'id'\nreferences = 'people'",
+            "38:7",
+            "as many columns",
+        ),
+        (
+            "table = 'people'\nkind = 'cycles'\nkey = 'id'\nparent = 'name'",
+            "38:10",
+            "never the same",
+        ),
+        (
+            "table = 'stays'\nkind = 'overlaps'\nby = 'person'\nstart = 'begins'\nend = 'id'",
+            "39:7",
+            "never the same",
+        ),
+    ];
+    everywhere("", |staff| {
+        for loaded in [false, true] {
+            if loaded {
+                staff.plan("");
+                staff.ends(&["migrate", "--yes"], 0);
+            }
+            for (rest, place, told) in mistakes {
+                staff.plan(&rule(rest));
+                let said = staff.ends(&["validate"], 2);
+                assert!(said.contains(&format!("whimbrel.toml:{place}")), "{rest}\n{said}");
+                assert!(said.contains(told), "{rest}\n{said}");
+            }
+            for rest in [
+                "table = 'people'\nrows = 'id > 1 ? true : false'",
+                "table = 'people'\nrows = \"name.contains('A') || true\"",
+                "source = 'people'\nrows = 'NO'",
+                "table = 'people'\nkind = 'cycles'\nkey = 'id'\nparent = 'boss'",
+            ] {
+                staff.plan(&rule(&format!("{rest}\nseverity = 'warning'")));
+                staff.ends(&["validate"], 0);
+            }
+        }
+    });
+}
+
+#[test]
+fn what_is_refused_of_the_targets_sql_is_not_called_a_source() {
+    everywhere("", |staff| {
+        staff.ends(&["migrate", "--yes"], 0);
+        staff.plan("[[check]]\nname = 'c'\nsql = 'DELETE FROM people RETURNING id'\n");
+        let said = staff.ends(&["validate"], 2);
+        let refused: String = said.lines().skip_while(|line| !line.starts_with("error")).collect();
+        assert!(refused.contains("WB0492") && !refused.contains("source"), "{said}");
+    });
+}
+
+#[test]
+fn a_plan_is_named_where_a_run_is_too() {
+    let staff = Staff::on_sqlite("");
+    staff.ends(&["migrate", "whimbrel.toml"], 0);
+    fs::rename(staff.folder.path().join("whimbrel.toml"), staff.folder.path().join("other.toml"))
+        .unwrap();
+    for verb in ["verify", "status", "report", "history", "audit"] {
+        staff.ends(&[verb, "other.toml"], 0);
+        staff.ends(&[verb, "-p", "other.toml"], 0);
+    }
+    staff.ends(&["verify", "--level", "forensic", "other.toml"], 0);
+    let said = staff.ends(&["prove", "--row", "people/1", "other.toml"], 0);
+    assert!(said.contains("people/1"), "{said}");
+    let said = staff.ends(&["verify", "other.toml", "-p", "another.toml"], 2);
+    assert!(said.contains("takes one plan"), "{said}");
 }

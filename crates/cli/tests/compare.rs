@@ -504,3 +504,66 @@ fn one_document_holds_no_list() {
     assert_eq!(output.status.code(), Some(4));
     serde_json::from_slice::<Json>(&output.stdout).unwrap();
 }
+
+#[test]
+fn a_key_that_is_spelled_in_another_way_is_found_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = |name: &str| Connection::open(folder.path().join(name)).unwrap();
+    let table = "CREATE TABLE t (id UUID PRIMARY KEY NOT NULL, at TIMESTAMP)";
+    open("left.db").execute_batch(table).unwrap();
+    open("right.db").execute_batch(table).unwrap();
+    let right =
+        "INSERT INTO t VALUES ('8F14E45F-CEEA-467A-9B0C-1A2B3C4D5E6F', '2024-03-31 01:59:59')";
+    open("right.db").execute_batch(right).unwrap();
+    let arguments = ["compare", "left.db", "right.db", "--wait", "1ms"];
+    let output = whimbrel(folder.path(), &arguments);
+    assert_eq!(output.status.code(), Some(4), "{}", said(&output));
+    open("left.db").execute_batch(&right.to_lowercase()).unwrap();
+    let output = whimbrel(folder.path(), &arguments);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let other = "UPDATE t SET at = NULL";
+    open("right.db").execute_batch(other).unwrap();
+    let text = said(&whimbrel(folder.path(), &arguments));
+    assert!(text.contains("changed 8f14e45f"), "{text}");
+}
+
+#[test]
+fn a_column_to_leave_out_that_is_not_there_is_a_mistake() {
+    let folder = pair(SHOP, "UPDATE shop SET name = 'x'");
+    for stray in ["nmae", "shop.nmae", "shpo.name"] {
+        let arguments = ["compare", "left.db", "right.db", "--without", stray];
+        let output = whimbrel(folder.path(), &arguments);
+        assert_eq!(output.status.code(), Some(2), "{stray}: {output:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains(stray), "{output:?}");
+    }
+    let folder = migrated("sqlite:shop.db");
+    let arguments = ["compare", "whimbrel.toml", "--without", "nmae"];
+    assert_eq!(whimbrel(folder.path(), &arguments).status.code(), Some(2));
+    let arguments = ["compare", "whimbrel.toml", "--without", "shop.name"];
+    assert_eq!(whimbrel(folder.path(), &arguments).status.code(), Some(0));
+}
+
+#[test]
+fn why_rows_are_matched_by_all_columns_is_said() {
+    check(
+        "CREATE TABLE t (id BIGINT PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, 'a')",
+        "UPDATE t SET v = 'b'",
+        &[],
+        expect![[r#"
+            Different: 2 rows in 1 table.
+
+            left   sqlite:left.db
+            right  sqlite:right.db
+
+            table           left          right      changed      missing        extra
+            t                  1              1            0            1            1
+            t: matched by all columns, as the key on the left, `id`, may be NULL: NOT NULL would make it one
+
+            t, by all columns:
+              missing 1/a
+              extra 1/b
+
+            exit 4
+        "#]],
+    );
+}

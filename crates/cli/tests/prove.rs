@@ -406,6 +406,16 @@ fn what_is_not_there_is_told_with_what_comes_nearest() {
 }
 
 #[test]
+fn a_key_with_a_slash_is_named_as_it_is_asked_for() {
+    let shop = Shop::verified();
+    let said = shop.ends(&["prove", "--row", "orders/2/b/1"], 2);
+    assert!(said.contains(r#"where one has a `/`, as `["KEY", "KEY"]`"#), "{said}");
+    assert!(!said.contains("the nearest key is `orders/2/b/1`"), "{said}");
+    let said = shop.ends(&["prove", "--row", r#"orders/["2","b/1"]"#], 0);
+    assert!(said.contains(r#"row     orders/["2","b/1"]"#), "{said}");
+}
+
+#[test]
 fn a_proof_stands_where_its_row_cannot_be_read_any_more() {
     let shop = Shop::verified();
     shop.sql("ALTER TABLE people DROP COLUMN name");

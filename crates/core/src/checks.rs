@@ -130,19 +130,20 @@ impl View<'_> {
         let known = match &check.on {
             CheckOn::Source(name) => self.of_source(&name.value),
             CheckOn::Target => match self.of_table(&subject.value).await? {
-                Some(known) => known,
+                Some(table) => Known::of(&table),
                 None => return Ok(self.no_table(subject)),
             },
         };
         let mut mistakes = rules::look_over(check, &known);
-        if let (Asks::Ready { ready: Ready::Orphans { references, key, .. }, .. }, true) =
+        if let (Asks::Ready { ready: Ready::Orphans { references, key, columns }, .. }, true) =
             (&check.asks, matches!(check.on, CheckOn::Target))
         {
             match self.of_table(&references.value).await? {
                 None => mistakes.extend(self.no_table(references)),
-                Some(known) => {
-                    let unknown = key.iter().filter(|column| !known.names.contains(&column.value));
+                Some(parent) => {
+                    let unknown = key.iter().filter(|key| parent.column(&key.value).is_none());
                     mistakes.extend(unknown.map(|column| no_column(references, column)));
+                    mistakes.extend(no_match(&parent, references, key, columns));
                 }
             }
         }
@@ -159,26 +160,22 @@ impl View<'_> {
         let optional = self.plan.source(name).map(|source| source.optional.as_slice());
         names.extend(optional.unwrap_or_default().iter().map(|column| column.value.clone()));
         let closed = !shapes.is_empty() && shapes.iter().all(|(shape, _)| shape.closed);
-        Known { names: names.into_iter().collect(), closed }
+        Known { names: names.into_iter().collect(), kinds: Vec::new(), closed }
     }
 
-    /// The columns that a table has or will have.
-    async fn of_table(&self, name: &str) -> Result<Option<Known>, CoreError> {
-        let known = |table: &Table| {
-            let names = table.columns.iter().map(|column| column.name.clone());
-            Known { names: names.collect(), closed: true }
-        };
+    /// A table as it is or will be.
+    async fn of_table(&self, name: &str) -> Result<Option<Table>, CoreError> {
         if let Some((table, _)) = self.tables.get(name) {
-            return Ok(Some(known(table)));
+            return Ok(Some(table.clone()));
         }
         if let Some(table) = self.made.get(name) {
-            return Ok(Some(known(table)));
+            return Ok(Some(table.clone()));
         }
         if !self.target.exists {
             return Ok(None);
         }
         let described = self.ports.target.describe(name).await;
-        Ok(described.during(|| format!("describing table `{name}`"))?.as_ref().map(known))
+        described.during(|| format!("describing table `{name}`"))
     }
 
     /// A table that SQL of the plan writes may be its own.
@@ -266,6 +263,32 @@ impl View<'_> {
 
 fn refused(code: &'static str, message: String, help: Option<String>, sql: &SqlText) -> PlanError {
     PlanError { code, message, span: Some(sql.span.clone()), help }
+}
+
+/// Columns that lead to a key with another number of them.
+fn no_match(
+    parent: &Table,
+    references: &At<String>,
+    key: &[At<String>],
+    columns: &[At<String>],
+) -> Option<PlanError> {
+    let own = parent.key.len();
+    // A `key` that is said is counted with the plan's own mistakes.
+    if !key.is_empty() || columns.is_empty() || own == columns.len() {
+        return None;
+    }
+    let name = excerpt_text(&references.value);
+    let message = match own {
+        0 => format!("`{name}` has no key, and `key` does not say what `columns` lead to"),
+        1 => format!("the key of `{name}` has 1 column, and `columns` {}", columns.len()),
+        own => format!("the key of `{name}` has {own} columns, and `columns` {}", columns.len()),
+    };
+    Some(PlanError {
+        code: whimbrel_validator::codes::CHECK_FITS,
+        message,
+        span: Some(columns[0].span.clone()),
+        help: Some("say by `key` which columns there are meant".to_owned()),
+    })
 }
 
 fn no_column(table: &At<String>, column: &At<String>) -> PlanError {

@@ -19,6 +19,7 @@ mod query;
 mod snapshot;
 mod source;
 mod target;
+mod words;
 
 pub use error::{EndpointError, ErrorClass};
 pub use query::{Condition, Operator, Order, Query, Rows};
@@ -31,3 +32,4 @@ pub use target::{
     SchemaFile, Script, Target, TargetFacts, Txn, WriteMode,
 };
 pub use whimbrel_model::{Field, FileFacts, Shape, ShapeColumn};
+pub use words::{Cell, Seen, Unsaid, Words};

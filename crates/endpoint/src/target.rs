@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use whimbrel_model::{Chunk, Table, Value};
 
-use crate::{EndpointError, Query, Rows, Snapshot};
+use crate::{EndpointError, Query, Rows, Snapshot, Words};
 
 /// A database that rows are loaded into.
 ///
@@ -67,6 +67,18 @@ pub trait Target: Send + Sync {
     /// The target as it is committed at the first question, on connections of its own. Nothing is
     /// opened yet.
     fn snapshot(&self) -> Result<Arc<dyn Snapshot>, EndpointError>;
+
+    /// How rows of a table, found by these columns, would be changed by hand; `None` where it has no such
+    /// table, or one whose rows nobody can change so. `key` is empty where all values are what a row is
+    /// found by.
+    async fn words(
+        &self,
+        table: &str,
+        key: &[&str],
+    ) -> Result<Option<Box<dyn Words>>, EndpointError> {
+        let (_, _) = (table, key);
+        Ok(None)
+    }
 
     /// How many rows [`Txn::write`] takes best at a time: where each call costs exchanges with a
     /// server, more of them.

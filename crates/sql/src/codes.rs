@@ -378,9 +378,10 @@ pub const CODES: &[(&str, &str, &str)] = &[
     ),
     (
         SOURCE_QUERY,
-        "the source's query cannot be used",
-        "The database does not take the query of the source, or its columns cannot be told apart. The \
-         query is one SELECT that only reads; give every column a name of its own (`AS`).",
+        "a query cannot be used",
+        "The database does not take a query of the plan (of a source, a `[[check]]`, a `[[query]]`), or its \
+         columns cannot be told apart. It is one SELECT that only reads; give every column a name of its \
+         own (`AS`).",
     ),
     (
         SOURCE_KEY,

@@ -26,6 +26,7 @@ mod steps;
 mod tls;
 mod url;
 mod waiting;
+mod words;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -36,6 +37,7 @@ pub use catalogue::{Look, catalogue};
 pub use codes::{CODES, hint};
 pub use source::{Read, SourceSpec, sources};
 pub use url::Location;
+pub use words::{Frame, frame};
 
 /// How to connect.
 #[derive(Clone, Debug)]

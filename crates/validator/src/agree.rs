@@ -94,27 +94,45 @@ fn instant(text: &str) -> Option<DateTime> {
     Some(DateTime { days: date(day)?.days, nanos })
 }
 
+/// Whether values of a column may come in another form than the kind in which they are compared has;
+/// `spells`: its engine keeps as text what others have types for, in whatever form it was written.
+pub(crate) fn may_convert(own: Kind, agreed: Kind, spells: bool) -> bool {
+    let differs = std::mem::discriminant(&own) != std::mem::discriminant(&agreed);
+    let spelled = matches!(
+        agreed,
+        Kind::Uuid | Kind::Date | Kind::Timestamp | Kind::TimestampTz | Kind::Decimal(_)
+    );
+    differs || spells && spelled
+}
+
 /// A feed whose values come as the kinds in which they are compared.
 pub(crate) struct Converted {
     feed: Box<dyn Feed>,
     /// The kinds of columns whose values may come in another form.
     kinds: Vec<Option<Kind>>,
+    /// Behind them the values come once more, as they were.
+    keeps: bool,
 }
 
 impl Converted {
     /// The feed itself, where nothing can be in another form.
     pub(crate) fn over(feed: Box<dyn Feed>, own: &[Kind], agreed: &[Kind]) -> Box<dyn Feed> {
         let kind = |(own, agreed): (&Kind, &Kind)| {
-            let differs = std::mem::discriminant(own) != std::mem::discriminant(agreed);
-            // SQLite keeps these as text, in whatever form they were written.
-            let spelled = matches!(
-                agreed,
-                Kind::Uuid | Kind::Date | Kind::Timestamp | Kind::TimestampTz | Kind::Decimal(_)
-            );
-            (differs || spelled).then_some(*agreed)
+            // Whether the engine spells them is not known here.
+            may_convert(*own, *agreed, true).then_some(*agreed)
         };
         let kinds: Vec<Option<Kind>> = own.iter().zip(agreed).map(kind).collect();
-        if kinds.iter().all(Option::is_none) { feed } else { Box::new(Self { feed, kinds }) }
+        if kinds.iter().all(Option::is_none) {
+            feed
+        } else {
+            Box::new(Self { feed, kinds, keeps: false })
+        }
+    }
+
+    /// The same, and behind each row's values those that the feed has given.
+    pub(crate) fn beside(feed: Box<dyn Feed>, agreed: &[Kind]) -> Box<dyn Feed> {
+        let kinds = agreed.iter().copied().map(Some).collect();
+        Box::new(Self { feed, kinds, keeps: true })
     }
 }
 
@@ -126,16 +144,21 @@ impl Feed for Converted {
             let mut pairs = row.values().zip(&self.kinds);
             pairs.any(|(value, kind)| kind.is_some_and(|kind| is_in_another_form(kind, value)))
         };
-        if !chunk.rows().any(is_other) {
+        if !self.keeps && !chunk.rows().any(is_other) {
             return Ok(Some(chunk));
         }
-        let mut out = ChunkBuilder::with_capacity(chunk.width(), chunk.len(), chunk.size());
+        let times = if self.keeps { 2 } else { 1 };
+        let (width, bytes) = (times * chunk.width(), times * chunk.size());
+        let mut out = ChunkBuilder::with_capacity(width, chunk.len(), bytes);
         for row in chunk.rows() {
             for (value, kind) in row.values().zip(&self.kinds) {
                 match kind.and_then(|kind| converted(kind, value)) {
                     Some(converted) => out.push(converted.as_ref()),
                     None => out.push(value),
                 }
+            }
+            if self.keeps {
+                row.values().for_each(|value| out.push(value));
             }
             out.end_row();
         }

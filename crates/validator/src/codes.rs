@@ -34,8 +34,8 @@ pub const CODES: &[(&str, &str, &str)] = &[
     (
         NO_TABLE,
         "there is nothing to compare",
-        "Neither side has a table, or none of the name that was given. Tables are compared by their \
-         names, as each side's catalogue spells them (with the schema where that is not the usual one); \
+        "Neither side has a table, or none of the name that was given, or no table that is compared has a \
+         column that `--without` names. Tables are compared by their names, as each side's catalogue spells them (with the schema where that is not the usual one); \
          Whimbrel's own are left out. Look at the names with `whimbrel analyze URL`.",
     ),
     (

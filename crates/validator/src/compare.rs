@@ -9,10 +9,12 @@
 
 mod mapped;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use whimbrel_endpoint::{EndpointError, ErrorClass, Feed, Query, RowOrder, Snapshot, Target};
+use whimbrel_model::catalogue::TableEntry;
 use whimbrel_model::{Column, Kind, Row, Table, Value, ValueRef};
 
 use crate::agree::{self, Converted};
@@ -38,6 +40,8 @@ pub struct Options {
     pub pause: Duration,
     /// Where rows are sorted that do not come in order.
     pub room: Room,
+    /// Who watches is told what the right side holds, as its engine gives it.
+    pub stands: bool,
 }
 
 /// Who compares tells and waits through this.
@@ -46,8 +50,13 @@ pub trait Watch: Send {
     /// Lets some time go by.
     async fn wait(&mut self, pause: Duration);
 
-    /// A row differs, for good. In the order of the table's key as far as none was read again.
-    fn differs(&mut self, table: &str, found: &Found);
+    /// A table is compared from here on: its name, its key, its columns.
+    async fn begins(&mut self, table: &TableComparison) -> Result<(), EndpointError>;
+
+    /// A row differs, for good. In the order of the table's key as far as none was read again. Where that
+    /// was asked for, `stands` is the right side's row, if it has it: the values of all columns, as they
+    /// stand there and not as they were compared.
+    fn differs(&mut self, table: &str, found: &Found, stands: Option<&[Value]>);
 
     /// What was told of this table is void: its rows did not come in order, and are compared anew.
     fn anew(&mut self, table: &str);
@@ -135,6 +144,8 @@ pub struct TableComparison {
     pub table: String,
     /// The columns that rows are matched by; none: by all of their values.
     pub key: Vec<String>,
+    /// Why there is no key, where there is none.
+    pub keyless: Option<Keyless>,
     /// Columns that were compared, key included.
     pub columns: Vec<String>,
     /// Columns that only one side has, or that both have in kinds that cannot be compared.
@@ -153,6 +164,17 @@ pub struct TableComparison {
     pub rejected: u64,
     /// Where the left side is a plan: its steps of SQL that have written to the table.
     pub written_by: Vec<String>,
+}
+
+/// Why rows are matched by all of their values.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Keyless {
+    /// Neither side declares a key.
+    Undeclared,
+    /// The columns of the key may be NULL, so that it tells no two rows apart that have none.
+    MayBeNull(Side, Vec<String>),
+    /// Not all columns of the key are compared.
+    NotCompared(Side, Vec<String>),
 }
 
 /// A column that is not compared.
@@ -185,7 +207,8 @@ impl Comparison {
 
 /// Compares two databases by the names of their tables and columns.
 ///
-/// Class `Configuration`, code `WB0803`: a table that was named is on neither side, or there is none.
+/// Class `Configuration`, code `WB0803`: a table or a column that was named is on neither side, or there is
+/// none.
 pub async fn compare(
     left: &dyn Target,
     right: &dyn Target,
@@ -193,22 +216,31 @@ pub async fn compare(
     watch: &mut dyn Watch,
 ) -> Result<Comparison, EndpointError> {
     let snapshots = (left.snapshot()?, right.snapshot()?);
-    let names = Names::of(&*snapshots.0, &*snapshots.1, options).await?;
+    let (of_left, of_right) = (&*snapshots.0, &*snapshots.1);
+    let names = Names::of(of_left, of_right, options).await?;
+    let mut leaves = Leaves::new(&options.without);
+    let mut pairs = Vec::with_capacity(names.both.len());
+    for name in &names.both {
+        pairs.extend(Pair::of(of_left, of_right, name, &names.keys, &mut leaves).await?);
+    }
+    leaves.all_met()?;
     let mut comparison =
         Comparison { only_left: names.left, only_right: names.right, ..Comparison::default() };
-    let mut jobs = Vec::new();
-    for name in names.both {
-        let (of_left, of_right) = (&*snapshots.0, &*snapshots.1);
-        let Some(pair) = Pair::of(of_left, of_right, &name, options).await? else { continue };
+    let spells = [left.facts().await?.engine == SPELLS, right.facts().await?.engine == SPELLS];
+    let mut jobs = Vec::with_capacity(pairs.len());
+    for pair in pairs {
         let mut job = Job::new(pair, options);
+        job.keeps = job.pair.keeps(spells, options.stands);
         if job.pair.left.columns.is_empty() {
             // They share a name and nothing else.
+            let name = &job.pair.left.name;
             job.compared.tally = Tally {
-                left: of_left.count(&name).await?.unwrap_or(0),
-                right: of_right.count(&name).await?.unwrap_or(0),
+                left: of_left.count(name).await?.unwrap_or(0),
+                right: of_right.count(name).await?.unwrap_or(0),
                 ..Tally::default()
             };
         } else {
+            watch.begins(&job.compared).await?;
             job.compare(of_left, of_right, watch).await?;
         }
         jobs.push(job);
@@ -231,11 +263,46 @@ pub async fn compare(
     Ok(comparison)
 }
 
+/// The columns that are left out, and which of them were there.
+struct Leaves<'o> {
+    without: &'o [String],
+    met: Vec<bool>,
+}
+
+impl<'o> Leaves<'o> {
+    fn new(without: &'o [String]) -> Self {
+        Self { without, met: vec![false; without.len()] }
+    }
+
+    /// Whether a column is left out; it is there.
+    fn out(&mut self, table: &str, column: &str) -> bool {
+        let whole = format!("{table}.{column}");
+        let mut is_out = false;
+        for (without, met) in self.without.iter().zip(&mut self.met) {
+            if *without == column || *without == whole {
+                (is_out, *met) = (true, true);
+            }
+        }
+        is_out
+    }
+
+    fn all_met(&self) -> Result<(), EndpointError> {
+        let stray = self.without.iter().zip(&self.met).find(|(_, met)| !**met);
+        stray.map_or(Ok(()), |(name, _)| {
+            Err(nothing(format!("no table that is compared has a column to leave out: `{name}`")))
+        })
+    }
+}
+
+/// Keys and unique keys that the catalogues of both sides declare, by table.
+type Declared = [BTreeMap<String, Vec<Vec<String>>>; 2];
+
 /// Tables by where they are.
 struct Names {
     both: Vec<String>,
     left: Vec<String>,
     right: Vec<String>,
+    keys: Declared,
 }
 
 impl Names {
@@ -246,12 +313,17 @@ impl Names {
     ) -> Result<Self, EndpointError> {
         let of = async |side: &dyn Snapshot| {
             let catalogue = side.catalogue().await?;
-            let mut names: Vec<String> =
-                catalogue.tables.into_iter().map(|table| table.name).collect();
-            names.sort();
-            Ok::<_, EndpointError>(names)
+            let keys = |table: TableEntry| {
+                let own = (!table.key.is_empty()).then_some(table.key);
+                (table.name, own.into_iter().chain(table.uniques).collect())
+            };
+            let keys: BTreeMap<String, Vec<Vec<String>>> =
+                catalogue.tables.into_iter().map(keys).collect();
+            Ok::<_, EndpointError>(keys)
         };
-        let (mut left, mut right) = (of(of_left).await?, of(of_right).await?);
+        let keys = [of(of_left).await?, of(of_right).await?];
+        let [mut left, mut right] =
+            keys.each_ref().map(|keys| keys.keys().cloned().collect::<Vec<String>>());
         if !options.tables.is_empty() {
             left.retain(|name| options.tables.contains(name));
             right.retain(|name| options.tables.contains(name));
@@ -264,7 +336,7 @@ impl Names {
         if left.is_empty() && right.is_empty() {
             return Err(nothing("neither side has a table".to_owned()));
         }
-        let mut names = Self { both: Vec::new(), left: Vec::new(), right: Vec::new() };
+        let mut names = Self { both: Vec::new(), left: Vec::new(), right: Vec::new(), keys };
         for (own, other, alone, side) in
             [(&left, &right, &mut names.left, of_right), (&right, &left, &mut names.right, of_left)]
         {
@@ -290,6 +362,9 @@ impl Names {
     }
 }
 
+/// The engine that keeps dates, UUIDs and numbers as text, in whatever form it was given.
+const SPELLS: &str = "sqlite";
+
 fn nothing(message: String) -> EndpointError {
     EndpointError::new(ErrorClass::Configuration, codes::NO_TABLE, message)
 }
@@ -301,6 +376,7 @@ struct Pair {
     /// The kinds in which cells are compared.
     kinds: Vec<Kind>,
     apart: Vec<Apart>,
+    keyless: Option<Keyless>,
 }
 
 impl Pair {
@@ -308,16 +384,17 @@ impl Pair {
         left: &dyn Snapshot,
         right: &dyn Snapshot,
         name: &str,
-        options: &Options,
+        declared: &Declared,
+        leaves: &mut Leaves<'_>,
     ) -> Result<Option<Self>, EndpointError> {
         let (Some(left), Some(right)) = (left.describe(name).await?, right.describe(name).await?)
         else {
             return Ok(None);
         };
-        let is_left_out = |column: &Column| {
-            let whole = format!("{name}.{}", column.name);
-            options.without.iter().any(|without| *without == column.name || *without == whole)
-        };
+        let columns = left.columns.iter().chain(&right.columns);
+        let out: Vec<&String> =
+            columns.map(|column| &column.name).filter(|column| leaves.out(name, column)).collect();
+        let is_left_out = |column: &Column| out.contains(&&column.name);
         let has = |table: &Table, name: &str| table.columns.iter().any(|own| own.name == name);
         let mut apart = Vec::new();
         for (own, other, side) in [(&left, &right, Side::Left), (&right, &left, Side::Right)] {
@@ -333,10 +410,41 @@ impl Pair {
             .map(key_names)
             .find(|key| !key.is_empty() && key.iter().all(|column| names.contains(column)));
         let key = key.unwrap_or_default();
+        let keyless = key.is_empty().then(|| {
+            let declared =
+                declared.each_ref().map(|keys| keys.get(name).and_then(|keys| keys.first()));
+            keyless(declared, &names)
+        });
         let (left, right) = (narrowed(&left, &names, &key), narrowed(&right, &names, &key));
         let kinds = left.columns.iter().zip(&right.columns);
         let kinds = kinds.map(|(a, b)| agree::kind(a.kind, b.kind)).collect();
-        Ok(Some(Self { left, right, kinds, apart }))
+        Ok(Some(Self { left, right, kinds, apart, keyless }))
+    }
+}
+
+impl Pair {
+    /// The sides whose values are kept beside what they are compared as: where a row is not found again by
+    /// the latter, and where somebody wants to know what stands there.
+    fn keeps(&self, spells: [bool; 2], stands: bool) -> [bool; 2] {
+        let differs = |(table, spells): (&Table, bool)| {
+            let mut key = table.key.iter();
+            key.any(|&column| {
+                agree::may_convert(table.columns[column].kind, self.kinds[column], spells)
+            })
+        };
+        [differs((&self.left, spells[0])), stands || differs((&self.right, spells[1]))]
+    }
+}
+
+/// Why no key that is declared can be used.
+fn keyless(declared: [Option<&Vec<String>>; 2], compared: &[String]) -> Keyless {
+    let sides = [Side::Left, Side::Right].into_iter().zip(declared);
+    let sides: Vec<_> = sides.filter_map(|(side, key)| Some((side, key?))).collect();
+    let is_compared = |key: &[String]| key.iter().all(|column| compared.contains(column));
+    match sides.iter().find(|(_, key)| is_compared(key)).or(sides.first()) {
+        None => Keyless::Undeclared,
+        Some((side, key)) if is_compared(key) => Keyless::MayBeNull(*side, (*key).clone()),
+        Some((side, key)) => Keyless::NotCompared(*side, (*key).clone()),
     }
 }
 
@@ -358,9 +466,15 @@ fn narrowed(table: &Table, names: &[String], key: &[String]) -> Table {
 /// What stands under a key when it is read again.
 enum Reread {
     /// The row, or none.
-    Row(Option<Vec<Value>>),
+    Row(Option<Stored>),
     /// More than one: what is a key on the other side is none on this one.
     Several,
+}
+
+/// A row: as it is compared, and as it stands.
+struct Stored {
+    compared: Vec<Value>,
+    stands: Vec<Value>,
 }
 
 /// The comparison of one table.
@@ -369,7 +483,18 @@ struct Job<'a> {
     options: &'a Options,
     compared: TableComparison,
     /// Rows that differ and may yet settle.
-    differing: Vec<Found>,
+    differing: Vec<Kept>,
+    /// The sides whose values come a second time, as they stand.
+    keeps: [bool; 2],
+}
+
+/// A row that differs.
+struct Kept {
+    found: Found,
+    /// By what it is found again on either side, where that is not what it is compared by.
+    keys: [Option<Vec<Value>>; 2],
+    /// What stands on the right, where somebody wants to know.
+    stands: Option<Vec<Value>>,
 }
 
 impl<'a> Job<'a> {
@@ -378,6 +503,7 @@ impl<'a> Job<'a> {
         let compared = TableComparison {
             table: table.name.clone(),
             key: key_names(table),
+            keyless: pair.keyless.clone(),
             columns: table.columns.iter().map(|column| column.name.clone()).collect(),
             apart: pair.apart.clone(),
             tally: Tally::default(),
@@ -388,7 +514,7 @@ impl<'a> Job<'a> {
             rejected: 0,
             written_by: Vec::new(),
         };
-        Self { pair, options, compared, differing: Vec::new() }
+        Self { pair, options, compared, differing: Vec::new(), keeps: [false; 2] }
     }
 
     /// Every row of both sides, once.
@@ -402,7 +528,14 @@ impl<'a> Job<'a> {
         let rereads = !table.key.is_empty() && self.options.attempts > 0;
         let mut unordered = Vec::new();
         let (tally, found) = loop {
-            let mut found = Gathered { table, kept: Vec::new(), rereads, watch: &mut *watch };
+            let mut found = Gathered {
+                table,
+                kept: Vec::new(),
+                rereads,
+                keeps: self.keeps,
+                stands: self.options.stands,
+                watch: &mut *watch,
+            };
             match self.merged((left, right), &unordered, &mut found).await {
                 Ok(tally) => {
                     let not_reread = rereads && !found.rereads;
@@ -432,7 +565,7 @@ impl<'a> Job<'a> {
         let sides = [(Side::Left, snapshots.0, left), (Side::Right, snapshots.1, right)];
         let mut feeds = Vec::with_capacity(2);
         for (side, snapshot, table) in sides {
-            let feed = self.feed(snapshot, table, unordered.contains(&side)).await;
+            let feed = self.feed(snapshot, table, side, unordered.contains(&side)).await;
             feeds.push(feed.map_err(|error| MergeError::Read(side, error))?);
         }
         let [left_feed, right_feed] = &mut feeds[..] else { unreachable!("there are two sides") };
@@ -445,18 +578,28 @@ impl<'a> Job<'a> {
         &self,
         snapshot: &dyn Snapshot,
         table: &Table,
+        side: Side,
         is_unordered: bool,
     ) -> Result<Box<dyn Feed>, EndpointError> {
         let sorts = is_unordered || table.key.is_empty();
         let order = if sorts { RowOrder::Any } else { RowOrder::ByKey };
         let own: Vec<Kind> = table.columns.iter().map(|column| column.kind).collect();
-        let feed = Converted::over(snapshot.rows(table, order).await?, &own, &self.pair.kinds);
+        let (rows, columns) = (snapshot.rows(table, order).await?, table.columns.len());
+        let keeps = match side {
+            Side::Left => self.keeps[0],
+            Side::Right => self.keeps[1],
+        };
+        let (feed, width) = if keeps {
+            (Converted::beside(rows, &self.pair.kinds), 2 * columns)
+        } else {
+            (Converted::over(rows, &own, &self.pair.kinds), columns)
+        };
         if !sorts {
             return Ok(feed);
         }
-        let all: Vec<usize> = (0..table.columns.len()).collect();
+        let all: Vec<usize> = (0..columns).collect();
         let key = if table.key.is_empty() { &all } else { &table.key };
-        Ok(Box::new(sorted(feed, table.columns.len(), key, &self.options.room).await?))
+        Ok(Box::new(sorted(feed, width, key, &self.options.room).await?))
     }
 
     /// Reads rows that differ again; those that do not any more count as equal.
@@ -466,22 +609,27 @@ impl<'a> Job<'a> {
         right: &dyn Target,
     ) -> Result<(), EndpointError> {
         for before in std::mem::take(&mut self.differing) {
+            let [left_key, right_key] =
+                before.keys.each_ref().map(|key| key.as_ref().unwrap_or(&before.found.key));
             let rows = (
-                self.row(left, &self.pair.left, &before.key).await?,
-                self.row(right, &self.pair.right, &before.key).await?,
+                self.row(left, &self.pair.left, left_key).await?,
+                self.row(right, &self.pair.right, right_key).await?,
             );
             let (Reread::Row(left), Reread::Row(right)) = rows else {
                 // Which of them is meant, nobody can say.
                 self.differing.push(before);
                 continue;
             };
-            self.settle(&before, &(left, right));
+            self.settle(before, left.map(|row| row.compared), right);
         }
         Ok(())
     }
 
     /// Counts a row that differed as what it is now.
-    fn settle(&mut self, before: &Found, rows: &(Option<Vec<Value>>, Option<Vec<Value>>)) {
+    fn settle(&mut self, before: Kept, left: Option<Vec<Value>>, right: Option<Stored>) {
+        let Kept { found: before, keys, .. } = before;
+        let (right, stands) = right.map(|row| (row.compared, row.stands)).unzip();
+        let rows = &(left, right);
         let tally = &mut self.compared.tally;
         let (left, right) = before.how.sides();
         tally.left -= left;
@@ -502,14 +650,15 @@ impl<'a> Job<'a> {
         tally.right += right;
         *now.how.class(tally) += 1;
         let unstable = now.how != before.how || now.cells != before.cells;
-        self.differing.push(Found { unstable, ..now });
+        let stands = stands.filter(|_| self.options.stands);
+        self.differing.push(Kept { found: Found { unstable, ..now }, keys, stands });
     }
 
     /// What differs after all.
     fn tell(&mut self, watch: &mut dyn Watch) {
-        for found in &self.differing {
+        for Kept { found, stands, .. } in &self.differing {
             self.compared.unstable += u64::from(found.unstable);
-            watch.differs(&self.compared.table, found);
+            watch.differs(&self.compared.table, found, stands.as_deref());
         }
     }
 
@@ -532,11 +681,13 @@ impl<'a> Job<'a> {
         let row = rows.rows().next();
         Ok(Reread::Row(row.map(|row| {
             let values = row.values().zip(&self.pair.kinds);
-            values
-                .map(|(value, kind)| {
-                    agree::converted(*kind, value).unwrap_or_else(|| value.to_owned())
-                })
-                .collect()
+            let compared = values.map(|(value, kind)| {
+                agree::converted(*kind, value).unwrap_or_else(|| value.to_owned())
+            });
+            Stored {
+                compared: compared.collect(),
+                stands: row.values().map(ValueRef::to_owned).collect(),
+            }
         })))
     }
 
@@ -572,25 +723,47 @@ impl<'a> Job<'a> {
 /// Rows that differ: kept to be read again, or told at once.
 struct Gathered<'a> {
     table: &'a Table,
-    kept: Vec<Found>,
+    kept: Vec<Kept>,
     rereads: bool,
+    /// The sides whose values come a second time, as they stand.
+    keeps: [bool; 2],
+    /// Who watches wants to know what stands on the right.
+    stands: bool,
     watch: &'a mut dyn Watch,
 }
 
 impl Gathered<'_> {
     fn take(&mut self, difference: Difference<'_>) {
+        let (left, right) = match difference {
+            Difference::Missing(row) => (Some(row), None),
+            Difference::Extra(row) => (None, Some(row)),
+            Difference::Changed { left, right, .. } => (Some(left), Some(right)),
+        };
+        let stands = right.filter(|_| self.stands).map(|row| self.standing(row, self.keeps[1]));
         let found = found(self.table, difference);
         if !self.rereads {
-            self.watch.differs(&self.table.name, &found);
+            self.watch.differs(&self.table.name, &found, stands.as_deref());
             return;
         }
-        self.kept.push(found);
+        let key = |row: Option<Row<'_>>, keeps: bool| {
+            let row = self.standing(row.filter(|_| keeps)?, keeps);
+            Some(self.table.key.iter().map(|&column| row[column].clone()).collect())
+        };
+        let keys = [key(left, self.keeps[0]), key(right, self.keeps[1])];
+        self.kept.push(Kept { found, keys, stands });
         if self.kept.len() > REREAD_MAX {
             self.rereads = false;
-            for found in std::mem::take(&mut self.kept) {
-                self.watch.differs(&self.table.name, &found);
+            for Kept { found, stands, .. } in std::mem::take(&mut self.kept) {
+                self.watch.differs(&self.table.name, &found, stands.as_deref());
             }
         }
+    }
+
+    /// A row as its engine gives it: behind what it was compared as, where that may be another form of it.
+    fn standing(&self, row: Row<'_>, keeps: bool) -> Vec<Value> {
+        let columns = self.table.columns.len();
+        let compared = if keeps { columns } else { 0 };
+        row.values().skip(compared).take(columns).map(ValueRef::to_owned).collect()
     }
 }
 

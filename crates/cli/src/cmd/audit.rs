@@ -12,7 +12,7 @@ use whimbrel_ledger::audit::hex;
 use whimbrel_ledger::{Anchor, Anchored, AuditEntry, ChainId, Fault, Verified, Wrong, audit};
 use whimbrel_profile::shown::argument;
 
-use crate::args::{Audit, AuditAnchor, AuditVerb, AuditVerify};
+use crate::args::{Audit, AuditAnchor, AuditVerb, AuditVerify, run_or_plan};
 use crate::cmd::migrate::{find_run, plan_flag};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -35,9 +35,10 @@ pub(crate) async fn run(output: &Output, args: &Audit) -> Result<Answer, Failure
 }
 
 async fn list(output: &Output, args: &Audit) -> Result<Answer, Failure> {
-    let project = Project::open(&args.plan)?;
+    let (run, plan) = run_or_plan(args.run.as_deref(), &args.plan);
+    let project = Project::open(plan)?;
     let target = project.target().await?;
-    let run = match &args.run {
+    let run = match run {
         Some(run) => Some(find_run(&project, target.as_ref(), Some(run)).await?.id),
         None => None,
     };

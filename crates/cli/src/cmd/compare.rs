@@ -1,5 +1,6 @@
 //! `compare`: two databases, or a plan and a database, row by row. Writes to neither.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -12,14 +13,18 @@ use serde_json::{Value as Json, json};
 use whimbrel_endpoint::{EndpointError, ErrorClass, Target};
 use whimbrel_model::plan::quantity;
 use whimbrel_model::{Value, ValueRef};
+use whimbrel_transform::MASK;
 use whimbrel_validator::compare::{
-    Cell, Comparison, Found, How, Mapped, Options, REREAD_MAX, TableComparison, Watch, compare,
-    compare_mapped,
+    Cell, Comparison, Found, How, Keyless, Mapped, Options, REREAD_MAX, TableComparison, Watch,
+    compare, compare_mapped,
 };
 use whimbrel_validator::merge::Side;
 use whimbrel_validator::sorter::Room;
 
 use crate::args::{Compare, Format, Global};
+use crate::cmd::masks::{Masks, is_sensitive};
+use crate::cmd::repair::{Repair, Written};
+use crate::cmd::verify::Silent;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{Answer, Shortfall, count, printable, thousands};
@@ -43,6 +48,7 @@ pub(crate) async fn run(global: &Global, args: &Compare) -> Result<Answer, Failu
         attempts: args.attempts,
         pause,
         room: Room { folder: std::env::temp_dir(), bytes: SORT_BYTES },
+        stands: args.repair.is_some(),
     };
     if args.all && args.list.is_none() && global.format == Format::Json {
         let hint = "add `--list FILE`, or take `--format jsonl`, a document a line";
@@ -56,13 +62,14 @@ pub(crate) async fn run(global: &Global, args: &Compare) -> Result<Answer, Failu
         let hint = "name two databases, or a plan: `whimbrel compare whimbrel.toml`";
         return Err(Failure::usage("WB0706", "there is nothing to compare with", hint));
     };
-    let (left, right) = (opened(&args.left).await?, opened(right).await?);
-    let mut listing = Listing::new(global, args)?;
+    let (left, right) = (opened(&args.left, false).await?, opened(right, false).await?);
+    let mut listing = Listing::new(global, args, right.as_ref(), Masks::None).await?;
     let compared = compare(left.as_ref(), right.as_ref(), &options, &mut listing).await;
     let comparison = compared.map_err(unverified)?;
     listing.written()?;
     let shown = (shown(left.as_ref()).await, shown(right.as_ref()).await);
-    Ok(answer(&comparison, &listing, &shown))
+    let repair = listing.repaired(&comparison, &shown).await?;
+    Ok(answer(&comparison, &listing, &shown, repair.as_ref()))
 }
 
 async fn plan_and_target(
@@ -71,23 +78,33 @@ async fn plan_and_target(
     options: &Options,
 ) -> Result<Answer, Failure> {
     let project = Project::open(Path::new(&args.left))?;
-    let sources = project.sources()?;
+    let hides = is_sensitive(&project) && !args.show_sensitive;
+    if hides && args.repair.is_some() {
+        let message =
+            "the plan has `sensitive` columns, whose values would stand in the file of `--repair`";
+        let hint = "with `--show-sensitive` they do: keep the file accordingly";
+        return Err(Failure::usage("WB0737", message, hint));
+    }
+    let mut ports = project.ports(Arc::new(Silent)).await?;
     let target: Arc<dyn Target> = match &args.right {
-        Some(url) => Arc::from(opened(url).await?),
-        None => existing(project.target().await?).await?,
+        Some(url) => Arc::from(opened(url, is_sensitive(&project)).await?),
+        None => existing(Arc::clone(&ports.target)).await?,
     };
-    let mapped = Mapped { plan: &project.plan, sources: &sources, target: target.as_ref() };
-    let mut listing = Listing::new(global, args)?;
+    ports.target = Arc::clone(&target);
+    let masks = if hides { Masks::of(&project, &ports).await } else { Masks::None };
+    let mapped = Mapped { plan: &project.plan, sources: &ports.sources, target: target.as_ref() };
+    let mut listing = Listing::new(global, args, target.as_ref(), masks).await?;
     let comparison = compare_mapped(&mapped, options, &mut listing).await.map_err(unverified)?;
     listing.written()?;
     let left = format!("{}, as it maps its sources now", printable(&args.left, 200));
     let shown = (left, shown(target.as_ref()).await);
-    Ok(answer(&comparison, &listing, &shown))
+    let repair = listing.repaired(&comparison, &shown).await?;
+    Ok(answer(&comparison, &listing, &shown, repair.as_ref()))
 }
 
-async fn opened(url: &str) -> Result<Box<dyn Target>, Failure> {
-    let options =
-        whimbrel_sql::Options { base: PathBuf::from("."), ..whimbrel_sql::Options::default() };
+async fn opened(url: &str, hides_values: bool) -> Result<Box<dyn Target>, Failure> {
+    let base = PathBuf::from(".");
+    let options = whimbrel_sql::Options { base, hides_values, ..whimbrel_sql::Options::default() };
     let url = super::legacy::database_url(url);
     if !url.contains(':') && !Path::new(&url).exists() {
         return Err(nowhere(&url));
@@ -130,7 +147,11 @@ fn unverified(error: EndpointError) -> Failure {
 }
 
 /// Rows that differ: the first of them for the answer, all of them where that was asked for.
-struct Listing {
+struct Listing<'t> {
+    masks: Masks,
+    /// Columns by which rows of a table are named.
+    keys: BTreeMap<String, Vec<String>>,
+    repair: Option<Repair<'t>>,
     /// Samples of each table.
     samples: Vec<(String, Found)>,
     /// How many of a table are kept.
@@ -144,8 +165,17 @@ struct Stream {
     format: Format,
 }
 
-impl Listing {
-    fn new(global: &Global, args: &Compare) -> Result<Self, Failure> {
+impl<'t> Listing<'t> {
+    async fn new(
+        global: &Global,
+        args: &Compare,
+        right: &'t dyn Target,
+        masks: Masks,
+    ) -> Result<Self, Failure> {
+        let repair = match &args.repair {
+            Some(file) => Some(Repair::new(file, right).await?),
+            None => None,
+        };
         let stream = if args.all {
             let out: Box<dyn io::Write + Send> = match &args.list {
                 Some(file) => {
@@ -161,7 +191,20 @@ impl Listing {
         } else {
             None
         };
-        Ok(Self { samples: Vec::new(), per_table: args.samples, stream, failed: None })
+        let (keys, samples) = (BTreeMap::new(), Vec::new());
+        Ok(Self { masks, keys, repair, samples, per_table: args.samples, stream, failed: None })
+    }
+
+    /// Writes the suggestions, where they were asked for.
+    async fn repaired(
+        &mut self,
+        comparison: &Comparison,
+        shown: &(String, String),
+    ) -> Result<Option<Written>, Failure> {
+        match self.repair.take() {
+            Some(repair) => repair.finish(comparison, shown).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     fn written(&mut self) -> Result<(), Failure> {
@@ -188,24 +231,45 @@ impl Listing {
 }
 
 #[async_trait]
-impl Watch for Listing {
+impl Watch for Listing<'_> {
     async fn wait(&mut self, pause: Duration) {
         tokio::time::sleep(pause).await;
     }
 
-    fn differs(&mut self, table: &str, found: &Found) {
+    async fn begins(&mut self, table: &TableComparison) -> Result<(), EndpointError> {
+        let key = if table.key.is_empty() { &table.columns } else { &table.key };
+        self.keys.insert(table.table.clone(), key.clone());
+        match &mut self.repair {
+            Some(repair) => repair.begins(table).await,
+            None => Ok(()),
+        }
+    }
+
+    fn differs(&mut self, table: &str, found: &Found, stands: Option<&[Value]>) {
+        if let Some(repair) = &mut self.repair {
+            repair.differs(table, found, stands);
+        }
+        let is_sample =
+            self.samples.iter().filter(|(own, _)| own == table).count() < self.per_table;
+        if !is_sample && self.stream.is_none() {
+            return;
+        }
+        let found = self.masks.over(table, self.keys.get(table).map(Vec::as_slice), found);
         if self.stream.is_some() {
-            let mut document = document(found, TOLD_CHARS);
+            let mut document = document(&found, TOLD_CHARS);
             document["table"] = printable(table, 200).into();
-            let text = format!("{}: {}", printable(table, 60), line(found));
+            let text = format!("{}: {}", printable(table, 60), line(&found));
             self.say(&document, &text);
         }
-        if self.samples.iter().filter(|(own, _)| own == table).count() < self.per_table {
-            self.samples.push((table.to_owned(), found.clone()));
+        if is_sample {
+            self.samples.push((table.to_owned(), found));
         }
     }
 
     fn anew(&mut self, table: &str) {
+        if let Some(repair) = &mut self.repair {
+            repair.anew(table);
+        }
         self.samples.retain(|(own, _)| own != table);
         let document = json!({ "table": printable(table, 200), "void": true });
         let text = format!("{}: what stands above is void, compared anew", printable(table, 60));
@@ -215,6 +279,7 @@ impl Watch for Listing {
 
 fn told(value: ValueRef<'_>, chars: usize) -> String {
     match value {
+        ValueRef::Text(MASK) => MASK.to_owned(),
         // Unlike NULL, `NULL` and nothing at all.
         ValueRef::Text(text) => format!("'{}'", printable(text, chars)),
         other => printable(&other.to_string(), chars),
@@ -265,7 +330,12 @@ fn document(found: &Found, chars: usize) -> Json {
     })
 }
 
-fn answer(comparison: &Comparison, listing: &Listing, shown: &(String, String)) -> Answer {
+fn answer(
+    comparison: &Comparison,
+    listing: &Listing<'_>,
+    shown: &(String, String),
+    repair: Option<&Written>,
+) -> Answer {
     let rows: u64 = comparison.tables.iter().map(|table| table.tally.left).sum();
     let differing: u64 = comparison.tables.iter().map(|table| table.tally.differing()).sum();
     let tables = count(comparison.tables.len() as u64, "table");
@@ -285,8 +355,9 @@ fn answer(comparison: &Comparison, listing: &Listing, shown: &(String, String)) 
         let also = structure.concat();
         format!("Different: {rows} in {tables}{also}")
     };
-    let text = format!("{message}.\n\n{}", text(comparison, listing, shown));
-    let data = json!({
+    let repaired = repair.map(Written::text).unwrap_or_default();
+    let text = format!("{message}.\n\n{}{repaired}", text(comparison, listing, shown));
+    let mut data = json!({
         "left": shown.0,
         "right": shown.1,
         "equal": comparison.is_equal(),
@@ -294,6 +365,9 @@ fn answer(comparison: &Comparison, listing: &Listing, shown: &(String, String)) 
         "only_left": comparison.only_left,
         "only_right": comparison.only_right,
     });
+    if let Some(repair) = repair {
+        data["repair"] = repair.document();
+    }
     let answer = Answer::new(message, text, data);
     if comparison.is_equal() {
         answer
@@ -302,9 +376,31 @@ fn answer(comparison: &Comparison, listing: &Listing, shown: &(String, String)) 
             "run it again with more `--attempts` or a longer `--wait`, or when less is written";
         answer.falls_short(Exit::NotVerified, Shortfall { code: "WB0804", hint: hint.to_owned() })
     } else {
-        let hint =
-            "`--all --list FILE` writes every row that differs; nothing is repaired by itself";
+        let hint = match repair {
+            Some(_) => {
+                "read the file of `--repair` before you run it; nothing is repaired by itself"
+            }
+            None => {
+                "`--all --list FILE` writes every row that differs, `--repair FILE` SQL that would \
+                 mend the right side; nothing is repaired by itself"
+            }
+        };
         answer.falls_short(Exit::Differs, Shortfall { code: "WB0805", hint: hint.to_owned() })
+    }
+}
+
+/// Why rows are matched by all columns.
+fn keyless(why: &Keyless) -> String {
+    let of = |key: &[String]| printable(&key.join("/"), SHOWN_CHARS);
+    match why {
+        Keyless::Undeclared => "neither side has a key".to_owned(),
+        Keyless::MayBeNull(side, key) => {
+            let (side, key) = (word(*side), of(key));
+            format!("the key on the {side}, `{key}`, may be NULL: NOT NULL would make it one")
+        }
+        Keyless::NotCompared(side, key) => {
+            format!("not all of the key on the {} is compared: `{}`", word(*side), of(key))
+        }
     }
 }
 
@@ -315,7 +411,7 @@ fn word(side: Side) -> &'static str {
     }
 }
 
-fn of_table(table: &TableComparison, listing: &Listing) -> Json {
+fn of_table(table: &TableComparison, listing: &Listing<'_>) -> Json {
     let tally = &table.tally;
     let samples = listing.samples.iter().filter(|(own, _)| *own == table.table);
     let apart = |side: Side| -> Vec<&str> {
@@ -325,6 +421,7 @@ fn of_table(table: &TableComparison, listing: &Listing) -> Json {
     json!({
         "table": table.table,
         "key": table.key,
+        "keyless": table.keyless.as_ref().map(keyless),
         "columns": table.columns,
         "columns_only_left": apart(Side::Left),
         "columns_only_right": apart(Side::Right),
@@ -344,7 +441,7 @@ fn of_table(table: &TableComparison, listing: &Listing) -> Json {
     })
 }
 
-fn text(comparison: &Comparison, listing: &Listing, shown: &(String, String)) -> String {
+fn text(comparison: &Comparison, listing: &Listing<'_>, shown: &(String, String)) -> String {
     let mut out = format!("left   {}\nright  {}\n\n", shown.0, shown.1);
     let names = comparison.tables.iter().map(|table| printable(&table.table, SHOWN_CHARS));
     let width = names.map(|name| name.chars().count()).max().unwrap_or(0).max(5);
@@ -379,8 +476,12 @@ fn text(comparison: &Comparison, listing: &Listing, shown: &(String, String)) ->
 }
 
 /// What there is to say of a table beside its figures.
-fn remarks(table: &TableComparison, listing: &Listing, out: &mut String) {
+fn remarks(table: &TableComparison, listing: &Listing<'_>, out: &mut String) {
     let name = printable(&table.table, SHOWN_CHARS);
+    let tells = matches!(table.keyless, Some(Keyless::MayBeNull(..) | Keyless::NotCompared(..)));
+    if let Some(why) = table.keyless.as_ref().filter(|_| tells) {
+        let _ = writeln!(out, "{name}: matched by all columns, as {}", keyless(why));
+    }
     for apart in &table.apart {
         let side = word(apart.side);
         let column = printable(&apart.column, SHOWN_CHARS);

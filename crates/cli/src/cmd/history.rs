@@ -9,7 +9,7 @@ use crate::output::{Answer, count};
 use crate::project::Project;
 
 pub(crate) async fn run(args: &History) -> Result<Answer, Failure> {
-    let project = Project::open(&args.plan)?;
+    let project = Project::open(args.named.as_ref().unwrap_or(&args.plan))?;
     let target = project.target().await?;
     let facts = target.facts().await?;
     let runs = if facts.exists && target.has_ledger().await? {

@@ -360,6 +360,10 @@ pub(crate) async fn table_figures(
 
 /// `--run` is for verbs that take something else without a flag.
 pub(crate) fn takes_no_flag(verb: &str, on: &OnRun) -> Result<(), Failure> {
+    if on.is_torn() {
+        let message = format!("`{verb}` takes one plan, and two are named");
+        return Err(Failure::usage("WB0727", message, "leave one of them out"));
+    }
     let Some(stray) = &on.stray else { return Ok(()) };
     let stray = argument(&printable(stray, 80));
     let message = format!("`{verb}` takes the run without a flag: {stray}");

@@ -29,9 +29,9 @@ const NAME: usize = 300;
 
 pub(crate) async fn run(args: &Prove) -> Result<Answer, Failure> {
     takes_no_flag("prove", &args.on)?;
-    let project = Project::open(&args.on.plan)?;
+    let project = Project::open(args.on.plan())?;
     let ports = project.ports(std::sync::Arc::new(Silent)).await?;
-    let run = find_run(&project, ports.target.as_ref(), args.on.run.as_deref()).await?;
+    let run = find_run(&project, ports.target.as_ref(), args.on.wanted()).await?;
     let asked = match (&args.record, &args.row) {
         (Some(record), _) => Asked::Record(record.clone()),
         (None, row) => Asked::Row(row.clone().unwrap_or_default()),
@@ -68,7 +68,10 @@ fn not_there(asked: &Asked, near: Option<&str>, stands: bool) -> Failure {
     };
     let forms = match asked {
         Asked::Record(_) => "FILE:LINE, FILE#RECORD, FILE, or SOURCE/KEY of an old database",
-        Asked::Row(_) => "TABLE/KEY, a key of several columns as KEY/KEY or `[\"KEY\", \"KEY\"]`",
+        Asked::Row(_) => {
+            "TABLE/KEY, a key of several columns as KEY/KEY or, where one has a `/`, as \
+             `[\"KEY\", \"KEY\"]`"
+        }
     };
     let mut causes = Vec::new();
     if stands {
@@ -76,6 +79,8 @@ fn not_there(asked: &Asked, near: Option<&str>, stands: bool) -> Failure {
             "it stood there before the first load, or came after the verification".to_owned(),
         );
     }
+    // What is nearest reads like what was asked where a part of the key has a `/` of its own.
+    let near = near.filter(|near| !near.contains(&format!("`{name}`")));
     let hint = match near {
         Some(near) => format!("{}; a {what} is named {forms}", printable(near, NAME)),
         None => format!("a {what} is named {forms}"),
@@ -196,7 +201,7 @@ fn block(project: &Project, proof: &Proof, proved: &Proved) -> String {
         let key = if row.key.is_empty() {
             "a row without a key".to_owned()
         } else {
-            format!("{table}/{}", row.key.join("/"))
+            format!("{table}/{}", keyed(&row.key))
         };
         let now = state(&Thing::Row(index)).map(|state| format!(", {state}")).unwrap_or_default();
         line("row", format!("{}{now}, {}", printable(&key, NAME), short(&row.sha256)));
@@ -209,6 +214,15 @@ fn block(project: &Project, proof: &Proof, proved: &Proved) -> String {
     );
     text.push('\n');
     text
+}
+
+/// A key as `--row` takes it.
+fn keyed(key: &[String]) -> String {
+    if key.len() > 1 && key.iter().any(|part| part.contains('/')) {
+        json!(key).to_string()
+    } else {
+        key.join("/")
+    }
 }
 
 fn fate(project: &Project, leaf: &Leaf) -> String {

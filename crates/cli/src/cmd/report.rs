@@ -16,9 +16,9 @@ use crate::project::Project;
 
 pub(crate) async fn run(global: &Global, args: &Report) -> Result<Answer, Failure> {
     takes_no_flag("report", &args.on)?;
-    let project = Project::open(&args.on.plan)?;
+    let project = Project::open(args.on.plan())?;
     let target = project.target().await?;
-    let run = find_run(&project, target.as_ref(), args.on.run.as_deref()).await?;
+    let run = find_run(&project, target.as_ref(), args.on.wanted()).await?;
     let file = project.file.display().to_string();
     let options = Options {
         plan: (file != "whimbrel.toml").then_some(file),

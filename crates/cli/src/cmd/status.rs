@@ -14,9 +14,9 @@ use crate::project::Project;
 
 pub(crate) async fn run(args: &OnRun) -> Result<Answer, Failure> {
     takes_no_flag("status", args)?;
-    let project = Project::open(&args.plan)?;
+    let project = Project::open(args.plan())?;
     let target = project.target().await?;
-    let run = find_run(&project, target.as_ref(), args.run.as_deref()).await?;
+    let run = find_run(&project, target.as_ref(), args.wanted()).await?;
     let tables = table_figures(target.as_ref(), &run.id).await?;
     let items = item::of_run(target.as_ref(), &run.id).await?;
     let open = reject::open_of(target.as_ref(), &run).await?;

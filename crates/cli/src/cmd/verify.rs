@@ -9,12 +9,14 @@ use serde_json::{Value as Json, json};
 use whimbrel_core::event::{Numbered, Observer};
 use whimbrel_core::{CoreError, verify_run, waive_verification};
 use whimbrel_model::Value;
+use whimbrel_transform::MASK;
 use whimbrel_validator::compare::{Cell, Found, How};
 use whimbrel_validator::lineage::{SignKey, Signer};
 use whimbrel_validator::verify::{Checked, Level, Status, Verification};
 
 use crate::args::{LevelArg, VerifyVerb};
 use crate::cmd::compare::NO_RIGHT;
+use crate::cmd::masks::Masks;
 use crate::cmd::migrate::{plan_flag, takes_no_flag};
 use crate::exit::{self, Exit};
 use crate::failure::Failure;
@@ -29,9 +31,9 @@ const CELL_CHARS: usize = 60;
 
 pub(crate) async fn run(args: &VerifyVerb) -> Result<Answer, Failure> {
     takes_no_flag("verify", &args.on)?;
-    let project = Project::open(&args.on.plan)?;
+    let project = Project::open(args.on.plan())?;
     let ports = project.ports(Arc::new(Silent)).await?;
-    let wanted = args.on.run.as_deref();
+    let wanted = args.on.wanted();
     if let Some(reason) = &args.waive {
         if reason.trim().is_empty() {
             let hint = "`--waive \"the shop was open: rows of today are newer\"`";
@@ -61,7 +63,21 @@ pub(crate) async fn run(args: &VerifyVerb) -> Result<Answer, Failure> {
     let signer = key.as_ref().map(|key| key as &dyn Signer);
     let verified = verify_run(&ports, &project.plan, wanted, level, signer).await;
     let (run, verification) = verified.map_err(|error| unverified(&project, error))?;
-    Ok(answer(&project, &run.id, &verification))
+    let masks = Masks::of(&project, &ports).await;
+    Ok(answer(&project, &run.id, &masked(&project, &masks, verification)))
+}
+
+/// The rows that differ, without what must not be shown of them.
+fn masked(project: &Project, masks: &Masks, verification: Verification) -> Verification {
+    let over = |(table, found): (String, Found)| {
+        let mapping = project.plan.tables.iter().find(|mapping| mapping.into.value == table);
+        let key: Option<Vec<String>> =
+            mapping.map(|mapping| mapping.key.iter().map(|key| key.value.clone()).collect());
+        let found = masks.over(&table, key.as_deref(), &found);
+        (table, found)
+    };
+    let found = verification.found.into_iter().map(over).collect();
+    Verification { found, ..verification }
 }
 
 /// The key of `--sign-key`.
@@ -234,6 +250,7 @@ fn key_of(found: &Found) -> String {
 fn row(found: &Found) -> String {
     let told = |value: &Option<Value>| match value {
         None => "-".to_owned(),
+        Some(Value::Text(text)) if text == MASK => MASK.to_owned(),
         // Unlike NULL, `NULL` and nothing at all.
         Some(Value::Text(text)) => format!("'{}'", printable(text, CELL_CHARS)),
         Some(value) => printable(&value.as_ref().to_string(), CELL_CHARS),

@@ -199,10 +199,23 @@ fn one(reader: &Reader<'_>, span: Span) -> Check {
         level: reader.word("level", LEVEL).unwrap_or(Verify::Basic),
         severity: reader.word("severity", SEVERITY).unwrap_or(CheckSeverity::Error),
         allow: allow(reader),
-        timeout: reader.duration("timeout").unwrap_or(TIMEOUT),
+        timeout: some_time(reader, "timeout").unwrap_or(TIMEOUT),
         asks: asks(reader),
         span,
     }
+}
+
+/// A time in which something can be done.
+fn some_time(reader: &Reader<'_>, name: &str) -> Option<Duration> {
+    let time = reader.duration(name)?;
+    if time.is_zero() {
+        let span = reader.get(name, Shape::Duration).map(toml::Spanned::span);
+        let message = format!("`{name}` is no time at all: nothing is ever done in it");
+        let span = span.unwrap_or_else(|| reader.span.clone());
+        reader.notes.error(codes::DURATION, span, message, None);
+        return None;
+    }
+    Some(time)
 }
 
 /// Of what `sql` looks at only violations are known, and a command has none.

@@ -11,6 +11,7 @@ use crate::codes;
 use crate::dialect::Dialect;
 use crate::dialect::mysql::{noted_kind, parts};
 use crate::shown::Shown;
+use crate::words::{self, Spelled, Spelt};
 
 const WORDS: Dialect = Dialect::Mysql;
 
@@ -52,6 +53,8 @@ struct Described {
     counts: bool,
     /// Text whose collation is not by bytes.
     collated: bool,
+    /// The server sets it to the time of each change.
+    renews: bool,
 }
 
 impl Facts {
@@ -72,6 +75,19 @@ impl Facts {
             .filter(|unique| unique.name == "PRIMARY" && unique.whole)
             .and_then(|unique| unique.columns.iter().map(position).collect::<Option<Vec<_>>>());
         Table { name: self.name.clone(), columns: columns.collect(), key: key.unwrap_or_default() }
+    }
+
+    /// How its rows would be changed by hand.
+    pub(crate) fn words(&self, key: &[&str]) -> Spelled {
+        if !self.engine.eq_ignore_ascii_case("InnoDB") {
+            let why = format!("its engine takes nothing back: {}", self.engine);
+            return Spelled::refused(WORDS, &self.name, why);
+        }
+        let spelt = |column: &Described| {
+            Spelt::Mysql(words::Mysql { slot: column.slot.clone(), renews: column.renews })
+        };
+        let columns = self.columns.iter().map(spelt).collect();
+        Spelled::new(WORDS, self.table(), columns, self.unique_by(key).is_some())
     }
 
     fn column(&self, name: &str) -> Option<&Described> {
@@ -306,6 +322,7 @@ fn described(row: &sqlx::mysql::MySqlRow, name: String, is_json: bool) -> Descri
         has_default: counts || text(3).is_some_and(|default| default != "NULL"),
         counts,
         collated,
+        renews: extra.contains("on update"),
     }
 }
 

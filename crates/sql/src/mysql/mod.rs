@@ -29,7 +29,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use whimbrel_endpoint::{
     EndpointError, ErrorClass, Fence, Finding, LeaseAnswer, LeaseRequest, Needs, Pressure, Query,
-    Rows, SchemaFile, Script, Snapshot, Target, TargetFacts, Txn,
+    Rows, SchemaFile, Script, Snapshot, Target, TargetFacts, Txn, Words,
 };
 use whimbrel_model::Table;
 
@@ -37,7 +37,9 @@ use self::catalogue::{Facts, Named};
 use self::lane::Lane;
 use self::session::{Link, Place, none};
 use self::txn::MysqlTxn;
+use crate::dialect::Dialect;
 use crate::shown::Shown;
+use crate::words::Spelled;
 use crate::{Location, Options, keys};
 
 /// Names the database; connects with the first use.
@@ -202,6 +204,22 @@ impl Target for MysqlTarget {
 
     fn snapshot(&self) -> Result<Arc<dyn Snapshot>, EndpointError> {
         crate::source::snapshot::at(&self.location, &self.options)
+    }
+
+    async fn words(
+        &self,
+        table: &str,
+        key: &[&str],
+    ) -> Result<Option<Box<dyn Words>>, EndpointError> {
+        let mut session = self.lane.read.lend().await?;
+        let named = catalogue::named(&mut session, table).await;
+        Ok(match named.map_err(|error| self.failed("read the catalogue", error))? {
+            Named::Nothing => None,
+            Named::Table(facts) => Some(Box::new(facts.words(key))),
+            Named::Else(word) => {
+                Some(Box::new(Spelled::refused(Dialect::Mysql, table, format!("it is a {word}"))))
+            }
+        })
     }
 
     fn rows_together(&self) -> usize {

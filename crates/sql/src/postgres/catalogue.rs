@@ -9,6 +9,7 @@ use super::read::is_flat;
 use crate::codes;
 use crate::dialect::Dialect;
 use crate::waiting::OwnKey;
+use crate::words::{self, Spelled, Spelt};
 
 const WORDS: Dialect = Dialect::Postgres;
 
@@ -26,6 +27,8 @@ pub(crate) struct Slot {
     pub(crate) spelled: String,
     pub(crate) required: bool,
     has_default: bool,
+    /// `GENERATED ALWAYS AS IDENTITY`.
+    pub(crate) always: bool,
     /// Computed from other columns: never written.
     pub(crate) generated: bool,
     /// Text whose order depends on a collation.
@@ -104,6 +107,14 @@ impl Facts {
     /// True for what rows can be loaded into.
     fn is_table(&self) -> bool {
         matches!(self.sort.as_str(), "r" | "p")
+    }
+
+    /// How its rows would be changed by hand; `None` where it is no table.
+    pub(crate) fn words(&self, name: &str, key: &[&str]) -> Option<Spelled> {
+        let slots = self.slots.iter().filter(|slot| !slot.generated).cloned();
+        let columns = slots.map(|slot| Spelt::Postgres(words::Postgres { slot })).collect();
+        let spelled = || Spelled::new(WORDS, self.described(name), columns, self.is_unique(key));
+        self.is_table().then(spelled)
     }
 
     fn described(&self, name: &str) -> Table {
@@ -207,7 +218,8 @@ async fn slots(link: &mut Link, doing: &str, oid: u32) -> Result<Vec<Slot>, Endp
                       a.attnotnull OR b.required, \
                       a.atthasdef OR a.attidentity <> '', \
                       a.attgenerated <> '', \
-                      a.attcollation <> 0 \
+                      a.attcollation <> 0, \
+                      a.attidentity = 'a' \
                FROM base b \
                JOIN pg_catalog.pg_type t ON t.oid = b.type AND t.typtype <> 'd' \
                JOIN pg_catalog.pg_attribute a ON a.attrelid = $1 AND a.attnum = b.attnum \
@@ -233,6 +245,7 @@ async fn slots(link: &mut Link, doing: &str, oid: u32) -> Result<Vec<Slot>, Endp
                 has_default: is(&row[12]),
                 generated: is(&row[13]),
                 collates: is(&row[14]),
+                always: is(&row[15]),
             }
         })
         .collect())

@@ -8,7 +8,7 @@
 //! binary formats, `catalogue` the tables, `write` how rows go in by COPY and which of them do not,
 //! `lease` who may write, `fault` what an error means.
 
-mod catalogue;
+pub(crate) mod catalogue;
 pub(crate) mod decode;
 mod deferred;
 pub(crate) mod encode;
@@ -23,7 +23,7 @@ mod ledger;
 mod link;
 mod read;
 mod schema;
-mod spelling;
+pub(crate) mod spelling;
 mod statement;
 mod txn;
 mod write;
@@ -36,12 +36,13 @@ use async_trait::async_trait;
 use tokio::sync::{Mutex, MutexGuard};
 use whimbrel_endpoint::{
     EndpointError, ErrorClass, Fence, Finding, LeaseAnswer, LeaseRequest, Needs, Pressure, Query,
-    Rows, SchemaFile, Script, Snapshot, Target, TargetFacts, Txn,
+    Rows, SchemaFile, Script, Snapshot, Target, TargetFacts, Txn, Words,
 };
 use whimbrel_model::{Table, Value};
 
 use crate::dialect::Dialect;
 use crate::waiting::Learnt;
+use crate::words::Spelled;
 use crate::{Location, Options, codes};
 use catalogue::Facts;
 use link::{Bound, Kept, Link, Place};
@@ -400,6 +401,24 @@ impl Target for PostgresTarget {
 
     fn snapshot(&self) -> Result<Arc<dyn Snapshot>, EndpointError> {
         crate::source::snapshot::at(&self.location, &self.options)
+    }
+
+    async fn words(
+        &self,
+        table: &str,
+        key: &[&str],
+    ) -> Result<Option<Box<dyn Words>>, EndpointError> {
+        let mut reading = self.shared.reading().await?;
+        let facts = catalogue::facts(reading.link(), table).await;
+        reading.done();
+        let words = |facts: catalogue::Facts| -> Box<dyn Words> {
+            let no_table = || {
+                let why = "it is no table that rows can be written to".to_owned();
+                Spelled::refused(Dialect::Postgres, table, why)
+            };
+            Box::new(facts.words(table, key).unwrap_or_else(no_table))
+        };
+        Ok(facts?.map(words))
     }
 
     fn rows_together(&self) -> usize {

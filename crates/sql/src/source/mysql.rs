@@ -322,8 +322,7 @@ impl MysqlEngine {
             Read::Table(name) => self.table(look, name).await?,
             Read::Query(query) => {
                 let columns = columns(look, inner(query)).await;
-                let columns = columns
-                    .map_err(|error| self.failed("prepare the query of the source", error))?;
+                let columns = columns.map_err(|error| self.failed("prepare the query", error))?;
                 known(columns, Vec::new(), "query")
             }
         };
@@ -469,7 +468,7 @@ impl Pour {
                 }
                 Ok(Some(Err(error))) => {
                     let is_lost = fault::ends_session(&error);
-                    pipe.fail(failed(&self.shown, "read rows of the source", error)).await;
+                    pipe.fail(failed(&self.shown, "read rows", error)).await;
                     return if is_lost { Ended::Lost } else { Ended::Rested };
                 }
                 Err(Gone) => Err(Gone),

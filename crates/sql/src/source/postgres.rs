@@ -152,7 +152,7 @@ impl Engine for PostgresEngine {
                 }
             }
             Read::Query(sql) => {
-                let doing = "prepare the query of the source";
+                let doing = "prepare the query";
                 self.with(doing, async |held| query(&mut held.connection, sql).await).await?
             }
         };
@@ -271,7 +271,7 @@ async fn pour(
     shown: Shown,
     pipe: Pipe,
 ) {
-    let doing = "read rows of the source";
+    let doing = "read rows";
     let mut batch = ChunkBuilder::new(forms.len());
     let mut spelled = String::new();
     let mut outcome = Ok(());

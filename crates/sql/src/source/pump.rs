@@ -104,7 +104,7 @@ fn lost() -> EndpointError {
     EndpointError::new(
         ErrorClass::System,
         codes::CONNECTION_GONE,
-        "the task that reads rows of the source has ended before their end",
+        "the task that reads rows has ended before their end",
     )
 }
 

@@ -446,7 +446,7 @@ impl Cursors for Cursor<'_, '_> {
             let unwatched = self.connection.progress_handler(STEPS, None::<fn() -> bool>);
             unwatched.map_err(|error| fault::failed(path, "watch the clock", error))?;
         }
-        let batch = batch.map_err(|error| fault::failed(path, "read rows of the source", error))?;
+        let batch = batch.map_err(|error| fault::failed(path, "read rows", error))?;
         if batch.len() < BATCH_ROWS && batch.size() < BATCH_BYTES {
             // To step a statement past its end would begin it again.
             self.rows = None;
@@ -558,10 +558,7 @@ fn names(connection: &Connection) -> rusqlite::Result<Vec<String>> {
 fn columns(connection: &Connection, path: &Path, sql: &str) -> Answer<Vec<Told>> {
     let statement = connection.prepare(sql).map_err(|error| refusal(path, error))?;
     if !statement.readonly() {
-        return Err(refused(
-            codes::SOURCE_QUERY,
-            "the query of a source only reads; this one would write",
-        ));
+        return Err(refused(codes::SOURCE_QUERY, "a query only reads here; this one would write"));
     }
     let told = |column: &rusqlite::Column<'_>| {
         let name = Dialect::Sqlite.quote(column.name());

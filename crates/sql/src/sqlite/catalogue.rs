@@ -7,6 +7,7 @@ use whimbrel_model::{Column, Kind, Table};
 use super::fault;
 use super::value::Slot;
 use crate::dialect::{Affinity, Dialect, affinity};
+use crate::words::{self, Spelled, Spelt};
 
 /// What writing to a table needs to know of it.
 #[derive(Debug)]
@@ -52,6 +53,31 @@ impl Facts {
             self.columns.iter().find(|(known, _, _)| known.eq_ignore_ascii_case(name))?;
         Some(Slot { kind, affinity: *affinity, bytes: *bytes })
     }
+}
+
+/// How rows of a table would be changed by hand; `None` where there is nothing of that name.
+pub(crate) fn spelled(
+    connection: &Connection,
+    name: &str,
+    key: &[&str],
+) -> rusqlite::Result<Option<Spelled>> {
+    let table = match named(connection, name)? {
+        Named::Nothing => return Ok(None),
+        Named::Table(table) => table,
+        Named::Else(word) => {
+            return Ok(Some(Spelled::refused(Dialect::Sqlite, name, format!("it is a {word}"))));
+        }
+    };
+    let facts = Facts::of(connection, &table.name)?;
+    let encoding: String = connection.pragma_query_value(None, "encoding", |row| row.get(0))?;
+    let in_utf8 = encoding == "UTF-8";
+    let spelt = |column: &Column| {
+        let slot = facts.slot(&column.name, column.kind)?;
+        Some(Spelt::Sqlite(words::Sqlite { slot, in_utf8 }))
+    };
+    let columns: Option<Vec<Spelt>> = table.columns.iter().map(spelt).collect();
+    let is_unique = !key.is_empty() && is_unique(connection, &table.name, key);
+    Ok(columns.map(|columns| Spelled::new(Dialect::Sqlite, table, columns, is_unique)))
 }
 
 /// Whether something makes these columns unique, as SQLite itself sees it; so it is where there is no

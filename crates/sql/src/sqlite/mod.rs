@@ -26,7 +26,7 @@ use async_trait::async_trait;
 use rusqlite::Connection;
 use whimbrel_endpoint::{
     EndpointError, ErrorClass, Fence, Finding, LeaseAnswer, LeaseRequest, Needs, Query, Rows,
-    SchemaFile, Script, Snapshot, Target, TargetFacts, Txn,
+    SchemaFile, Script, Snapshot, Target, TargetFacts, Txn, Words,
 };
 use whimbrel_model::Table;
 
@@ -210,6 +210,24 @@ impl Target for SqliteTarget {
     fn snapshot(&self) -> Result<Arc<dyn Snapshot>, EndpointError> {
         let (path, shown) = (self.path.clone(), self.shown.clone());
         crate::source::snapshot::at(&Location::Sqlite { path, shown }, &self.options)
+    }
+
+    async fn words(
+        &self,
+        table: &str,
+        key: &[&str],
+    ) -> Result<Option<Box<dyn Words>>, EndpointError> {
+        let table = table.to_owned();
+        let key: Vec<String> = key.iter().map(|&name| name.to_owned()).collect();
+        self.read
+            .run(move |session| {
+                let Some(connection) = session.existing()? else { return Ok(None) };
+                let key: Vec<&str> = key.iter().map(String::as_str).collect();
+                let words = catalogue::spelled(connection, &table, &key);
+                let words = words.map_err(|error| session.failed("read the catalogue", error))?;
+                Ok(words.map(|words| Box::new(words) as Box<dyn Words>))
+            })
+            .await
     }
 
     async fn enter_load(&self) -> Result<(), EndpointError> {

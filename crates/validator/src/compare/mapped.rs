@@ -18,8 +18,8 @@ use whimbrel_model::plan::{Plan, TableMapping};
 use whimbrel_model::{ChunkBuilder, Column, Table, Value, ValueRef};
 
 use super::{
-    Comparison, Gathered, Job, Options, Pair, Reread, TableComparison, Watch, key_names, narrowed,
-    nothing,
+    Comparison, Gathered, Job, Kept, Leaves, Options, Pair, Reread, TableComparison, Watch,
+    key_names, keyless, narrowed, nothing,
 };
 use crate::interpret::{Derived, Fate, Holds, Interpreter, Known, Nothing};
 use crate::latest::Latest;
@@ -81,12 +81,19 @@ pub async fn compare_mapped(
     if !comparison.only_left.is_empty() {
         return Ok(comparison);
     }
+    let mut leaves = Leaves::new(&options.without);
+    let mut wanted = BTreeMap::new();
+    for (index, mapping) in mapped.plan.tables.iter().enumerate() {
+        if is_wanted(mapping) {
+            wanted.insert(index, work.job(mapping, options, &mut leaves));
+        }
+    }
+    leaves.all_met()?;
     let mut interpreter = work.interpreter()?;
     let mut jobs: Vec<(usize, Job<'_>)> = Vec::new();
     for index in mapped.plan.order() {
-        let mapping = &mapped.plan.tables[index];
-        if is_wanted(mapping) {
-            let job = work.job(mapping, options);
+        if let Some(job) = wanted.remove(&index) {
+            watch.begins(&job.compared).await?;
             jobs.push((index, work.compare(job, &mut interpreter, index, watch).await?));
         } else {
             let mut sink = |_: Derived<'_>| Ok::<(), EndpointError>(());
@@ -162,24 +169,31 @@ impl<'a> Work<'a> {
     }
 
     /// What is compared of a table: the columns that the plan fills.
-    fn job<'o>(&self, mapping: &TableMapping, options: &'o Options) -> Job<'o> {
+    fn job<'o>(
+        &self,
+        mapping: &TableMapping,
+        options: &'o Options,
+        leaves: &mut Leaves<'_>,
+    ) -> Job<'o> {
         let name = &mapping.into.value;
         let whole = &self.targets[name];
-        let is_left_out = |column: &Column| {
-            let long = format!("{name}.{}", column.name);
-            options.without.iter().any(|without| *without == column.name || *without == long)
-        };
-        let is_mapped =
-            |column: &&Column| mapping.column(&column.name).is_some() && !is_left_out(column);
-        let names: Vec<String> =
-            whole.columns.iter().filter(is_mapped).map(|column| column.name.clone()).collect();
+        let kept = whole.columns.iter().filter(|column| !leaves.out(name, &column.name));
+        let names: Vec<String> = kept
+            .filter(|column| mapping.column(&column.name).is_some())
+            .map(|column| column.name.clone())
+            .collect();
         let said: Vec<String> = mapping.key.iter().map(|key| key.value.clone()).collect();
-        let key = [said, key_names(whole)]
-            .into_iter()
+        let keys = [said, key_names(whole)];
+        let key = keys
+            .iter()
             .find(|key| !key.is_empty() && key.iter().all(|column| names.contains(column)));
-        let table = narrowed(whole, &names, &key.unwrap_or_default());
+        let keyless = key.is_none().then(|| {
+            let declared = keys.each_ref().map(|key| (!key.is_empty()).then_some(key));
+            keyless(declared, &names)
+        });
+        let table = narrowed(whole, &names, key.map_or(&[], Vec::as_slice));
         let kinds = table.columns.iter().map(|column| column.kind).collect();
-        let pair = Pair { left: table.clone(), right: table, kinds, apart: Vec::new() };
+        let pair = Pair { left: table.clone(), right: table, kinds, apart: Vec::new(), keyless };
         let job = Job::new(pair, options);
         let written_by = self.written_by.get(name).cloned().unwrap_or_default();
         let compared = TableComparison { written_by, ..job.compared };
@@ -225,7 +239,14 @@ impl<'a> Work<'a> {
         let stands = snapshot.rows(right, RowOrder::Any).await?;
         let mut stands = sorted(stands, width, &key, room).await?;
         let rereads = !table.key.is_empty() && job.options.attempts > 0;
-        let mut found = Gathered { table, kept: Vec::new(), rereads, watch };
+        let mut found = Gathered {
+            table,
+            kept: Vec::new(),
+            rereads,
+            keeps: job.keeps,
+            stands: job.options.stands,
+            watch,
+        };
         let mut sink = |difference: Difference<'_>| found.take(difference);
         let merged = merge(&mut left, &mut stands, kinds, &table.key, &mut sink).await;
         let tally = match merged {
@@ -255,7 +276,7 @@ impl<'a> Work<'a> {
         for index in self.mapped.plan.order() {
             let job = jobs.iter_mut().find(|(own, _)| *own == index).map(|(_, job)| job);
             let mut wanted = Wanted::new();
-            for found in job.iter().flat_map(|job| &job.differing) {
+            for Kept { found, .. } in job.iter().flat_map(|job| &job.differing) {
                 wanted.insert(key_bytes(found.key.iter().map(Value::as_ref)), None);
             }
             let table = job.as_ref().map(|job| &job.pair.left);
@@ -280,10 +301,11 @@ impl<'a> Work<'a> {
             interpreter.derive(self.mapped.sources, index, &mut sink).await?;
             let Some(job) = job else { continue };
             for before in std::mem::take(&mut job.differing) {
-                let bytes = key_bytes(before.key.iter().map(Value::as_ref));
+                let key = &before.found.key;
+                let bytes = key_bytes(key.iter().map(Value::as_ref));
                 let left = wanted.get_mut(&bytes).and_then(Option::take);
-                match job.row(self.mapped.target, &job.pair.right, &before.key).await? {
-                    Reread::Row(right) => job.settle(&before, &(left, right)),
+                match job.row(self.mapped.target, &job.pair.right, key).await? {
+                    Reread::Row(right) => job.settle(before, left, right),
                     Reread::Several => job.differing.push(before),
                 }
             }

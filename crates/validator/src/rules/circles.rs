@@ -55,7 +55,7 @@ pub(super) async fn find(
             pairs.push(row.get(0), row.get(1))?;
         }
     }
-    let left = endless(pairs, room, &key.value).await?;
+    let left = endless(pairs, room, &key.value, subject.hides()).await?;
     let names = [key.value.clone()];
     let mut left = Cursor::over(left.by_row.finish()?, 2);
     while let Some(row) = left.row().await? {
@@ -68,10 +68,10 @@ pub(super) async fn find(
 }
 
 /// The pairs of rows whose way never ends.
-async fn endless(mut pairs: Pairs, room: &Room, key: &str) -> Result<Pairs, Trouble> {
+async fn endless(mut pairs: Pairs, room: &Room, key: &str, hides: bool) -> Result<Pairs, Trouble> {
     loop {
         let before = pairs.count;
-        let (next, ends) = doubled(pairs, room, key).await?;
+        let (next, ends) = doubled(pairs, room, key, hides).await?;
         debug_assert_eq!(next.count + ends, before, "each pair goes on or ends");
         if ends == 0 {
             return Ok(next);
@@ -81,7 +81,12 @@ async fn endless(mut pairs: Pairs, room: &Room, key: &str) -> Result<Pairs, Trou
 }
 
 /// Pairs of twice as many steps, and how many rows' ways have ended.
-async fn doubled(pairs: Pairs, room: &Room, key: &str) -> Result<(Pairs, u64), Trouble> {
+async fn doubled(
+    pairs: Pairs,
+    room: &Room,
+    key: &str,
+    hides: bool,
+) -> Result<(Pairs, u64), Trouble> {
     let (mut next, mut ends) = (Pairs::new(room), 0);
     let mut below = Cursor::over(pairs.by_above.finish()?, 2);
     let mut above = Cursor::over(pairs.by_row.finish()?, 2);
@@ -93,7 +98,7 @@ async fn doubled(pairs: Pairs, room: &Room, key: &str) -> Result<(Pairs, u64), T
             continue;
         };
         if last.as_ref().is_some_and(|last| order::compare(last.as_ref(), upper.get(0)).is_eq()) {
-            let value = shown::value(upper.get(0));
+            let value = if hides { shown::MASK.to_owned() } else { shown::value(upper.get(0)) };
             return Err(own(format!(
                 "`{}` does not tell rows apart: several have `{value}`",
                 shown::text(key)
@@ -145,7 +150,7 @@ mod tests {
             let Some(parent) = parent else { continue };
             pairs.push(ValueRef::Int(row as i128), ValueRef::Int(*parent as i128))?;
         }
-        let mut left = Cursor::over(endless(pairs, &room, "id").await?.by_row.finish()?, 2);
+        let mut left = Cursor::over(endless(pairs, &room, "id", false).await?.by_row.finish()?, 2);
         let mut rows = Vec::new();
         while let Some(row) = left.row().await? {
             let ValueRef::Int(row) = row.get(0) else { panic!("rows are numbers") };
@@ -189,7 +194,7 @@ mod tests {
                 pairs.push(ValueRef::Int(1), ValueRef::Int(parent))?;
                 pairs.push(ValueRef::Int(parent), ValueRef::Int(1))?;
             }
-            endless(pairs, &room, "id").await.map(|_| ())
+            endless(pairs, &room, "id", false).await.map(|_| ())
         };
         assert!(block(twice).is_none());
     }

@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use whimbrel_cel::{Mistake, Name, Program, Unknown};
-use whimbrel_model::plan::{Asks, At, Check, PlanError, Span, did_you_mean};
+use whimbrel_model::plan::{Asks, At, Check, PlanError, Ready, Span, did_you_mean};
+use whimbrel_model::{Kind, Table};
 
 use super::shown;
 use crate::codes;
@@ -13,8 +14,24 @@ use crate::codes;
 pub struct Known {
     /// Their names.
     pub names: Vec<String>,
+    /// What they hold, in the same order, where that is known.
+    pub kinds: Vec<Kind>,
     /// False where there may be others (JSON).
     pub closed: bool,
+}
+
+impl Known {
+    /// The columns of a table.
+    pub fn of(table: &Table) -> Self {
+        let names = table.columns.iter().map(|column| column.name.clone()).collect();
+        let kinds = table.columns.iter().map(|column| column.kind).collect();
+        Self { names, kinds, closed: true }
+    }
+
+    fn kind(&self, name: &str) -> Option<Kind> {
+        let place = self.names.iter().position(|own| own == name)?;
+        self.kinds.get(place).copied()
+    }
 }
 
 /// A compiled expression and the columns that it looks at.
@@ -27,13 +44,61 @@ pub(super) struct Compiled {
 /// Every mistake of a rule about rows, against the columns that there are.
 pub fn look_over(check: &Check, known: &Known) -> Vec<PlanError> {
     match &check.asks {
-        Asks::Rows { cel, .. } => compile(cel, known).err().unwrap_or_default(),
+        Asks::Rows { cel, .. } => match compile(cel, known) {
+            Ok(compiled) => no_answer(cel, &compiled, known).into_iter().collect(),
+            Err(mistakes) => mistakes,
+        },
         Asks::Ready { ready, .. } => {
             let columns = ready.columns();
-            columns.into_iter().filter_map(|column| unknown(column, known)).collect()
+            let unknown = columns.into_iter().filter_map(|column| unknown(column, known));
+            let unalike = pair(ready).and_then(|(one, other)| {
+                let kinds = known.kind(&one.value).zip(known.kind(&other.value))?;
+                let message = unalike((&one.value, kinds.0), (&other.value, kinds.1))?;
+                let span = Some(other.span.clone());
+                Some(PlanError { code: codes::CHECK_FITS, message, span, help: None })
+            });
+            unknown.chain(unalike).collect()
         }
         Asks::Sql(_) | Asks::Command { .. } => Vec::new(),
     }
+}
+
+/// A rule holds where its answer is true.
+fn no_answer(cel: &At<String>, compiled: &Compiled, known: &Known) -> Option<PlanError> {
+    let noun = compiled.program.never_bool(|input| {
+        let name = compiled.wanted.get(input)?;
+        let kind = known.kind(name).filter(|kind| !matches!(kind, Kind::Bool | Kind::Any))?;
+        Some(format!("`{}`, which is {}", shown::text(name), kind.name()))
+    })?;
+    Some(PlanError {
+        code: codes::CHECK_FITS,
+        message: format!("`rows` must be true or false, and this is {noun}"),
+        span: Some(cel.span.clone()),
+        help: Some("compare it with something: `c > 0`, `c != null`".to_owned()),
+    })
+}
+
+/// Two columns whose values are compared with each other.
+fn pair(ready: &Ready) -> Option<(&At<String>, &At<String>)> {
+    match ready {
+        Ready::SelfParents { key, parent } | Ready::Cycles { key, parent } => Some((key, parent)),
+        Ready::Overlaps { start, end, .. } => Some((start, end)),
+        Ready::Dates { .. } | Ready::Orphans { .. } => None,
+    }
+}
+
+/// Why values of two columns can never be the same, nor in an order.
+pub(super) fn unalike((one, a): (&str, Kind), (other, b): (&str, Kind)) -> Option<String> {
+    let is_any = matches!(a, Kind::Any) || matches!(b, Kind::Any);
+    if is_any || std::mem::discriminant(&a) == std::mem::discriminant(&b) {
+        return None;
+    }
+    let (one, other) = (shown::text(one), shown::text(other));
+    Some(format!(
+        "`{one}` is {}, `{other}` is {}: their values are never the same",
+        a.name(),
+        b.name()
+    ))
 }
 
 fn unknown(column: &At<String>, known: &Known) -> Option<PlanError> {

@@ -10,7 +10,7 @@ use whimbrel_endpoint::{
     EndpointError, Feed, Field, Limit, Partition, Reader, RowOrder, Snapshot, Source,
 };
 use whimbrel_model::plan::{self, At, LargeFiles};
-use whimbrel_model::{Chunk, ChunkBuilder, Column, Kind, Row, Table, Value, ValueRef};
+use whimbrel_model::{Chunk, ChunkBuilder, Column, Row, Table, Value, ValueRef};
 
 use super::compile::{self, Known};
 use super::{Tally, Trouble, own, shown};
@@ -105,12 +105,10 @@ impl Subject<'_> {
     /// The columns that it has.
     pub(super) async fn known(&self) -> Result<Known, Trouble> {
         match self {
-            Self::Table { .. } => {
-                let names = self.table().await?.columns.into_iter().map(|column| column.name);
-                Ok(Known { names: names.collect(), closed: true })
-            }
+            Self::Table { .. } => Ok(Known::of(&self.table().await?)),
             Self::Source { source, .. } => {
-                let mut known = Known { names: Vec::new(), closed: true };
+                let (names, kinds) = (Vec::new(), Vec::new());
+                let mut known = Known { names, kinds, closed: true };
                 for partition in partitions(source).await?.into_iter().take(1) {
                     let shape = source.describe(&partition).await?;
                     known.closed = shape.closed;
@@ -141,16 +139,7 @@ impl Subject<'_> {
             table.columns.iter().find(|column| column.name == name).map(|column| column.kind)
         };
         let (Some(a), Some(b)) = (kind(one), kind(other)) else { return Ok(()) };
-        let is_any = matches!(a, Kind::Any) || matches!(b, Kind::Any);
-        if is_any || std::mem::discriminant(&a) == std::mem::discriminant(&b) {
-            return Ok(());
-        }
-        let (one, other) = (shown::text(one), shown::text(other));
-        Err(own(format!(
-            "`{one}` is {}, `{other}` is {}: their values are never the same",
-            a.name(),
-            b.name()
-        )))
+        compile::unalike((one, a), (other, b)).map_or(Ok(()), |why| Err(own(why)))
     }
 
     /// Rows with these columns, in whatever order.

@@ -1,0 +1,82 @@
+//! Which values of a target's rows are not shown, as something `sensitive` goes into their columns.
+
+use std::collections::BTreeSet;
+
+use whimbrel_core::{Options, Ports, survey};
+use whimbrel_model::Value;
+use whimbrel_transform::MASK;
+use whimbrel_validator::compare::{Cell, Found};
+
+use crate::project::Project;
+
+/// What may be shown.
+pub(crate) enum Masks {
+    /// Everything: nothing of the plan is sensitive, or whoever asks wants to see it.
+    None,
+    /// Only these columns, by table: nobody knows what goes into others.
+    But(BTreeSet<(String, String)>),
+}
+
+impl Masks {
+    /// What a plan hides. Where it cannot be compiled now, that is everything.
+    pub(crate) async fn of(project: &Project, ports: &Ports) -> Self {
+        if !is_sensitive(project) {
+            return Self::None;
+        }
+        let mut open = BTreeSet::new();
+        let mut hidden = BTreeSet::new();
+        let engine = ports.target.facts().await.map(|facts| facts.engine).unwrap_or_default();
+        if let Ok(schema) = project.schema(engine)
+            && let Ok(survey) = survey(ports, &project.plan, schema, &Options::default()).await
+        {
+            for surveyed in &survey.steps {
+                let table = surveyed.step.table();
+                for (index, column) in table.columns.iter().enumerate() {
+                    let one =
+                        if surveyed.step.is_sensitive(index) { &mut hidden } else { &mut open };
+                    one.insert((table.name.clone(), column.name.clone()));
+                }
+            }
+        }
+        open.retain(|column| !hidden.contains(column));
+        Self::But(open)
+    }
+
+    fn hides(&self, table: &str, column: &str) -> bool {
+        match self {
+            Self::None => false,
+            Self::But(open) => !open.contains(&(table.to_owned(), column.to_owned())),
+        }
+    }
+
+    /// The row with its hidden values masked; `key` are the columns of its key, where they are known.
+    pub(crate) fn over(&self, table: &str, key: Option<&[String]>, found: &Found) -> Found {
+        if matches!(self, Self::None) {
+            return found.clone();
+        }
+        let mask = || Value::Text(MASK.to_owned());
+        let key = key.filter(|names| names.len() == found.key.len());
+        let of_key = |(index, value): (usize, &Value)| {
+            let is_hidden = key.is_none_or(|names| self.hides(table, &names[index]));
+            if is_hidden { mask() } else { value.clone() }
+        };
+        let of_cell = |cell: &Cell| {
+            if !self.hides(table, &cell.column) {
+                return cell.clone();
+            }
+            let masked = |value: &Option<Value>| value.as_ref().map(|_| mask());
+            let (left, right) = (masked(&cell.left), masked(&cell.right));
+            Cell { column: cell.column.clone(), left, right }
+        };
+        Found {
+            key: found.key.iter().enumerate().map(of_key).collect(),
+            cells: found.cells.iter().map(of_cell).collect(),
+            ..found.clone()
+        }
+    }
+}
+
+/// Whether the plan says of any column that its values must not be shown.
+pub(crate) fn is_sensitive(project: &Project) -> bool {
+    project.plan.sources.iter().any(|source| !source.sensitive.is_empty())
+}
