@@ -52,8 +52,8 @@ pub fn verdict(checks: &[Check]) -> Verdict {
         CheckStatus::Waived => Some(Verdict::Waived),
         CheckStatus::Unverified => None,
     };
-    let whole = checks.iter().rev().filter(|check| check.check_type == VERDICT);
-    whole.filter_map(verdict).next().unwrap_or(Verdict::None)
+    let mut whole = checks.iter().rev().filter(|check| check.check_type == VERDICT);
+    whole.find_map(verdict).unwrap_or(Verdict::None)
 }
 
 /// The level that the plan asks of every run.

@@ -145,7 +145,7 @@ impl Remembered {
             .map(|load| (load.run.id.as_str(), (load.run.seq, load.run.kind)))
             .collect();
         let mut adopted = BTreeSet::new();
-        for (run, _) in &runs {
+        for run in runs.keys() {
             for step in adopted_within(target, run).await? {
                 adopted.insert((*run, step));
             }
