@@ -389,7 +389,7 @@ fn a_run_that_went_on_with_another_mapping_is_no_difference() {
     let project = Project::new(&plan("reject", false));
     project.replan("verify = \"none\"\n", "verify = \"none\"\n[run]\nbatch_size = 2\n");
     project.write("data/folders0.csv", "id,name,shelf\n1,n1,1\n");
-    let papers: String = (1..9).map(|id| format!("{id},n1,a\n")).collect();
+    let papers = (1..9).map(|id| format!("{id},n1,a\n")).collect::<Vec<_>>().concat();
     project.write("data/papers0.csv", format!("id,folder,kind\n{papers}"));
     let mut killed = project.command(&["migrate"]);
     killed.env("WHIMBREL_FAILPOINT", "core.batch.after_commit:2");
@@ -467,7 +467,8 @@ fn rows_of_another_plan_are_its_own() {
 fn a_file_that_was_too_large_at_first_is_read_by_the_run_that_took_it() {
     let project = Project::new(&plan("reject", false));
     project.write("data/folders0.csv", "id,name,shelf\n1,n1,1\n2,n2,?\n");
-    let papers: String = (1..200).map(|id| format!("{id},n1,{}\n", ["a", "x"][id % 2])).collect();
+    let papers = (1..200).map(|id| format!("{id},n1,{}\n", ["a", "x"][id % 2]));
+    let papers = papers.collect::<Vec<_>>().concat();
     project.write("data/papers0.csv", format!("id,folder,kind\n{papers}"));
     let small = "csv = \"data/papers*.csv\"\nmax_file_size = \"1KB\"\nlarge_files = \"reject\"\n";
     project.replan("csv = \"data/papers*.csv\"\n", small);
