@@ -142,6 +142,25 @@ fn the_file_says_what_it_is_and_does_nothing_by_itself() {
     );
 }
 
+#[test]
+fn what_the_engine_does_by_itself_is_named() {
+    let folder = pair(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, above INT REFERENCES t (id));
+         CREATE TABLE c (id INTEGER PRIMARY KEY, t INT REFERENCES t (id) ON DELETE CASCADE);
+         CREATE TRIGGER seen AFTER INSERT ON c BEGIN SELECT 1; END; INSERT INTO c VALUES (5, NULL)",
+        "INSERT INTO t VALUES (1, 1); DELETE FROM c",
+    );
+    suggested(folder.path(), "left.db", "right.db");
+    let script = script(folder.path());
+    for note in [
+        "-- `c` has triggers, which will fire",
+        "-- it refers to itself: where the engine refuses a row, the order is yours to find",
+        "-- `c` refers to it: ON DELETE CASCADE",
+    ] {
+        assert!(script.contains(note), "{note}\n{script}");
+    }
+}
+
 const HOSTILE: &[&str] = &[
     "it's",
     "\\",

@@ -913,14 +913,14 @@ fn help_of_report() {
     check_help(
         &["report"],
         expect![[r#"
-        Report everything about a run: accounts, rejects, checks, times
+            Report everything about a run: accounts, rejects, checks, times
 
-        Usage: whimbrel report [OPTIONS] [RUN]
+            Usage: whimbrel report [OPTIONS] [RUN]
 
-        Arguments:
-          [RUN]  The run; the newest if left out
+            Arguments:
+              [RUN]  The run, the newest if left out; or the plan, as a path that ends in `.toml`
 
-    "#]],
+        "#]],
     );
 }
 
@@ -989,23 +989,26 @@ fn help_of_the_verbs_on_runs() {
     check_help(
         &["status"],
         expect![[r#"
-        Show how a run stands
+            Show how a run stands
 
-        Usage: whimbrel status [OPTIONS] [RUN]
+            Usage: whimbrel status [OPTIONS] [RUN]
 
-        Arguments:
-          [RUN]  The run; the newest if left out
+            Arguments:
+              [RUN]  The run, the newest if left out; or the plan, as a path that ends in `.toml`
 
-    "#]],
+        "#]],
     );
     check_help(
         &["history"],
         expect![[r#"
-        List the runs of the target
+            List the runs of the target
 
-        Usage: whimbrel history [OPTIONS]
+            Usage: whimbrel history [OPTIONS] [PLAN]
 
-    "#]],
+            Arguments:
+              [PLAN]  The plan, as with `--plan`
+
+        "#]],
     );
     check_help(
         &["check-incremental"],

@@ -304,10 +304,12 @@ fn notes(catalogue: &Catalogue, comparison: &Comparison, name: &str, how: How) -
     }
     let circle = catalogue.circles.iter().find(|circle| circle.iter().any(|own| own == name));
     if let Some(circle) = circle {
-        let which = if circle.len() == 1 { "itself".to_owned() } else { circle.join("`, `") };
-        notes.push(format!(
-            "it refers to `{which}` in a circle: where a reference is refused, the order is yours to find"
-        ));
+        let which = if circle.len() == 1 {
+            "it refers to itself".to_owned()
+        } else {
+            format!("`{}` refer to each other in a circle", circle.join("`, `"))
+        };
+        notes.push(format!("{which}: where the engine refuses a row, the order is yours to find"));
     }
     if how == How::Extra {
         for child in &catalogue.tables {
