@@ -5,6 +5,7 @@
 //! nothing.
 
 pub mod agree;
+mod ahead;
 pub mod codes;
 pub mod compare;
 pub mod interpret;

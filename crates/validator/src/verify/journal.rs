@@ -18,6 +18,7 @@ use super::beside;
 use super::filled::Filled;
 use super::standard::Seen;
 use super::{Checked, Request, Status, counted};
+use crate::ahead::Ahead;
 use crate::compare::{Found, How};
 use crate::merge::Tally;
 use crate::sorter::{Sorted, Sorter};
@@ -92,8 +93,8 @@ pub(super) async fn compare(
     let (written, stored) =
         tokio::join!(written(request, filled, layouts), stored(request, rows, table, layouts, key));
     let (written, (stored, sum, seen)) = (written?, stored?);
-    let mut journal = Last { sorted: written, pending: VecDeque::new() };
-    let mut stored = Rows { feed: stored, chunk: Chunk::default(), at: 0 };
+    let mut journal = Last { sorted: Ahead::of(written), pending: VecDeque::new() };
+    let mut stored = Rows { feed: Ahead::of(stored), chunk: Chunk::default(), at: 0 };
     let mut compared =
         Compared { tally: Tally::default(), adopted: 0, samples: Vec::new(), sum, seen };
     let mut entry = journal.next().await?;
@@ -174,9 +175,9 @@ pub(super) async fn writers(
     let project = whimbrel_ledger::meta::digest_key(request.target).await?;
     let key = DigestKey::derive(&project, Domain::Output, &filled.name);
     let (rows, _, _) = stored(request, rows, table, &layouts, &key).await?;
-    let mut rows = Rows { feed: rows, chunk: Chunk::default(), at: 0 };
+    let mut rows = Rows { feed: Ahead::of(rows), chunk: Chunk::default(), at: 0 };
     let sorted = written(request, filled, &layouts).await?;
-    let mut journal = Last { sorted, pending: VecDeque::new() };
+    let mut journal = Last { sorted: Ahead::of(sorted), pending: VecDeque::new() };
     let mut entry = journal.next().await?;
     while let Some(row) = rows.next().await? {
         while entry.as_ref().is_some_and(|entry| entry.key < row.key) {
@@ -351,7 +352,7 @@ struct Entry {
 
 /// Of each key the entry that was written last.
 struct Last {
-    sorted: Sorted,
+    sorted: Ahead,
     pending: VecDeque<Entry>,
 }
 
@@ -411,7 +412,7 @@ struct Stands {
 }
 
 struct Rows {
-    feed: Sorted,
+    feed: Ahead,
     chunk: Chunk,
     at: usize,
 }

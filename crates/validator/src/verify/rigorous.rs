@@ -29,6 +29,7 @@ use super::forensic::{Leaves, Recorder};
 use super::mappings::{KeyOf, Mappings};
 use super::remembered::{Changes, Remembered, Sight, Turns};
 use super::{Checked, Request, Status, Verification, counted};
+use crate::ahead::{Ahead, Sorting};
 use crate::compare::{Found, How, found};
 use crate::interpret::{Derived, Fate, Holds, Interpreter};
 use crate::latest::Latest;
@@ -46,6 +47,10 @@ pub struct Again<'a> {
     /// What the target's engine is called.
     pub engine: &'a str,
 }
+
+/// Rows and bytes of a piece that is handed on.
+const PIECE_ROWS: usize = 512;
+const PIECE_BYTES: usize = 512 << 10;
 
 /// Derives every table anew and compares. Returns tables and, of their rows, how many were derived.
 pub(super) async fn tables(
@@ -241,7 +246,8 @@ impl Job<'_> {
         let width = self.table.columns.len();
         let key: Vec<usize> =
             if self.table.key.is_empty() { (0..width).collect() } else { self.table.key.clone() };
-        let mut sorter = Sorter::new(self.request.room.clone(), width + 1, &key);
+        let sorting = Sorting::new(Sorter::new(self.request.room.clone(), width + 1, &key));
+        let mut out = ChunkBuilder::new(width + 1);
         let mut fates = Fates::new(&self.filled.name, self.known);
         let mut stands = self.stands(&key).await?;
         let sources = self.again.sources;
@@ -263,7 +269,6 @@ impl Job<'_> {
                 leaves.take(&derived, &places)?;
             }
             let Fate::Rows(rows) = &derived.fate else { return Ok(()) };
-            let mut out = ChunkBuilder::with_capacity(width + 1, rows.len(), 0);
             for row in rows {
                 for place in &places {
                     let value = place.and_then(|place| row.get(place));
@@ -272,7 +277,10 @@ impl Job<'_> {
                 out.push(ValueRef::Int(derived.ordinal.into()));
                 out.end_row();
             }
-            out.finish().rows().try_for_each(|row| sorter.push(row))
+            if out.len() >= PIECE_ROWS || out.size() >= PIECE_BYTES {
+                sorting.push(std::mem::replace(&mut out, ChunkBuilder::new(width + 1)).finish());
+            }
+            Ok(())
         };
         interpreter.derive::<EndpointError>(sources, index, &mut sink).await?;
         let own = [Some(fates.check()), leaves.map(Leaves::check)];
@@ -281,7 +289,9 @@ impl Job<'_> {
             Status::Failed if doubtful => unsure(check),
             _ => check,
         }));
-        let derived = Latest::new(sorter.finish()?, width, &key, !self.table.key.is_empty());
+        sorting.push(out.finish());
+        let derived = sorting.finish().await?;
+        let derived = Latest::new(derived, width, &key, !self.table.key.is_empty());
         let stands = stands.join_next().await.expect("it was begun above");
         let stands = stands.unwrap_or_else(|lost| panic::resume_unwind(lost.into_panic()))?;
         let compared = self.merged(derived, stands, recorder).await?;
@@ -340,7 +350,7 @@ impl Job<'_> {
                 samples.push(found(self.table, difference));
             }
         };
-        let (mut left, mut right) = (derived, stands);
+        let (mut left, mut right) = (Ahead::of(derived), Ahead::of(stands));
         let merged = merge(&mut left, &mut right, &kinds, &self.table.key, &mut sink).await;
         attested?;
         let tally = match merged {
