@@ -362,7 +362,7 @@ fn rows_of_an_earlier_version_are_as_they_were_loaded() {
     let project = migrated();
     project.write("data/papers0.csv", "id,folder,kind\n1,n1,a\n9,n2,b\n");
     assert_eq!(project.run(&["migrate", "--incremental"]).code, Some(0));
-    says(&project, 0, &["noted rows papers: 1 row of files as they were before they changed"]);
+    says(&project, 0, &["noted rows papers: 1 row of earlier versions of the source"]);
     project.target().execute("UPDATE papers SET kind = 'x' WHERE id = 2", []).unwrap();
     let (code, said) = verified(&project);
     assert_eq!(code, Some(4), "{said:#?}");
@@ -415,7 +415,7 @@ fn what_stood_there_is_kept_and_its_children_find_it() {
         project.value::<String>("SELECT group_concat(folder) FROM papers ORDER BY id"),
         "1,2"
     );
-    let noted = ["noted rows folders: 1 row that stood there before, 1 row stood there before"];
+    let noted = ["noted rows folders: 1 row that was there and is kept, 1 row stood there before"];
     let (code, said) = verified(&project);
     assert_eq!(code, Some(0), "{said:#?}");
     let rows: Vec<&String> = said.iter().filter(|check| check.contains("rows folders")).collect();

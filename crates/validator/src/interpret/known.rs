@@ -36,9 +36,8 @@ pub struct Told {
     /// have found it since then.
     pub earlier: Option<u64>,
     /// Whether it was left out or rejected as a whole for its size; `None` where the plan says.
-    pub aside: Option<bool>,
-    /// Records that a later run has decided once more, each with that run; record 0 is a file that is one
-    /// unit.
+    pub aside: Option<Aside>,
+    /// Records that a later run has decided once more, each with that run.
     pub again: BTreeMap<u64, u64>,
     /// Records whose rows the target itself has refused, or the plan as it was before: rejects, and no parent
     /// and no winner of anything.
@@ -58,6 +57,17 @@ pub struct Turn {
     pub until: Option<u64>,
     /// The file's facts as they were then; `None` where they are what they are now.
     pub facts: Option<Stood>,
+}
+
+/// What became of an item for its size.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Aside {
+    /// Nothing: it was read.
+    No,
+    /// It is left out.
+    LeftOut,
+    /// It is a reject as a whole.
+    Rejected,
 }
 
 /// Facts of a file that change while its content does not, or not all of it.

@@ -159,20 +159,17 @@ impl<'m> Memory<'m> {
             let fate = Fate::Rejected { reason: REFUSED, column: None };
             return Settled { first, ..Settled::alone(fate) };
         }
-        let mut placed: Vec<(Short, Held)> = Vec::with_capacity(rows.len());
+        let mut placed: HashMap<Short, Held> = HashMap::with_capacity(rows.len());
         let mut again = None;
         let mut met = Vec::new();
         for row in &rows {
             let key = self.key_digest(row);
             let content = encoded(mapping.columns.iter().zip(&row.values));
-            let before = self.rows.get(&key).or_else(|| {
-                let own = placed.iter().rev().find(|(own, _)| *own == key);
-                own.map(|(_, held)| held)
-            });
+            let before = placed.get(&key).or_else(|| self.rows.get(&key));
             let reject =
                 |reason, first| Settled::beside(Fate::Rejected { reason, column: None }, first);
             match (before.copied(), mapping.existing) {
-                (None, _) => placed.push((key, Held { content, unit, run })),
+                (None, _) => _ = placed.insert(key, Held { content, unit, run }),
                 (Some(held), _) if held.content == content => {
                     again = again.or(Some(held.unit));
                     met.push(key);
@@ -181,7 +178,9 @@ impl<'m> Memory<'m> {
                 (Some(held), Existing::Update) if held.run == run => {
                     return reject(codes::SAME_KEY, held.unit);
                 }
-                (Some(_), Existing::Update) => placed.push((key, Held { content, unit, run })),
+                (Some(_), Existing::Update) => {
+                    _ = placed.insert(key, Held { content, unit, run })
+                }
                 (Some(held), Existing::Reject) => return reject(codes::EXISTS, held.unit),
                 (Some(held), Existing::Keep) => {
                     self.win(same, unit, &rows);

@@ -39,7 +39,7 @@ use whimbrel_model::plan::{Each, Fact, HashAlgorithm, LargeFiles, Plan, Severity
 use whimbrel_model::{Field, Position, SourceChunk, Table, Value};
 
 pub use convert::Holds;
-pub use known::{Known, NEXT_RUN, Nothing, Stood, Told, Turn};
+pub use known::{Aside, Known, NEXT_RUN, Nothing, Stood, Told, Turn};
 
 use aggregate::Aggregating;
 use memory::{Candidate, Memory, Parents, Settled};
@@ -89,6 +89,11 @@ mod codes {
 
 /// The reason of a unit whose rows the target itself refused, as [`Told::refused`] says.
 pub const REFUSED: &str = "refused";
+
+/// Whether a reason is that another row has the key.
+pub(crate) fn is_of_keys(reason: &str) -> bool {
+    reason == codes::EXISTS || reason == codes::SAME_KEY
+}
 
 /// Why a plan cannot be interpreted. `validate` says the same, and better.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -253,14 +258,25 @@ impl Interpreter {
     /// have grown.
     pub fn tells_of_whole_files(&self, table: usize) -> bool {
         let whole = [Fact::FileSha256, Fact::FileBlake3, Fact::FileText];
-        let readings = self.tables.get(table).map_or(&[][..], |mapping| &mapping.readings);
-        readings.iter().any(|reading| whole.iter().any(|fact| reading.facts.contains(fact)))
+        self.readings(table).iter().any(|reading| {
+            !reading.aggregates.is_empty() || whole.iter().any(|fact| reading.facts.contains(fact))
+        })
+    }
+
+    /// Whether rows of a table say how large files were, or when they were changed.
+    pub fn tells_of_changing_facts(&self, table: usize) -> bool {
+        let changing = [Fact::FileSize, Fact::FileMtime];
+        let tells = |reading: &Reading| changing.iter().any(|fact| reading.facts.contains(fact));
+        self.readings(table).iter().any(tells)
+    }
+
+    fn readings(&self, table: usize) -> &[Reading] {
+        self.tables.get(table).map_or(&[], |mapping| &mapping.readings)
     }
 
     /// Whether the ledger keeps what the old system called the records of a table.
     pub fn keeps_old_keys(&self, table: usize) -> bool {
-        let readings = self.tables.get(table).map_or(&[][..], |mapping| &mapping.readings);
-        readings.iter().any(|reading| reading.old_key.is_some())
+        self.readings(table).iter().any(|reading| reading.old_key.is_some())
     }
 
     /// Derives a table, by its index in [`Plan::tables`]: every unit is handed to `sink` once, in the order
@@ -402,26 +418,24 @@ impl<'w, E: From<EndpointError>> Work<'w, E> {
     async fn pass(&mut self, item: &Item<'_>, pass: &Pass) -> Result<(), E> {
         let reading = &self.mapping.readings[item.reading];
         let size = item.partition.facts.size;
-        let is_large = reading.max_file_size.is_some_and(|max| size > max);
-        let aside =
-            item.told.aside.unwrap_or(is_large && reading.large_files != LargeFiles::Handle);
-        // Another run decides about the file as a whole.
-        if item.told.again.get(&0).is_some_and(|run| *run != pass.run) {
-            return Ok(());
-        }
-        if aside {
-            let fate = match reading.large_files {
-                LargeFiles::Skip => Fate::Filtered(LeftOut::LargeFile),
-                LargeFiles::Reject | LargeFiles::Handle => {
-                    Fate::Rejected { reason: codes::FILE_TOO_LARGE, column: None }
-                }
-            };
+        let by_plan = || match reading.large_files {
+            _ if reading.max_file_size.is_none_or(|max| size <= max) => Aside::No,
+            LargeFiles::Handle => Aside::No,
+            LargeFiles::Skip => Aside::LeftOut,
+            LargeFiles::Reject => Aside::Rejected,
+        };
+        let fate = match item.told.aside.unwrap_or_else(by_plan) {
+            Aside::No => None,
+            Aside::LeftOut => Some(Fate::Filtered(LeftOut::LargeFile)),
+            Aside::Rejected => Some(Fate::Rejected { reason: codes::FILE_TOO_LARGE, column: None }),
+        };
+        if let Some(fate) = fate {
             let settled = Settled::alone(fate);
             return self.hand_on(item, Position::default(), Bytes::default(), settled);
         }
         let turn = match pass.took {
             Took::Turn { turn, .. } => item.told.turns.get(turn),
-            Took::Again => item.told.turns.last(),
+            Took::Again => item.told.turns.iter().rfind(|turn| turn.run < pass.run),
         };
         let file = file_scene(reading, item, turn.and_then(|turn| turn.facts)).await?;
         match (&self.mapping.each, &pass.took) {
@@ -431,7 +445,7 @@ impl<'w, E: From<EndpointError>> Work<'w, E> {
                 self.turn(item, reading, &file, turn, (pass.item, *more)).await
             }
             (Each::Record | Each::Element(_), Took::Again) => {
-                self.again(item, reading, &file, pass.run).await
+                self.again(item, reading, &file, (pass.item, pass.run)).await
             }
         }
     }
@@ -504,13 +518,14 @@ impl<'w, E: From<EndpointError>> Work<'w, E> {
         Ok(())
     }
 
-    /// The records that a run decides once more. It reads the others too, for what clocks say.
+    /// The records that a run decides once more. It reads the others too, for what clocks say; a turn behind it
+    /// goes on with clocks that have seen what was mended.
     async fn again(
         &mut self,
         item: &Item<'_>,
         reading: &Reading,
         file: &FileScene,
-        run: u64,
+        (place_of_item, run): (usize, u64),
     ) -> Result<(), E> {
         let clocks = RefCell::new(self.clocks(reading, file, run));
         let place = RecordsOf { item, reading, file, clocks: &clocks, run };
@@ -520,6 +535,9 @@ impl<'w, E: From<EndpointError>> Work<'w, E> {
             return Ok(());
         };
         let keeps_time = !reading.clocks.is_empty();
+        let next = told.turns.iter().find(|turn| turn.run > run).filter(|_| keeps_time);
+        let next = next.and_then(|turn| turn.after.as_ref()).map(|mark| mark.records);
+        let last = next.map_or(last, |next| next.max(last));
         let mut reader = item.source.open(&item.partition, &reading.fields, None).await?;
         'reading: while let Some(chunk) = reader.next(Limit::default()).await? {
             for index in 0..chunk.records.len() {
@@ -546,6 +564,9 @@ impl<'w, E: From<EndpointError>> Work<'w, E> {
                     self.pass_over(&place, &parsed, 0);
                 }
             }
+        }
+        if next.is_some() {
+            self.clocks.insert(place_of_item, clocks);
         }
         Ok(())
     }

@@ -17,7 +17,7 @@ use whimbrel_model::{Table, wce};
 
 use super::filled::Filled;
 use super::journal::{self, Writer};
-use super::remembered::Turns;
+use super::remembered::Breaks;
 use super::{Request, counted};
 use crate::compare::{Found, How, found};
 use crate::merge::{Difference, Tally};
@@ -32,14 +32,14 @@ pub(super) struct Reasons<'a> {
     pub(super) filled: &'a Filled,
     /// The plan's name.
     pub(super) plan: &'a str,
-    pub(super) turns: Turns,
+    pub(super) breaks: Breaks,
     pub(super) existing: Existing,
 }
 
 impl Reasons<'_> {
     /// Whether any row may be explained.
     pub(super) fn are_any(&self) -> bool {
-        !self.turns.are_none() || self.has_others() || self.keeps()
+        !self.breaks.are_none() || self.has_others() || self.keeps()
     }
 
     fn has_others(&self) -> bool {
@@ -52,10 +52,10 @@ impl Reasons<'_> {
     }
 
     fn of(&self, writer: Writer, how: How) -> Option<&'static str> {
-        let Self { filled, plan, turns, .. } = *self;
+        let Self { filled, plan, breaks, .. } = *self;
         match writer {
             Writer::Nobody if how == How::Changed && self.keeps() => {
-                Some("that stood there before")
+                Some("that was there and is kept")
             }
             Writer::Nobody | Writer::Other => None,
             Writer::Load(place) => {
@@ -63,9 +63,9 @@ impl Reasons<'_> {
                 let is_before = |turn: Option<u64>| turn.is_some_and(|turn| load.run.seq < turn);
                 if load.run.plan != plan {
                     Some("that other plans have loaded")
-                } else if is_before(turns.renewed) {
-                    Some("of files as they were before they changed")
-                } else if is_before(turns.remapped) {
+                } else if is_before(breaks.renewed) {
+                    Some("of earlier versions of the source")
+                } else if is_before(breaks.remapped) {
                     Some("of the plan as it was before")
                 } else {
                     None

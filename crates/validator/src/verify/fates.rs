@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use whimbrel_ledger::Stage;
 
+use super::filled::Filled;
 use super::remembered::{Refusal, Remembered};
 use super::{Checked, Status, counted};
-use crate::interpret::{Derived, Fate};
+use crate::interpret::{Derived, Fate, is_of_keys};
 
 /// Units whose fate differs that are named.
 const NAMED: usize = 5;
@@ -43,6 +44,8 @@ impl<'k> Rejects<'k> {
 pub(super) struct Fates<'a> {
     table: &'a str,
     rejects: Rejects<'a>,
+    /// SQL of the plan writes to the table: what a key meets there, the target alone knows.
+    keys_are_others: bool,
     /// Rejects of the table that the derivation has met.
     met: u64,
     wrong: Vec<String>,
@@ -50,9 +53,10 @@ pub(super) struct Fates<'a> {
 }
 
 impl<'a> Fates<'a> {
-    pub(super) fn new(table: &'a str, known: &'a Remembered) -> Self {
+    pub(super) fn new(filled: &'a Filled, known: &'a Remembered) -> Self {
+        let (table, keys_are_others) = (filled.name.as_str(), !filled.written_by.is_empty());
         let rejects = Rejects::of(known, table);
-        Self { table, rejects, met: 0, wrong: Vec::new(), count: 0 }
+        Self { table, rejects, keys_are_others, met: 0, wrong: Vec::new(), count: 0 }
     }
 
     pub(super) fn take(&mut self, derived: &Derived<'_>) {
@@ -71,6 +75,9 @@ impl<'a> Fates<'a> {
             (Fate::Rows(_) | Fate::Filtered(_) | Fate::Duplicate, None) => return,
             // It is for the target to say.
             (Fate::Rows(_) | Fate::Filtered(_) | Fate::Duplicate, Some(Stage::Target)) => return,
+            (Fate::Rejected { reason, .. }, None) if self.keys_are_others && is_of_keys(reason) => {
+                return;
+            }
             (Fate::Rejected { reason, .. }, None) => {
                 format!("{} is no reject, and should be one ({reason})", place())
             }

@@ -310,11 +310,13 @@ async fn written(
                 return Err(damaged(batch.batch, run));
             }
             let mut behind = None;
-            while batch.rows.updated.n() > 0 {
+            let mut updates = 0;
+            while updates < batch.rows.updated.n() {
                 let page =
                     undo::updates_behind(request.target, run, step, batch.batch, behind).await?;
-                let Some(end) = page.last() else { break };
+                let Some(end) = page.last() else { return Err(damaged(batch.batch, run)) };
                 behind = Some(end.seq);
+                updates += page.len() as u64;
                 for update in &page {
                     note(&update.row_key, &keyed.digest(&update.after).truncated(), true)?;
                 }

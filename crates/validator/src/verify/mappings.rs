@@ -12,13 +12,17 @@ use whimbrel_endpoint::{EndpointError, RowOrder, Snapshot};
 use whimbrel_ledger::tables;
 use whimbrel_model::{ChunkBuilder, Kind, Table, ValueRef, wce};
 
+use super::remembered::Breaks;
 use super::{Checked, Status, counted};
 use crate::interpret::{Derived, Led};
 use crate::merge::{Difference, MergeError, merge};
 use crate::sorter::{Room, Sorter};
 
-/// Old key and record, where it leads, and for people: table, file, record.
-const WIDTH: usize = 5;
+/// Old key and record, where it leads, and for people: table, file, record; then the run.
+const WIDTH: usize = 6;
+
+/// Of these, what is compared.
+const COMPARED: usize = 5;
 
 /// Records that are named.
 const NAMED: usize = 5;
@@ -34,9 +38,18 @@ pub(super) struct Mappings {
 #[derive(Clone, Copy)]
 struct LookedAt {
     /// Earlier versions of its files may have left some.
-    renewed: bool,
+    breaks: Breaks,
     /// Whose row an old key leads to, the record's own or one that it met, cannot be told.
     keeps: bool,
+}
+
+/// Whose a run is.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Origin {
+    /// The plan's, with its sequence number.
+    Own(u64),
+    /// Another plan's.
+    Other,
 }
 
 /// How the key of a row stands in the ledger.
@@ -74,10 +87,9 @@ impl Mappings {
         Self { derived, room: room.clone(), tables: BTreeMap::new() }
     }
 
-    /// A table whose old keys are looked at: `renewed` where earlier versions of its files may have left
-    /// some, `keeps` where it cannot be told whose row one leads to.
-    pub(super) fn begin(&mut self, table: &str, renewed: bool, keeps: bool) {
-        self.tables.insert(table.to_owned(), LookedAt { renewed, keeps });
+    /// A table whose old keys are looked at; `keeps` where it cannot be told whose row one leads to.
+    pub(super) fn begin(&mut self, table: &str, breaks: Breaks, keeps: bool) {
+        self.tables.insert(table.to_owned(), LookedAt { breaks, keeps });
     }
 
     pub(super) fn take(
@@ -86,7 +98,7 @@ impl Mappings {
         derived: &Derived<'_>,
     ) -> Result<(), EndpointError> {
         // Several rows of a record under one old key are told apart by the number of their keys.
-        let mut met: BTreeMap<&str, Vec<Vec<u8>>> = BTreeMap::new();
+        let mut met: BTreeMap<&str, BTreeSet<Vec<u8>>> = BTreeMap::new();
         for led in &derived.led {
             let mut leads = Vec::new();
             key.encode(led, &mut leads);
@@ -103,18 +115,19 @@ impl Mappings {
                 record: derived.position.record,
                 nth: known.len() as u64,
                 leads: &leads,
+                run: 0,
             };
             entry.push(&mut self.derived)?;
-            known.push(leads);
+            known.insert(leads);
         }
         Ok(())
     }
 
-    /// Compares with what the ledger says, of what these runs have written.
+    /// Compares with what the ledger says, of what these runs have written, by their ids.
     pub(super) async fn checks(
         self,
         snapshot: &dyn Snapshot,
-        runs: &BTreeSet<&str>,
+        runs: &BTreeMap<&str, Origin>,
     ) -> Result<Vec<Checked>, EndpointError> {
         let Self { derived, room, tables: looked_at } = self;
         if looked_at.is_empty() {
@@ -133,9 +146,13 @@ impl Mappings {
                     _ => 0,
                 };
                 let (table, run) = (text(LEGACY_TYPE), text(RUN));
-                let Some(own) = looked_at.get(table).filter(|_| runs.contains(run)) else {
-                    continue;
+                // A run that nobody knows has no sequence number, and nothing excuses it.
+                let run = match runs.get(run) {
+                    Some(Origin::Other) => continue,
+                    Some(Origin::Own(run)) => *run,
+                    None => u64::MAX,
                 };
+                let Some(own) = looked_at.get(table) else { continue };
                 let mut leads = match row.get(NEW_KEY) {
                     ValueRef::Bytes(key) => key.to_vec(),
                     _ => Vec::new(),
@@ -152,6 +169,7 @@ impl Mappings {
                     record: number(RECORD),
                     nth: number(NTH),
                     leads: &leads,
+                    run,
                 };
                 entry.push(&mut written)?;
             }
@@ -169,12 +187,19 @@ impl Mappings {
             else {
                 return;
             };
-            if what == What::Extra && looked_at.get(table).is_some_and(|own| own.renewed) {
-                return;
+            let ValueRef::Int(run) = row.get(5) else { return };
+            let is_earlier = |own: &LookedAt| {
+                let before = own.breaks.renewed.max(own.breaks.remapped);
+                before.is_some_and(|before| run < before.into())
+            };
+            let wrong = wrong.entry(table.to_owned()).or_default();
+            if what == What::Extra && looked_at.get(table).is_some_and(is_earlier) {
+                wrong.earlier += 1;
+            } else {
+                wrong.note(what, path, record);
             }
-            wrong.entry(table.to_owned()).or_default().note(what, path, record);
         };
-        let kinds = [Kind::Any; WIDTH];
+        let kinds = [Kind::Any; COMPARED];
         match merge(&mut left, &mut right, &kinds, &[0], &mut sink).await {
             Ok(_) => {}
             Err(MergeError::Read(_, error)) => return Err(error),
@@ -182,9 +207,18 @@ impl Mappings {
         }
         let check = |(table, own): (&String, &LookedAt)| {
             let check = Checked::passed("mapping", table);
-            let Some(wrong) = wrong.get(table) else { return check };
-            let status = if own.renewed { Status::Unverified } else { Status::Failed };
-            check.ended(status, wrong.message())
+            match wrong.get(table) {
+                None => check,
+                Some(wrong) if wrong.count == 0 => {
+                    let message =
+                        format!("{} of earlier versions", counted(wrong.earlier, "old key"));
+                    check.ended(Status::Noted, message)
+                }
+                Some(wrong) if own.breaks.are_none() => {
+                    check.ended(Status::Failed, wrong.message())
+                }
+                Some(wrong) => check.ended(Status::Unverified, wrong.message()),
+            }
         };
         Ok(looked_at.iter().map(check).collect())
     }
@@ -211,6 +245,7 @@ struct Entry<'e> {
     record: u64,
     nth: u64,
     leads: &'e [u8],
+    run: u64,
 }
 
 impl Entry<'_> {
@@ -226,6 +261,7 @@ impl Entry<'_> {
         row.push(ValueRef::Text(self.table));
         row.push(ValueRef::Text(self.path));
         row.push(ValueRef::Int(self.record.into()));
+        row.push(ValueRef::Int(self.run.into()));
         row.end_row();
         sorter.push(row.finish().row(0))
     }
@@ -243,6 +279,8 @@ enum What {
 struct Wrong {
     named: Vec<String>,
     count: u64,
+    /// Old keys that records of earlier versions have left.
+    earlier: u64,
 }
 
 impl Wrong {

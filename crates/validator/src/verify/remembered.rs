@@ -13,11 +13,11 @@ use std::sync::Arc;
 use whimbrel_endpoint::{EndpointError, ErrorClass, Freshness, Partition, Source, Target};
 use whimbrel_ledger::pages::RejectHead;
 use whimbrel_ledger::{Item, ItemStatus, RejectStatus, RunKind, Stage, chain, item, pages, reject};
-use whimbrel_model::SourceMark;
 use whimbrel_model::plan::{Each, Plan};
+use whimbrel_model::{Class, SourceMark};
 
 use super::filled::{Filled, Load};
-use crate::interpret::{Known, NEXT_RUN, Stood, Told, Turn};
+use crate::interpret::{Aside, Known, NEXT_RUN, Stood, Told, Turn};
 
 /// Rejects in a page.
 const PAGE: u64 = 5_000;
@@ -50,6 +50,8 @@ struct Read {
     units: u64,
     /// Of these, rejects behind the mark: a torn end.
     torn: u64,
+    /// Its facts have changed, and a retry may have seen these or those.
+    is_touched: bool,
 }
 
 /// Bytes that a person has put in a record's place.
@@ -66,14 +68,16 @@ struct Repaired {
 /// What has changed of how a table came about while runs went on: rows of earlier runs may be another thing
 /// than what is derived now.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub(super) struct Turns {
+pub(super) struct Breaks {
     /// The last run that has read a file anew that an earlier one had read.
     pub(super) renewed: Option<u64>,
+    /// Another plan loads into the table: its rows, old keys and duplicates are met too.
+    pub(super) shared: bool,
     /// The first run with nothing but the mapping as it is now, where earlier ones had another.
     pub(super) remapped: Option<u64>,
 }
 
-impl Turns {
+impl Breaks {
     /// Nothing has changed.
     pub(super) fn are_none(self) -> bool {
         self == Self::default()
@@ -84,6 +88,7 @@ impl Turns {
         Self {
             renewed: self.renewed.max(parent.renewed),
             remapped: self.remapped.max(parent.remapped),
+            shared: self.shared || parent.shared,
         }
     }
 }
@@ -111,7 +116,7 @@ pub(crate) struct Changes {
 pub(crate) struct Remembered {
     items: BTreeMap<ItemId, Read>,
     /// By table.
-    turns: BTreeMap<String, Turns>,
+    breaks: BTreeMap<String, Breaks>,
     sight: Sight,
     /// Of what nobody has read.
     nobody: Told,
@@ -136,8 +141,8 @@ impl Remembered {
         plan: &Plan,
         sight: Sight,
     ) -> Result<Self, EndpointError> {
-        let (items, turns) = (BTreeMap::new(), BTreeMap::new());
-        let mut known = Self { items, turns, sight, nobody: Told::default() };
+        let (items, breaks) = (BTreeMap::new(), BTreeMap::new());
+        let mut known = Self { items, breaks, sight, nobody: Told::default() };
         let own = |load: &&Load| load.run.plan == plan.name.value;
         let loads = tables.iter().flat_map(|table| &table.loads);
         let runs: BTreeMap<&str, (u64, RunKind)> = loads
@@ -158,7 +163,7 @@ impl Remembered {
                 for item in item::of_step(target, &load.run.id, load.step.step).await? {
                     known.take_item(&table.name, load, item, whole);
                 }
-                known.take_rejects(target, (&table.name, whole), load, &runs).await?;
+                known.take_rejects(target, &table.name, load, &runs).await?;
                 repaired.extend(mended(target, &table.name, load, &runs).await?);
             }
             let adopted = table.loads.iter().filter(own).rfind(|load| {
@@ -166,8 +171,11 @@ impl Remembered {
             });
             // Of the rows of such a run it cannot be told which came before.
             let adopted = adopted.map(|load| load.run.seq + 1);
+            let is_other = |load: &Load| !own(&load) && !load.batches.is_empty();
+            known.breaks.entry(table.name.clone()).or_default().shared =
+                table.loads.iter().any(is_other);
             if let Some(since) = remapped(table.loads.iter().filter(own)).max(adopted) {
-                known.turns.entry(table.name.clone()).or_default().remapped = Some(since);
+                known.breaks.entry(table.name.clone()).or_default().remapped = Some(since);
                 known.leave_refused(&table.name, since);
             }
         }
@@ -181,15 +189,14 @@ impl Remembered {
         if item.status == ItemStatus::Pending && item.mark.is_none() {
             return;
         }
+        let aside = Some(aside(&item));
         let id = (table.to_owned(), item.source, item.source_file);
         let facts = stood(&item.facts);
         let turn = |after| Turn { after, facts, ..Turn::whole(run) };
-        // What has a mark was read.
-        let aside = Some(item.mark.is_none() && item.error_message.is_some());
         if load.run.kind == RunKind::Retry {
             // A file that was rejected as a whole is read now; otherwise single records are.
-            let known = self.items.get_mut(&id);
-            if let Some(read) = known.filter(|read| read.mark.is_none() && item.mark.is_some()) {
+            let is_read = |read: &&mut Read| whole || read.mark.is_none() && item.mark.is_some();
+            if let Some(read) = self.items.get_mut(&id).filter(is_read) {
                 (read.told.turns, read.told.aside) = (vec![turn(None)], aside);
                 (read.mark, read.units) = (item.mark, item.counts.read);
             }
@@ -208,21 +215,25 @@ impl Remembered {
                 let was_mended = read.leave_torn(mark.records);
                 read.told.turns.push(turn(Some(mark)));
                 if was_mended {
-                    self.turns.entry(table.to_owned()).or_default().renewed = Some(run);
+                    self.breaks.entry(table.to_owned()).or_default().renewed = Some(run);
                 }
             }
             read.units += item.counts.read;
         } else {
-            let first = read.told.turns.first().map(|turn| turn.run);
+            let was_read = read.told.aside == Some(Aside::No);
+            let first = read.told.turns.first().filter(|_| was_read).map(|turn| turn.run);
+            let earlier = read.told.earlier.or(first);
             let told = Told {
                 ordinal: item.ordinal,
                 turns: vec![turn(None)],
-                earlier: read.told.earlier.or(first),
+                earlier,
                 aside,
                 ..Told::default()
             };
             *read = Read { told, units: item.counts.read, ..Read::default() };
-            self.turns.entry(table.to_owned()).or_default().renewed = Some(run);
+            if earlier.is_some() {
+                self.breaks.entry(table.to_owned()).or_default().renewed = Some(run);
+            }
         }
         read.mark = item.mark;
     }
@@ -230,7 +241,7 @@ impl Remembered {
     async fn take_rejects(
         &mut self,
         target: &dyn Target,
-        table: (&str, bool),
+        table: &str,
         load: &Load,
         runs: &BTreeMap<&str, (u64, RunKind)>,
     ) -> Result<(), EndpointError> {
@@ -245,7 +256,7 @@ impl Remembered {
 
     fn take_reject(
         &mut self,
-        (table, whole): (&str, bool),
+        table: &str,
         load: &Load,
         head: RejectHead,
         runs: &BTreeMap<&str, (u64, RunKind)>,
@@ -254,7 +265,7 @@ impl Remembered {
         let Some(read) = self.items.get_mut(&id) else { return };
         let told = &mut read.told;
         let is_behind = read.mark.as_ref().is_some_and(|mark| head.record > mark.records);
-        if load.run.kind != RunKind::Retry && is_behind {
+        if is_behind && told.turns.last().is_some_and(|turn| turn.run == load.run.seq) {
             read.torn += 1;
         }
         // What was refused of an earlier version of the file went with it.
@@ -277,8 +288,8 @@ impl Remembered {
             }
         };
         // Other runs decide where their turn comes.
-        let is_unit = whole || head.record > 0;
-        if let Some((run, RunKind::Retry)) = decided.filter(|_| is_unit) {
+        // A file that is read as a whole has its turn there.
+        if let Some((run, RunKind::Retry)) = decided.filter(|_| head.record > 0) {
             let known = told.again.entry(head.record).or_default();
             *known = run.max(*known);
         }
@@ -330,7 +341,12 @@ impl Remembered {
         let mut has_marks = false;
         for ((_, _, path), read) in self.items.iter_mut().filter(|((_, of, _), _)| of == name) {
             seen.insert(path.clone());
-            let Some(mark) = read.mark.clone() else { continue };
+            let Some(mark) = read.mark.clone() else {
+                if !partitions.contains_key(path) {
+                    note(&mut changes.lost, path, "is gone");
+                }
+                continue;
+            };
             has_marks = true;
             let key = (path.clone(), mark.token.clone());
             let fresh = match compared.get(&key) {
@@ -345,9 +361,18 @@ impl Remembered {
                 }
             };
             match fresh {
-                Some(Freshness::Same) => {}
+                // A retry has seen the facts of its moment, and nobody has written them down.
+                Some(Freshness::Same) => {
+                    read.is_touched = partitions.get(path).is_some_and(|now| {
+                        let last = read.told.turns.last().and_then(|turn| turn.facts);
+                        let facts = &now.facts;
+                        let now = Stood { size: facts.size, mtime_nanos: facts.mtime_nanos };
+                        last.is_some_and(|last| last != now) && !read.told.again.is_empty()
+                    })
+                }
                 Some(Freshness::Appended) => {
                     note(&mut changes.more, path, "has more at its end");
+                    read.is_touched = !read.told.again.is_empty();
                     read.grown(&mark, self.sight);
                 }
                 Some(Freshness::Changed) => {
@@ -386,14 +411,20 @@ impl Remembered {
     }
 
     /// What has changed for a table while runs went on.
-    pub(super) fn turns(&self, table: &str) -> Turns {
-        self.turns.get(table).copied().unwrap_or_default()
+    pub(super) fn breaks(&self, table: &str) -> Breaks {
+        self.breaks.get(table).copied().unwrap_or_default()
     }
 
     /// A file that runs have read while it grew, or that has grown since.
     pub(super) fn grown(&self, table: &str) -> Option<&str> {
         let grown = |read: &Read| read.told.turns.iter().any(|turn| turn.until.is_some());
         let own = self.items.iter().find(|((of, ..), read)| of == table && grown(read));
+        own.map(|((_, _, path), _)| path.as_str())
+    }
+
+    /// A file whose size and time a retry has seen, which are other ones now.
+    pub(super) fn touched(&self, table: &str) -> Option<&str> {
+        let own = self.items.iter().find(|((of, ..), read)| of == table && read.is_touched);
         own.map(|((_, _, path), _)| path.as_str())
     }
 
@@ -409,7 +440,7 @@ impl Read {
         if let Some(last) = self.told.turns.last_mut() {
             last.until = Some(mark);
         }
-        self.units -= self.torn;
+        self.units = self.units.saturating_sub(self.torn);
         self.torn = 0;
         self.rejects.split_off(&(mark + 1));
         self.told.refused.split_off(&(mark + 1));
@@ -435,6 +466,17 @@ impl Read {
             let told = Told { earlier, ..Told::unread(self.told.ordinal) };
             *self = Self { told, ..Self::default() };
         }
+    }
+}
+
+/// Whether an item was read, as the ledger has it.
+fn aside(item: &Item) -> Aside {
+    if item.mark.is_some() || item.error_message.is_none() {
+        Aside::No
+    } else if item.counts.class(Class::Filtered) > 0 {
+        Aside::LeftOut
+    } else {
+        Aside::Rejected
     }
 }
 

@@ -11,7 +11,7 @@
 //! What of a table only SQL of the plan decides is *attested* (`standard` compares it with what it was when
 //! that had run); all else is derived anew, or the level fails.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::panic;
 use std::sync::Arc;
 
@@ -26,8 +26,8 @@ use super::explained::{Differing, Explained, Reasons};
 use super::fates::Fates;
 use super::filled::{Filled, filled};
 use super::forensic::{Leaves, Recorder};
-use super::mappings::{KeyOf, Mappings};
-use super::remembered::{Changes, Remembered, Sight, Turns};
+use super::mappings::{KeyOf, Mappings, Origin};
+use super::remembered::{Breaks, Changes, Remembered, Sight};
 use super::{Checked, Request, Status, Verification, counted};
 use crate::ahead::{Ahead, Sorting};
 use crate::compare::{Found, How, found};
@@ -52,7 +52,7 @@ pub struct Again<'a> {
 const PIECE_ROWS: usize = 512;
 const PIECE_BYTES: usize = 512 << 10;
 
-/// Derives every table anew and compares. Returns tables and, of their rows, how many were derived.
+/// Derives every table anew and compares.
 pub(super) async fn tables(
     request: &Request<'_>,
     again: Again<'_>,
@@ -82,8 +82,9 @@ pub(super) async fn tables(
             lost.insert(name.as_str(), format!("`{path}` {what} since it was read"));
         }
     }
+    // A run may refer to tables that it has not loaded into itself.
     let described: BTreeMap<String, Table> =
-        tables.iter().filter_map(|filled| Some((filled.name.clone(), filled.table()?))).collect();
+        whole.iter().filter_map(|filled| Some((filled.name.clone(), filled.table()?))).collect();
     let targets = targets(request, plan, &described).await?;
     let holds = Holds::of_engine(engine);
     let interpreter = holds.map(|holds| Interpreter::new(plan, &targets, holds));
@@ -100,45 +101,50 @@ pub(super) async fn tables(
     };
     let mut recorder = Recorder::begin(request, plan, sources).await?;
     let mut mappings = Mappings::new(&request.room);
-    // What rests on files that are gone, and what has changed while runs went on, by table.
-    let mut unfounded: BTreeMap<&str, String> = BTreeMap::new();
-    let mut turns: BTreeMap<&str, Turns> = BTreeMap::new();
+    let mut grounds = Grounds { plan, known: &known, lost, ..Grounds::of(plan, &known) };
     for index in plan.order() {
-        let name = &plan.tables[index].into.value;
+        let mapping = &plan.tables[index];
+        let name = &mapping.into.value;
+        let of_name = |filled: &&Filled| filled.name == *name;
+        let line = whole.iter().find(of_name);
+        let breaks = grounds.breaks(&interpreter, index);
+        if let Some(why) = grounds.missing(&interpreter, index, line) {
+            let check = Checked::passed("rows", name);
+            let message = format!("not derived: {why}");
+            verification.checks.push(check.ended(Status::Unverified, message));
+            grounds.unfounded.insert(name, why);
+            continue;
+        }
         // Said already, and nothing can be read.
         let is_broken = |check: &Checked| {
             check.kind == "structure" && check.name == *name && check.status == Status::Failed
         };
-        let mapping = &plan.tables[index];
-        let filled = tables.iter().find(|filled| filled.name == *name);
-        let why = mapping.from.iter().find_map(|from| lost.get(from.value.as_str()).cloned());
-        let why = why.or_else(|| replanned(plan, mapping, filled?));
-        let grown = || known.grown(name).filter(|_| interpreter.tells_of_whole_files(index));
-        let why = why.or_else(|| Some(format!("`{}` has grown since it was read first", grown()?)));
-        let parents = || interpreter.refers_to(index).filter(|parent| *parent != name);
-        let why = why.or_else(|| parents().find_map(|parent| unfounded.get(parent).cloned()));
-        let own = parents().filter_map(|parent| turns.get(parent).copied());
-        let own = own.fold(known.turns(name), Turns::and);
-        turns.insert(name, own);
-        if let Some(why) = why {
-            let check = Checked::passed("rows", name);
-            let message = format!("not derived: {why}");
-            verification.checks.push(check.ended(Status::Unverified, message));
-            unfounded.insert(name, why);
-            continue;
-        }
         if verification.checks.iter().any(is_broken) {
+            grounds.unfounded.insert(name, format!("`{name}` cannot be read"));
             continue;
         }
-        let Some((filled, table)) = filled.zip(described.get(name)) else { continue };
-        let reasons =
-            Reasons { filled, plan: &plan.name.value, turns: own, existing: mapping.existing };
+        let has_loaded = |filled: &&Filled| filled.loads.iter().any(|it| !it.batches.is_empty());
+        let filled = tables.iter().find(of_name).filter(has_loaded);
+        let (Some(filled), Some(line), Some(table)) = (filled, line, described.get(name)) else {
+            if described.contains_key(name) {
+                // Nothing of this run; others may refer to it.
+                let mut sink = |_: Derived<'_>| Ok::<(), EndpointError>(());
+                interpreter.derive(sources, index, &mut sink).await?;
+            }
+            continue;
+        };
+        let plan = plan.name.value.as_str();
+        let reasons = Reasons { filled: line, plan, breaks, existing: mapping.existing };
         let job = Job { request, again, snapshot, filled, table, known: &known, reasons };
         let kept = (recorder.as_mut(), &mut mappings);
         job.carry_out(&mut interpreter, index, kept, verification).await?;
     }
-    let runs = tables_runs(whole, plan);
-    verification.checks.extend(mappings.checks(snapshot, &runs).await?);
+    let loads = whole.iter().flat_map(|table| &table.loads);
+    let runs = loads.map(|load| {
+        let is_own = load.run.plan == plan.name.value;
+        (load.run.id.as_str(), if is_own { Origin::Own(load.run.seq) } else { Origin::Other })
+    });
+    verification.checks.extend(mappings.checks(snapshot, &runs.collect()).await?);
     let Some(mut recorder) = recorder else { return Ok(()) };
     for filled in tables.iter().filter(|filled| filled.loads.is_empty()) {
         recorder.attest_whole(request, snapshot, filled).await?;
@@ -149,17 +155,17 @@ pub(super) async fn tables(
 /// How the files of a source stand against what was read.
 fn source_check(name: &str, changes: &Changes) -> Checked {
     let check = Checked::passed("source", name);
-    let said = |changes: &[(String, &'static str)]| {
+    let said = |changes: &[(String, &'static str)], others: &str| {
         let (path, what) = changes.first()?;
         let more = changes.len() as u64 - 1;
         let more = if more == 0 {
             String::new()
         } else {
-            format!(", and {} too", counted(more, "other file"))
+            format!(", and {} {others}", counted(more, "more file"))
         };
         Some(format!("`{path}` {what} since it was read{more}"))
     };
-    match (said(&changes.lost), said(&changes.more)) {
+    match (said(&changes.lost, "gone or changed"), said(&changes.more, "new or longer")) {
         (Some(lost), _) => {
             let message = format!("{lost}: what rests on the source cannot be derived");
             check.ended(Status::Unverified, message)
@@ -169,19 +175,69 @@ fn source_check(name: &str, changes: &Changes) -> Checked {
     }
 }
 
-/// Says that the plan is not the one that the last run has carried out.
-fn replanned(plan: &Plan, mapping: &TableMapping, filled: &Filled) -> Option<String> {
+/// What rows can be derived from.
+struct Grounds<'a> {
+    plan: &'a Plan,
+    known: &'a Remembered,
+    /// Sources with files that are gone or another, and what is the matter.
+    lost: BTreeMap<&'a str, String>,
+    /// Tables that were not derived, and why.
+    unfounded: BTreeMap<&'a str, String>,
+    /// What has changed of tables while runs went on, and of those that they refer to.
+    breaks: BTreeMap<&'a str, Breaks>,
+}
+
+impl<'a> Grounds<'a> {
+    fn of(plan: &'a Plan, known: &'a Remembered) -> Self {
+        let (lost, unfounded, breaks) = Default::default();
+        Self { plan, known, lost, unfounded, breaks }
+    }
+
+    /// What has changed for a table; tables come in the order of the plan.
+    fn breaks(&mut self, interpreter: &Interpreter, table: usize) -> Breaks {
+        let name = self.plan.tables[table].into.value.as_str();
+        let parents = interpreter.refers_to(table).filter(|parent| *parent != name);
+        let parents = parents.filter_map(|parent| self.breaks.get(parent).copied());
+        let breaks = parents.fold(self.known.breaks(name), Breaks::and);
+        self.breaks.insert(name, breaks);
+        breaks
+    }
+
+    /// Why a table cannot be derived, where it cannot.
+    fn missing(
+        &self,
+        interpreter: &Interpreter,
+        table: usize,
+        filled: Option<&Filled>,
+    ) -> Option<String> {
+        let mapping = &self.plan.tables[table];
+        let name = mapping.into.value.as_str();
+        let lost = mapping.from.iter().find_map(|from| self.lost.get(from.value.as_str()));
+        if let Some(lost) = lost {
+            return Some(lost.clone());
+        }
+        if let Some(run) = filled.and_then(|filled| replanned(self.plan, mapping, filled)) {
+            return Some(format!("its mapping has changed since run `{run}`"));
+        }
+        let grown = self.known.grown(name).filter(|_| interpreter.tells_of_whole_files(table));
+        if let Some(path) = grown {
+            return Some(format!("`{path}` has grown since it was read first"));
+        }
+        let touched = self.known.touched(name);
+        if let Some(path) = touched.filter(|_| interpreter.tells_of_changing_facts(table)) {
+            return Some(format!("`{path}` was changed or touched, before or after a retry"));
+        }
+        let parents = interpreter.refers_to(table).filter(|parent| *parent != name);
+        parents.filter_map(|parent| self.unfounded.get(parent)).next().cloned()
+    }
+}
+
+/// The last run, where it has carried out another mapping than the plan has now.
+fn replanned<'f>(plan: &Plan, mapping: &TableMapping, filled: &'f Filled) -> Option<&'f str> {
     let mut own = filled.loads.iter().rev().filter(|load| load.run.plan == plan.name.value);
     let last = own.next()?;
     let differs = last.step.digest.as_ref().is_some_and(|digest| *digest != plan.digest(mapping));
-    differs.then(|| format!("its mapping has changed since run `{}`", last.run.id))
-}
-
-/// The runs of a plan.
-fn tables_runs<'f>(tables: &'f [Filled], plan: &Plan) -> BTreeSet<&'f str> {
-    let loads = tables.iter().flat_map(|table| &table.loads);
-    let own = loads.filter(|load| load.run.plan == plan.name.value);
-    own.map(|load| load.run.id.as_str()).collect()
+    differs.then_some(last.run.id.as_str())
 }
 
 /// Why rows cannot be derived where only some were taken.
@@ -248,7 +304,7 @@ impl Job<'_> {
             if self.table.key.is_empty() { (0..width).collect() } else { self.table.key.clone() };
         let sorting = Sorting::new(Sorter::new(self.request.room.clone(), width + 1, &key));
         let mut out = ChunkBuilder::new(width + 1);
-        let mut fates = Fates::new(&self.filled.name, self.known);
+        let mut fates = Fates::new(self.filled, self.known);
         let mut stands = self.stands(&key).await?;
         let sources = self.again.sources;
         if let Some(recorder) = &mut recorder {
@@ -260,7 +316,7 @@ impl Job<'_> {
         let key_of = KeyOf::new(self.table, &plan_key, mapping.existing == Existing::Keep);
         if interpreter.keeps_old_keys(index) {
             let keeps = mapping.existing == Existing::Keep;
-            mappings.begin(&self.filled.name, !self.reasons.turns.are_none(), keeps);
+            mappings.begin(&self.filled.name, self.reasons.breaks, keeps);
         }
         let mut sink = |derived: Derived<'_>| -> Result<(), EndpointError> {
             fates.take(&derived);
@@ -284,7 +340,7 @@ impl Job<'_> {
         };
         interpreter.derive::<EndpointError>(sources, index, &mut sink).await?;
         let own = [Some(fates.check()), leaves.map(Leaves::check)];
-        let doubtful = !self.reasons.turns.are_none() && self.is_proved(verification);
+        let doubtful = !self.reasons.breaks.are_none() && self.is_proved(verification);
         verification.checks.extend(own.into_iter().flatten().map(|check| match check.status {
             Status::Failed if doubtful => unsure(check),
             _ => check,
@@ -360,7 +416,11 @@ impl Job<'_> {
         };
         let differs = tally.changed + tally.extra > 0;
         let explained = match differing.filter(|_| differs && self.filled.written_by.is_empty()) {
-            Some(differing) => differing.explained(self.request).await?,
+            // A journal that is damaged explains nothing, and `journal` says so.
+            Some(differing) => match differing.explained(self.request).await {
+                Err(error) if error.code == whimbrel_ledger::DAMAGED => None,
+                explained => explained?,
+            },
             None => None,
         };
         Ok(Compared { tally, samples, explained })
@@ -426,7 +486,7 @@ impl Job<'_> {
             wrong.push(format!("in `{}`", columns.join("`, `")));
         }
         let check = check.ended(Status::Failed, wrong.join(", "));
-        if !self.reasons.turns.are_none() && self.is_proved(verification) {
+        if !self.reasons.breaks.are_none() && self.is_proved(verification) {
             verification.checks.push(unsure(check));
             return;
         }
