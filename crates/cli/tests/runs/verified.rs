@@ -515,3 +515,155 @@ fn what_a_grown_file_was_as_a_whole_is_not_guessed() {
     ];
     says(&project, 8, &undone);
 }
+
+/// Files of people with a clock of their own, each going on where the last record of its file stood.
+const CLOCKS: &str = r#"name = "clocks"
+target = "sqlite:people.db"
+verify = "none"
+[source.people]
+csv = "data/*.csv"
+[[table]]
+into = "people"
+from = "people"
+key = ["id"]
+[table.columns]
+id = { from = "id", type = "integer" }
+at = { from = "at", timestamp = "%H:%M", start = { value = "2024-01-01T00:00:00Z" } }
+"#;
+
+#[test]
+fn clocks_go_on_from_what_a_retry_has_mended() {
+    let project = Project::new(CLOCKS);
+    project.write("data/a.csv", "id,at\n1,23:00\n2,?\n");
+    assert_eq!(project.run(&["migrate"]).code, Some(3));
+    assert_eq!(project.run(&["rejects", "export", "fixes"]).code, Some(0));
+    let mut bytes = fs::read_dir(project.path("fixes")).unwrap().map(|entry| entry.unwrap().path());
+    let bytes = bytes.find(|path| path.extension().is_some_and(|it| it == "bytes")).unwrap();
+    fs::write(bytes, "2,01:00\n").unwrap();
+    assert_eq!(project.run(&["rejects", "retry", "--from", "fixes"]).code, Some(0));
+    says(&project, 0, &[]);
+    project.append("data/a.csv", "3,23:30\n");
+    assert_eq!(project.run(&["migrate", "--incremental"]).code, Some(0));
+    let last: String = project.value("SELECT max(at) FROM people");
+    assert!(last.starts_with("2024-01-02T23:30"), "{last}");
+    says(&project, 0, &[]);
+}
+
+#[test]
+fn a_run_that_verifies_itself_knows_parents_that_it_has_not_loaded() {
+    let project = Project::new(&plan("update", false).replace("\"none\"", "\"rigorous\""));
+    project.write("data/folders0.csv", "id,name,shelf\n1,n1,1\n");
+    project.write("data/papers0.csv", "id,folder,kind\n1,n1,a\n");
+    assert_eq!(project.run(&["migrate"]).code, Some(0));
+    project.write("data/papers1.csv", "id,folder,kind\n1,n1,b\n2,n1,a\n");
+    let ended = project.run(&["migrate", "--incremental"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    says(&project, 0, &[]);
+}
+
+/// How many records each file has.
+const COUNTS: &str = r#"name = "counts"
+target = "sqlite:people.db"
+verify = "none"
+[source.people]
+csv = "data/*.csv"
+ignore = ["id"]
+[[table]]
+into = "people"
+from = "people"
+each = "file"
+key = ["path"]
+existing = "update"
+[table.columns]
+path = { fact = "file.path" }
+n = { count = true }
+[[table.rule]]
+name = "few"
+cel = "new.n < 3"
+"#;
+
+#[test]
+fn a_file_that_is_one_unit_is_what_it_was_when_it_was_read() {
+    let project = Project::new(COUNTS);
+    project.write("data/a.csv", "id\n1\n");
+    project.write("data/b.csv", "id\n1\n2\n3\n");
+    assert_eq!(project.run(&["migrate"]).code, Some(3));
+    says(&project, 0, &[]);
+    project.append("data/a.csv", "2\n");
+    let (code, said) = verified(&project);
+    assert_eq!(code, Some(8), "{said:#?}");
+    assert_eq!(project.run(&["migrate", "--incremental"]).code, Some(0));
+    assert_eq!(verified(&project).0, Some(0));
+    project.write("data/b.csv", "id\n1\n");
+    project.replan("new.n < 3", "new.n < 4");
+    assert_eq!(project.run(&["rejects", "retry"]).code, Some(0));
+    let (code, said) = verified(&project);
+    assert_eq!(code, Some(0), "{said:#?}");
+}
+
+#[test]
+fn what_another_plan_has_loaded_may_be_a_parent() {
+    let project = migrated();
+    let other = project.read("whimbrel.toml").replace("\"papers\"\ntarget", "\"others\"\ntarget");
+    project.write("other.toml", other.replace("data/", "more/"));
+    project.write("more/folders0.csv", "id,name,shelf\n11,m1,1\n");
+    project.write("more/papers0.csv", "id,folder,kind\n11,n1,a\n");
+    let ended = project.run(&["migrate", "other.toml"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let ended = project.run(&["verify", "other.toml", "--level", "rigorous"]);
+    assert_eq!(ended.code, Some(8), "{ended:?}");
+    assert!(ended.stdout.contains("or other plans load here"), "{ended:?}");
+}
+
+#[test]
+fn a_file_that_was_never_read_and_is_gone_is_no_difference() {
+    let project = Project::new(&plan("reject", false));
+    let small = "csv = \"data/papers*.csv\"\nmax_file_size = \"1KB\"\nlarge_files = \"reject\"\n";
+    project.replan("csv = \"data/papers*.csv\"\n", small);
+    project.write("data/folders0.csv", "id,name,shelf\n1,n1,1\n");
+    project.write("data/papers0.csv", "id,folder,kind\n1,n1,a\n");
+    let papers = (2..200).map(|id| format!("{id},n1,a\n")).collect::<Vec<_>>().concat();
+    project.write("data/papers1.csv", format!("id,folder,kind\n{papers}"));
+    assert_eq!(project.run(&["migrate"]).code, Some(3));
+    fs::remove_file(project.path("data/papers1.csv")).unwrap();
+    assert_eq!(verified(&project).0, Some(8));
+}
+
+#[test]
+fn a_damaged_journal_explains_nothing() {
+    let project = Project::new(&plan("update", false));
+    project.write("data/folders0.csv", "id,name,shelf\n1,n1,1\n2,n2,2\n");
+    project.write("data/papers0.csv", "id,folder,kind\n");
+    assert_eq!(project.run(&["migrate"]).code, Some(0));
+    project.write("data/folders0.csv", "id,name,shelf\n1,n1,5\n");
+    assert_eq!(project.run(&["migrate", "--incremental"]).code, Some(0));
+    let earlier = [
+        "noted rows folders: 1 row of earlier versions of the source",
+        "noted mapping folders: 1 old key of earlier versions",
+    ];
+    says(&project, 0, &earlier);
+    let target = project.target();
+    target.execute("UPDATE folders SET shelf = 1 WHERE id = 1", []).unwrap();
+    assert_eq!(target.execute("DELETE FROM whimbrel_undo_updates", []).unwrap(), 1);
+    let (code, said) = verified(&project);
+    assert_eq!(code, Some(4), "{said:#?}");
+    assert_eq!(target.execute("DELETE FROM whimbrel_undo_inserts", []).unwrap(), 1);
+    assert_eq!(verified(&project).0, Some(4));
+}
+
+#[test]
+fn an_old_key_that_no_run_has_written_is_found() {
+    let project = migrated();
+    project.write("data/folders0.csv", "id,name,shelf\n1,n1,1\n2,n9,2\n");
+    project.run(&["migrate", "--incremental"]);
+    let forged = "INSERT INTO whimbrel_legacy_mappings
+        SELECT legacy_type, 'forged', new_type, new_id, new_key, content_hash, source, source_file, record, nth,
+            winner, 'nobody' FROM whimbrel_legacy_mappings WHERE legacy_id = 'n1' AND legacy_type = 'folders'";
+    assert_eq!(project.target().execute(forged, []).unwrap(), 1);
+    let (code, said) = verified(&project);
+    assert!(code == Some(8) || code == Some(4), "{said:#?}");
+    assert!(
+        said.iter().any(|check| check.contains("has an old key that it should not have")),
+        "{said:#?}"
+    );
+}

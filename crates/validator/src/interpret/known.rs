@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
-use whimbrel_model::SourceMark;
+use whimbrel_model::{FileFacts, SourceMark};
 
 /// The number of a run that has not been yet: it comes behind all others.
 pub const NEXT_RUN: u64 = u64::MAX;
@@ -79,6 +79,13 @@ pub struct Stood {
     pub mtime_nanos: i128,
 }
 
+impl Stood {
+    /// A file's facts as they are.
+    pub fn of(facts: &FileFacts) -> Self {
+        Self { size: facts.size, mtime_nanos: facts.mtime_nanos }
+    }
+}
+
 impl Turn {
     /// A run that reads an item from its beginning to its end.
     pub fn whole(run: u64) -> Self {
@@ -91,6 +98,17 @@ impl Told {
     pub fn unread(ordinal: u64) -> Self {
         let turns = vec![Turn::whole(NEXT_RUN)];
         Self { ordinal, turns, ..Self::default() }
+    }
+
+    /// Whether a run that has read records again may have seen facts of the file from before or after a
+    /// change: nobody has written down which; `now` they are so.
+    pub(crate) fn is_ambiguous(&self, now: Option<Stood>) -> bool {
+        self.again.values().any(|run| {
+            let before = self.turns.iter().rfind(|turn| turn.run < *run);
+            let behind = self.turns.iter().find(|turn| turn.run > *run);
+            let behind = behind.map_or(now, |turn| turn.facts);
+            before.and_then(|turn| turn.facts).zip(behind).is_some_and(|(a, b)| a != b)
+        })
     }
 
     /// The bytes in a record's place, as a run that reads it again finds them.

@@ -178,9 +178,7 @@ impl<'m> Memory<'m> {
                 (Some(held), Existing::Update) if held.run == run => {
                     return reject(codes::SAME_KEY, held.unit);
                 }
-                (Some(_), Existing::Update) => {
-                    _ = placed.insert(key, Held { content, unit, run })
-                }
+                (Some(_), Existing::Update) => _ = placed.insert(key, Held { content, unit, run }),
                 (Some(held), Existing::Reject) => return reject(codes::EXISTS, held.unit),
                 (Some(held), Existing::Keep) => {
                     self.win(same, unit, &rows);

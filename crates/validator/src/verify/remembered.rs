@@ -361,18 +361,14 @@ impl Remembered {
                 }
             };
             match fresh {
-                // A retry has seen the facts of its moment, and nobody has written them down.
                 Some(Freshness::Same) => {
-                    read.is_touched = partitions.get(path).is_some_and(|now| {
-                        let last = read.told.turns.last().and_then(|turn| turn.facts);
-                        let facts = &now.facts;
-                        let now = Stood { size: facts.size, mtime_nanos: facts.mtime_nanos };
-                        last.is_some_and(|last| last != now) && !read.told.again.is_empty()
-                    })
+                    let now = partitions.get(path).map(|now| Stood::of(&now.facts));
+                    read.is_touched = read.told.is_ambiguous(now);
                 }
                 Some(Freshness::Appended) => {
                     note(&mut changes.more, path, "has more at its end");
-                    read.is_touched = !read.told.again.is_empty();
+                    let now = partitions.get(path).map(|now| Stood::of(&now.facts));
+                    read.is_touched = read.told.is_ambiguous(now);
                     read.grown(&mark, self.sight);
                 }
                 Some(Freshness::Changed) => {

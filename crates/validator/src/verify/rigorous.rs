@@ -539,8 +539,8 @@ fn unsure(check: Checked) -> Checked {
     check.ended(
         Status::Unverified,
         format!(
-            "{message}; or nothing is wrong: files or the plan have changed while runs went on, and the \
-             digests of these rows hold"
+            "{message}; or nothing is wrong: files or the plan have changed while runs went on, or other \
+             plans load here, and the digests of these rows hold"
         ),
     )
 }
