@@ -111,6 +111,7 @@ pub(crate) fn of_core(error: &CoreError) -> Exit {
         | CoreError::RemovedWithoutUndo { .. }
         | CoreError::ListChanged { .. }
         | CoreError::Renumbered { .. }
+        | CoreError::NoOldKeys { .. }
         | CoreError::OptionsChanged { .. }
         | CoreError::Refused(_) => Exit::Changed,
         CoreError::OutsideWindow { .. } | CoreError::Forgotten { .. } => Exit::Temporary,

@@ -165,6 +165,10 @@ fn hint(error: &CoreError) -> Option<String> {
         CoreError::Renumbered { .. } => {
             "give the old table a key, or load everything into another target".to_owned()
         }
+        CoreError::NoOldKeys { .. } => {
+            "load everything into another target, or fill the column by a `[[relate]]` step"
+                .to_owned()
+        }
         CoreError::SourceChanged { .. } => {
             "put it back as it was and run the same command again".to_owned()
         }

@@ -251,6 +251,15 @@ pub const CODES: &[(&str, &str, &str)] = &[
       Rows that come behind all others are taken as they are.",
     ),
     (
+        "WB0647",
+        "the old keys of a table that is referred to were not kept",
+        "The plan has a `ref` now to a table whose rows an earlier run has loaded when nothing referred to it \
+      yet. Then it was not written down which record each row came from, so every reference would lead \
+      nowhere and its record be rejected. Nothing was written. Load everything into another target with the \
+      plan as it is now, or fill the column by a `[[relate]]` step. A table with `legacy_key` of its own \
+      always keeps the old keys.",
+    ),
+    (
         "WB0639",
         "what stands in the target is not what was loaded, or breaks a rule of the plan",
         "After the load everything was read back, on connections of its own, and compared with what the \
@@ -291,6 +300,7 @@ impl CoreError {
             Self::RemovedWithoutUndo { .. } => "WB0636",
             Self::ListChanged { .. } => "WB0637",
             Self::Renumbered { .. } => "WB0638",
+            Self::NoOldKeys { .. } => "WB0647",
             Self::SourceChanged { .. } => "WB0616",
             Self::OptionsChanged { .. } => "WB0617",
             Self::Unbalanced { .. } => "WB0618",

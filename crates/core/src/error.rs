@@ -174,6 +174,17 @@ pub enum CoreError {
         /// The table.
         table: String,
     },
+    /// A reference leads to a table whose rows were loaded when nobody referred to it.
+    #[error(
+        "`{child}` refers to `{parent}` now, whose rows were loaded before anything did: their old keys \
+         were not kept"
+    )]
+    NoOldKeys {
+        /// The table that refers.
+        child: String,
+        /// The table that it refers to.
+        parent: String,
+    },
     /// An unfinished run has begun with other tables or steps.
     #[error(
         "run `{run}` is unfinished, and the plan's {what} are not those that it has begun with"

@@ -24,7 +24,7 @@ use crate::migrate::Job;
 use crate::ports::Ports;
 use crate::relate;
 use crate::retry;
-use crate::survey::{SourceSurvey, Survey, SurveyedStep};
+use crate::survey::{SourceSurvey, Survey, SurveyedStep, references};
 
 /// Everything that the run and its ancestors have read completely, newest first per file.
 struct Memory {
@@ -217,6 +217,24 @@ fn has_numbers_for_keys(mapping: &TableMapping) -> bool {
     }
     let is_key = |name: &str| mapping.key.iter().any(|key| key.value == name);
     mapping.columns.iter().any(|(name, expr)| is_key(&name.value) && numbers(expr, &lets))
+}
+
+/// Refuses references to tables whose rows were loaded when nothing referred to them: nobody knows then which
+/// record each came from.
+pub(crate) async fn old_keys_stand(job: &Job<'_>, last: &Run) -> Result<(), CoreError> {
+    let memory = remember(job.ports, last).await?;
+    let target = job.ports.target.as_ref();
+    for surveyed in &job.survey.steps {
+        for parent in references(&job.plan.tables[surveyed.mapping]) {
+            let of_parent = memory.loaded.iter().filter(|((table, ..), _)| table == parent);
+            let loaded: u64 = of_parent.map(|(_, loaded)| *loaded).sum();
+            if loaded > 0 && !mapping::any(target, parent).await.in_ledger()? {
+                let (child, parent) = (surveyed.table.name.clone(), parent.to_owned());
+                return Err(CoreError::NoOldKeys { child, parent });
+            }
+        }
+    }
+    Ok(())
 }
 
 fn present(source: &SourceSurvey) -> impl Iterator<Item = Present<'_>> {

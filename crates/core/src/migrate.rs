@@ -134,6 +134,7 @@ async fn decide(job: &Job<'_>, found: Option<Run>) -> Result<Task, CoreError> {
     if let Some(table) = incremental::renumbered(job.plan, job.survey, &changes) {
         return Err(CoreError::Renumbered { run: last.id, table });
     }
+    incremental::old_keys_stand(job, &last).await?;
     verify::stands(job.ports, &last).await?;
     relate::can_be_repeated(job).await?;
     Ok(Task::Begin(Start::Changes(last)))

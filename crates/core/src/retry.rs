@@ -28,7 +28,7 @@ use crate::options::Options;
 use crate::ports::Ports;
 use crate::relate;
 use crate::survey::{SurveyedStep, survey};
-use crate::{verify, window};
+use crate::{incremental, verify, window};
 
 /// Rejects to be read again, each with its repaired bytes where a person has repaired it.
 pub type Chosen = BTreeMap<RejectId, Option<Vec<u8>>>;
@@ -70,6 +70,7 @@ pub async fn retry(
     let job = Job { ports, plan, survey: &survey, options };
     tables_are_there(&job, &chosen).await?;
     tables_stand(&job, &last).await?;
+    incremental::old_keys_stand(&job, &last).await?;
     verify::stands(ports, &last).await?;
     relate::can_be_repeated(&job).await?;
     let start = Start::Rejects(last, chosen);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use whimbrel_endpoint::{EndpointError, Operator, Txn};
+use whimbrel_endpoint::{EndpointError, Operator, Target, Txn};
 use whimbrel_model::{Table, Value};
 
 use crate::cells::{self, Cells, Stored};
@@ -142,6 +142,12 @@ pub async fn of_key(
     let query =
         cells::query::<Mapping>().is("new_type", table).is("new_key", new_key).is("winner", 1u64);
     cells::rows(&txn.select(&query).await?)
+}
+
+/// Whether any old key of the table is kept.
+pub async fn any(target: &dyn Target, table: &str) -> Result<bool, EndpointError> {
+    let query = cells::query::<Mapping>().is("legacy_type", table).at_most(1);
+    Ok(!cells::select::<Mapping>(target, query).await?.is_empty())
 }
 
 /// Which of these digests were seen, as the transaction sees it.

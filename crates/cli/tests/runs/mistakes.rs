@@ -261,3 +261,23 @@ fn a_database_source_without_a_key_is_told_of_the_option() {
     let planned = project.run(&["plan"]).stdout;
     assert!(!planned.contains("WB0496"), "{planned}");
 }
+
+#[test]
+fn a_reference_to_rows_whose_old_keys_nobody_kept_is_refused() {
+    let folders = "name = \"papers\"\ntarget = \"sqlite:people.db\"\n[source.folders]\ncsv = \"data/folders.csv\"\n\
+        [[table]]\ninto = \"folders\"\nfrom = \"folders\"\nkey = [\"id\"]\n[table.columns]\n\
+        id = { from = \"id\", type = \"integer\" }\nname = \"name\"\n";
+    let papers = "[source.papers]\ncsv = \"data/papers.csv\"\n[[table]]\ninto = \"papers\"\nfrom = \"papers\"\n\
+        key = [\"id\"]\n[table.columns]\nid = { from = \"id\", type = \"integer\" }\n\
+        folder = { ref = \"folders\", by = \"folder\" }\n";
+    let project = Project::new(folders);
+    project.write("data/folders.csv", "id,name\n1,Ann\n");
+    project.write("data/papers.csv", "id,folder\n7,1\n");
+    assert_eq!(project.run(&["migrate"]).code, Some(0));
+    project.write("whimbrel.toml", format!("{folders}{papers}"));
+    project.run(&["migrate", "--incremental"]).check(6, expect![[r#"
+        error[WB0647]: `papers` refers to `folders` now, whose rows were loaded before anything did: their old keys were not kept
+          hint: load everything into another target, or fill the column by a `[[relate]]` step
+          more: whimbrel explain WB0647
+    "#]]);
+}
