@@ -227,8 +227,8 @@ impl<'a> Grounds<'a> {
         if let Some(path) = touched.filter(|_| interpreter.tells_of_changing_facts(table)) {
             return Some(format!("`{path}` was changed or touched, before or after a retry"));
         }
-        let parents = interpreter.refers_to(table).filter(|parent| *parent != name);
-        parents.filter_map(|parent| self.unfounded.get(parent)).next().cloned()
+        let mut parents = interpreter.refers_to(table).filter(|parent| *parent != name);
+        parents.find_map(|parent| self.unfounded.get(parent)).cloned()
     }
 }
 
