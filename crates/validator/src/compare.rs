@@ -164,6 +164,17 @@ pub struct TableComparison {
     pub rejected: u64,
     /// Where the left side is a plan: its steps of SQL that have written to the table.
     pub written_by: Vec<String>,
+    /// Where the left side is a plan: rows that may differ from what it makes and be right.
+    pub spared: Option<Spared>,
+}
+
+/// Rows of a table that a plan fills, of which it does not say all.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Spared {
+    /// Why it does not.
+    pub why: String,
+    /// Not only of rows that stand there: also those that are missing may be missing by right.
+    pub missing_too: bool,
 }
 
 /// Why rows are matched by all of their values.
@@ -513,6 +524,7 @@ impl<'a> Job<'a> {
             sorted: Vec::new(),
             rejected: 0,
             written_by: Vec::new(),
+            spared: None,
         };
         Self { pair, options, compared, differing: Vec::new(), keeps: [false; 2] }
     }
