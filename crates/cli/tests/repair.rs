@@ -218,6 +218,22 @@ fn a_damaged_sqlite_database_is_like_the_other_one_again() {
 }
 
 #[test]
+fn what_an_engine_holds_in_another_form_is_found_again() {
+    let folder = pair(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, u UUID, b BLOB, x, w INT);
+         CREATE TABLE k (k UUID PRIMARY KEY NOT NULL, w INT);
+         INSERT INTO t VALUES (1, X'8f14e45fceea467a9b0c1a2b3c4d5e6f', CAST(X'ff41' AS TEXT), CAST(X'fe' AS TEXT), 1),
+            (2, '8f14e45f-ceea-467a-9b0c-1a2b3c4d5e6f', X'ff41', X'41', 1);
+         INSERT INTO k VALUES (X'8f14e45fceea467a9b0c1a2b3c4d5e6f', 1), ('00000000-ceea-467a-9b0c-1a2b3c4d5e6f', 1);",
+        "UPDATE t SET w = 2; UPDATE k SET w = 2; INSERT INTO t SELECT id + 5, u, b, x, w FROM t;
+         INSERT INTO k VALUES (X'0014e45fceea467a9b0c1a2b3c4d5e6f', 1)",
+    );
+    suggested(folder.path(), "left.db", "right.db");
+    let right = folder.path().join("right.db");
+    check_repaired(folder.path(), "left.db", "right.db", &|script| sqlite(&right, script));
+}
+
+#[test]
 fn a_row_that_has_changed_since_is_left_alone() {
     let folder = pair(
         SHOP,
@@ -358,14 +374,15 @@ const OF_ENGINES: &[(Engine, &str)] = &[
             customer int NOT NULL REFERENCES customers, price numeric(10,2));
          CREATE TABLE kinds (k text PRIMARY KEY, v varchar(200), c char(9), x bytea, f double precision, r real,
             n numeric, u uuid, b boolean, d date, t timestamp, z timestamptz, i interval, j json, jb jsonb,
-            a int[], ta text[], ip inet, bits bit(3), h time, twice int GENERATED ALWAYS AS (length(k) * 2) STORED);
+            a int[], ta text[], ja json[], ip inet, bits bit(3), h time, twice int GENERATED ALWAYS AS (length(k) * 2) STORED);
          CREATE TABLE log (at int, line text);
          INSERT INTO customers VALUES (1, 'ann'), (2, 'bob');
          INSERT INTO orders (customer, price) VALUES (1, 1.10), (2, NULL);
          INSERT INTO kinds VALUES ('all', 'x', 'c', '\\x00ff27', 0.1, 0.1, 123456789012345678901234567890.10,
             '8f14e45f-ceea-467a-9b0c-1a2b3c4d5e6f', true, '0044-03-15 BC', '2024-03-31 01:59:59.25',
             '12345-03-31 01:59:59.000001Z', '1 mon 2 days', '{\"a\" : 1}', '{\"a\": [1.0, \"\\\\\"]}',
-            '{1,NULL,3}', '{\"a\\\"\\\\b\",NULL,\"NULL\"}', '10.0.0.1/8', '101', '24:00:00');
+            '{1,NULL,3}', '{\"a\\\"\\\\b\",NULL,\"NULL\"}',
+            ARRAY['{\"z\" : 1.0,  \"a\":[]}', NULL]::json[], '10.0.0.1/8', '101', '24:00:00');
          INSERT INTO kinds (k, f, r, n, d, t) VALUES ('odd', 'NaN', '-Infinity', 'NaN', 'infinity', '-infinity'),
             ('zero', '-0', 1e-45, 0.000, '0001-01-01', NULL);
          INSERT INTO log VALUES (1, 'a'), (1, 'a'), (NULL, NULL);",
@@ -692,10 +709,7 @@ fn no_row_without_a_key_is_removed_where_another_one_cannot_be_added() {
         Connection::open(folder.path().join(name)).unwrap().execute_batch(sql).unwrap();
     };
     open("left.db", "CREATE TABLE t (v TEXT); INSERT INTO t VALUES ('a'), ('new'), (NULL)");
-    open(
-        "right.db",
-        "CREATE TABLE t (v TEXT NOT NULL); INSERT INTO t VALUES ('a'), ('old')",
-    );
+    open("right.db", "CREATE TABLE t (v TEXT NOT NULL); INSERT INTO t VALUES ('a'), ('old')");
     let answer = suggested(folder.path(), "left.db", "right.db");
     let script = script(folder.path());
     let repair = &answer["repair"];

@@ -682,11 +682,23 @@ impl<'a> Job<'a> {
         key: &[Value],
     ) -> Result<Reread, EndpointError> {
         let names: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
-        let mut query = Query::table(&table.name, &names).at_most(2);
-        for (value, &column) in key.iter().zip(&table.key) {
-            query = query.is(&table.columns[column].name, value.clone());
+        let query = |form: &dyn Fn(&Value) -> Value| {
+            let mut query = Query::table(&table.name, &names).at_most(2);
+            for (value, &column) in key.iter().zip(&table.key) {
+                query = query.is(&table.columns[column].name, form(value));
+            }
+            query
+        };
+        let mut rows = side.select(&query(&Value::clone)).await?;
+        let has_uuid = key.iter().any(|value| matches!(value, Value::Uuid(_)));
+        if rows.is_empty() && has_uuid && side.facts().await?.engine == SPELLS {
+            // It may stand there as its bytes, which no text is equal to.
+            let bytes = |value: &Value| match value {
+                Value::Uuid(uuid) => Value::Bytes(uuid.to_vec()),
+                value => value.clone(),
+            };
+            rows = side.select(&query(&bytes)).await?;
         }
-        let rows = side.select(&query).await?;
         if rows.len() > 1 {
             return Ok(Reread::Several);
         }

@@ -53,6 +53,10 @@ impl Spelt {
             Form::Json | Form::Spelled | Form::Interval => {
                 format!("{name}::text = {literal}::{}::text", self.slot.spelled)
             }
+            // Its documents are read by what they mean, not by how they are spelled.
+            Form::Array { element, .. } if **element == Form::Json => {
+                format!("{name}::jsonb[]::text = {literal}::jsonb[]::text")
+            }
             Form::Array { .. } => {
                 format!("{name}::text = {literal}::{}::text", self.slot.spelled)
             }
