@@ -376,7 +376,7 @@ impl OnRun {
 
     /// Two plans are named.
     pub(crate) fn is_torn(&self) -> bool {
-        self.plan() != self.plan && self.plan != Path::new("whimbrel.toml")
+        is_torn(self.run.as_deref(), &self.plan)
     }
 }
 
@@ -391,6 +391,11 @@ pub(crate) fn run_or_plan<'a>(
         Some(plan) => (None, Path::new(plan)),
         None => (named, plan),
     }
+}
+
+/// Whether two plans are named: one with `--plan`, and another one in the place of the run.
+pub(crate) fn is_torn(named: Option<&str>, plan: &Path) -> bool {
+    run_or_plan(named, plan).1 != plan && plan != Path::new("whimbrel.toml")
 }
 
 /// `history`.

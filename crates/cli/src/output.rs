@@ -307,10 +307,9 @@ pub(crate) fn harmless(lines: &str) -> String {
     shown
 }
 
-/// Controls, and the marks that turn the direction of text.
+/// What turns the direction of text, ends a line, or shows nothing.
 fn steers(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    whimbrel_sql::is_hidden(character)
 }
 
 /// `1 row`, `2 rows`, `1,234 rows`.

@@ -114,12 +114,15 @@ fn the_file_says_what_it_is_and_does_nothing_by_itself() {
             -- right: sqlite:right.db
             -- 5 statements: 2 inserts, 1 update, 2 deletes
             -- Each statement changes one row, and none where the row is no longer as it was read.
-            -- Inserts come first, parents before children; then updates; then deletes, children first.
+            -- Deletes come first where nothing refers to the table; then inserts, parents before children; then updates; then the other deletes, children first.
             -- To run it on the right side, once you have read it: sqlite3 -bail DATABASE < FILE
 
             PRAGMA foreign_keys = ON;
             BEGIN;
             PRAGMA defer_foreign_keys = ON;
+
+            -- orders: 1 delete
+            DELETE FROM `orders` WHERE `id` IS 7 AND `customer` IS 7 AND `price` IS 1;
 
             -- customers: 1 insert
             INSERT OR ABORT INTO `customers` (`id`, `name`, `score`) VALUES (3, 'cyd', (CAST(1351079888211149 AS REAL) / CAST(4503599627370496 AS REAL) /* 0.30000000000000004 */));
@@ -130,12 +133,10 @@ fn the_file_says_what_it_is_and_does_nothing_by_itself() {
             -- customers: 1 update
             UPDATE OR ABORT `customers` SET `name` = 'bob', `score` = NULL WHERE `id` IS 2 AND `name` COLLATE BINARY IS 'b' AND `score` IS 1.0;
 
-            -- orders: 1 delete
-            DELETE FROM `orders` WHERE `id` IS 7 AND `customer` IS 7 AND `price` IS 1;
-
             -- customers: 1 delete
             DELETE FROM `customers` WHERE `id` IS 7 AND `name` COLLATE BINARY IS 'new' AND `score` IS NULL;
 
+            PRAGMA foreign_key_check;
             -- As it stands nothing is kept: replace ROLLBACK by COMMIT once you have read it.
             ROLLBACK;
         "#]],
@@ -214,6 +215,22 @@ fn a_damaged_sqlite_database_is_like_the_other_one_again() {
         let right = folder.path().join("right.db");
         check_repaired(folder.path(), "left.db", "right.db", &|script| sqlite(&right, script));
     }
+}
+
+#[test]
+fn what_an_engine_holds_in_another_form_is_found_again() {
+    let folder = pair(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, u UUID, b BLOB, x, w INT);
+         CREATE TABLE k (k UUID PRIMARY KEY NOT NULL, w INT);
+         INSERT INTO t VALUES (1, X'8f14e45fceea467a9b0c1a2b3c4d5e6f', CAST(X'ff41' AS TEXT), CAST(X'fe' AS TEXT), 1),
+            (2, '8f14e45f-ceea-467a-9b0c-1a2b3c4d5e6f', X'ff41', X'41', 1);
+         INSERT INTO k VALUES (X'8f14e45fceea467a9b0c1a2b3c4d5e6f', 1), ('00000000-ceea-467a-9b0c-1a2b3c4d5e6f', 1);",
+        "UPDATE t SET w = 2; UPDATE k SET w = 2; INSERT INTO t SELECT id + 5, u, b, x, w FROM t;
+         INSERT INTO k VALUES (X'0014e45fceea467a9b0c1a2b3c4d5e6f', 1)",
+    );
+    suggested(folder.path(), "left.db", "right.db");
+    let right = folder.path().join("right.db");
+    check_repaired(folder.path(), "left.db", "right.db", &|script| sqlite(&right, script));
 }
 
 #[test]
@@ -357,14 +374,15 @@ const OF_ENGINES: &[(Engine, &str)] = &[
             customer int NOT NULL REFERENCES customers, price numeric(10,2));
          CREATE TABLE kinds (k text PRIMARY KEY, v varchar(200), c char(9), x bytea, f double precision, r real,
             n numeric, u uuid, b boolean, d date, t timestamp, z timestamptz, i interval, j json, jb jsonb,
-            a int[], ta text[], ip inet, bits bit(3), h time, twice int GENERATED ALWAYS AS (length(k) * 2) STORED);
+            a int[], ta text[], ja json[], ip inet, bits bit(3), h time, twice int GENERATED ALWAYS AS (length(k) * 2) STORED);
          CREATE TABLE log (at int, line text);
          INSERT INTO customers VALUES (1, 'ann'), (2, 'bob');
          INSERT INTO orders (customer, price) VALUES (1, 1.10), (2, NULL);
          INSERT INTO kinds VALUES ('all', 'x', 'c', '\\x00ff27', 0.1, 0.1, 123456789012345678901234567890.10,
             '8f14e45f-ceea-467a-9b0c-1a2b3c4d5e6f', true, '0044-03-15 BC', '2024-03-31 01:59:59.25',
             '12345-03-31 01:59:59.000001Z', '1 mon 2 days', '{\"a\" : 1}', '{\"a\": [1.0, \"\\\\\"]}',
-            '{1,NULL,3}', '{\"a\\\"\\\\b\",NULL,\"NULL\"}', '10.0.0.1/8', '101', '24:00:00');
+            '{1,NULL,3}', '{\"a\\\"\\\\b\",NULL,\"NULL\"}',
+            ARRAY['{\"z\" : 1.0,  \"a\":[]}', NULL]::json[], '10.0.0.1/8', '101', '24:00:00');
          INSERT INTO kinds (k, f, r, n, d, t) VALUES ('odd', 'NaN', '-Infinity', 'NaN', 'infinity', '-infinity'),
             ('zero', '-0', 1e-45, 0.000, '0001-01-01', NULL);
          INSERT INTO log VALUES (1, 'a'), (1, 'a'), (NULL, NULL);",
@@ -515,12 +533,17 @@ name = { from = "name" }
 secret = { from = "secret" }
 "#;
 
-fn migrated(plan: &str) -> TempDir {
+fn laid_out(plan: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("data")).unwrap();
     let data = "id,name,secret\n1,ann,s-one\n2,bob,s-two\n3,cyd,s-three\n";
     fs::write(folder.path().join("data/a.csv"), data).unwrap();
     fs::write(folder.path().join("whimbrel.toml"), plan).unwrap();
+    folder
+}
+
+fn migrated(plan: &str) -> TempDir {
+    let folder = laid_out(plan);
     let output = whimbrel(folder.path(), &["migrate"]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     folder
@@ -588,4 +611,197 @@ fn the_key_of_a_row_is_masked_where_it_is_sensitive() {
         assert!(text.contains("changed ***: name"), "{text}");
         assert!(!text.contains("changed 2"), "{text}");
     }
+}
+
+#[test]
+fn rows_of_types_that_the_database_has_made_are_read_again() {
+    let Some(server) = servers::server_or_skip(Engine::Postgres) else { return };
+    let (left, folder) = (server.database("left").unwrap(), tempfile::tempdir().unwrap());
+    left.run(
+        "CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE TYPE place AS (x int, y int);
+         CREATE TABLE x (id int PRIMARY KEY, w int, v mood, a mood[], p place);
+         CREATE TABLE k (v mood PRIMARY KEY, w int);
+         INSERT INTO x VALUES (1, 1, 'ok', '{ok,NULL}', '(1,2)'), (2, 2, 'sad', '{}', NULL);
+         INSERT INTO k VALUES ('ok', 1), ('sad', 2);",
+    )
+    .unwrap();
+    let right = left.copy("right").unwrap();
+    right.run("UPDATE x SET w = 9; UPDATE x SET v = 'sad', a = '{sad}', p = '(3,4)' WHERE id = 1; UPDATE k SET w = 9;").unwrap();
+    let answer = suggested(folder.path(), &left.url(), &right.url());
+    assert_eq!(answer["repair"]["updates"], 4, "{answer:#}");
+    let run = |script: &str| right.run(script).unwrap_or_else(|why| panic!("{why}\n{script}"));
+    check_repaired(folder.path(), &left.url(), &right.url(), &run);
+}
+
+#[test]
+fn what_the_engine_would_refuse_or_read_otherwise_is_not_suggested() {
+    let Some(server) = servers::server_or_skip(Engine::Postgres) else { return };
+    let (left, folder) = (server.database("left").unwrap(), tempfile::tempdir().unwrap());
+    left.run(
+        "CREATE TABLE above (id int PRIMARY KEY, v text); CREATE TABLE below () INHERITS (above);
+         CREATE TABLE parts (id int PRIMARY KEY, v text) PARTITION BY RANGE (id);
+         CREATE TABLE part PARTITION OF parts FOR VALUES FROM (0) TO (9);
+         CREATE TABLE counted (id int PRIMARY KEY, n int GENERATED ALWAYS AS IDENTITY);
+         CREATE TABLE serial (id serial PRIMARY KEY, v text);
+         CREATE TABLE days (id int PRIMARY KEY, a date[]);
+         INSERT INTO above VALUES (1, 'a'); INSERT INTO below VALUES (2, 'b'); INSERT INTO parts VALUES (1, 'a');
+         INSERT INTO counted (id) VALUES (1), (2); INSERT INTO serial (v) VALUES ('x');
+         INSERT INTO days VALUES (1, '{2024-02-29,infinity}'), (2, '{0044-03-15 BC}'), (3, '{12345-01-01}');",
+    )
+    .unwrap();
+    let right = left.copy("right").unwrap();
+    right
+        .run(
+            "UPDATE above SET v = 'x'; UPDATE parts SET v = 'x'; DELETE FROM counted; DELETE FROM serial;
+             INSERT INTO counted (id) VALUES (1), (2); UPDATE days SET a = NULL;",
+        )
+        .unwrap();
+    let answer = suggested(folder.path(), &left.url(), &right.url());
+    let script = script(folder.path());
+    assert!(script.contains("-- not suggested: changed 1: tables inherit"), "{script}");
+    let always = "changed 2, column `n`: the engine numbers the column always";
+    assert!(script.contains(always), "{script}");
+    assert!(script.contains("UPDATE \"parts\" SET \"v\" = 'a'"), "{script}");
+    assert!(script.contains("-- not suggested: changed 2, column `a`"), "{script}");
+    assert!(script.contains("-- not suggested: changed 3, column `a`"), "{script}");
+    assert!(script.contains("'{\"2024-02-29\",\"infinity\"}'"), "{script}");
+    assert!(script.contains("-- a sequence behind `id` is not moved"), "{script}");
+    assert!(answer["repair"]["updates"].as_u64() >= Some(2), "{answer:#}");
+    right.run(&committing(folder.path())).unwrap();
+}
+
+#[test]
+fn references_are_looked_at_though_nothing_is_kept() {
+    let Some(server) = servers::server_or_skip(Engine::Postgres) else { return };
+    let (left, folder) = (server.database("left").unwrap(), tempfile::tempdir().unwrap());
+    left.run(
+        "CREATE TABLE p (id int PRIMARY KEY); INSERT INTO p VALUES (1);
+         CREATE TABLE c (id int PRIMARY KEY, p int REFERENCES p DEFERRABLE);",
+    )
+    .unwrap();
+    let right = left.copy("right").unwrap();
+    right.run("INSERT INTO p VALUES (2);").unwrap();
+    suggested(folder.path(), &left.url(), &right.url());
+    right.run("INSERT INTO c VALUES (1, 2);").unwrap();
+    assert!(right.run(&script(folder.path())).is_err());
+}
+
+#[test]
+fn keys_that_differ_in_their_letters_only_make_room_for_each_other() {
+    let Some(server) = servers::server_or_skip(Engine::Mysql) else { return };
+    let (left, folder) = (server.database("left").unwrap(), tempfile::tempdir().unwrap());
+    left.run(
+        "CREATE TABLE t (k varchar(20) PRIMARY KEY, v int) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
+         INSERT INTO t VALUES ('Ann', 1), ('bob', 2);",
+    )
+    .unwrap();
+    let right = left.copy("right").unwrap();
+    right.run("UPDATE t SET k = 'ANN' WHERE v = 1; UPDATE t SET k = 'bob ' WHERE v = 2;").unwrap();
+    suggested(folder.path(), &left.url(), &right.url());
+    let run = |script: &str| right.run(script).unwrap_or_else(|why| panic!("{why}\n{script}"));
+    check_repaired(folder.path(), &left.url(), &right.url(), &run);
+}
+
+#[test]
+fn no_row_without_a_key_is_removed_where_another_one_cannot_be_added() {
+    let folder = pair("", "");
+    let open = |name: &str, sql: &str| {
+        Connection::open(folder.path().join(name)).unwrap().execute_batch(sql).unwrap();
+    };
+    open("left.db", "CREATE TABLE t (v TEXT); INSERT INTO t VALUES ('a'), ('new'), (NULL)");
+    open("right.db", "CREATE TABLE t (v TEXT NOT NULL); INSERT INTO t VALUES ('a'), ('old')");
+    let answer = suggested(folder.path(), "left.db", "right.db");
+    let script = script(folder.path());
+    let repair = &answer["repair"];
+    assert_eq!(repair["deletes"], 0, "{script}");
+    let said = "\n-- not suggested, as a row that is missing cannot be added: DELETE FROM `t`";
+    assert_eq!((&repair["not_suggested"], &repair["inserts"]), (&2.into(), &1.into()), "{script}");
+    assert!(script.contains(said) && !script.contains("\nDELETE"), "{script}");
+}
+
+/// What is suggested for the damaged target of a plan.
+fn of_plan(folder: &Path) -> String {
+    let arguments = ["compare", "whimbrel.toml", "--wait", "1ms", "--repair", "repair.sql"];
+    let output = whimbrel(folder, &arguments);
+    assert_eq!(output.status.code(), Some(4), "{output:?}");
+    script(folder)
+}
+
+#[track_caller]
+fn check_spared(folder: &Path, kinds: &[&str], why: &str) {
+    let script = of_plan(folder);
+    for (kind, verb) in [("missing", "INSERT"), ("changed", "UPDATE"), ("extra", "DELETE")] {
+        let is_spared = kinds.contains(&kind);
+        assert_eq!(script.contains(&format!("\n-- not suggested: {kind}")), is_spared, "{script}");
+        assert_eq!(script.contains(&format!("\n{verb} ")), !is_spared, "{script}");
+    }
+    assert!(script.contains(why), "{script}");
+}
+
+#[test]
+fn what_the_plan_writes_by_sql_is_left_alone() {
+    let relate = "[[relate]]\nname = \"touch\"\nsql = \"UPDATE shop SET name = 'dan' WHERE id = 3\"\nwrites = \"shop\"\n";
+    let folder = migrated(&format!("{PLAN}\n{relate}"));
+    sqlite(&folder.path().join("shop.db"), DAMAGED);
+    check_spared(
+        folder.path(),
+        &["missing", "changed", "extra"],
+        "SQL of the plan writes to the table",
+    );
+}
+
+#[test]
+fn what_stood_there_before_a_plan_is_left_alone() {
+    let shop = "CREATE TABLE shop (id INTEGER PRIMARY KEY, name TEXT, secret TEXT);";
+    for (before, keep, why) in [
+        (
+            "INSERT INTO shop VALUES (9, 'own', 's-own');",
+            "",
+            "was empty before the plan's first load",
+        ),
+        ("", "existing = \"keep\"\n", "`existing = \"keep\"`"),
+    ] {
+        let folder =
+            laid_out(&PLAN.replace("key = [\"id\"]\n", &format!("key = [\"id\"]\n{keep}")));
+        let target = folder.path().join("shop.db");
+        sqlite(&target, &format!("{shop}{before}"));
+        let output = whimbrel(folder.path(), &["migrate"]);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        sqlite(&target, DAMAGED);
+        check_spared(folder.path(), &["changed", "extra"], why);
+        assert!(!script(folder.path()).contains("\nDELETE"));
+    }
+}
+
+#[test]
+fn what_sql_puts_into_a_table_is_masked() {
+    let plan = PLAN.replace("csv\"\n", "csv\"\nsensitive = [\"secret\"]\n");
+    let relate =
+        "[[relate]]\nname = \"leak\"\nsql = \"UPDATE shop SET name = secret\"\nwrites = \"shop\"\n";
+    let folder = migrated(&format!("{plan}\n{relate}"));
+    let output = whimbrel(folder.path(), &["compare", "whimbrel.toml", "--wait", "1ms"]);
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(4), "{output:?}");
+    assert!(text.contains("***") && !text.contains("s-one"), "{text}");
+}
+
+#[test]
+fn a_list_of_what_is_sensitive_is_its_owners_alone() {
+    let folder = migrated(&PLAN.replace("csv\"\n", "csv\"\nsensitive = [\"secret\"]\n"));
+    sqlite(&folder.path().join("shop.db"), DAMAGED);
+    fs::write(folder.path().join("rows.jsonl"), "").unwrap();
+    let arguments = [
+        "compare",
+        "whimbrel.toml",
+        "--wait",
+        "1ms",
+        "--all",
+        "--list",
+        "rows.jsonl",
+        "--show-sensitive",
+    ];
+    let output = whimbrel(folder.path(), &arguments);
+    assert_eq!(output.status.code(), Some(4), "{output:?}");
+    let mode = fs::metadata(folder.path().join("rows.jsonl")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
 }

@@ -1023,3 +1023,18 @@ fn help_of_the_verbs_on_runs() {
     "#]],
     );
 }
+
+#[test]
+fn two_plans_are_one_too_many() {
+    let folder = tempfile::tempdir().unwrap();
+    for verb in ["audit", "status", "report", "verify"] {
+        let output = Command::new(env!("CARGO_BIN_EXE_whimbrel"))
+            .args([verb, "--plan", "a.toml", "b.toml"])
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{verb}: {said}");
+        assert!(said.contains("WB0727") && said.contains("two are named"), "{verb}: {said}");
+    }
+}

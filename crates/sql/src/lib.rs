@@ -37,7 +37,7 @@ pub use catalogue::{Look, catalogue};
 pub use codes::{CODES, hint};
 pub use source::{Read, SourceSpec, sources};
 pub use url::Location;
-pub use words::{Frame, frame};
+pub use words::{Frame, frame, is_hidden};
 
 /// How to connect.
 #[derive(Clone, Debug)]

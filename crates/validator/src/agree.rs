@@ -5,22 +5,48 @@
 
 use async_trait::async_trait;
 use whimbrel_endpoint::{EndpointError, Feed};
+use whimbrel_model::kind::IntWidth;
 use whimbrel_model::time::{Date, DateTime, NANOS_PER_DAY};
 use whimbrel_model::{Chunk, ChunkBuilder, Kind, Row, Value, ValueRef};
 
-/// The kind in which values of two kinds are compared.
+/// The kind in which values of two kinds are compared; the same whichever of them is named first.
 pub fn kind(a: Kind, b: Kind) -> Kind {
-    let loose = |kind: Kind| matches!(kind, Kind::Text(_) | Kind::Any);
     match (a, b) {
-        (Kind::Int(_), Kind::Decimal(_)) => b,
-        (Kind::Bool, Kind::Int(_)) | (Kind::Int(_), Kind::Bool) => Kind::Bool,
-        // An instant without its zone is a time in UTC on engines that have no other.
-        (Kind::TimestampTz, Kind::Timestamp) | (Kind::Timestamp, Kind::TimestampTz) => {
-            Kind::TimestampTz
-        }
-        (a, b) if loose(a) && !loose(b) => b,
+        (Kind::Int(a), Kind::Int(b)) => Kind::Int(wider(a, b)),
+        (Kind::Decimal(a), Kind::Decimal(b)) => Kind::Decimal(a.filter(|_| a == b)),
+        (Kind::Text(a), Kind::Text(b)) => Kind::Text(a.filter(|_| a == b)),
+        (a, b) if says(a) < says(b) => b,
         (a, _) => a,
     }
+}
+
+/// How much a kind says of its values: what says less holds what says more in another form.
+fn says(kind: Kind) -> u8 {
+    match kind {
+        Kind::Any => 0,
+        Kind::Text(_) => 1,
+        Kind::Bytes => 2,
+        Kind::Float => 3,
+        Kind::Int(_) => 4,
+        Kind::Decimal(_) => 5,
+        Kind::Bool => 6,
+        Kind::Time => 7,
+        Kind::Date => 8,
+        // An instant without its zone is a time in UTC on engines that have no other.
+        Kind::Timestamp => 9,
+        Kind::TimestampTz => 10,
+        Kind::Uuid => 11,
+        Kind::Json => 12,
+    }
+}
+
+fn wider(a: IntWidth, b: IntWidth) -> IntWidth {
+    let holds = |own: IntWidth, other: IntWidth| {
+        let (own, other) = (own.range(), other.range());
+        own.0 <= other.0 && own.1 >= other.1
+    };
+    let both = [a, b].into_iter().find(|width| holds(*width, a) && holds(*width, b));
+    both.unwrap_or(IntWidth::I128)
 }
 
 /// A value as a value of that kind, where it is one in another form.
@@ -193,6 +219,37 @@ mod tests {
     fn check(kind: Kind, value: ValueRef<'_>, printed: Option<&str>) {
         let converted = converted(kind, value).map(|value| value.as_ref().to_string());
         assert_eq!(converted.as_deref(), printed);
+    }
+
+    #[test]
+    fn which_side_is_named_first_makes_no_difference() {
+        let widths = [IntWidth::I16, IntWidth::I32, IntWidth::I64, IntWidth::U64, IntWidth::I128];
+        let mut kinds: Vec<Kind> = widths.map(Kind::Int).to_vec();
+        kinds.extend([None, Some((9, 2)), Some((9, 4))].map(Kind::Decimal));
+        kinds.extend([None, Some(9), Some(36)].map(Kind::Text));
+        kinds.extend([
+            Kind::Bool,
+            Kind::Float,
+            Kind::Bytes,
+            Kind::Date,
+            Kind::Time,
+            Kind::Timestamp,
+        ]);
+        kinds.extend([Kind::TimestampTz, Kind::Uuid, Kind::Json, Kind::Any]);
+        for a in &kinds {
+            assert_eq!(kind(*a, *a), *a);
+            for b in &kinds {
+                assert_eq!(kind(*a, *b), kind(*b, *a), "{a:?} {b:?}");
+            }
+        }
+        assert_eq!(kind(Kind::Bytes, Kind::Uuid), Kind::Uuid);
+        assert_eq!(kind(Kind::Text(Some(36)), Kind::Bytes), Kind::Bytes);
+        assert_eq!(
+            kind(Kind::Int(IntWidth::I64), Kind::Int(IntWidth::U64)),
+            Kind::Int(IntWidth::I128)
+        );
+        let bytes = [7; 16];
+        check(Kind::Uuid, ValueRef::Bytes(&bytes), Some("07070707-0707-0707-0707-070707070707"));
     }
 
     #[test]

@@ -12,8 +12,8 @@ use whimbrel_ledger::audit::hex;
 use whimbrel_ledger::{Anchor, Anchored, AuditEntry, ChainId, Fault, Verified, Wrong, audit};
 use whimbrel_profile::shown::argument;
 
-use crate::args::{Audit, AuditAnchor, AuditVerb, AuditVerify, run_or_plan};
-use crate::cmd::migrate::{find_run, plan_flag};
+use crate::args::{Audit, AuditAnchor, AuditVerb, AuditVerify, is_torn, run_or_plan};
+use crate::cmd::migrate::{find_run, plan_flag, torn};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{Answer, Output, Shortfall, count, printable, thousands};
@@ -36,6 +36,9 @@ pub(crate) async fn run(output: &Output, args: &Audit) -> Result<Answer, Failure
 
 async fn list(output: &Output, args: &Audit) -> Result<Answer, Failure> {
     let (run, plan) = run_or_plan(args.run.as_deref(), &args.plan);
+    if is_torn(args.run.as_deref(), &args.plan) {
+        return Err(torn("audit"));
+    }
     let project = Project::open(plan)?;
     let target = project.target().await?;
     let run = match run {

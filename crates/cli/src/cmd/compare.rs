@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{self, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +24,7 @@ use whimbrel_validator::sorter::Room;
 
 use crate::args::{Compare, Format, Global};
 use crate::cmd::masks::{Masks, is_sensitive};
-use crate::cmd::repair::{Repair, Written};
+use crate::cmd::repair::{self, Repair, Written};
 use crate::cmd::verify::Silent;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -42,6 +43,7 @@ pub(crate) async fn run(global: &Global, args: &Compare) -> Result<Answer, Failu
         let message = format!("`--wait` is no time: `{}`", printable(&args.wait, 40));
         Failure::usage("WB0706", message, "write `500ms`, `2s` or `1m`")
     })?;
+    args.repair.as_deref().map_or(Ok(()), repair::free)?;
     let options = Options {
         tables: args.table.clone(),
         without: args.without.clone(),
@@ -135,6 +137,17 @@ async fn shown(target: &dyn Target) -> String {
 /// Code of the refusal to read what others own: nobody has compared it.
 pub(super) const NO_RIGHT: &str = "WB0453";
 
+/// The file of the list. Where it holds what is sensitive, its owner alone may read it.
+fn created(file: &Path, args: &Compare) -> io::Result<File> {
+    if !args.show_sensitive {
+        return File::create(file);
+    }
+    let mut options = File::options();
+    let created = options.write(true).create(true).truncate(true).mode(0o600).open(file)?;
+    created.set_permissions(Permissions::from_mode(0o600))?;
+    Ok(created)
+}
+
 /// What broke while rows were read is no answer: not equal, and not different either.
 fn unverified(error: EndpointError) -> Failure {
     let is_mistake = error.class == ErrorClass::Configuration && error.code != NO_RIGHT;
@@ -179,7 +192,7 @@ impl<'t> Listing<'t> {
         let stream = if args.all {
             let out: Box<dyn io::Write + Send> = match &args.list {
                 Some(file) => {
-                    Box::new(io::BufWriter::new(File::create(file).map_err(|error| {
+                    Box::new(io::BufWriter::new(created(file, args).map_err(|error| {
                         let message = format!("the list cannot be written: `{}`", file.display());
                         Failure::io("WB0735", message, &error).with_exit(Exit::Usage)
                     })?))

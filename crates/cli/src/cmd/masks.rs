@@ -38,7 +38,10 @@ impl Masks {
                 }
             }
         }
-        open.retain(|column| !hidden.contains(column));
+        // What SQL of the plan puts into a table, nobody knows.
+        let writes = project.plan.relates.iter().flat_map(|step| &step.writes);
+        let written: BTreeSet<&str> = writes.map(|table| table.value.as_str()).collect();
+        open.retain(|column| !hidden.contains(column) && !written.contains(column.0.as_str()));
         Self::But(open)
     }
 

@@ -358,11 +358,16 @@ pub(crate) async fn table_figures(
     Ok(figures)
 }
 
+/// Two plans are named where one is taken.
+pub(crate) fn torn(verb: &str) -> Failure {
+    let message = format!("`{verb}` takes one plan, and two are named");
+    Failure::usage("WB0727", message, "leave one of them out")
+}
+
 /// `--run` is for verbs that take something else without a flag.
 pub(crate) fn takes_no_flag(verb: &str, on: &OnRun) -> Result<(), Failure> {
     if on.is_torn() {
-        let message = format!("`{verb}` takes one plan, and two are named");
-        return Err(Failure::usage("WB0727", message, "leave one of them out"));
+        return Err(torn(verb));
     }
     let Some(stray) = &on.stray else { return Ok(()) };
     let stray = argument(&printable(stray, 80));

@@ -9,17 +9,17 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, BufRead, BufReader, BufWriter, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value as Json, json};
 use tempfile::NamedTempFile;
 use whimbrel_core::{Clock as _, rfc3339};
 use whimbrel_endpoint::{Cell, EndpointError, Seen, Target, Unsaid, Words};
-use whimbrel_model::Value;
 use whimbrel_model::catalogue::Catalogue;
+use whimbrel_model::{Column, Kind, Value};
 use whimbrel_sql::Frame;
-use whimbrel_validator::compare::{Comparison, Found, How, TableComparison};
+use whimbrel_validator::compare::{Comparison, Found, How, Spared, TableComparison};
 use whimbrel_validator::merge::Side;
 
 use crate::exit::Exit;
@@ -38,6 +38,7 @@ const KINDS: [(How, &str); 3] =
 pub(crate) struct Repair<'t> {
     right: &'t dyn Target,
     file: PathBuf,
+    engine: &'static str,
     frame: Frame,
     spools: [Spool; 3],
     tables: BTreeMap<String, Told>,
@@ -55,6 +56,10 @@ struct Told {
     key: Vec<String>,
     columns: Vec<String>,
     words: Option<Box<dyn Words>>,
+    /// Rows that may be right as they are.
+    spared: Option<Spared>,
+    /// Of rows without a key some cannot be added: so none is removed, as it may be what one of them was.
+    withheld: bool,
     /// Where its statements stand, and how many they are, of each kind.
     parts: [Part; 3],
     unsaid: u64,
@@ -81,12 +86,14 @@ pub(crate) struct Written {
     unstable: u64,
 }
 
+/// Refuses a file that is there, before anything is opened.
+pub(crate) fn free(file: &Path) -> Result<(), Failure> {
+    if file.symlink_metadata().is_ok() { Err(taken(file)) } else { Ok(()) }
+}
+
 impl<'t> Repair<'t> {
-    /// Refuses a file that is there, and a folder that cannot be written to, before anything is read.
+    /// Refuses a folder that cannot be written to, before any row is read.
     pub(crate) async fn new(file: &Path, right: &'t dyn Target) -> Result<Self, Failure> {
-        if file.symlink_metadata().is_ok() {
-            return Err(taken(file));
-        }
         let engine = right.facts().await?.engine;
         let frame = whimbrel_sql::frame(engine).ok_or_else(|| {
             let message = format!("nothing is suggested in the words of `{engine}`");
@@ -98,7 +105,7 @@ impl<'t> Repair<'t> {
         let spools = || Ok::<_, io::Error>([spool()?, spool()?, spool()?]);
         let spools = spools().map_err(|error| unwritable(file, &error))?;
         let (file, tables) = (file.to_owned(), BTreeMap::new());
-        Ok(Self { right, file, frame, spools, tables, failed: None })
+        Ok(Self { right, file, engine, frame, spools, tables, failed: None })
     }
 
     pub(crate) async fn begins(&mut self, table: &TableComparison) -> Result<(), EndpointError> {
@@ -107,6 +114,8 @@ impl<'t> Repair<'t> {
             key: table.key.clone(),
             columns: table.columns.clone(),
             words: self.right.words(&table.table, &key).await?,
+            spared: table.spared.clone(),
+            withheld: false,
             parts: [Part::default(); 3],
             unsaid: 0,
             unstable: 0,
@@ -123,8 +132,9 @@ impl<'t> Repair<'t> {
         }
         let kind = KINDS.iter().position(|(how, _)| *how == found.how);
         let kind = kind.expect("all ways to differ have a kind");
+        let statement = told.said(found, stands);
         let part = &mut told.parts[kind];
-        let line = match said(told.words.as_deref(), (&told.key, &told.columns), found, stands) {
+        let line = match statement {
             Ok(statement) => {
                 part.statements += 1;
                 statement
@@ -162,6 +172,7 @@ impl<'t> Repair<'t> {
         if let Some(error) = self.failed.take() {
             return Err(unwritable(&self.file, &error));
         }
+        self.tables.values_mut().for_each(Told::withhold);
         let sum = |of: &dyn Fn(&Told) -> u64| self.tables.values().map(of).sum::<u64>();
         let statements = [0, 1, 2].map(|kind| sum(&|told| told.parts[kind].statements));
         let (unsaid, unstable) = (sum(&|told| told.unsaid), sum(&|told| told.unstable));
@@ -189,8 +200,8 @@ impl<'t> Repair<'t> {
         shown: &(String, String),
         (statements, unsaid, unstable): ([u64; 3], u64, u64),
     ) -> Vec<String> {
-        let kinds = KINDS.iter().zip(statements).map(|((_, kind), number)| count(number, kind));
-        let kinds: Vec<String> = kinds.collect();
+        let kinds = KINDS.iter().zip(statements).filter(|(_, number)| *number > 0);
+        let kinds: Vec<String> = kinds.map(|((_, kind), number)| count(number, kind)).collect();
         let mut head = vec![
             "Suggestions of `whimbrel compare --repair`: what would make the right side like the left one."
                 .to_owned(),
@@ -198,7 +209,10 @@ impl<'t> Repair<'t> {
             format!("left:  {}", shown.0),
             format!("right: {}", shown.1),
             format!("read:  until {}", rfc3339(SystemClock::new().now())),
-            format!("{}: {}", count(statements.iter().sum(), "statement"), kinds.join(", ")),
+            match statements.iter().sum() {
+                0 => "no statement".to_owned(),
+                number => format!("{}: {}", count(number, "statement"), kinds.join(", ")),
+            },
         ];
         if unsaid > 0 {
             let rows = count(unsaid, "row");
@@ -222,15 +236,16 @@ impl<'t> Repair<'t> {
         }
         head.extend([
             "Each statement changes one row, and none where the row is no longer as it was read.".to_owned(),
-            "Inserts come first, parents before children; then updates; then deletes, children first."
+            "Deletes come first where nothing refers to the table; then inserts, parents before children; \
+             then updates; then the other deletes, children first."
                 .to_owned(),
             format!("To run it on the right side, once you have read it: {}", self.frame.run),
         ]);
         head
     }
 
-    /// In which order kinds of statements and tables stand. Rows without a key that nothing refers to are
-    /// removed before others are added: another key may tell them apart.
+    /// In which order kinds of statements and tables stand. Rows that nothing refers to are removed before
+    /// others are added: a key of theirs may stand in the way, in whatever letters.
     fn order(&self, catalogue: &Catalogue) -> Vec<(usize, String)> {
         let place = |name: &str| catalogue.tables.iter().position(|table| table.name == name);
         let mut names: Vec<&String> = self.tables.keys().collect();
@@ -239,19 +254,41 @@ impl<'t> Repair<'t> {
             let mut references = catalogue.tables.iter().flat_map(|table| &table.references);
             references.any(|reference| reference.parent == name && !reference.guessed)
         };
-        let is_free = |name: &str| self.tables[name].key.is_empty() && !is_parent(name);
+        let is_free = |name: &str| !is_parent(name);
         let (inserts, updates, deletes) = (0, 1, 2);
-        let mut order = Vec::new();
-        for name in &names {
-            if is_free(name) {
-                order.push((deletes, (*name).clone()));
-            }
-            order.push((inserts, (*name).clone()));
-        }
+        let first = names.iter().rev().filter(|name| is_free(name));
+        let mut order: Vec<(usize, String)> =
+            first.map(|name| (deletes, (*name).clone())).collect();
+        order.extend(names.iter().map(|name| (inserts, (*name).clone())));
         order.extend(names.iter().map(|name| (updates, (*name).clone())));
         let last = names.iter().rev().filter(|name| !is_free(name));
         order.extend(last.map(|name| (deletes, (*name).clone())));
         order
+    }
+
+    /// That an engine goes on counting where it was, whatever numbers the rows have that are added.
+    fn numbered(&self, name: &str) -> Option<String> {
+        let told = &self.tables[name];
+        if self.engine != "postgres" || told.parts[0].statements == 0 {
+            return None;
+        }
+        let table = told.words.as_ref()?.table();
+        let is_number = |column: &&Column| {
+            let is_said = told.columns.contains(&column.name);
+            is_said && column.has_default && matches!(column.kind, Kind::Int(_))
+        };
+        let columns: Vec<String> = table
+            .columns
+            .iter()
+            .filter(is_number)
+            .map(|column| format!("`{}`", column.name))
+            .collect();
+        (!columns.is_empty()).then(|| {
+            let columns = columns.join(", ");
+            format!(
+                "a sequence behind {columns} is not moved: behind COMMIT set it with `setval` to the greatest value"
+            )
+        })
     }
 
     fn write(
@@ -275,9 +312,13 @@ impl<'t> Repair<'t> {
                 continue;
             }
             let (how, word) = KINDS[kind];
-            let heading = format!("{name}: {}", count(part.statements, word));
+            let heading = match part.statements {
+                0 => format!("{name}: no {word} is suggested"),
+                statements => format!("{name}: {}", count(statements, word)),
+            };
             writeln!(out, "\n-- {}", printable(&heading, CHARS))?;
-            for note in notes(catalogue, comparison, &name, how) {
+            let numbered = (how == How::Missing).then(|| self.numbered(&name)).flatten();
+            for note in notes(catalogue, comparison, &name, how).into_iter().chain(numbered) {
                 writeln!(out, "-- {}", printable(&note, 2_000))?;
             }
             let spool = &mut self.spools[kind].out;
@@ -285,14 +326,57 @@ impl<'t> Repair<'t> {
             let file = spool.get_mut();
             file.seek(SeekFrom::Start(part.start))?;
             let mut lines = BufReader::new(file).take(part.end - part.start);
-            io::copy(&mut lines, &mut out)?;
+            if how == How::Extra && self.tables[&name].withheld {
+                withheld(lines, &mut out)?;
+            } else {
+                io::copy(&mut lines, &mut out)?;
+            }
         }
         let end = "As it stands nothing is kept: replace ROLLBACK by COMMIT once you have read it.";
-        writeln!(out, "\n-- {end}\nROLLBACK;")?;
+        writeln!(out)?;
+        for statement in self.frame.after {
+            writeln!(out, "{statement}")?;
+        }
+        writeln!(out, "-- {end}\nROLLBACK;")?;
         out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
         temporary.persist_noclobber(&self.file).map_err(|error| error.error)?;
         File::open(folder_of(&self.file))?.sync_all()
     }
+}
+
+impl Told {
+    /// The statement for a row.
+    fn said(&self, found: &Found, stands: Option<&[Value]>) -> Result<String, Unsaid> {
+        let spared = self.spared.as_ref();
+        if let Some(spared) = spared.filter(|own| own.missing_too || found.how != How::Missing) {
+            return Err(Unsaid::because(spared.why.clone()));
+        }
+        said(self.words.as_deref(), (&self.key, &self.columns), found, stands)
+    }
+
+    /// Takes back that rows without a key are removed, where one that should stand cannot be added: one
+    /// that has changed would be lost.
+    fn withhold(&mut self) {
+        let [missing, _, extra] = &mut self.parts;
+        if self.key.is_empty() && missing.unsaid > 0 && extra.statements > 0 {
+            self.withheld = true;
+            self.unsaid += extra.statements;
+            extra.unsaid += std::mem::take(&mut extra.statements);
+        }
+    }
+}
+
+/// Statements as comments.
+fn withheld(lines: impl BufRead, out: &mut impl io::Write) -> io::Result<()> {
+    for line in lines.split(b'\n') {
+        let line = line?;
+        if !line.starts_with(b"--") {
+            out.write_all(b"-- not suggested, as a row that is missing cannot be added: ")?;
+        }
+        out.write_all(&line)?;
+        out.write_all(b"\n")?;
+    }
+    Ok(())
 }
 
 /// What should be known before a table's statements of a kind are run.

@@ -69,6 +69,8 @@ pub(crate) struct Facts {
     /// Those that may as well be checked with each statement, as a statement spells them.
     pub(crate) hastened: Vec<String>,
     pub(crate) foreign_keys: Vec<ForeignKey>,
+    /// It inherits from another table, or another one from it, and neither is a partition.
+    inherits: bool,
 }
 
 impl Facts {
@@ -111,6 +113,11 @@ impl Facts {
 
     /// How its rows would be changed by hand; `None` where it is no table.
     pub(crate) fn words(&self, name: &str, key: &[&str]) -> Option<Spelled> {
+        if self.inherits {
+            let why =
+                "tables inherit from each other: its rows may be those of another one".to_owned();
+            return Some(Spelled::refused(WORDS, name, why));
+        }
         let slots = self.slots.iter().filter(|slot| !slot.generated).cloned();
         let columns = slots.map(|slot| Spelt::Postgres(words::Postgres { slot })).collect();
         let spelled = || Spelled::new(WORDS, self.described(name), columns, self.is_unique(key));
@@ -163,11 +170,14 @@ pub(crate) async fn facts(link: &mut Link, table: &str) -> Result<Option<Facts>,
                       EXISTS (SELECT 1 FROM pg_catalog.pg_trigger t \
                               WHERE t.tgrelid = c.oid AND t.tgdeferrable) OR \
                       EXISTS (SELECT 1 FROM pg_catalog.pg_constraint k \
-                              WHERE k.conrelid = c.oid AND k.condeferrable) \
+                              WHERE k.conrelid = c.oid AND k.condeferrable), \
+                      EXISTS (SELECT 1 FROM pg_catalog.pg_inherits i \
+                              JOIN pg_catalog.pg_class p ON p.oid = i.inhparent \
+                              WHERE c.oid IN (i.inhparent, i.inhrelid) AND p.relkind <> 'p') \
                FROM pg_catalog.pg_class c WHERE c.oid = pg_catalog.to_regclass($1) \
                  AND c.relkind NOT IN ('i', 'I', 't')";
     let found = link.rows(&doing, sql, vec![Bound::text(&WORDS.table(table))], Kept::Yes).await?;
-    let Some([oid, sort, policies, defers]) = found.first().map(Vec::as_slice) else {
+    let Some([oid, sort, policies, defers, inherits]) = found.first().map(Vec::as_slice) else {
         return Ok(None);
     };
     let oid = oid.as_int().unwrap_or(0) as u32;
@@ -181,6 +191,7 @@ pub(crate) async fn facts(link: &mut Link, table: &str) -> Result<Option<Facts>,
         defers: *defers == Value::Bool(true),
         hastened: Vec::new(),
         foreign_keys: Vec::new(),
+        inherits: *inherits == Value::Bool(true),
     };
     indexes(link, &doing, &mut facts).await?;
     foreign_keys(link, &doing, &mut facts).await?;

@@ -91,6 +91,11 @@ pub(crate) fn ends_connection(error: &Error) -> bool {
     }
 }
 
+/// Whether the server does not know the statement that it was asked to run.
+pub(crate) fn is_unprepared(error: &Error) -> bool {
+    server(error).is_some_and(|told| told.code() == "26000")
+}
+
 /// Where in the statement the server saw the mistake, in characters from 1.
 pub(crate) fn position(error: &Error) -> Option<usize> {
     match server(error)?.position()? {

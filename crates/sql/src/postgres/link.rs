@@ -298,8 +298,17 @@ impl Link {
         kept: Kept,
     ) -> Result<Vec<PgRow>, sqlx::Error> {
         self.used = Instant::now();
+        // The driver looks up a type that it meets for the first time by a statement of its own, which
+        // takes the place of ours where that has no name; the second time it knows the type.
+        let again = (kept == Kept::No).then(|| binds.clone());
         let query = Self::prepared(sql, binds, kept);
-        let outcome = query.fetch_all(&mut self.connection).await;
+        let mut outcome = query.fetch_all(&mut self.connection).await;
+        if let (Some(binds), Err(error)) = (again, &outcome)
+            && fault::is_unprepared(error)
+        {
+            let query = Self::prepared(sql, binds, kept);
+            outcome = query.fetch_all(&mut self.connection).await;
+        }
         if let Err(error) = &outcome {
             self.lost |= fault::ends_connection(error);
         }

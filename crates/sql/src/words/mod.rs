@@ -26,6 +26,9 @@ pub(crate) use sqlite::Spelt as Sqlite;
 pub struct Frame {
     /// Statements before the first one; the last of them are in the transaction.
     pub before: &'static [&'static str],
+    /// Statements behind the last one, before the transaction ends: they look at what would else be looked
+    /// at only where it is kept.
+    pub after: &'static [&'static str],
     /// How the engine's own client runs a file.
     pub run: &'static str,
 }
@@ -35,10 +38,12 @@ pub fn frame(engine: &str) -> Option<Frame> {
     match engine {
         "sqlite" => Some(Frame {
             before: &["PRAGMA foreign_keys = ON;", "BEGIN;", "PRAGMA defer_foreign_keys = ON;"],
+            after: &["PRAGMA foreign_key_check;"],
             run: "sqlite3 -bail DATABASE < FILE",
         }),
         "postgres" => Some(Frame {
             before: &["SET client_encoding = 'UTF8';", "BEGIN;", "SET CONSTRAINTS ALL DEFERRED;"],
+            after: &["SET CONSTRAINTS ALL IMMEDIATE;"],
             run: "psql -X -v ON_ERROR_STOP=1 -f FILE URL",
         }),
         "mysql" => Some(Frame {
@@ -49,6 +54,7 @@ pub fn frame(engine: &str) -> Option<Frame> {
                  SESSION time_zone = '+00:00', SESSION sql_safe_updates = 0;",
                 "BEGIN;",
             ],
+            after: &[],
             run: "mariadb DATABASE < FILE",
         }),
         _ => None,
@@ -263,6 +269,14 @@ impl Words for Spelled {
         if literals.is_empty() {
             return Err(Unsaid::because("the engine computes what differs"));
         }
+        let is_counted =
+            |name: &str| self.column(name).is_some_and(|(_, spelt)| spelt.counts_always());
+        if let Some((name, _)) = literals.iter().find(|(name, _)| is_counted(name)) {
+            return Err(unsaid(
+                name,
+                "the engine numbers the column always and lets nobody change it",
+            ));
+        }
         let is_set = |column: &Column| literals.iter().any(|(name, _)| *name == column.name);
         let mut sets: Vec<String> = literals
             .iter()
@@ -311,7 +325,7 @@ fn is_plain(dialect: Dialect, name: &str) -> bool {
 }
 
 /// What shows nothing, or shows other letters in other places than they stand.
-fn is_hidden(letter: char) -> bool {
+pub fn is_hidden(letter: char) -> bool {
     letter.is_control()
         || matches!(
             letter,

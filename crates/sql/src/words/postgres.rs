@@ -53,6 +53,10 @@ impl Spelt {
             Form::Json | Form::Spelled | Form::Interval => {
                 format!("{name}::text = {literal}::{}::text", self.slot.spelled)
             }
+            // Its documents are read by what they mean, not by how they are spelled.
+            Form::Array { element, .. } if **element == Form::Json => {
+                format!("{name}::jsonb[]::text = {literal}::jsonb[]::text")
+            }
             Form::Array { .. } => {
                 format!("{name}::text = {literal}::{}::text", self.slot.spelled)
             }
@@ -205,10 +209,25 @@ fn items(element: &Form, value: &Json<'_>, out: &mut String) -> Option<()> {
                 _ => item(digits, out),
             }
         }
+        // An array says years otherwise than the engine reads them, where they have not four digits.
+        Json::String(text) if is_of_days(element) && !is_usual_day(text) => return None,
         Json::String(text) => item(text, out),
         Json::Array(_) | Json::Object(_) => item(&value.to_text(), out),
     }
     Some(())
+}
+
+fn is_of_days(element: &Form) -> bool {
+    matches!(element, Form::Date | Form::Timestamp(_) | Form::TimestampTz(_))
+}
+
+/// A day of the years 1 to 9999, or none at all.
+fn is_usual_day(text: &str) -> bool {
+    let is_year = |year: &str| year.bytes().all(|byte| byte.is_ascii_digit()) && year != "0000";
+    matches!(text, "infinity" | "-infinity")
+        || text
+            .split_at_checked(4)
+            .is_some_and(|(year, rest)| is_year(year) && rest.starts_with('-'))
 }
 
 fn item(text: &str, out: &mut String) {
@@ -255,5 +274,9 @@ mod tests {
         check(&Form::Int4, "[[1],[2]]", r#"{{"1"},{"2"}}"#);
         check(&Form::Jsonb, r#"[{"a":[1]},[2]]"#, r#"{"{\"a\":[1]}","[2]"}"#);
         check(&Form::Int4, "[0:1]={1,2}", "[0:1]={1,2}");
+        check(&Form::Date, r#"["2024-02-29","infinity"]"#, r#"{"2024-02-29","infinity"}"#);
+        for odd in ["0000-03-15", "-0043-03-15", "+12345-01-01", "12345-01-01"] {
+            assert_eq!(array(&Form::Date, &format!("[{odd:?}]")), None, "{odd}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use rusqlite::types::ValueRef as Stored;
+use whimbrel_model::value::UuidText;
 use whimbrel_model::{Table, ValueRef};
 
 use super::{hex, is_hidden, quoted};
@@ -40,6 +41,11 @@ impl Spelt {
 
     pub(super) fn is(&self, name: &str, value: ValueRef<'_>) -> Result<String, String> {
         let literal = self.literal(value)?;
+        if let ValueRef::Uuid(bytes) = value {
+            // Whether it stands there as text or as its bytes has not come with it.
+            let text = quoted(&UuidText(&bytes).to_string());
+            return Ok(format!("{name} COLLATE BINARY IN ({text}, X'{}')", hex(&bytes)));
+        }
         let mut scratch = Scratch::new();
         let form = form(self.slot, value, &mut scratch).map_err(|refusal| refusal.message)?;
         Ok(match form {
@@ -47,6 +53,9 @@ impl Spelt {
             // Text that is no UTF-8 has come as its bytes.
             Stored::Blob(_) if self.slot.affinity != Affinity::Blob => {
                 format!("CAST({name} AS BLOB) IS {literal}")
+            }
+            Stored::Blob(bytes) if self.in_utf8 && std::str::from_utf8(bytes).is_err() => {
+                format!("{name} COLLATE BINARY IN ({literal}, CAST({literal} AS TEXT))")
             }
             Stored::Null | Stored::Integer(_) | Stored::Real(_) | Stored::Blob(_) => {
                 format!("{name} IS {literal}")

@@ -13,12 +13,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use whimbrel_endpoint::{EndpointError, RowOrder, Source, Target};
-use whimbrel_ledger::run;
-use whimbrel_model::plan::{Plan, TableMapping};
+use whimbrel_ledger::run::{self, Run};
+use whimbrel_model::plan::{Existing, Plan, TableMapping};
 use whimbrel_model::{ChunkBuilder, Column, Table, Value, ValueRef};
 
 use super::{
-    Comparison, Gathered, Job, Kept, Leaves, Options, Pair, Reread, TableComparison, Watch,
+    Comparison, Gathered, Job, Kept, Leaves, Options, Pair, Reread, Spared, TableComparison, Watch,
     key_names, keyless, narrowed, nothing,
 };
 use crate::interpret::{Derived, Fate, Holds, Interpreter, Known, Nothing};
@@ -26,7 +26,7 @@ use crate::latest::Latest;
 use crate::merge::{Difference, MergeError, merge};
 use crate::order;
 use crate::sorter::{Sorter, sorted};
-use crate::verify::filled;
+use crate::verify::filled::{self, Filled};
 use crate::verify::remembered::{Remembered, Sight};
 
 /// The left side: a plan with its sources. The right side: its target.
@@ -124,8 +124,8 @@ struct Work<'a> {
     targets: BTreeMap<String, Table>,
     holds: Holds,
     known: Arc<dyn Known>,
-    /// Names of steps of SQL that have written to a table.
-    written_by: BTreeMap<String, Vec<String>>,
+    /// What the ledger knows of the loads into each table.
+    filled: Vec<Filled>,
 }
 
 impl<'a> Work<'a> {
@@ -141,21 +141,20 @@ impl<'a> Work<'a> {
         let holds = Holds::of_engine(engine)
             .ok_or_else(|| nothing(format!("nothing is known of the engine `{engine}`")))?;
         let mut known: Arc<dyn Known> = Arc::new(Nothing);
-        let mut written_by = BTreeMap::new();
+        let mut filled = Vec::new();
         let plan = &mapped.plan.name.value;
         let has_ledger = mapped.target.has_ledger().await?;
         let newest = if has_ledger { run::newest(mapped.target, plan).await? } else { None };
         if let Some(run) = newest {
-            let tables = filled::filled(mapped.target, &run, false).await?;
+            filled = filled::filled(mapped.target, &run, false).await?;
             let mut remembered =
-                Remembered::of(mapped.target, &tables, mapped.plan, Sight::AsIs).await?;
+                Remembered::of(mapped.target, &filled, mapped.plan, Sight::AsIs).await?;
             for (name, source) in mapped.sources {
                 remembered.look_at(name, source).await?;
             }
             known = Arc::new(remembered);
-            written_by = tables.into_iter().map(|table| (table.name, table.written_by)).collect();
         }
-        Ok(Self { mapped, targets, holds, known, written_by })
+        Ok(Self { mapped, targets, holds, known, filled })
     }
 
     fn interpreter(&self) -> Result<Interpreter, EndpointError> {
@@ -195,9 +194,42 @@ impl<'a> Work<'a> {
         let kinds = table.columns.iter().map(|column| column.kind).collect();
         let pair = Pair { left: table.clone(), right: table, kinds, apart: Vec::new(), keyless };
         let job = Job::new(pair, options);
-        let written_by = self.written_by.get(name).cloned().unwrap_or_default();
-        let compared = TableComparison { written_by, ..job.compared };
+        let filled = self.filled.iter().find(|table| table.name == *name);
+        let written_by = filled.map(|table| table.written_by.clone()).unwrap_or_default();
+        let spared = self.spared(mapping, filled);
+        let compared = TableComparison { written_by, spared, ..job.compared };
         Job { compared, ..job }
+    }
+
+    /// Which rows may be right though the plan does not make them as they stand: what somebody else has
+    /// written, or what stood there before.
+    fn spared(&self, mapping: &TableMapping, filled: Option<&Filled>) -> Option<Spared> {
+        let Plan { name: plan, relates, .. } = self.mapped.plan;
+        let table = &mapping.into.value;
+        let mut steps: Vec<&str> =
+            filled.iter().flat_map(|table| &table.written_by).map(String::as_str).collect();
+        let writes =
+            relates.iter().filter(|step| step.writes.iter().any(|own| own.value == *table));
+        steps.extend(writes.map(|step| step.name.value.as_str()));
+        if let Some(step) = steps.first() {
+            let why =
+                format!("SQL of the plan writes to the table, which is not derived: `{step}`");
+            return Some(Spared { why, missing_too: true });
+        }
+        let loads = filled.map(|table| &table.loads[..]).unwrap_or_default();
+        let is_of_another = |run: &Run| run.plan != plan.value;
+        let why = if mapping.existing == Existing::Keep {
+            "the plan keeps rows that it finds (`existing = \"keep\"`)"
+        } else if loads.iter().any(|load| is_of_another(&load.run) && !load.batches.is_empty()) {
+            "another plan has loaded into the table as well"
+        } else if filled.and_then(Filled::rows_before) != Some(0) {
+            "it is not known that the table was empty before the plan's first load"
+        } else {
+            return None;
+        };
+        // Where rows have no key, one that differs is a row to remove and one to add.
+        let missing_too = mapping.key.is_empty() && self.targets[table].key.is_empty();
+        Some(Spared { why: why.to_owned(), missing_too })
     }
 
     /// Every row of both sides, once.
