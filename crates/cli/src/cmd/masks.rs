@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use whimbrel_core::{Options, Ports, survey};
 use whimbrel_model::Value;
+use whimbrel_model::plan::{Base, Expr, Fact, Plan};
 use whimbrel_transform::MASK;
 use whimbrel_validator::compare::{Cell, Found};
 
@@ -18,7 +19,8 @@ pub(crate) enum Masks {
 }
 
 impl Masks {
-    /// What a plan hides. Where it cannot be compiled now, that is everything.
+    /// What a plan hides. Where it cannot be compiled now, that is everything but what its words show to be
+    /// open.
     pub(crate) async fn of(project: &Project, ports: &Ports) -> Self {
         if !is_sensitive(project) {
             return Self::None;
@@ -37,6 +39,8 @@ impl Masks {
                     one.insert((table.name.clone(), column.name.clone()));
                 }
             }
+        } else {
+            open = plainly_open(&project.plan);
         }
         // What SQL of the plan puts into a table, nobody knows.
         let writes = project.plan.relates.iter().flat_map(|step| &step.writes);
@@ -77,6 +81,36 @@ impl Masks {
             ..found.clone()
         }
     }
+}
+
+/// Columns whose expressions, as they stand, look at nothing but fields that are not sensitive.
+fn plainly_open(plan: &Plan) -> BTreeSet<(String, String)> {
+    let mut open = BTreeSet::new();
+    for table in &plan.tables {
+        let sources = table.from.iter().filter_map(|from| plan.source(&from.value));
+        let sensitive: BTreeSet<&str> = sources
+            .flat_map(|source| &source.sensitive)
+            .map(|column| column.value.as_str())
+            .collect();
+        let is_let = |field: &str| table.lets.iter().any(|(name, _)| name.value == field);
+        let is_open = |expr: &Expr| match &expr.base {
+            Base::Field(field) => {
+                let field = field.value.as_str();
+                !field.starts_with('/') && !is_let(field) && !sensitive.contains(field)
+            }
+            Base::Fact(fact) => matches!(fact.value, Fact::RecordNumber | Fact::RecordLine),
+            Base::Value(_) => true,
+            _ => false,
+        };
+        for (column, expr) in &table.columns {
+            let mut all = true;
+            expr.walk(&mut |part| all &= is_open(part));
+            if all {
+                open.insert((table.into.value.clone(), column.value.clone()));
+            }
+        }
+    }
+    open
 }
 
 /// Whether the plan says of any column that its values must not be shown.
