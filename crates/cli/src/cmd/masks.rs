@@ -42,10 +42,16 @@ impl Masks {
         } else {
             open = plainly_open(&project.plan);
         }
-        // What SQL of the plan puts into a table, nobody knows.
+        // What SQL of the plan puts into a table, nobody knows; rows are named by their keys all the same.
         let writes = project.plan.relates.iter().flat_map(|step| &step.writes);
         let written: BTreeSet<&str> = writes.map(|table| table.value.as_str()).collect();
-        open.retain(|column| !hidden.contains(column) && !written.contains(column.0.as_str()));
+        let is_key = |(table, column): &(String, String)| {
+            let of_table = project.plan.tables.iter().filter(|own| own.into.value == *table);
+            of_table.flat_map(|own| &own.key).any(|key| key.value == *column)
+        };
+        open.retain(|column| {
+            !hidden.contains(column) && (!written.contains(column.0.as_str()) || is_key(column))
+        });
         Self::But(open)
     }
 
